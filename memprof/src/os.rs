@@ -1,0 +1,121 @@
+//! What only the operating system can do: read a kept-open file, be told of a
+//! fork and of the end of the process, write past `std`'s locks.
+//!
+//! With [`alloc`](crate::alloc) the only place for `unsafe`. Each function does
+//! one system call's worth and keeps no state of its own; elsewhere than on Unix
+//! they do what `std` can.
+
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+mod unix {
+    use std::fs::File;
+    use std::io::{self, Write};
+    use std::mem::ManuallyDrop;
+    use std::os::fd::{FromRawFd, RawFd};
+
+    /// Bytes in a page of memory.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn page_size() -> u64 {
+        // SAFETY: `sysconf` takes any name and touches no memory of ours.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        u64::try_from(size).unwrap_or(4096)
+    }
+
+    /// Reads the beginning of the file `descriptor` into `buffer`; how much.
+    ///
+    /// No answer if `descriptor` isn't open for reading, or not a file.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn read_start(descriptor: RawFd, buffer: &mut [u8]) -> Option<usize> {
+        // SAFETY: the pointer and the length are those of one slice, which is
+        // borrowed for the call; a bad descriptor makes the call fail.
+        let length =
+            unsafe { libc::pread(descriptor, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+        usize::try_from(length).ok()
+    }
+
+    /// Closes a descriptor; safe to call between `fork` and `exec`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn close(descriptor: RawFd) {
+        // SAFETY: the caller opened `descriptor` and forgets it now.
+        unsafe { libc::close(descriptor) };
+    }
+
+    /// Has `run` called in each forked child, before `fork` returns there.
+    ///
+    /// It may do only what a signal handler may.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn in_forked_children(run: unsafe extern "C" fn()) {
+        // SAFETY: `run` is a function, so it stays callable. No answer to a
+        // failure (out of memory): children then read their parent's figures.
+        unsafe { libc::pthread_atfork(None, None, Some(run)) };
+    }
+
+    /// Has `run` called when the process ends, by returning from `main` or by
+    /// `exit`; not when it is killed or aborts.
+    pub(crate) fn at_exit(run: extern "C" fn()) {
+        // SAFETY: `run` is a function, so it stays callable. A failure (out of
+        // memory) means that nothing is called.
+        unsafe { libc::atexit(run) };
+    }
+
+    /// Writes all of `bytes` to the standard output or error, past the lock
+    /// that `std` holds while the program prints.
+    pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> io::Result<()> {
+        let descriptor = if stderr {
+            libc::STDERR_FILENO
+        } else {
+            libc::STDOUT_FILENO
+        };
+        // SAFETY: nothing is done with the descriptor but writing, and it isn't
+        // closed afterwards, so that nobody's ownership of it is touched. If it
+        // isn't open, writing fails.
+        let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait_writable(descriptor)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a pipe that its reader has made non-blocking, for a second.
+    fn wait_writable(descriptor: RawFd) -> io::Result<()> {
+        let mut request = libc::pollfd {
+            fd: descriptor,
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        // SAFETY: one request, borrowed for the call.
+        match unsafe { libc::poll(&raw mut request, 1, 1000) } {
+            1 => Ok(()),
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Does nothing: `print = "exit"` isn't available here, see
+/// [`Print::Exit`](crate::config::Print).
+#[cfg(not(unix))]
+pub(crate) fn at_exit(_run: extern "C" fn()) {}
+
+/// Writes all of `bytes` to the standard output or error.
+#[cfg(not(unix))]
+pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    if stderr {
+        std::io::stderr().write_all(bytes)
+    } else {
+        std::io::stdout().write_all(bytes)
+    }
+}

@@ -1,0 +1,35 @@
+//! What the profiler does for itself is on nobody's account.
+
+use crate::{heap, rss, tally};
+use std::cell::Cell;
+
+thread_local! {
+    /// What the profiler's own work on this thread has added to resident memory.
+    static RESIDENT_BYTES: Cell<i64> = const { Cell::new(0) };
+}
+
+/// What [`during`] has added to resident memory on this thread, over its life.
+pub(crate) fn resident_bytes() -> i64 {
+    RESIDENT_BYTES.get()
+}
+
+/// Does `work`, none of whose allocations count as the program's.
+///
+/// What it allocates it also has to free, here or in another `during`. If
+/// `reads_resident`, what it adds to resident memory is noted, too, and the
+/// second answer is the resident memory after it.
+pub(crate) fn during<T>(reads_resident: bool, work: impl FnOnce() -> T) -> (T, Option<u64>) {
+    let read = || reads_resident.then(rss::resident_bytes).flatten();
+    let resident_bytes_before = read();
+    let answer = {
+        let _uncounted = heap::uncounted();
+        let _paused = tally::pause();
+        work()
+    };
+    let resident_bytes = read();
+    if let (Some(before), Some(after)) = (resident_bytes_before, resident_bytes) {
+        let added = after.wrapping_sub(before).cast_signed();
+        RESIDENT_BYTES.set(RESIDENT_BYTES.get().wrapping_add(added));
+    }
+    (answer, resident_bytes)
+}

@@ -1,0 +1,10 @@
+//! The only thing that generated code names. Not for people: it changes with
+//! every release.
+
+pub use crate::call::{AtExit, Frame, at, at_exit, back_at_exit, enter};
+pub use crate::config::{Options, Print, Stream};
+pub use crate::report::Column;
+pub use crate::site::{Site, path_of};
+pub use crate::task::{Task, task};
+pub use core::file;
+pub use core::future::Future;

@@ -1,0 +1,130 @@
+//! What has been recorded of a function: of one call of it, or of many.
+//!
+//! A profile knows numbers only; how they were measured is [`call`](crate::call)'s
+//! business, how they look [`report`](crate::report)'s.
+
+use crate::config::Settings;
+use crate::heap::HeapSource;
+use crate::report;
+use crate::site::Site;
+use crate::usage::Usage;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// One line of a function, over all its executions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LineProfile {
+    /// Executions: how often the line was begun.
+    pub(crate) hits: u64,
+    /// Resident memory when the line was last left.
+    pub(crate) resident_bytes: u64,
+    /// The sum of what each execution changed in resident memory.
+    pub(crate) resident_increment_bytes: i64,
+    /// What the thread that ran the line did to the heap, callees included.
+    pub(crate) heap: Usage,
+}
+
+/// How a call ended that did not return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CutShort {
+    Panic,
+    DroppedFuture,
+    ProcessExit,
+}
+
+impl fmt::Display for CutShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Panic => "by a panic",
+            Self::DroppedFuture => "as its future was dropped",
+            Self::ProcessExit => "as the process exited",
+        })
+    }
+}
+
+/// What one call, or many, of a function did to memory.
+#[derive(Debug)]
+pub(crate) struct FunctionProfile {
+    pub(crate) site: &'static Site,
+    pub(crate) heap_source: HeapSource,
+    pub(crate) call_count: u64,
+    /// How often calls did not return, and how and in which line the last of
+    /// those ended.
+    pub(crate) cut_short_count: u64,
+    pub(crate) last_cut_short: Option<(CutShort, u32)>,
+    /// Resident memory when the first call began; none where it wasn't read.
+    pub(crate) resident_bytes_at_entry: Option<u64>,
+    /// The heap over whole calls. The peak is that of one call.
+    pub(crate) heap: Usage,
+    /// One for each of the site's lines.
+    pub(crate) lines: Box<[LineProfile]>,
+}
+
+impl FunctionProfile {
+    /// A profile of no calls yet.
+    pub(crate) fn new(site: &'static Site, heap_source: HeapSource) -> Self {
+        Self {
+            site,
+            heap_source,
+            call_count: 0,
+            cut_short_count: 0,
+            last_cut_short: None,
+            resident_bytes_at_entry: None,
+            heap: Usage::default(),
+            lines: vec![LineProfile::default(); site.lines().len()].into(),
+        }
+    }
+
+    /// Adds another call of the same function.
+    ///
+    /// What a call inside another one of the same function did is in the outer
+    /// one's numbers already: of such a call, only how often its lines ran counts.
+    fn add(&mut self, call: &Self, inside_another: bool) {
+        self.call_count += call.call_count;
+        self.cut_short_count += call.cut_short_count;
+        self.last_cut_short = call.last_cut_short.or(self.last_cut_short);
+        for (line, added) in self.lines.iter_mut().zip(&call.lines) {
+            line.hits += added.hits;
+            if !inside_another && added.hits > 0 {
+                line.resident_bytes = added.resident_bytes;
+                line.resident_increment_bytes += added.resident_increment_bytes;
+                line.heap = line.heap.and(added.heap);
+            }
+        }
+        if !inside_another {
+            self.heap = self.heap.and(call.heap);
+            self.resident_bytes_at_entry = self
+                .resident_bytes_at_entry
+                .or(call.resident_bytes_at_entry);
+        }
+    }
+}
+
+/// What `print = "exit"` prints, by the address of the site.
+static UNTIL_EXIT: LazyLock<Mutex<HashMap<usize, (Settings, FunctionProfile)>>> =
+    LazyLock::new(Mutex::default);
+
+/// Keeps a call for the table at the end of the process.
+pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile, inside_another: bool) {
+    let mut kept = UNTIL_EXIT.lock().unwrap_or_else(PoisonError::into_inner);
+    let address = std::ptr::from_ref(call.site).addr();
+    let (_, total) = kept
+        .entry(address)
+        .or_insert_with(|| (settings, FunctionProfile::new(call.site, call.heap_source)));
+    total.add(call, inside_another);
+}
+
+/// Prints what was kept, in the order of the source.
+pub(crate) fn print_kept() {
+    // At the end of a process another thread may be stopped with the lock held:
+    // no table is better than no end.
+    let Ok(mut kept) = UNTIL_EXIT.try_lock() else {
+        return;
+    };
+    let mut functions: Vec<_> = kept.drain().map(|(_, function)| function).collect();
+    functions.sort_by_key(|(_, profile)| (profile.site.file(), profile.site.lines().first()));
+    for (settings, profile) in functions {
+        report::print(&settings, &profile);
+    }
+}

@@ -1,0 +1,123 @@
+//! The columns a table can have.
+
+/// A column between a line's number and its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// Resident memory when the line was last left, in MiB.
+    MemUsage,
+    /// What the line changed in resident memory, over all its executions, in MiB.
+    Increment,
+    /// How often the line was executed.
+    Hits,
+    /// Bytes allocated while the line ran.
+    Allocated,
+    /// Bytes freed while the line ran.
+    Freed,
+    /// Bytes allocated less bytes freed.
+    Net,
+    /// How far the heap stood above the start of the line, at the most, in bytes.
+    Peak,
+    /// Blocks allocated while the line ran.
+    Count,
+}
+
+impl Column {
+    /// Those of memory_profiler.
+    pub(crate) const DEFAULT: &'static [Self] = &[Self::MemUsage, Self::Increment];
+
+    const ALL: [(&'static str, Self); 8] = [
+        ("mem_usage", Self::MemUsage),
+        ("increment", Self::Increment),
+        ("hits", Self::Hits),
+        ("allocated", Self::Allocated),
+        ("freed", Self::Freed),
+        ("net", Self::Net),
+        ("peak", Self::Peak),
+        ("count", Self::Count),
+    ];
+
+    /// Reads names between commas, in the order in which they are to stand.
+    ///
+    /// `default` and `all` are names, too; a column named again stays where it
+    /// is. Nothing if a word is not a name. The attribute reads the same words.
+    pub(crate) fn parse_list(words: &str) -> Option<Vec<Self>> {
+        let mut columns = Vec::new();
+        for word in words.split(',') {
+            let named: Vec<Self> = match word.trim() {
+                "default" => Self::DEFAULT.to_vec(),
+                "all" => Self::ALL.iter().map(|(_, column)| *column).collect(),
+                word => vec![Self::ALL.iter().find(|(name, _)| *name == word)?.1],
+            };
+            for column in named {
+                if !columns.contains(&column) {
+                    columns.push(column);
+                }
+            }
+        }
+        Some(columns)
+    }
+
+    /// What [`parse_list`](Self::parse_list) reads, for a message.
+    pub(crate) fn accepted() -> String {
+        let names = Self::ALL
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(["default", "all"]);
+        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+        format!("a list of {}", names.join(", "))
+    }
+
+    /// Whether it shows resident memory.
+    pub(crate) fn is_resident(self) -> bool {
+        matches!(self, Self::MemUsage | Self::Increment)
+    }
+
+    /// Whether it shows the heap.
+    pub(crate) fn is_heap(self) -> bool {
+        !self.is_resident() && self != Self::Hits
+    }
+
+    /// What stands above it.
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            Self::MemUsage => "Mem usage",
+            Self::Increment => "Increment",
+            Self::Hits => "Hits",
+            Self::Allocated => "Allocated",
+            Self::Freed => "Freed",
+            Self::Net => "Net",
+            Self::Peak => "Peak",
+            Self::Count => "Count",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Column;
+
+    #[test]
+    fn columns_stand_in_the_order_in_which_they_are_named() {
+        let columns = Column::parse_list("net, mem_usage ,hits");
+
+        assert_eq!(
+            columns,
+            Some(vec![Column::Net, Column::MemUsage, Column::Hits])
+        );
+    }
+
+    #[test]
+    fn groups_add_what_is_not_there_yet() {
+        let columns = Column::parse_list("increment,default,increment");
+
+        assert_eq!(columns, Some(vec![Column::Increment, Column::MemUsage]));
+        assert_eq!(Column::parse_list("all").map(|all| all.len()), Some(8));
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        for words in ["", "hits,", "Hits", "hits net", "hits;net"] {
+            assert_eq!(Column::parse_list(words), None, "{words:?}");
+        }
+    }
+}

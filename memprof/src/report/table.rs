@@ -1,0 +1,356 @@
+//! A profile as the table that Python's memory_profiler prints.
+
+use super::Column;
+use crate::config::Settings;
+use crate::heap::HeapSource;
+use crate::profile::{FunctionProfile, LineProfile};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use std::collections::HashMap;
+
+/// The widths that memory_profiler has; a wider number widens its column.
+const LINE_NUMBER_WIDTH: u16 = 6;
+const NUMBER_WIDTH: u16 = 12;
+
+/// The whole of what is printed, with a blank line at its end.
+pub(crate) fn table(settings: &Settings, profile: &FunctionProfile) -> String {
+    let numbers = numbers(settings, profile);
+    let mut rows = numbers.lines();
+    let headings = format!("{}   Line Contents", rows.next().unwrap_or_default());
+    let rule = "=".repeat(headings.chars().count());
+
+    let mut table = format!("Filename: {}\n\n{headings}\n{rule}\n", profile.site.file());
+    for (row, (_, source)) in rows.zip(profile.site.source_lines()) {
+        table += format!("{row}   {source}").trim_end();
+        table += "\n";
+    }
+    format!("{table}\n{}\n\n", summary(profile))
+}
+
+/// Everything left of the source text, the headings first.
+fn numbers(settings: &Settings, profile: &FunctionProfile) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+
+    let headings = settings.columns.iter().map(|column| column.heading());
+    table.add_row(["Line #"].into_iter().chain(headings));
+
+    let site = profile.site;
+    let lines: HashMap<u32, &LineProfile> =
+        site.lines().iter().copied().zip(&profile.lines).collect();
+    for (index, (number, _)) in site.source_lines().enumerate() {
+        let cells = settings
+            .columns
+            .iter()
+            .map(|column| match lines.get(&number) {
+                Some(line) if index == 0 => baseline_cell(*column, settings, profile, line),
+                Some(line) if line.hits > 0 => cell(*column, settings, profile, line),
+                _ => String::new(),
+            });
+        table.add_row(std::iter::once(number.to_string()).chain(cells));
+    }
+
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let (gap, width) = if index == 0 {
+            (0, LINE_NUMBER_WIDTH)
+        } else {
+            (1, NUMBER_WIDTH)
+        };
+        column.set_padding((gap, 0));
+        column.set_cell_alignment(CellAlignment::Right);
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(gap + width)));
+    }
+    table
+}
+
+/// A number of the first row: what was there when the function was entered.
+fn baseline_cell(
+    column: Column,
+    settings: &Settings,
+    profile: &FunctionProfile,
+    line: &LineProfile,
+) -> String {
+    match (column, profile.resident_bytes_at_entry) {
+        (Column::MemUsage | Column::Increment, Some(resident_bytes)) => {
+            mebibytes(i128::from(resident_bytes), settings.precision)
+        }
+        _ if line.hits > 0 => cell(column, settings, profile, line),
+        _ => String::new(),
+    }
+}
+
+fn cell(
+    column: Column,
+    settings: &Settings,
+    profile: &FunctionProfile,
+    line: &LineProfile,
+) -> String {
+    let is_unknown = match profile.heap_source {
+        HeapSource::Thread => false,
+        #[cfg(feature = "stats_alloc")]
+        HeapSource::Process => column == Column::Peak,
+        HeapSource::Nobody => column.is_heap(),
+    } || column.is_resident() && profile.resident_bytes_at_entry.is_none();
+    if is_unknown {
+        return "n/a".to_owned();
+    }
+    match column {
+        Column::MemUsage => mebibytes(i128::from(line.resident_bytes), settings.precision),
+        Column::Increment => mebibytes(line.resident_increment_bytes.into(), settings.precision),
+        Column::Hits => grouped(line.hits.into()),
+        Column::Allocated => bytes(line.heap.allocated_bytes.into()),
+        Column::Freed => bytes(line.heap.freed_bytes.into()),
+        Column::Net => bytes(line.heap.net_bytes().into()),
+        Column::Peak => bytes(line.heap.peak_bytes.into()),
+        Column::Count => grouped(line.heap.allocation_count.into()),
+    }
+}
+
+/// One line: whose table it is, what its calls did to the heap, how they ended.
+fn summary(profile: &FunctionProfile) -> String {
+    let path = profile.site.path();
+    let calls = match profile.call_count {
+        1 => String::new(),
+        count => format!(", {} calls", grouped(count.into())),
+    };
+    let net = bytes(profile.heap.net_bytes().into());
+    let allocated = bytes(profile.heap.allocated_bytes.into());
+    let freed = bytes(profile.heap.freed_bytes.into());
+    let peak = bytes(profile.heap.peak_bytes.into());
+    let heap = match profile.heap_source {
+        HeapSource::Thread => {
+            format!("heap net {net}, allocated {allocated}, freed {freed}, peak {peak}")
+        }
+        #[cfg(feature = "stats_alloc")]
+        HeapSource::Process => {
+            format!("heap of the whole process net {net}, allocated {allocated}, freed {freed}")
+        }
+        HeapSource::Nobody => "heap n/a".to_owned(),
+    };
+    let cut_short = match profile.last_cut_short {
+        None => String::new(),
+        Some((how, line)) if profile.call_count == 1 => {
+            format!("; cut short in line {line} {how}")
+        }
+        Some((how, line)) => {
+            let count = grouped(profile.cut_short_count.into());
+            format!("; {count} cut short, the last in line {line} {how}")
+        }
+    };
+    format!("{path}{calls}: {heap}{cut_short}")
+}
+
+/// `bytes` in MiB of 2^20 bytes: `-47.6875 MiB` with 4 decimals.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 bytes")]
+fn mebibytes(bytes: i128, decimals: u8) -> String {
+    let text = format!(
+        "{:.*}",
+        usize::from(decimals),
+        bytes as f64 / f64::from(1 << 20)
+    );
+    // Nothing is less than nothing, however little it rounds.
+    let is_zero = !text.contains(|digit: char| matches!(digit, '1'..='9'));
+    let text = text.strip_prefix('-').filter(|_| is_zero).unwrap_or(&text);
+    format!("{text} MiB")
+}
+
+/// `8,000,000 B`.
+fn bytes(number: i128) -> String {
+    format!("{} B", grouped(number))
+}
+
+/// `8,000,000`.
+fn grouped(number: i128) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number < 0 { format!("-{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Options, Print, Stream};
+    use crate::profile::CutShort;
+    use crate::site::{Site, path_of};
+    use crate::usage::Usage;
+
+    static SITE: Site = Site::new(
+        path_of(&|| ()),
+        "src/lib.rs",
+        8,
+        "#[memprofile]\n/// Does this.\nfn f() {\n    let a = make();\n\n}",
+        &[8, 11, 13],
+        Options::new(),
+    );
+
+    const MIB: i64 = 1 << 20;
+    const ENTRY: u64 = (127 << 20) + 36_864;
+
+    fn settings(precision: u8, columns: &'static [Column]) -> Settings {
+        Settings {
+            precision,
+            columns,
+            stream: Stream::Stdout,
+            print: Print::Call,
+        }
+    }
+
+    fn profile(increment: i64, heap: Usage) -> FunctionProfile {
+        let mut profile = FunctionProfile::new(&SITE, HeapSource::Thread);
+        profile.call_count = 1;
+        profile.resident_bytes_at_entry = Some(ENTRY);
+        profile.heap = heap;
+        let line = &mut profile.lines[1];
+        line.hits = 1;
+        line.resident_bytes = ENTRY.saturating_add_signed(increment);
+        line.resident_increment_bytes = increment;
+        line.heap = heap;
+        profile
+    }
+
+    fn heap(allocated_bytes: u64, freed_bytes: u64) -> Usage {
+        Usage {
+            allocated_bytes,
+            freed_bytes,
+            peak_bytes: allocated_bytes,
+            ..Usage::default()
+        }
+    }
+
+    fn rows(table: &str) -> &str {
+        table
+            .split_once("\n\n")
+            .unwrap()
+            .1
+            .split_once("\n\nmemprof::")
+            .unwrap()
+            .0
+    }
+
+    #[test]
+    fn a_table_looks_as_memory_profilers() {
+        let table = table(
+            &settings(4, Column::DEFAULT),
+            &profile(-50_003_968, heap(5, 8)),
+        );
+
+        assert_eq!(
+            table,
+            "\
+Filename: src/lib.rs
+
+Line #    Mem usage    Increment   Line Contents
+================================================
+     8 127.0352 MiB 127.0352 MiB   #[memprofile]
+     9                             /// Does this.
+    10                             fn f() {
+    11  79.3477 MiB -47.6875 MiB       let a = make();
+    12
+    13                             }
+
+memprof::report::table::tests::SITE::{{closure}}: heap net -3 B, allocated 5 B, freed 8 B, peak 5 B
+
+"
+        );
+    }
+
+    #[test]
+    fn a_number_that_is_too_wide_widens_its_whole_column() {
+        let table = table(
+            &settings(7, Column::DEFAULT),
+            &profile(2_000_000 * MIB, heap(0, 0)),
+        );
+
+        assert_eq!(
+            rows(&table),
+            "\
+Line #           Mem usage           Increment   Line Contents
+==============================================================
+     8     127.0351562 MiB     127.0351562 MiB   #[memprofile]
+     9                                           /// Does this.
+    10                                           fn f() {
+    11 2000127.0351562 MiB 2000000.0000000 MiB       let a = make();
+    12
+    13                                           }"
+        );
+    }
+
+    #[test]
+    fn every_column_stands_under_its_heading() {
+        let columns = Column::parse_list("all").unwrap().leak();
+        let table = table(
+            &settings(0, columns),
+            &profile(MIB, heap(1_000_000, 999_999)),
+        );
+
+        assert_eq!(
+            rows(&table),
+            "\
+Line #    Mem usage    Increment         Hits    Allocated        Freed          Net         Peak        Count   Line Contents
+==============================================================================================================================
+     8      127 MiB      127 MiB                                                                                 #[memprofile]
+     9                                                                                                           /// Does this.
+    10                                                                                                           fn f() {
+    11      128 MiB        1 MiB            1  1,000,000 B    999,999 B          1 B  1,000,000 B            0       let a = make();
+    12
+    13                                                                                                           }"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_zero() {
+        let mut profile = profile(0, heap(0, 0));
+        profile.heap_source = HeapSource::Nobody;
+        profile.resident_bytes_at_entry = None;
+        let columns = &[Column::MemUsage, Column::Hits, Column::Net];
+        let table = table(&settings(1, columns), &profile);
+
+        assert!(
+            table.contains("\n    11          n/a            1          n/a       let a"),
+            "{table}"
+        );
+        assert!(table.ends_with(": heap n/a\n\n"), "{table}");
+    }
+
+    #[test]
+    fn the_line_below_says_how_a_call_was_cut_short() {
+        let mut profile = profile(0, heap(0, 0));
+        profile.cut_short_count = 1;
+        profile.last_cut_short = Some((CutShort::Panic, 11));
+        assert!(summary(&profile).ends_with("peak 0 B; cut short in line 11 by a panic"));
+
+        profile.call_count = 1200;
+        let summary = summary(&profile);
+        assert!(summary.contains(", 1,200 calls: "), "{summary}");
+        assert!(
+            summary.ends_with("; 1 cut short, the last in line 11 by a panic"),
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn less_than_nothing_is_nothing_when_it_rounds_to_it() {
+        assert_eq!(mebibytes(-4096, 1), "0.0 MiB");
+        assert_eq!(mebibytes(-4096, 4), "-0.0039 MiB");
+        assert_eq!(mebibytes(1, 20), "0.00000095367431640625 MiB");
+        assert_eq!(mebibytes(0, 0), "0 MiB");
+    }
+
+    #[test]
+    fn digits_stand_in_groups_of_three() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (-1_234_567, "-1,234,567"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

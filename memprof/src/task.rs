@@ -1,0 +1,123 @@
+//! One call of an `async fn`: a future that measures each of its polls.
+//!
+//! A task is polled piecewise, between other tasks and on several threads, and
+//! only its polls are its own. [`Task`] makes its call the thread's current one
+//! when a poll begins and takes it away when the poll ends; in between, the call
+//! travels in the future. The line that was open at an `.await` is open again
+//! when the task goes on.
+
+use crate::call::Call;
+use crate::profile::CutShort;
+use crate::site::Site;
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pin_project! {
+    /// The future of a profiled `async fn`.
+    ///
+    /// `Send`, `Sync` and `Unpin` where `F` is. It has no `Drop` of its own, which
+    /// would ask more of the lifetimes in `F` than `F` does: its first field makes
+    /// the call current when the task is dropped half way, so that the locals which
+    /// `future` then drops are seen, and its last field ends the call.
+    #[derive(Debug)]
+    pub struct Task<F> {
+        suspended: Suspended,
+        #[pin]
+        future: F,
+        end: End,
+    }
+}
+
+/// The call, while the task is between two polls.
+#[derive(Debug)]
+struct Suspended {
+    call: Option<Box<Call>>,
+}
+
+/// How far the task has come.
+#[derive(Debug)]
+enum End {
+    NotBegun(&'static Site),
+    /// Polled, and not at its end; a call is suspended.
+    Begun,
+    /// At its end, or not profiled.
+    Ended,
+}
+
+/// Measures `future` as a call of the function described by `site`.
+pub fn task<F: Future>(site: &'static Site, future: F) -> Task<F> {
+    Task {
+        suspended: Suspended { call: None },
+        future,
+        end: End::NotBegun(site),
+    }
+}
+
+impl<F: Future> Future for Task<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let call = match *this.end {
+            End::NotBegun(site) => Call::begin(site),
+            End::Begun => this.suspended.call.take(),
+            End::Ended => None,
+        };
+        *this.end = End::Ended;
+        let Some(call) = call else {
+            return this.future.poll(context);
+        };
+
+        let entered = Entered::enter(call);
+        let poll = this.future.poll(context);
+        if poll.is_pending() {
+            this.suspended.call = entered.suspend();
+            *this.end = End::Begun;
+        }
+        poll
+    }
+}
+
+/// A poll under way. Dropped, by a panic too, it ends the call.
+struct Entered;
+
+impl Entered {
+    fn enter(call: Box<Call>) -> Self {
+        call.enter();
+        Self
+    }
+
+    fn suspend(self) -> Option<Box<Call>> {
+        std::mem::forget(self);
+        Call::leave()
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(call) = Call::leave() {
+            call.end();
+        }
+    }
+}
+
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        if let Some(mut call) = self.call.take() {
+            call.cut_short(CutShort::DroppedFuture);
+            call.enter();
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if matches!(self, Self::Begun)
+            && let Some(call) = Call::leave()
+        {
+            call.end();
+        }
+    }
+}
