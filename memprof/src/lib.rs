@@ -1,7 +1,47 @@
 //! Line-by-line memory use of Rust functions.
 //!
-//! [`measure`] and [`measure_async`] tell exactly what a piece of code did to the
-//! heap, for tests that run side by side.
+//! Put [`CountingAlloc`] in charge of the heap and [`#[memprofile]`](macro@memprofile)
+//! on a function. Each time the function returns, its source is printed with what
+//! each line did to memory:
+//!
+//! ```
+//! use memprof::memprofile;
+//!
+//! #[global_allocator]
+//! static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+//!
+//! #[memprofile(precision = 4)]
+//! fn squares(count: u64) -> u64 {
+//!     let squares: Vec<u64> = (0..count).map(|n| n * n).collect();
+//!     squares.iter().sum()
+//! }
+//!
+//! fn main() {
+//!     squares(1_000_000);
+//! }
+//! ```
+//!
+//! ```text
+//! Filename: src/main.rs
+//!
+//! Line #    Mem usage    Increment   Line Contents
+//! ================================================
+//!      6   2.1797 MiB   2.1797 MiB   #[memprofile(precision = 4)]
+//!      7                             fn squares(count: u64) -> u64 {
+//!      8   9.8164 MiB   7.6367 MiB       let squares: Vec<u64> = (0..count).map(|n| n * n).collect();
+//!      9   9.8164 MiB   0.0000 MiB       squares.iter().sum()
+//!     10   2.1836 MiB  -7.6328 MiB   }
+//!
+//! main::squares: heap net 0 B, allocated 8,000,000 B, freed 8,000,000 B, peak 8,000,000 B
+//! ```
+//!
+//! The first row is what there was before the function ran. `Mem usage` is the
+//! process's resident memory when a line was last left, `Increment` what the line
+//! changed in it, over all its executions. [`memprofile`](macro@memprofile) has
+//! the other columns, and all options.
+//!
+//! For tests, [`measure`] and [`measure_async`] tell exactly what a piece of code
+//! did to the heap.
 //!
 //! # What is counted
 //!
@@ -67,3 +107,4 @@ pub use crate::heap::use_stats_alloc;
 pub use crate::measure::{Measure, measure, measure_async};
 pub use crate::rss::resident_bytes;
 pub use crate::usage::Usage;
+pub use memprof_macros::memprofile;

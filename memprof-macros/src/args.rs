@@ -1,0 +1,194 @@
+//! What may be written between the attribute's parentheses.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::{Ident, LitInt, LitStr, Path, Result, Token};
+
+/// The most decimals a number in MiB can have: a byte is 2^-20 of one.
+const MOST_DECIMALS: u8 = 20;
+
+/// The words of `columns`, each with the variant of `Column` it stands for. The
+/// environment variable of that name takes the same words.
+const COLUMNS: [(&str, &str); 8] = [
+    ("mem_usage", "MemUsage"),
+    ("increment", "Increment"),
+    ("hits", "Hits"),
+    ("allocated", "Allocated"),
+    ("freed", "Freed"),
+    ("net", "Net"),
+    ("peak", "Peak"),
+    ("count", "Count"),
+];
+
+/// How many of [`COLUMNS`] are there by default.
+const DEFAULT_COLUMNS: usize = 2;
+
+/// The attribute's options, each as what it becomes in the generated code.
+#[derive(Default)]
+pub(crate) struct Args {
+    /// `precision = 4`: decimals of the numbers in MiB.
+    precision: Option<u8>,
+    /// `columns = "hits, net"`: variants of `Column`.
+    columns: Option<Vec<&'static str>>,
+    /// `stream = "stderr"`: a variant of `Stream`.
+    stream: Option<&'static str>,
+    /// `print = "exit"`: a variant of `Print`.
+    print: Option<&'static str>,
+    /// `crate = my::memprof`: where the library is.
+    path: Option<Path>,
+}
+
+impl Args {
+    /// The path of what generated code may name.
+    pub(crate) fn private(&self) -> TokenStream {
+        match &self.path {
+            Some(path) => quote!(#path::__private),
+            None => quote!(::memprof::__private),
+        }
+    }
+
+    /// The options as an expression of type `Options`.
+    pub(crate) fn options(&self) -> TokenStream {
+        let private = self.private();
+        let variant = |name: &str| Ident::new(name, Span::mixed_site());
+        let mut options = quote!(#private::Options::new());
+        if let Some(decimals) = self.precision {
+            options.extend(quote!(.precision(#decimals)));
+        }
+        if let Some(columns) = &self.columns {
+            let columns = columns.iter().map(|name| variant(name));
+            options.extend(quote!(.columns(&[#(#private::Column::#columns),*])));
+        }
+        if let Some(stream) = self.stream.map(variant) {
+            options.extend(quote!(.stream(#private::Stream::#stream)));
+        }
+        if let Some(print) = self.print.map(variant) {
+            options.extend(quote!(.print(#private::Print::#print)));
+        }
+        options
+    }
+}
+
+impl Parse for Args {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut args = Self::default();
+        while !input.is_empty() {
+            // `crate` is a keyword, and an option all the same.
+            let name = input.call(Ident::parse_any)?;
+            match name.to_string().as_str() {
+                "precision" => once(&mut args.precision, &name, input, precision)?,
+                "columns" => once(&mut args.columns, &name, input, columns)?,
+                "stream" => once(&mut args.stream, &name, input, |input| {
+                    one_of(input, &[("stdout", "Stdout"), ("stderr", "Stderr")])
+                })?,
+                "print" => once(&mut args.print, &name, input, |input| {
+                    one_of(
+                        input,
+                        &[("call", "Call"), ("exit", "Exit"), ("never", "Never")],
+                    )
+                })?,
+                "crate" => once(&mut args.path, &name, input, Path::parse_mod_style)?,
+                _ => {
+                    let message = format!(
+                        "unknown option `{name}`: there are `precision`, `columns`, `stream`, `print` and `crate`"
+                    );
+                    return Err(syn::Error::new(name.span(), message));
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(args)
+    }
+}
+
+/// Reads ` = value` into `option`, which must not have been given before.
+fn once<T>(
+    option: &mut Option<T>,
+    name: &Ident,
+    input: ParseStream<'_>,
+    value: impl FnOnce(ParseStream<'_>) -> Result<T>,
+) -> Result<()> {
+    if option.is_some() {
+        return Err(syn::Error::new(
+            name.span(),
+            format!("`{name}` is given twice"),
+        ));
+    }
+    input.parse::<Token![=]>()?;
+    *option = Some(value(input)?);
+    Ok(())
+}
+
+fn precision(input: ParseStream<'_>) -> Result<u8> {
+    let expected = || {
+        format!(
+            "`precision` is a number of decimals from 0 to {MOST_DECIMALS}, such as `precision = 4`"
+        )
+    };
+    let literal: LitInt = input
+        .parse()
+        .map_err(|error| syn::Error::new(error.span(), expected()))?;
+    match literal.base10_parse() {
+        Ok(decimals) if decimals <= MOST_DECIMALS && literal.suffix().is_empty() => Ok(decimals),
+        _ => Err(syn::Error::new(literal.span(), expected())),
+    }
+}
+
+fn columns(input: ParseStream<'_>) -> Result<Vec<&'static str>> {
+    let all = COLUMNS.map(|(_, variant)| variant);
+    let words = COLUMNS
+        .map(|(word, _)| word)
+        .into_iter()
+        .chain(["default", "all"]);
+    let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    let words = words.join(", ");
+    let literal: LitStr = input.parse().map_err(|error| {
+        let message = format!(
+            "`columns` is a string that lists some of {words}, such as `columns = \"default, net\"`"
+        );
+        syn::Error::new(error.span(), message)
+    })?;
+
+    let mut columns = Vec::new();
+    for word in literal.value().split(',').map(str::trim) {
+        let named: &[&'static str] = match word {
+            "default" => &all[..DEFAULT_COLUMNS],
+            "all" => &all,
+            word => match COLUMNS.iter().position(|(known, _)| *known == word) {
+                Some(index) => &all[index..=index],
+                None => {
+                    let message = format!("unknown column `{word}`: there are {words}");
+                    return Err(syn::Error::new(literal.span(), message));
+                }
+            },
+        };
+        for column in named {
+            if !columns.contains(column) {
+                columns.push(*column);
+            }
+        }
+    }
+    Ok(columns)
+}
+
+/// Reads a string that is one of `words`; the answer is its variant.
+fn one_of(input: ParseStream<'_>, words: &[(&str, &'static str)]) -> Result<&'static str> {
+    let expected = || {
+        let words: Vec<String> = words
+            .iter()
+            .map(|(word, _)| format!("`\"{word}\"`"))
+            .collect();
+        format!("expected one of {}", words.join(", "))
+    };
+    let literal: LitStr = input
+        .parse()
+        .map_err(|error| syn::Error::new(error.span(), expected()))?;
+    match words.iter().find(|(word, _)| *word == literal.value()) {
+        Some((_, variant)) => Ok(variant),
+        None => Err(syn::Error::new(literal.span(), expected())),
+    }
+}

@@ -1,0 +1,273 @@
+//! What comes out.
+//!
+//! A function that isn't `async` keeps its signature and gets a frame around its
+//! body:
+//!
+//! ```text
+//! fn f(a: A) -> R {
+//!     static __MEMPROF_SITE: Site = Site::new(..);
+//!     let _frame = enter(&__MEMPROF_SITE);
+//!     { { at(1); let x = ..; at(2); tail } }
+//! }
+//! ```
+//!
+//! An `async fn` becomes a function that returns the future of the same body,
+//! owned by a `Task` that measures its polls:
+//!
+//! ```text
+//! fn f(a: A, __arg1: B) -> impl Future<Output = R> {
+//!     static __MEMPROF_SITE: Site = Site::new(..);
+//!     task(&__MEMPROF_SITE, async move { let a = a; let (b, c) = __arg1; { body } })
+//! }
+//! ```
+//!
+//! That is what the compiler makes of an `async fn` itself, so callers see no
+//! difference, and it is a level of futures less than awaiting the task inside an
+//! `async fn`. The latter is what comes out where the keyword has to stay: where
+//! another attribute looks for it, and with a return type of `!`.
+//!
+//! The outer braces carry the user's span, or the compiler takes the whole item
+//! for generated and keeps its lints back. The ones around the body carry ours,
+//! edition 2024: the body's last temporaries die before the frame does.
+
+use crate::args::Args;
+use crate::check::{self, Refusal};
+use crate::source::{self, Lines};
+use crate::walk::Walk;
+use proc_macro2::{Group, Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    AttrStyle, Attribute, Block, FnArg, Generics, ItemFn, Pat, PatIdent, PatType, ReturnType,
+    Signature, Type,
+};
+
+/// Writes the function in `item` with its lines measured.
+///
+/// Where it can't be, the answer is the error *and* the item as it was, so that
+/// its callers don't draw errors of their own.
+pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
+    let attribute = Span::call_site();
+    let refuse = |error: syn::Error| {
+        let error = error.into_compile_error();
+        quote!(#error #item)
+    };
+    let args = match syn::parse2::<Args>(args) {
+        Ok(args) => args,
+        Err(error) => return refuse(error),
+    };
+    match check::function(item.clone()) {
+        Ok(function) => profile(&args, function, attribute),
+        Err(Refusal::Error(error)) => refuse(error),
+        Err(Refusal::NotUnderstood) => item,
+    }
+}
+
+fn profile(args: &Args, function: ItemFn, attribute: Span) -> TokenStream {
+    let ItemFn {
+        attrs,
+        vis,
+        modifiers,
+        mut sig,
+        mut block,
+    } = function;
+    let (inner, outer): (Vec<_>, Vec<_>) = attrs
+        .into_iter()
+        .partition(|attribute| matches!(attribute.style, AttrStyle::Inner(_)));
+
+    let private = args.private();
+    let braces = block.brace_token.span;
+    let mut lines = Lines::new(first_line(&outer, &vis, &sig, attribute), braces.close());
+    Walk::new(&private, &mut lines).body(&mut block);
+    let site = site(args, &lines, braces.close());
+
+    let body = if sig.asyncness.is_some() {
+        async_body(&private, &outer, &mut sig, &block)
+    } else {
+        quote! {
+            let _frame = #private::enter(&__MEMPROF_SITE);
+            { #block }
+        }
+    };
+    let mut body = Group::new(
+        proc_macro2::Delimiter::Brace,
+        quote!(#(#inner)* #site #body),
+    );
+    body.set_span(braces.join());
+    let defaultness = modifiers.defaultness;
+    quote!(#(#outer)* #vis #defaultness #sig #body)
+}
+
+/// The line of the first attribute that isn't a comment, or of the function.
+fn first_line(outer: &[Attribute], vis: &syn::Visibility, sig: &Signature, attribute: Span) -> u32 {
+    let attributes = outer
+        .iter()
+        .filter(|attribute| !attribute.path().is_ident("doc"));
+    let spans = attributes.map(|attribute| attribute.pound_token.span);
+    let head = vis
+        .to_token_stream()
+        .into_iter()
+        .chain(sig.fn_token.to_token_stream());
+    let spans = spans
+        .chain(head.map(|token| token.span()))
+        .chain([attribute]);
+    let file = sig.fn_token.span.unwrap().file();
+    let lines = spans
+        .filter(|span| span.unwrap().file() == file)
+        .map(source::line);
+    lines.min().unwrap_or(1)
+}
+
+/// The function as static data.
+fn site(args: &Args, lines: &Lines, span: Span) -> TokenStream {
+    let private = args.private();
+    let options = args.options();
+    let first_line = lines.first();
+    let text = lines.text(span);
+    let opened = lines.opened();
+    // At the user's span, for the user's file.
+    let file = quote_spanned!(Span::mixed_site().located_at(span)=> #private::file!());
+    quote! {
+        static __MEMPROF_SITE: #private::Site = #private::Site::new(
+            #private::path_of(&|| ()),
+            #file,
+            #first_line,
+            #text,
+            &[#(#opened),*],
+            #options,
+        );
+    }
+}
+
+/// The body of what was an `async fn`, whose signature is changed to fit.
+fn async_body(
+    private: &TokenStream,
+    outer: &[Attribute],
+    sig: &mut Signature,
+    block: &Block,
+) -> TokenStream {
+    let arguments = own_arguments(sig);
+    let edge = return_edge(&sig.output);
+    let task = quote! {
+        #private::task(&__MEMPROF_SITE, async move {
+            #edge
+            #arguments
+            #block
+        })
+    };
+
+    let output = match &sig.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) => quote!(#ty),
+    };
+    let stays_async = matches!(&sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
+        || !outer.iter().all(is_builtin);
+    if stays_async {
+        return quote!(#task.await);
+    }
+    sig.asyncness = None;
+    // Of our edition, 2024: such an `impl` captures every lifetime, as the
+    // future of an `async fn` does.
+    sig.output = syn::parse_quote!(-> impl #private::Future<Output = #output>);
+    task
+}
+
+/// Whether an attribute is the compiler's own, and doesn't mind whether the
+/// function it is on is `async`.
+fn is_builtin(attribute: &Attribute) -> bool {
+    const BUILTIN: [&str; 10] = [
+        "allow",
+        "cfg",
+        "cold",
+        "deny",
+        "deprecated",
+        "doc",
+        "expect",
+        "forbid",
+        "inline",
+        "warn",
+    ];
+    BUILTIN.iter().any(|name| attribute.path().is_ident(name))
+}
+
+/// Moves each argument into the body, in order, so that they die there as they
+/// would in an `async fn`: after the locals, the last one first.
+///
+/// A pattern is taken apart in there, too, and the argument gets a name for it.
+fn own_arguments(sig: &mut Signature) -> TokenStream {
+    let mut moves = TokenStream::new();
+    for (index, argument) in sig.inputs.iter_mut().enumerate() {
+        match argument {
+            FnArg::Receiver(receiver) => {
+                // Makes the body capture all of `self`, if it only uses a field, too.
+                let this = Ident::new("self", receiver.self_token.span);
+                moves.extend(quote!(let _ = &#this;));
+            }
+            FnArg::Typed(PatType { attrs, pat, .. }) => {
+                let attrs = attrs
+                    .iter()
+                    .filter(|attribute| !attribute.path().is_ident("doc"));
+                // That it shadows is the point.
+                let attrs = quote!(#(#attrs)* #[allow(clippy::shadow_same)]);
+                if let Pat::Ident(PatIdent {
+                    by_ref: None,
+                    mutability,
+                    ident,
+                    subpat: None,
+                    ..
+                }) = &mut **pat
+                {
+                    moves.extend(quote!(#attrs let #mutability #ident = #ident;));
+                    *mutability = None;
+                } else {
+                    let name = format_ident!("__arg{index}", span = Span::mixed_site());
+                    let whole = std::mem::replace(&mut **pat, syn::parse_quote!(#name));
+                    // Twice, so that what the pattern leaves of it dies in here, too.
+                    moves.extend(quote!(#attrs let #name = #name; #attrs let #whole = #name;));
+                }
+            }
+        }
+    }
+    moves
+}
+
+/// A `return` that never runs, and tells the body the function's return type:
+/// an `async` block has none, and without it wouldn't coerce what it returns.
+fn return_edge(output: &ReturnType) -> TokenStream {
+    let ReturnType::Type(_, ty) = output else {
+        return TokenStream::new();
+    };
+    if matches!(**ty, Type::Never(_)) {
+        return TokenStream::new();
+    }
+    let mut ty = ty.clone();
+    WithoutImplTrait.visit_type_mut(&mut ty);
+    quote! {
+        #[allow(
+            unreachable_code,
+            clippy::all,
+            clippy::pedantic,
+            clippy::nursery,
+            clippy::restriction
+        )]
+        if false {
+            let answer: #ty = loop {};
+            return answer;
+        }
+    }
+}
+
+/// Puts `_` in the place of each `impl Trait`, which can't stand in a `let`.
+struct WithoutImplTrait;
+
+impl VisitMut for WithoutImplTrait {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if matches!(ty, Type::ImplTrait(_)) {
+            *ty = syn::parse_quote!(_);
+        } else {
+            visit_mut::visit_type_mut(self, ty);
+        }
+    }
+
+    fn visit_generics_mut(&mut self, _: &mut Generics) {}
+}

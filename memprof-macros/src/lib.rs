@@ -1,0 +1,155 @@
+//! The attribute of [`memprof`](https://docs.rs/memprof), which re-exports it.
+//!
+//! Each file answers one question: `args` what may be written, `check` what is
+//! refused, `walk` which lines a function has, `source` what their text and
+//! numbers are, `expand` what comes out.
+
+mod args;
+mod check;
+mod expand;
+mod source;
+mod walk;
+
+use proc_macro::TokenStream;
+
+/// Profiles a function line by line.
+///
+/// Each time the function returns, a table is printed: its source, and beside
+/// each line what the line did to memory.
+///
+/// ```
+/// use memprof::memprofile;
+///
+/// #[global_allocator]
+/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+///
+/// #[memprofile]
+/// fn shout(words: &[&str]) -> String {
+///     let mut text = words.concat();
+///     text.make_ascii_uppercase();
+///     text
+/// }
+/// # fn main() { assert_eq!(shout(&["a", "b"]), "AB"); }
+/// ```
+///
+/// # Where it goes
+///
+/// On any function with a body: free functions and methods, in traits and their
+/// implementations, `async`, `unsafe`, generic. Not on a `const fn`, which may run
+/// where there is nothing to measure. The function means what it meant: it has
+/// the same signature, drops what it dropped in the same order, and is `Send`
+/// where it was.
+///
+/// # Lines
+///
+/// A line is a statement of the body or of a block in it: of `if`, `else`,
+/// `match`, a loop, an `unsafe` block, a `let … else`. A statement over several
+/// lines is the first of them; several on one line are one.
+///
+/// - What a loop's condition or iterator does is its header's, each time round.
+/// - Locals die on the closing brace of their block, and so do the arguments of an
+///   `async fn`. Those of another function die after it, on the line of its caller.
+/// - Closures and `async` blocks belong to the line that calls or awaits them.
+/// - Lines that never ran have no numbers.
+///
+/// # Columns
+///
+/// | name | heading | |
+/// |---|---|---|
+/// | `mem_usage` | `Mem usage` | resident memory when the line was last left, in MiB |
+/// | `increment` | `Increment` | what the line changed in it, over all executions, in MiB |
+/// | `hits` | `Hits` | how often the line was begun |
+/// | `allocated` | `Allocated` | bytes allocated |
+/// | `freed` | `Freed` | bytes freed |
+/// | `net` | `Net` | bytes allocated less bytes freed |
+/// | `peak` | `Peak` | how far the heap stood above the start of the line, at the most, in bytes |
+/// | `count` | `Count` | blocks allocated |
+///
+/// MiB are 2^20 bytes. The first row shows resident memory before the function
+/// ran, in both columns that are about it. Reading it takes about a microsecond a
+/// line; with other columns alone, a line takes nanoseconds.
+///
+/// # Options
+///
+/// ## `precision = N`
+///
+/// Decimals of the numbers in MiB, from 0 to 20; 1 by default. A page of 4 KiB
+/// takes 4 to be seen.
+///
+/// ```
+/// # use memprof::memprofile;
+/// #[memprofile(precision = 4)]
+/// fn page() -> Vec<u8> {
+///     vec![1; 4096]
+/// }
+/// # fn main() { page(); }
+/// ```
+///
+/// ## `columns = "…"`
+///
+/// The columns, in their order; `default` stands for `mem_usage, increment`,
+/// `all` for all of them.
+///
+/// ```
+/// # use memprof::memprofile;
+/// #[memprofile(columns = "default, hits, allocated")]
+/// fn fill(count: usize) -> Vec<String> {
+///     let mut names = Vec::with_capacity(count);
+///     for number in 0..count {
+///         names.push(number.to_string());
+///     }
+///     names
+/// }
+/// # fn main() { fill(3); }
+/// ```
+///
+/// ## `stream = "stdout" | "stderr"`
+///
+/// Where the table goes; `stdout` by default. It goes there in one piece, past
+/// what `print!` holds back.
+///
+/// ```
+/// # use memprof::memprofile;
+/// #[memprofile(stream = "stderr")]
+/// fn quiet() -> Vec<u8> {
+///     vec![0; 10]
+/// }
+/// # fn main() { quiet(); }
+/// ```
+///
+/// ## `print = "call" | "exit" | "never"`
+///
+/// When: at the end of each `call`, the default; once for all calls at the `exit`
+/// of the process, after `std::process::exit` and a panic, too (on Unix); or
+/// `never`. In the table of all calls, what a call inside another call of the same
+/// function did is counted once, in the outer one.
+///
+/// ```
+/// # use memprof::memprofile;
+/// #[memprofile(print = "exit", columns = "hits, net")]
+/// fn often(list: &mut Vec<u64>) {
+///     list.push(7);
+/// }
+/// # fn main() { let mut list = Vec::new(); often(&mut list); often(&mut list); }
+/// ```
+///
+/// ## `crate = path`
+///
+/// Where the library is, if not at `::memprof`: renamed in `Cargo.toml`, or
+/// re-exported.
+///
+/// ```
+/// mod tools {
+///     pub use memprof;
+/// }
+///
+/// #[tools::memprof::memprofile(crate = crate::tools::memprof)]
+/// fn elsewhere() -> Vec<u8> {
+///     vec![0; 10]
+/// }
+/// # fn main() { elsewhere(); }
+/// ```
+#[proc_macro_attribute]
+pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
+    expand::memprofile(args.into(), item.into()).into()
+}

@@ -1,0 +1,459 @@
+//! Which lines a function has, and where in it they are opened.
+//!
+//! Nothing of the user's code is moved, only calls and braces are put between:
+//! a call that opens a line before each statement, and guards that open one when
+//! a block is left. What may not change by it is what the code means, and the
+//! edition of a brace decides when temporaries are dropped: a brace that ends
+//! one of the user's expressions carries the user's span, and is always printed
+//! by us, never left to `syn`.
+
+use crate::source::Lines;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::token::Brace;
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Arm, Attribute, Block, Expr, ExprBlock, ExprIf, ExprMatch, Item, Label, Local, Macro, Pat,
+    Path, Stmt, Type,
+};
+
+/// Puts the probes into a function's body.
+pub(crate) struct Walk<'a> {
+    /// The path of what generated code may name.
+    private: &'a TokenStream,
+    lines: &'a mut Lines,
+    /// The line known to be open where the walk is, by its place.
+    open: Option<u32>,
+    /// How many probes have been put in.
+    probe_count: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(private: &'a TokenStream, lines: &'a mut Lines) -> Self {
+        Self {
+            private,
+            lines,
+            open: None,
+            probe_count: 0,
+        }
+    }
+
+    /// Walks the body of a function.
+    pub(crate) fn body(&mut self, block: &mut Block) {
+        if block.stmts.is_empty() {
+            // Only parameters die here, and a table without any line would look
+            // as if the function had not run.
+            let close = block.brace_token.span.close();
+            if let Some(place) = self.lines.place(close) {
+                block.stmts.push(self.probe(place, close, &[]));
+            }
+        }
+        self.block(block);
+    }
+
+    /// A statement that opens the line at `place`, if `attrs`, those of the
+    /// statement it stands before, leave that in.
+    fn probe(&mut self, place: u32, before: Span, attrs: &[Attribute]) -> Stmt {
+        self.probe_count += 1;
+        self.open = Some(place);
+        let mut kept = TokenStream::new();
+        let is_conditional = |attribute: &&Attribute| {
+            attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+        };
+        for attribute in attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+        {
+            kept.extend(quote!(#attribute));
+        }
+        if attrs.iter().any(|attribute| is_conditional(&attribute)) {
+            self.open = None;
+        }
+        if !attrs.is_empty() {
+            // One of them may have allowed it for the statement.
+            kept.extend(quote!(#[allow(unreachable_code)]));
+        }
+        let private = self.private;
+        let span = Span::mixed_site().located_at(before);
+        verbatim(quote_spanned!(span=> #kept #private::at(#place);))
+    }
+
+    /// A statement whose guard opens the line at `place` when its block is left.
+    fn at_exit(&mut self, place: u32, located: Span) -> Stmt {
+        self.probe_count += 1;
+        let private = self.private;
+        let span = Span::mixed_site().located_at(located);
+        // The block may diverge before, and then this was not ours to complain of.
+        verbatim(
+            quote_spanned!(span=> #[allow(unreachable_code)] let _at_exit = #private::at_exit(#place);),
+        )
+    }
+
+    /// A statement whose guard goes on with the line at `place` when its block
+    /// is left.
+    fn back_at_exit(&mut self, place: u32, located: Span) -> Stmt {
+        let private = self.private;
+        let span = Span::mixed_site().located_at(located);
+        verbatim(quote_spanned!(span=> let _back_at_exit = #private::back_at_exit(#place);))
+    }
+
+    /// Walks a list of statements, with `self.open` as on entry.
+    fn block(&mut self, block: &mut Block) {
+        let close = block.brace_token.span.close();
+        let last_let = block
+            .stmts
+            .iter()
+            .rposition(|stmt| matches!(stmt, Stmt::Local(_)));
+        let mut stmts = Vec::with_capacity(2 * block.stmts.len() + 1);
+        for (index, mut stmt) in std::mem::take(&mut block.stmts).into_iter().enumerate() {
+            let mut place = None;
+            if let Some(start) = start_of_stmt(&stmt) {
+                place = self.lines.place(start);
+                if let Some(place) = place
+                    && self.open != Some(place)
+                {
+                    stmts.push(self.probe(place, start, attrs_of_stmt(&stmt)));
+                }
+            }
+            self.stmt(&mut stmt);
+            stmts.push(stmt);
+            // After the last `let`, so that it is dropped before all of the
+            // block's locals, and they die on the closing brace's line.
+            if last_let == Some(index)
+                && let Some(close_place) = self.lines.place(close)
+                && place != Some(close_place)
+            {
+                stmts.push(self.at_exit(close_place, close));
+            }
+        }
+        block.stmts = stmts;
+    }
+
+    fn stmt(&mut self, stmt: &mut Stmt) {
+        match stmt {
+            Stmt::Local(Local {
+                init: Some(init), ..
+            }) => {
+                self.whole(&mut init.expr);
+                if let Some((_, diverge)) = &mut init.diverge {
+                    self.branches(|walk| {
+                        if let Expr::Block(diverge) = &mut **diverge {
+                            walk.branch(None, &mut diverge.block);
+                        }
+                    });
+                }
+            }
+            Stmt::Expr(expr, _) => self.whole(expr),
+            Stmt::Local(_) | Stmt::Item(_) | Stmt::Macro(_) => {}
+        }
+    }
+
+    /// Walks an expression that is a statement, or the value of one: after a
+    /// block in it there is nothing more to do on the line it began in.
+    fn whole(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Assign(assign) if is_place(&assign.left) => self.whole(&mut assign.right),
+            Expr::Return(syn::ExprReturn {
+                expr: Some(expr), ..
+            })
+            | Expr::Break(syn::ExprBreak {
+                expr: Some(expr), ..
+            }) => self.whole(expr),
+            Expr::Paren(paren) => self.whole(&mut paren.expr),
+            Expr::Group(group) => self.whole(&mut group.expr),
+            _ => {
+                if !self.control_flow(expr, None) {
+                    visit_mut::visit_expr_mut(self, expr);
+                }
+            }
+        }
+    }
+
+    /// Walks `expr` if it has blocks of its own; whether it has.
+    ///
+    /// Leaving one of them opens the line at `resume`.
+    fn control_flow(&mut self, expr: &mut Expr, resume: Option<u32>) -> bool {
+        match expr {
+            Expr::If(expr) => self.branches(|walk| walk.if_expr(expr, resume)),
+            Expr::Match(expr) => self.branches(|walk| walk.match_expr(expr, resume)),
+            Expr::Block(expr) => self.branches(|walk| walk.branch(resume, &mut expr.block)),
+            Expr::Unsafe(expr) => self.branches(|walk| walk.branch(resume, &mut expr.block)),
+            Expr::Loop(expr) => {
+                // At the second time round another line is open than at the first.
+                self.open = None;
+                self.branches(|walk| walk.branch(None, &mut expr.body));
+                // A `break` may leave any line open, and its value may be used.
+            }
+            Expr::While(expr) => {
+                let header = start_of_loop(expr.label.as_ref(), expr.while_token.span);
+                self.visit_expr_mut(&mut expr.cond);
+                self.branches(|walk| walk.loop_body(header, &mut expr.body));
+            }
+            Expr::ForLoop(expr) => {
+                let header = start_of_loop(expr.label.as_ref(), expr.for_token.span);
+                self.visit_expr_mut(&mut expr.expr);
+                self.branches(|walk| walk.loop_body(header, &mut expr.body));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Walks blocks of which one is run, or none: what is open after them isn't
+    /// known, unless nothing has been opened.
+    fn branches(&mut self, walk: impl FnOnce(&mut Self)) {
+        let probe_count = self.probe_count;
+        walk(self);
+        if self.probe_count != probe_count {
+            self.open = None;
+        }
+    }
+
+    /// Walks one of those blocks, with `self.open` the same after as before.
+    fn branch(&mut self, resume: Option<u32>, block: &mut Block) {
+        let open = self.open;
+        let probe_count = self.probe_count;
+        self.block(block);
+        if let Some(resume) = resume
+            && self.probe_count != probe_count
+        {
+            // First, so that it is dropped last.
+            let back_at_exit = self.back_at_exit(resume, block.brace_token.span.open());
+            block.stmts.insert(0, back_at_exit);
+        }
+        self.open = open;
+    }
+
+    /// Walks a body after which the loop's header runs again.
+    fn loop_body(&mut self, header: Span, body: &mut Block) {
+        let place = self.lines.place(header);
+        self.open = place;
+        self.branch(None, body);
+        if let Some(place) = place {
+            // First, so that it is dropped last, by a `continue`, too.
+            let at_exit = self.at_exit(place, header);
+            body.stmts.insert(0, at_exit);
+        }
+    }
+
+    fn if_expr(&mut self, expr: &mut ExprIf, resume: Option<u32>) {
+        self.visit_expr_mut(&mut expr.cond);
+        self.branch(resume, &mut expr.then_branch);
+        match expr.else_branch.as_mut().map(|(_, branch)| &mut **branch) {
+            Some(Expr::Block(branch)) => self.branch(resume, &mut branch.block),
+            Some(branch @ Expr::If(_)) => self.braced_branch(resume, branch),
+            _ => {}
+        }
+    }
+
+    fn match_expr(&mut self, expr: &mut ExprMatch, resume: Option<u32>) {
+        self.visit_expr_mut(&mut expr.expr);
+        for Arm { body, .. } in &mut expr.arms {
+            match &mut **body {
+                Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => {
+                    self.branch(resume, &mut block.block);
+                }
+                body => self.braced_branch(resume, body),
+            }
+        }
+    }
+
+    /// Walks a branch that is an expression, and puts it into braces if anything
+    /// has to stand before it.
+    fn braced_branch(&mut self, resume: Option<u32>, branch: &mut Expr) {
+        // An arm's brace is all ours; an `else`'s ends the user's `if`, and would
+        // have it take our edition.
+        let is_else = matches!(branch, Expr::If(_));
+        let span = start_of_expr(branch);
+        let brace_span = if is_else {
+            span
+        } else {
+            Span::mixed_site().located_at(span)
+        };
+        let probe_count = self.probe_count;
+        let expr = std::mem::replace(branch, Expr::Verbatim(TokenStream::new()));
+        let mut block = Block {
+            brace_token: Brace(brace_span),
+            stmts: vec![Stmt::Expr(expr, None)],
+        };
+        self.branch(resume, &mut block);
+        *branch = match block.stmts.pop() {
+            Some(Stmt::Expr(expr, None)) if self.probe_count == probe_count => expr,
+            last => {
+                block.stmts.extend(last);
+                Expr::Block(ExprBlock {
+                    attrs: Vec::new(),
+                    label: None,
+                    block,
+                })
+            }
+        };
+    }
+}
+
+/// Finds the blocks inside an expression, wherever they are; after one of them
+/// the rest of the expression goes on, on the line it began in.
+impl VisitMut for Walk<'_> {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        let resume = self.open;
+        match expr {
+            // Their code runs at another time.
+            Expr::Closure(_)
+            | Expr::Async(_)
+            | Expr::Const(_)
+            | Expr::TryBlock(_)
+            | Expr::Macro(_) => {}
+            // The length is a constant.
+            Expr::Repeat(repeat) => self.visit_expr_mut(&mut repeat.expr),
+            Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::Unsafe(_) => {
+                self.control_flow(expr, resume);
+                self.open = resume;
+            }
+            _ => {
+                if !self.control_flow(expr, None) {
+                    visit_mut::visit_expr_mut(self, expr);
+                }
+            }
+        }
+    }
+
+    // Nothing in these runs as part of a statement.
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+    fn visit_macro_mut(&mut self, _: &mut Macro) {}
+    fn visit_pat_mut(&mut self, _: &mut Pat) {}
+    fn visit_path_mut(&mut self, _: &mut Path) {}
+    fn visit_type_mut(&mut self, _: &mut Type) {}
+    fn visit_attribute_mut(&mut self, _: &mut Attribute) {}
+}
+
+fn verbatim(tokens: TokenStream) -> Stmt {
+    Stmt::Expr(Expr::Verbatim(tokens), None)
+}
+
+/// Whether assigning to `expr` runs nothing but the assignment.
+fn is_place(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) | Expr::Infer(_) => true,
+        Expr::Field(field) => is_place(&field.base),
+        _ => false,
+    }
+}
+
+fn start_of_loop(label: Option<&Label>, keyword: Span) -> Span {
+    label.map_or(keyword, |label| label.name.apostrophe)
+}
+
+/// Where a statement begins, its attributes left out; none for an item.
+fn start_of_stmt(stmt: &Stmt) -> Option<Span> {
+    match stmt {
+        Stmt::Local(local) => Some(local.let_token.span),
+        Stmt::Expr(Expr::Verbatim(tokens), _) if tokens.is_empty() => None,
+        Stmt::Expr(expr, _) => Some(start_of_expr(expr)),
+        Stmt::Macro(stmt) => Some(start_of_path(&stmt.mac.path)),
+        Stmt::Item(_) => None,
+    }
+}
+
+fn start_of_path(path: &Path) -> Span {
+    match (&path.leading_colon, path.segments.first()) {
+        (Some(colons), _) => colons.spans[0],
+        (None, Some(segment)) => segment.ident.span(),
+        (None, None) => path.span(),
+    }
+}
+
+/// Where an expression begins, its attributes left out.
+fn start_of_expr(expr: &Expr) -> Span {
+    match expr {
+        Expr::Assign(expr) => start_of_expr(&expr.left),
+        Expr::Await(expr) => start_of_expr(&expr.base),
+        Expr::Binary(expr) => start_of_expr(&expr.left),
+        Expr::Call(expr) => start_of_expr(&expr.func),
+        Expr::Cast(expr) => start_of_expr(&expr.expr),
+        Expr::Field(expr) => start_of_expr(&expr.base),
+        Expr::Group(expr) => start_of_expr(&expr.expr),
+        Expr::Index(expr) => start_of_expr(&expr.expr),
+        Expr::MethodCall(expr) => start_of_expr(&expr.receiver),
+        Expr::Try(expr) => start_of_expr(&expr.expr),
+        Expr::Range(syn::ExprRange {
+            start: Some(start), ..
+        }) => start_of_expr(start),
+
+        Expr::Array(expr) => expr.bracket_token.span.open(),
+        Expr::Async(expr) => expr.async_token.span,
+        Expr::Block(expr) => start_of_loop(expr.label.as_ref(), expr.block.brace_token.span.open()),
+        Expr::Break(expr) => expr.break_token.span,
+        Expr::Const(expr) => expr.const_token.span,
+        Expr::Continue(expr) => expr.continue_token.span,
+        Expr::ForLoop(expr) => start_of_loop(expr.label.as_ref(), expr.for_token.span),
+        Expr::If(expr) => expr.if_token.span,
+        Expr::Lit(expr) => expr.lit.span(),
+        Expr::Loop(expr) => start_of_loop(expr.label.as_ref(), expr.loop_token.span),
+        Expr::Macro(expr) => start_of_path(&expr.mac.path),
+        Expr::Match(expr) => expr.match_token.span,
+        Expr::Paren(expr) => expr.paren_token.span.open(),
+        Expr::Reference(expr) => expr.and_token.span,
+        Expr::Return(expr) => expr.return_token.span,
+        Expr::Path(syn::ExprPath {
+            qself: None, path, ..
+        })
+        | Expr::Struct(syn::ExprStruct {
+            qself: None, path, ..
+        }) => start_of_path(path),
+        Expr::Tuple(expr) => expr.paren_token.span.open(),
+        Expr::Unsafe(expr) => expr.unsafe_token.span,
+        Expr::While(expr) => start_of_loop(expr.label.as_ref(), expr.while_token.span),
+        _ => expr.span(),
+    }
+}
+
+fn attrs_of_stmt(stmt: &Stmt) -> &[Attribute] {
+    match stmt {
+        Stmt::Local(local) => &local.attrs,
+        Stmt::Macro(stmt) => &stmt.attrs,
+        Stmt::Expr(expr, _) => attrs_of_expr(expr),
+        Stmt::Item(_) => &[],
+    }
+}
+
+/// The attributes at the beginning of an expression; `syn` gives those of a
+/// statement to the operand it begins with.
+fn attrs_of_expr(expr: &Expr) -> &[Attribute] {
+    match expr {
+        Expr::Assign(expr) => attrs_of_expr(&expr.left),
+        Expr::Binary(expr) => attrs_of_expr(&expr.left),
+        Expr::Cast(expr) => attrs_of_expr(&expr.expr),
+        Expr::Array(syn::ExprArray { attrs, .. })
+        | Expr::Async(syn::ExprAsync { attrs, .. })
+        | Expr::Await(syn::ExprAwait { attrs, .. })
+        | Expr::Block(syn::ExprBlock { attrs, .. })
+        | Expr::Break(syn::ExprBreak { attrs, .. })
+        | Expr::Call(syn::ExprCall { attrs, .. })
+        | Expr::Closure(syn::ExprClosure { attrs, .. })
+        | Expr::Const(syn::ExprConst { attrs, .. })
+        | Expr::Continue(syn::ExprContinue { attrs, .. })
+        | Expr::Field(syn::ExprField { attrs, .. })
+        | Expr::ForLoop(syn::ExprForLoop { attrs, .. })
+        | Expr::If(syn::ExprIf { attrs, .. })
+        | Expr::Index(syn::ExprIndex { attrs, .. })
+        | Expr::Lit(syn::ExprLit { attrs, .. })
+        | Expr::Loop(syn::ExprLoop { attrs, .. })
+        | Expr::Macro(syn::ExprMacro { attrs, .. })
+        | Expr::Match(syn::ExprMatch { attrs, .. })
+        | Expr::MethodCall(syn::ExprMethodCall { attrs, .. })
+        | Expr::Paren(syn::ExprParen { attrs, .. })
+        | Expr::Path(syn::ExprPath { attrs, .. })
+        | Expr::Range(syn::ExprRange { attrs, .. })
+        | Expr::Reference(syn::ExprReference { attrs, .. })
+        | Expr::Repeat(syn::ExprRepeat { attrs, .. })
+        | Expr::Return(syn::ExprReturn { attrs, .. })
+        | Expr::Struct(syn::ExprStruct { attrs, .. })
+        | Expr::Try(syn::ExprTry { attrs, .. })
+        | Expr::Tuple(syn::ExprTuple { attrs, .. })
+        | Expr::Unary(syn::ExprUnary { attrs, .. })
+        | Expr::Unsafe(syn::ExprUnsafe { attrs, .. })
+        | Expr::While(syn::ExprWhile { attrs, .. }) => attrs,
+        _ => &[],
+    }
+}
