@@ -36,9 +36,15 @@ struct Suspended {
     call: Option<Box<Call>>,
 }
 
-/// How far the task has come.
+/// Ends the call of a task that is dropped half way.
 #[derive(Debug)]
-enum End {
+struct End {
+    stage: Stage,
+}
+
+/// How far the task has come.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
     NotBegun(&'static Site),
     /// Polled, and not at its end; a call is suspended.
     Begun,
@@ -51,7 +57,9 @@ pub fn task<F: Future>(site: &'static Site, future: F) -> Task<F> {
     Task {
         suspended: Suspended { call: None },
         future,
-        end: End::NotBegun(site),
+        end: End {
+            stage: Stage::NotBegun(site),
+        },
     }
 }
 
@@ -60,12 +68,12 @@ impl<F: Future> Future for Task<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let call = match *this.end {
-            End::NotBegun(site) => Call::begin(site),
-            End::Begun => this.suspended.call.take(),
-            End::Ended => None,
+        let call = match this.end.stage {
+            Stage::NotBegun(site) => Call::begin(site),
+            Stage::Begun => this.suspended.call.take(),
+            Stage::Ended => None,
         };
-        *this.end = End::Ended;
+        this.end.stage = Stage::Ended;
         let Some(call) = call else {
             return this.future.poll(context);
         };
@@ -74,7 +82,7 @@ impl<F: Future> Future for Task<F> {
         let poll = this.future.poll(context);
         if poll.is_pending() {
             this.suspended.call = entered.suspend();
-            *this.end = End::Begun;
+            this.end.stage = Stage::Begun;
         }
         poll
     }
@@ -114,7 +122,7 @@ impl Drop for Suspended {
 
 impl Drop for End {
     fn drop(&mut self) {
-        if matches!(self, Self::Begun)
+        if matches!(self.stage, Stage::Begun)
             && let Some(call) = Call::leave()
         {
             call.end();

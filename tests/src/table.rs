@@ -1,0 +1,214 @@
+//! A table as it was printed, read back.
+
+use std::collections::HashMap;
+
+/// One table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// What stands after `Filename:`.
+    pub file: String,
+    /// The headings between `Line #` and `Line Contents`.
+    pub headings: Vec<String>,
+    /// The lines of the function.
+    pub rows: Vec<Row>,
+    /// The line below.
+    pub summary: String,
+}
+
+/// One line of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The line's number.
+    pub number: u32,
+    /// The line's text.
+    pub source: String,
+    cells: HashMap<String, String>,
+}
+
+impl Table {
+    /// The tables in what a program printed.
+    ///
+    /// # Panics
+    ///
+    /// If one of them isn't laid out as a table: headings, a rule of their
+    /// length, columns that end where their headings end, a line below.
+    #[must_use]
+    pub fn all_in(text: &str) -> Vec<Self> {
+        text.split("Filename: ").skip(1).map(Self::read).collect()
+    }
+
+    fn read(text: &str) -> Self {
+        let mut lines = text.lines();
+        let mut next = || {
+            lines
+                .next()
+                .unwrap_or_else(|| panic!("a table ends early: {text}"))
+        };
+        let file = next().to_owned();
+        assert_eq!(next(), "", "between the file and the headings of {text}");
+        let head = next();
+        assert_eq!(
+            next(),
+            "=".repeat(head.chars().count()),
+            "the rule of {text}"
+        );
+
+        // Where each column ends, and the text begins.
+        let (numbers, _) = head
+            .split_once("   Line Contents")
+            .expect("a heading for the text");
+        let numbers = numbers
+            .strip_prefix("Line #")
+            .expect("a heading for the number");
+        let mut ends = Vec::new();
+        let mut headings: Vec<String> = Vec::new();
+        let mut end = "Line #".len();
+        let mut rest = numbers;
+        while !rest.is_empty() {
+            let word = rest.trim_start();
+            // `Mem usage` alone has a space in it.
+            let length = if word.starts_with("Mem usage") {
+                "Mem usage".len()
+            } else {
+                word.find(' ').unwrap_or(word.len())
+            };
+            headings.push(word[..length].to_owned());
+            end += rest.len() - word.len() + length;
+            ends.push(end);
+            rest = &word[length..];
+        }
+        let mut rows = Vec::new();
+        loop {
+            let line = next();
+            if line.is_empty() {
+                break;
+            }
+            rows.push(Row::read(line, &headings, &ends));
+        }
+        let summary = next().to_owned();
+        Self {
+            file,
+            headings,
+            rows,
+            summary,
+        }
+    }
+
+    /// The path of the function, within its crate.
+    #[must_use]
+    pub fn function(&self) -> &str {
+        let (path, _) = self
+            .summary
+            .split_once(": heap")
+            .unwrap_or((&self.summary, ""));
+        let (path, _) = path.split_once(',').unwrap_or((path, ""));
+        path.split_once("::").map_or(path, |(_, path)| path)
+    }
+
+    /// The row whose text contains `words`.
+    ///
+    /// # Panics
+    ///
+    /// If there is none, or more than one.
+    #[must_use]
+    pub fn row(&self, words: &str) -> &Row {
+        let rows: Vec<&Row> = self
+            .rows
+            .iter()
+            .filter(|row| row.source.contains(words))
+            .collect();
+        assert_eq!(rows.len(), 1, "rows with {words:?} in {self:#?}");
+        rows[0]
+    }
+
+    /// The sum of a column over all rows, the first one left out for the columns
+    /// about resident memory, where it is what there was before.
+    #[must_use]
+    pub fn sum(&self, heading: &str) -> i64 {
+        let skipped = usize::from(heading == "Increment");
+        let numbers = self
+            .rows
+            .iter()
+            .skip(skipped)
+            .filter_map(|row| row.number(heading));
+        numbers.sum()
+    }
+
+    /// A number of the line below, such as that after `allocated`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such word with a number of bytes after it.
+    #[must_use]
+    pub fn total(&self, word: &str) -> i64 {
+        let (_, rest) = self
+            .summary
+            .split_once(&format!("{word} "))
+            .expect("the word");
+        let (number, _) = rest.split_once(" B").expect("bytes");
+        number.replace(',', "").parse().expect("a number")
+    }
+}
+
+impl Row {
+    fn read(line: &str, headings: &[String], ends: &[usize]) -> Self {
+        let chars: Vec<char> = line.chars().collect();
+        let part = |from: usize, to: usize| -> String {
+            chars
+                .iter()
+                .take(to)
+                .skip(from)
+                .collect::<String>()
+                .trim()
+                .to_owned()
+        };
+        let mut cells = HashMap::new();
+        let mut start = "Line #".len();
+        for (heading, end) in headings.iter().zip(ends) {
+            cells.insert(heading.clone(), part(start, *end));
+            start = *end;
+        }
+        Self {
+            number: part(0, "Line #".len()).parse().expect("a line number"),
+            source: chars.iter().skip(start + 3).collect(),
+            cells,
+        }
+    }
+
+    /// What stands under `heading`; nothing where it is blank.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such column.
+    #[must_use]
+    pub fn cell(&self, heading: &str) -> &str {
+        self.cells
+            .get(heading)
+            .unwrap_or_else(|| panic!("no column {heading:?} in {self:?}"))
+    }
+
+    /// The bytes, the pages' bytes or the count under `heading`; none where it
+    /// is blank.
+    ///
+    /// Numbers in MiB are exact with 20 decimals only.
+    ///
+    /// # Panics
+    ///
+    /// If something else stands there.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole pages, far below 2^53"
+    )]
+    pub fn number(&self, heading: &str) -> Option<i64> {
+        let cell = self.cell(heading).replace(',', "");
+        if cell.is_empty() {
+            None
+        } else if let Some(mebibytes) = cell.strip_suffix(" MiB") {
+            let mebibytes: f64 = mebibytes.parse().expect("a number of MiB");
+            Some((mebibytes * f64::from(1 << 20)) as i64)
+        } else {
+            Some(cell.trim_end_matches(" B").parse().expect("a number"))
+        }
+    }
+}
