@@ -1,0 +1,18 @@
+-- A name is bytes, so that case and trailing spaces count, as in SQLite. It may
+-- be of any length, which is more than an index takes, so its digest is what
+-- has to be unique.
+CREATE TABLE IF NOT EXISTS user (
+    id BIGINT PRIMARY KEY AUTO_INCREMENT,
+    username LONGBLOB NOT NULL,
+    username_digest BINARY(32) AS (UNHEX(SHA2(username, 256))) STORED UNIQUE,
+    password TEXT NOT NULL
+) DEFAULT CHARACTER SET utf8mb4;
+
+CREATE TABLE IF NOT EXISTS post (
+    id BIGINT PRIMARY KEY AUTO_INCREMENT,
+    author_id BIGINT NOT NULL,
+    created TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    title LONGTEXT NOT NULL,
+    body LONGTEXT NOT NULL,
+    FOREIGN KEY (author_id) REFERENCES user (id)
+) DEFAULT CHARACTER SET utf8mb4;

@@ -1,0 +1,112 @@
+//! What every request shares, and which path leads where.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::http::header::{ALLOW, VARY};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum_extra::extract::cookie::Key;
+use sqlx::AnyPool;
+use std::sync::Arc;
+
+use crate::error::{AppError, page};
+use crate::pages::Pages;
+use crate::{assets, auth, posts};
+
+/// The largest form that is read, in bytes.
+const FORM_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// What every request shares. Its clones are the same application.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(crate) pool: AnyPool,
+    pub(crate) pages: Arc<Pages>,
+    pub(crate) squares: u64,
+    key: Key,
+}
+
+impl App {
+    /// An application over `pool`, its sessions signed with `secret`.
+    ///
+    /// `squares` is how many numbers of 8 bytes `get_post` holds while it runs.
+    pub fn new(pool: AnyPool, secret: &[u8], squares: u64) -> Self {
+        Self {
+            pool,
+            pages: Arc::new(Pages::new()),
+            squares,
+            key: crate::session::key(secret),
+        }
+    }
+}
+
+impl FromRef<App> for Key {
+    fn from_ref(app: &App) -> Self {
+        app.key.clone()
+    }
+}
+
+/// The blog as a service.
+pub fn router(app: App) -> Router {
+    let numbered = Router::new()
+        .route("/{id}/update", get(posts::update).post(posts::update))
+        .route("/{id}/delete", post(posts::delete))
+        .route_layer(middleware::from_fn(posts::only_digits));
+
+    let routes = Router::new()
+        .route("/", get(posts::index))
+        .route("/hello", get(async || "Hello, World!"))
+        .route("/create", get(posts::create).post(posts::create))
+        .merge(numbered)
+        .route(
+            "/auth/register",
+            get(auth::register_page).post(auth::register),
+        )
+        .route("/auth/login", get(auth::login_page).post(auth::login))
+        .route("/auth/logout", get(auth::logout))
+        .route("/static/{*path}", get(assets::serve))
+        .fallback(async || AppError::NotFound)
+        .layer(DefaultBodyLimit::max(FORM_LIMIT_BYTES))
+        .with_state(app);
+
+    // Around the router and not one of its layers, which would come before it
+    // has written its `Allow`.
+    Router::new()
+        .fallback_service(routes)
+        .layer(middleware::from_fn(finish))
+}
+
+/// Answers for the methods that a path has no handler for, and says that a
+/// page depends on who asks.
+async fn finish(request: Request, next: Next) -> Response {
+    let asked_for_methods = request.method() == Method::OPTIONS;
+
+    let mut response = next.run(request).await;
+
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let allowed = with_options(response.headers().get(ALLOW));
+        response = if asked_for_methods {
+            StatusCode::OK.into_response()
+        } else {
+            page(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This page has no such method.",
+            )
+        };
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Cookie"));
+    response
+}
+
+/// `GET,HEAD`, as the router writes it, as `GET, HEAD, OPTIONS`.
+fn with_options(allowed: Option<&HeaderValue>) -> HeaderValue {
+    let allowed = allowed.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let mut methods: Vec<&str> = allowed.split(',').map(str::trim).collect();
+    methods.retain(|method| !method.is_empty());
+    methods.push("OPTIONS");
+    HeaderValue::from_str(&methods.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"))
+}

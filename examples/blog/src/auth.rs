@@ -1,0 +1,131 @@
+//! Registering, logging in, logging out.
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::SignedCookieJar;
+use minijinja::context;
+use tokio::task::spawn_blocking;
+
+use crate::app::App;
+use crate::error::AppError;
+use crate::forms::Form;
+use crate::pages::redirect;
+use crate::session::{self, Visitor};
+
+/// `GET /auth/register`
+pub(crate) async fn register_page(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Response, AppError> {
+    form_page(&app, "auth/register.html", visitor, None)
+}
+
+/// `POST /auth/register`
+pub(crate) async fn register(
+    State(app): State<App>,
+    visitor: Visitor,
+    form: Form,
+) -> Result<Response, AppError> {
+    let username = form.field("username")?;
+    let password = form.field("password")?;
+
+    let problem = if username.is_empty() {
+        "Username is required.".to_owned()
+    } else if password.is_empty() {
+        "Password is required.".to_owned()
+    } else if add_user(&app, username, password).await? {
+        return Ok(redirect("/auth/login"));
+    } else {
+        format!("User {username} is already registered.")
+    };
+    form_page(&app, "auth/register.html", visitor, Some(&problem))
+}
+
+/// `GET /auth/login`
+pub(crate) async fn login_page(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Response, AppError> {
+    form_page(&app, "auth/login.html", visitor, None)
+}
+
+/// `POST /auth/login`
+pub(crate) async fn login(
+    State(app): State<App>,
+    visitor: Visitor,
+    jar: SignedCookieJar,
+    form: Form,
+) -> Result<Response, AppError> {
+    let username = form.field("username")?;
+    let password = form.field("password")?;
+
+    let found: Option<(i64, String)> =
+        sqlx::query_as("SELECT id, password FROM user WHERE username = ?")
+            .bind(username)
+            .fetch_optional(&app.pool)
+            .await?;
+
+    let problem = match found {
+        None => "Incorrect username.",
+        Some((id, hash)) if is_password(password, &hash).await? => {
+            return Ok((session::begin(jar, id), redirect("/")).into_response());
+        }
+        Some(_) => "Incorrect password.",
+    };
+    form_page(&app, "auth/login.html", visitor, Some(problem))
+}
+
+/// `GET /auth/logout`
+pub(crate) async fn logout(jar: SignedCookieJar) -> Response {
+    (session::end(jar), redirect("/")).into_response()
+}
+
+fn form_page(
+    app: &App,
+    template: &str,
+    Visitor(user): Visitor,
+    flash: Option<&str>,
+) -> Result<Response, AppError> {
+    app.pages.render(template, context! { user, flash })
+}
+
+/// Adds a user unless the name is taken, and says whether it did.
+async fn add_user(app: &App, username: &str, password: &str) -> Result<bool, AppError> {
+    let added = sqlx::query("INSERT INTO user (username, password) VALUES (?, ?)")
+        .bind(username)
+        .bind(hash(password).await?)
+        .execute(&app.pool)
+        .await;
+    match added {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A salted hash of the whole password. It is slow on purpose, so it runs where
+/// it keeps no other request waiting; so does the comparison below.
+async fn hash(password: &str) -> Result<String, AppError> {
+    let password = password.to_owned();
+    spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()))
+        .await
+        .map_err(|error| AppError::Internal(format!("password: {error}")))?
+        .map(|hash| hash.to_string())
+        .map_err(|error| AppError::Internal(format!("password: {error}")))
+}
+
+async fn is_password(password: &str, hash: &str) -> Result<bool, AppError> {
+    let password = password.to_owned();
+    let hash = hash.to_owned();
+    spawn_blocking(move || match PasswordHash::new(&hash) {
+        Ok(hash) => Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok(),
+        Err(_) => false,
+    })
+    .await
+    .map_err(|error| AppError::Internal(format!("password: {error}")))
+}

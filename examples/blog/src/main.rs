@@ -1,0 +1,81 @@
+//! The `blog` command: serves the blog, empties its database, or shows in one
+//! go what memprof prints for it.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use blog::{Failure, database, demo, server};
+use clap::{Args, Parser, Subcommand};
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+/// Flaskr in Rust: the blog whose memory memprof shows line by line.
+#[derive(Parser)]
+#[command(name = "blog", args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Those of `serve`, which is what `blog` alone does.
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the blog until Ctrl-C (what `blog` alone does).
+    Serve(ServeArgs),
+
+    /// Drop the tables, with what is in them, and create them anew.
+    InitDb(DatabaseArgs),
+
+    /// Run the blog twice, edit a post, and print the tables of its memory.
+    Demo,
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:5000")]
+    addr: SocketAddr,
+
+    #[command(flatten)]
+    database: DatabaseArgs,
+
+    /// How many squares to hold in memory while a post is looked up.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    squares: u64,
+}
+
+#[derive(Args)]
+struct DatabaseArgs {
+    /// A file, a `sqlite:` URL, or a `mysql://user:password@host/database` URL.
+    #[arg(long, value_name = "URL", default_value = "instance/flaskr.sqlite")]
+    database: String,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => {
+            server::serve(args.addr, &args.database.database, args.squares).await
+        }
+        Command::InitDb(args) => {
+            database::init(&args.database).await?;
+            println!("Initialized the database.");
+            Ok(())
+        }
+        Command::Demo => demo::run().await,
+    }
+}

@@ -1,0 +1,90 @@
+//! `blog serve`: the application on a socket, until it is told to stop.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum_extra::extract::cookie::Key;
+use tokio::net::TcpListener;
+use tokio::signal;
+
+use crate::app::{self, App};
+use crate::{Failure, database};
+
+/// How long requests under way may take to finish once the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What the line that tells the server's address starts with.
+pub(crate) const READY: &str = "Listening on ";
+
+/// The environment variable that holds the secret of the session cookies.
+pub(crate) const SECRET_KEY: &str = "BLOG_SECRET_KEY";
+
+/// Serves the blog until Ctrl-C or SIGTERM.
+///
+/// # Errors
+///
+/// If the database can't be used or the address can't be listened on.
+pub async fn serve(addr: SocketAddr, database: &str, squares: u64) -> Result<(), Failure> {
+    let cannot_listen = |error| Failure::new(format!("listen on {addr}"), error);
+
+    let pool = database::open(database).await?;
+    let listener = TcpListener::bind(addr).await.map_err(cannot_listen)?;
+    let bound = listener.local_addr().map_err(cannot_listen)?;
+    let app = App::new(pool.clone(), &secret(), squares);
+    announce(bound).map_err(|error| Failure::new("write to standard output", error))?;
+
+    let serving = axum::serve(listener, app::router(app)).with_graceful_shutdown(told_to_stop());
+    let served = tokio::select! {
+        served = serving => served,
+        () = async { told_to_stop().await; tokio::time::sleep(GRACE).await } => Ok(()),
+    };
+    pool.close().await;
+    served.map_err(|error| Failure::new(format!("serve on {addr}"), error))
+}
+
+/// Flushed, since whoever started the server may be waiting for this line.
+fn announce(bound: SocketAddr) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{READY}http://{bound}")?;
+    out.flush()
+}
+
+/// The secret that signs session cookies: the user's, or one for this run.
+fn secret() -> Vec<u8> {
+    match std::env::var(SECRET_KEY) {
+        Ok(secret) if !secret.is_empty() => secret.into_bytes(),
+        _ => {
+            eprintln!("note: {SECRET_KEY} is not set, so sessions end with this process");
+            Key::generate().master().to_vec()
+        }
+    }
+}
+
+/// Returns at Ctrl-C or SIGTERM. Where neither can be heard, it never returns.
+pub(crate) async fn told_to_stop() {
+    let interrupted = async {
+        if signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated() => {}
+    }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+        Ok(mut signals) => {
+            signals.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
+}
