@@ -92,10 +92,11 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // Counted first, so that nothing is left to do after the inner call.
+        tally::add_deallocation(layout.size());
         // SAFETY: `block` came from `inner`, since every method that hands one
         // out gets it there, and our caller promises `layout` is its layout.
         unsafe { self.inner.dealloc(block, layout) };
-        tally::add_deallocation(layout.size());
     }
 
     // Forwarded, so that a block can grow where it is.

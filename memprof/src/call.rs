@@ -20,7 +20,7 @@ use crate::usage::Usage;
 use crate::{own_work, report, rss};
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::thread;
 
@@ -35,33 +35,39 @@ thread_local! {
 /// Whether [`end_of_process`] will be called.
 static EXIT: Once = Once::new();
 
-/// Puts `call` in the place of the thread's current one, which it returns.
+/// Takes the thread's current call, for a moment: [`set_current`] has to follow.
 #[inline]
-fn replace_current(call: Option<Box<Call>>) -> Option<Box<Call>> {
-    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(call)))
+fn take_current() -> Option<Box<Call>> {
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
 }
 
-/// A moment at which a line was opened or a task taken up.
-#[derive(Debug, Default)]
-struct Moment {
-    heap: Tally,
-    /// 0 where it isn't read.
-    resident_bytes: u64,
+/// Makes `call` the thread's current one. What was there has to be taken before.
+#[inline]
+fn set_current(call: Option<Box<Call>>) {
+    CURRENT.set(ManuallyDrop::new(call));
+}
+
+/// Resident memory at a moment, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Resident {
+    process: u64,
     /// What of that the profiler itself has added on this thread so far.
-    own_resident_bytes: i64,
+    own: i64,
 }
 
-impl Moment {
-    /// What the program changed in resident memory since `earlier`.
-    fn resident_increment_bytes(&self, earlier: &Self) -> i64 {
-        let all = self
-            .resident_bytes
-            .wrapping_sub(earlier.resident_bytes)
-            .cast_signed();
-        let own = self
-            .own_resident_bytes
-            .wrapping_sub(earlier.own_resident_bytes);
-        all.wrapping_sub(own)
+impl Resident {
+    /// Now, or nothing where it can't be read.
+    fn now() -> Self {
+        Self {
+            process: rss::resident_bytes().unwrap_or(0),
+            own: own_work::resident_bytes(),
+        }
+    }
+
+    /// What the program changed since `earlier`.
+    fn increment_since(self, earlier: Self) -> i64 {
+        let all = self.process.wrapping_sub(earlier.process).cast_signed();
+        all.wrapping_sub(self.own.wrapping_sub(earlier.own))
     }
 }
 
@@ -78,12 +84,15 @@ pub(crate) struct Call {
     /// in a `Drop` after a panic: then it can't be told how the call ends.
     began_in_panic: bool,
     open_line: u32,
-    /// What the open line's present execution has done so far, in the polls
-    /// before this one.
-    execution: Usage,
-    since: Moment,
-    /// The highest the thread's heap has been since it entered the call, or
-    /// what the outer call knows of it.
+    /// What the open line has done in the polls before this one.
+    earlier: Option<Usage>,
+    /// The heap when the thread entered the call, or took it up again.
+    entered: Tally,
+    /// The heap when the open line was opened, or taken up again.
+    since: Tally,
+    /// Resident memory at that moment, if it is read.
+    resident_since: Resident,
+    /// The highest that the thread's heap has been since `entered`.
     highest_net_bytes: i64,
     profile: FunctionProfile,
 }
@@ -103,8 +112,10 @@ impl Call {
                 is_inside_another: false,
                 began_in_panic: thread::panicking(),
                 open_line: 0,
-                execution: Usage::default(),
-                since: Moment::default(),
+                earlier: None,
+                entered: Tally::default(),
+                since: Tally::default(),
+                resident_since: Resident::default(),
                 highest_net_bytes: 0,
                 profile: FunctionProfile::new(site, HeapSource::current()),
             })
@@ -116,21 +127,38 @@ impl Call {
     /// Makes this the thread's current call: from now on, what the thread does
     /// is done by the open line.
     pub(crate) fn enter(mut self: Box<Self>) {
-        self.since = self.now();
-        self.highest_net_bytes = self.since.heap.highest_net_bytes;
-        self.outer = replace_current(None);
-        self.is_inside_another = self.is_inside(self.profile.site);
-        replace_current(Some(self));
+        if self.reads_resident {
+            self.resident_since = Resident::now();
+        }
+        self.entered = self.profile.heap_source.lap();
+        self.since = self.entered;
+        self.highest_net_bytes = self.entered.net_bytes();
+        self.outer = take_current();
+        // Asked for at the end only, and it takes as long as calls are deep.
+        if self.settings.print == Print::Exit {
+            self.is_inside_another = self.is_inside(self.profile.site);
+        }
+        set_current(Some(self));
     }
 
-    /// Takes the thread's current call away from it, with the open line settled.
+    /// Takes the thread's current call away from it. Its line stays open.
     ///
     /// The call around it is current again.
     pub(crate) fn leave() -> Option<Box<Self>> {
-        let mut call = replace_current(None)?;
-        call.settle();
-        call.profile.heap_source.resume_peak(call.highest_net_bytes);
-        replace_current(call.outer.take());
+        let mut call = take_current()?;
+        let stretch = call.settle();
+        call.earlier = Some(call.execution(stretch));
+        // The call's lines have had laps of their own in the meantime.
+        let highest_net_bytes = call.highest_net_bytes;
+        let left = Tally {
+            highest_net_bytes,
+            ..call.since
+        };
+        call.profile.heap = call.profile.heap.then(left.since(call.entered));
+        let outer_highest = call.entered.highest_net_bytes;
+        let heap_source = call.profile.heap_source;
+        heap_source.resume_peak(outer_highest.max(highest_net_bytes));
+        set_current(call.outer.take());
         Some(call)
     }
 
@@ -145,52 +173,59 @@ impl Call {
         false
     }
 
-    fn now(&self) -> Moment {
-        let resident_bytes = if self.reads_resident {
-            rss::resident_bytes()
-        } else {
-            None
-        };
-        Moment {
-            heap: self.profile.heap_source.lap(),
-            resident_bytes: resident_bytes.unwrap_or(0),
-            own_resident_bytes: own_work::resident_bytes(),
+    /// What the heap has done since the last moment, for the caller to put down
+    /// to the open line. Resident memory is put down to it here.
+    // Inlined, like all that a probe does, so that its numbers stay in registers.
+    #[inline(always)]
+    fn settle(&mut self) -> Usage {
+        if self.reads_resident {
+            self.settle_resident();
         }
+        let now = self.profile.heap_source.lap();
+        let stretch = now.since(self.since);
+        self.highest_net_bytes = self.highest_net_bytes.max(now.highest_net_bytes);
+        self.since = now;
+        stretch
     }
 
-    /// Gives what has happened since the last moment to the open line.
-    fn settle(&mut self) {
-        let now = self.now();
-        let stretch = now.heap.since(self.since.heap);
-        self.highest_net_bytes = self.highest_net_bytes.max(now.heap.highest_net_bytes);
-        self.execution = self.execution.then(stretch);
-        self.profile.heap = self.profile.heap.then(stretch);
-        if self.reads_resident
-            && let Some(line) = self.profile.lines.get_mut(self.open_line as usize)
-        {
-            let increment = now.resident_increment_bytes(&self.since);
-            line.resident_bytes = now.resident_bytes;
+    fn settle_resident(&mut self) {
+        let now = Resident::now();
+        if let Some(line) = self.profile.lines.get_mut(self.open_line as usize) {
+            let increment = now.increment_since(self.resident_since);
+            line.resident_bytes = now.process;
             line.resident_increment_bytes = line.resident_increment_bytes.wrapping_add(increment);
         }
-        self.since = now;
+        self.resident_since = now;
     }
 
-    /// Closes the open line.
-    fn close_line(&mut self) {
-        let execution = mem::take(&mut self.execution);
+    /// What the open line has done in all, if it has done `stretch` in this poll.
+    #[inline(always)]
+    fn execution(&mut self, stretch: Usage) -> Usage {
+        match self.earlier.take() {
+            None => stretch,
+            Some(earlier) => earlier.then(stretch),
+        }
+    }
+
+    /// Closes the open line, which has done `execution`.
+    #[inline(always)]
+    fn close_line(&mut self, execution: Usage) {
         if let Some(line) = self.profile.lines.get_mut(self.open_line as usize) {
             line.heap = line.heap.and(execution);
         }
     }
 
     /// Goes on with a line that was open before another one was.
+    #[inline(always)]
     fn reopen(&mut self, line: u32) {
-        self.settle();
-        self.close_line();
+        let stretch = self.settle();
+        let execution = self.execution(stretch);
+        self.close_line(execution);
         self.open_line = line;
     }
 
     /// Begins a line.
+    #[inline(always)]
     fn open(&mut self, line: u32) {
         self.reopen(line);
         if let Some(line) = self.profile.lines.get_mut(line as usize) {
@@ -210,7 +245,8 @@ impl Call {
         if self.is_panicking() && self.profile.last_cut_short.is_none() {
             self.cut_short(CutShort::Panic);
         }
-        self.close_line();
+        let execution = self.earlier.take().unwrap_or_default();
+        self.close_line(execution);
         // The call is moved in, so that it is freed in there, as it was made.
         own_work::during(self.reads_resident, move || {
             let Self {
@@ -236,9 +272,9 @@ impl Call {
 
 /// Opens a line of the thread's current call, and settles the one before.
 pub fn at(line: u32) {
-    if let Some(mut call) = replace_current(None) {
+    if let Some(mut call) = take_current() {
         call.open(line);
-        replace_current(Some(call));
+        set_current(Some(call));
     }
 }
 
@@ -271,7 +307,7 @@ pub fn back_at_exit(line: u32) -> AtExit {
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        if let Some(mut call) = replace_current(None) {
+        if let Some(mut call) = take_current() {
             if call.is_panicking() {
                 // Left with the line that panicked.
             } else if self.begins {
@@ -279,7 +315,7 @@ impl Drop for AtExit {
             } else {
                 call.reopen(self.line);
             }
-            replace_current(Some(call));
+            set_current(Some(call));
         }
     }
 }

@@ -36,6 +36,7 @@ impl HeapSource {
     }
 
     /// Its counters, and a new peak from here on, as [`tally::lap`].
+    #[inline(always)]
     pub(crate) fn lap(self) -> Tally {
         match self {
             Self::Thread => tally::lap(),

@@ -52,8 +52,9 @@ impl Tally {
     ///
     /// `earlier` is the answer of [`lap`], and the peak is right if all later
     /// laps have been [resumed](resume_peak) since.
+    #[inline(always)]
     pub(crate) fn since(self, earlier: Self) -> Usage {
-        let peak_bytes = self.highest_net_bytes.saturating_sub(earlier.net_bytes());
+        let peak_bytes = self.highest_net_bytes.wrapping_sub(earlier.net_bytes());
         Usage {
             allocated_bytes: self.allocated_bytes.wrapping_sub(earlier.allocated_bytes),
             freed_bytes: self.freed_bytes.wrapping_sub(earlier.freed_bytes),
@@ -156,7 +157,7 @@ pub(crate) fn add_reallocation(old_size: usize, new_size: usize) {
 }
 
 /// The calling thread's counters as they stand.
-#[inline]
+#[inline(always)]
 pub(crate) fn now() -> Tally {
     COUNTERS.with(|counters| Tally {
         allocated_bytes: counters.allocated_bytes.get(),
@@ -172,7 +173,7 @@ pub(crate) fn now() -> Tally {
 ///
 /// Whoever was watching the peak before needs what it was back in the end,
 /// through [`resume_peak`].
-#[inline]
+#[inline(always)]
 pub(crate) fn lap() -> Tally {
     let now = now();
     COUNTERS.with(|counters| counters.highest_net_bytes.set(now.net_bytes()));

@@ -50,6 +50,7 @@ impl Usage {
 
     /// This stretch of time and the one right after it, as one.
     #[must_use]
+    #[inline(always)]
     pub(crate) fn then(self, next: Self) -> Self {
         let peak_in_next = self.net_bytes().saturating_add_unsigned(next.peak_bytes);
         let peak_in_next = u64::try_from(peak_in_next).unwrap_or(0);
@@ -61,6 +62,7 @@ impl Usage {
 
     /// This stretch of time and any other, each with the peak of its own.
     #[must_use]
+    #[inline(always)]
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             allocated_bytes: self.allocated_bytes.wrapping_add(other.allocated_bytes),
