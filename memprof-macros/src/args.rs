@@ -81,15 +81,20 @@ impl Parse for Args {
                 "precision" => once(&mut args.precision, &name, input, precision)?,
                 "columns" => once(&mut args.columns, &name, input, columns)?,
                 "stream" => once(&mut args.stream, &name, input, |input| {
-                    one_of(input, &[("stdout", "Stdout"), ("stderr", "Stderr")])
+                    one_of(
+                        input,
+                        "stream",
+                        &[("stdout", "Stdout"), ("stderr", "Stderr")],
+                    )
                 })?,
                 "print" => once(&mut args.print, &name, input, |input| {
                     one_of(
                         input,
+                        "print",
                         &[("call", "Call"), ("exit", "Exit"), ("never", "Never")],
                     )
                 })?,
-                "crate" => once(&mut args.path, &name, input, Path::parse_mod_style)?,
+                "crate" => once(&mut args.path, &name, input, path)?,
                 _ => {
                     let message = format!(
                         "unknown option `{name}`: there are `precision`, `columns`, `stream`, `print` and `crate`"
@@ -117,6 +122,10 @@ fn once<T>(
             name.span(),
             format!("`{name}` is given twice"),
         ));
+    }
+    if !input.peek(Token![=]) {
+        let message = format!("`{name}` needs a value, as in `{name} = …`");
+        return Err(syn::Error::new(name.span(), message));
     }
     input.parse::<Token![=]>()?;
     *option = Some(value(input)?);
@@ -175,14 +184,25 @@ fn columns(input: ParseStream<'_>) -> Result<Vec<&'static str>> {
     Ok(columns)
 }
 
+fn path(input: ParseStream<'_>) -> Result<Path> {
+    Path::parse_mod_style(input).map_err(|error| {
+        let message = "`crate` is the path of the library, such as `crate = tools::memprof`";
+        syn::Error::new(error.span(), message)
+    })
+}
+
 /// Reads a string that is one of `words`; the answer is its variant.
-fn one_of(input: ParseStream<'_>, words: &[(&str, &'static str)]) -> Result<&'static str> {
+fn one_of(
+    input: ParseStream<'_>,
+    name: &str,
+    words: &[(&str, &'static str)],
+) -> Result<&'static str> {
     let expected = || {
         let words: Vec<String> = words
             .iter()
             .map(|(word, _)| format!("`\"{word}\"`"))
             .collect();
-        format!("expected one of {}", words.join(", "))
+        format!("`{name}` is one of {}", words.join(", "))
     };
     let literal: LitStr = input
         .parse()

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Error, Item, ItemFn, Signature, Token, TraitItemFn, Visibility};
+use syn::{Attribute, Error, ForeignItem, Item, ItemFn, Signature, Token, Visibility};
 
 /// Why an item is not profiled.
 pub(crate) enum Refusal {
@@ -51,11 +51,15 @@ fn other_item(item: TokenStream) -> Refusal {
     if has_function_head.parse2(item.clone()).is_ok() {
         return Refusal::NotUnderstood;
     }
-    if let Ok(declared) = syn::parse2::<TraitItemFn>(item.clone()) {
+    let declared = match syn::parse2::<ForeignItem>(item.clone()) {
+        Ok(ForeignItem::Fn(function)) => Some(function.sig.fn_token.span),
+        _ => None,
+    };
+    if let Some(span) = declared {
         return Refusal::Error(Error::new(
-            declared.sig.fn_token.span,
-            "`#[memprofile]` needs a function with a body: this one is only declared; put the attribute \
-             where it is implemented",
+            span,
+            "`#[memprofile]` needs a function with a body: this one is only declared; put the \
+             attribute where it is implemented, or on a function that calls it",
         ));
     }
     let (span, kind) = match syn::parse2::<Item>(item) {
