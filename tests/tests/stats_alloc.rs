@@ -1,0 +1,58 @@
+//! A program whose allocator is a `stats_alloc` gets heap numbers of the whole
+//! process from it.
+
+use memprof::memprofile;
+use memprof_tests::run;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use std::alloc::System;
+use std::hint::black_box;
+use std::thread;
+
+#[global_allocator]
+static ALLOC: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn block(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+#[memprofile(columns = "hits, allocated, freed, net, peak, count")]
+fn inner(bytes: usize) -> Vec<u8> {
+    let temporary = block(2 * bytes);
+    drop(temporary);
+    block(bytes)
+}
+
+#[memprofile(columns = "hits, allocated, freed, net, peak, count")]
+fn outer() {
+    let kept = inner(100);
+    thread::scope(|scope| {
+        scope.spawn(|| drop(block(1_000_000)));
+    });
+    drop(kept);
+}
+
+#[test]
+fn numbers_are_the_processes_and_leave_the_profiler_out() {
+    let tables = run(|| {
+        memprof::use_stats_alloc(&INSTRUMENTED_SYSTEM);
+        outer();
+    });
+
+    let [inner, outer] = &tables[..] else {
+        panic!("{tables:#?}")
+    };
+    assert_eq!(inner.row("let temporary").number("Allocated"), Some(200));
+    assert_eq!(inner.row("let temporary").cell("Peak"), "n/a");
+    assert_eq!(inner.row("drop(temporary)").number("Net"), Some(-200));
+    assert!(
+        inner
+            .summary
+            .ends_with("inner: heap of the whole process net 100 B, allocated 300 B, freed 200 B")
+    );
+    // What the call printed on its way is not in its caller's line.
+    assert_eq!(outer.row("let kept").number("Allocated"), Some(300));
+    assert_eq!(outer.row("let kept").number("Freed"), Some(200));
+    assert_eq!(outer.row("drop(kept)").number("Freed"), Some(100));
+    let spawned = outer.row("thread::scope").number("Allocated").unwrap();
+    assert!(spawned > 1_000_000, "{spawned}");
+}
