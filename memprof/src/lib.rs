@@ -108,3 +108,8 @@ pub use crate::measure::{Measure, measure, measure_async};
 pub use crate::rss::resident_bytes;
 pub use crate::usage::Usage;
 pub use memprof_macros::memprofile;
+
+/// README's programs, compiled and run with the documentation's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
