@@ -38,7 +38,7 @@ use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AttrStyle, Attribute, Block, FnArg, Generics, ItemFn, Pat, PatIdent, PatType, ReturnType,
+    AttrStyle, Attribute, Block, Expr, FnArg, Generics, ItemFn, Pat, PatIdent, PatType, ReturnType,
     Signature, Type,
 };
 
@@ -76,6 +76,7 @@ fn profile(args: &Args, function: ItemFn, attribute: Span) -> TokenStream {
         .partition(|attribute| matches!(attribute.style, AttrStyle::Inner(_)));
 
     let private = args.private();
+    Ungroup.visit_block_mut(&mut block);
     let braces = block.brace_token.span;
     let mut lines = Lines::new(first_line(&outer, &vis, &sig, attribute), braces.close());
     Walk::new(&private, &mut lines).body(&mut block);
@@ -147,7 +148,7 @@ fn async_body(
     block: &Block,
 ) -> TokenStream {
     let arguments = own_arguments(sig);
-    let edge = return_edge(&sig.output);
+    let edge = return_edge(private, &sig.output);
     let task = quote! {
         #private::task(&__MEMPROF_SITE, async move {
             #edge
@@ -207,8 +208,15 @@ fn own_arguments(sig: &mut Signature) -> TokenStream {
                 let attrs = attrs
                     .iter()
                     .filter(|attribute| !attribute.path().is_ident("doc"));
-                // That it shadows is the point.
-                let attrs = quote!(#(#attrs)* #[allow(clippy::shadow_same)]);
+                // That it shadows is the point, and that it only moves `_x`.
+                let attrs = quote! {
+                    #(#attrs)*
+                    #[allow(
+                        clippy::shadow_same,
+                        clippy::used_underscore_binding,
+                        clippy::no_effect_underscore_binding
+                    )]
+                };
                 if let Pat::Ident(PatIdent {
                     by_ref: None,
                     mutability,
@@ -216,6 +224,7 @@ fn own_arguments(sig: &mut Signature) -> TokenStream {
                     subpat: None,
                     ..
                 }) = &mut **pat
+                    && !is_like_a_constant(ident)
                 {
                     moves.extend(quote!(#attrs let #mutability #ident = #ident;));
                     *mutability = None;
@@ -231,9 +240,15 @@ fn own_arguments(sig: &mut Signature) -> TokenStream {
     moves
 }
 
+/// Whether a pattern of this name may be a unit struct or a constant, which
+/// names nothing: `let Unit = Unit;` would make another one.
+fn is_like_a_constant(name: &Ident) -> bool {
+    name.to_string().starts_with(char::is_uppercase)
+}
+
 /// A `return` that never runs, and tells the body the function's return type:
 /// an `async` block has none, and without it wouldn't coerce what it returns.
-fn return_edge(output: &ReturnType) -> TokenStream {
+fn return_edge(private: &TokenStream, output: &ReturnType) -> TokenStream {
     let ReturnType::Type(_, ty) = output else {
         return TokenStream::new();
     };
@@ -243,21 +258,30 @@ fn return_edge(output: &ReturnType) -> TokenStream {
     let mut ty = ty.clone();
     WithoutImplTrait.visit_type_mut(&mut ty);
     quote! {
-        #[allow(
-            unreachable_code,
-            clippy::all,
-            clippy::pedantic,
-            clippy::nursery,
-            clippy::restriction
-        )]
         if false {
-            let answer: #ty = loop {};
-            return answer;
+            return #private::never::<#ty>();
         }
     }
 }
 
-/// Puts `_` in the place of each `impl Trait`, which can't stand in a `let`.
+/// Takes what a `macro_rules!` put in for an `$e:expr` out of its invisible
+/// delimiters, which the compiler doesn't see any more when they come from us.
+/// Printed without, an operand gets the parentheses that it needs.
+struct Ungroup;
+
+impl VisitMut for Ungroup {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        while let Expr::Group(group) = expr
+            && group.attrs.is_empty()
+        {
+            let inner = std::mem::replace(&mut *group.expr, Expr::Verbatim(TokenStream::new()));
+            *expr = inner;
+        }
+        visit_mut::visit_expr_mut(self, expr);
+    }
+}
+
+/// Puts `_` in the place of each `impl Trait`, which can't stand in a body.
 struct WithoutImplTrait;
 
 impl VisitMut for WithoutImplTrait {

@@ -51,6 +51,8 @@ use proc_macro::TokenStream;
 ///   `async fn`. Those of another function die after it, on the line of its caller.
 /// - Closures and `async` blocks belong to the line that calls or awaits them.
 /// - Lines that never ran have no numbers.
+/// - With an attribute that rewrites the function, such as `#[tokio::main]`, this one
+///   goes above it: below, it finds a body that has been moved into an `async` block.
 ///
 /// # Columns
 ///

@@ -11,11 +11,11 @@ use crate::source::Lines;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::token::Brace;
+use syn::token::{Brace, Paren};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Arm, Attribute, Block, Expr, ExprBlock, ExprIf, ExprMatch, Item, Label, Local, Macro, Pat,
-    Path, Stmt, Type,
+    Arm, Attribute, Block, Expr, ExprBlock, ExprIf, ExprMatch, ExprParen, GenericArgument, Item,
+    Label, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Type,
 };
 
 /// Puts the probes into a function's body.
@@ -58,16 +58,12 @@ impl<'a> Walk<'a> {
         self.probe_count += 1;
         self.open = Some(place);
         let mut kept = TokenStream::new();
-        let is_conditional = |attribute: &&Attribute| {
-            attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
-        };
-        for attribute in attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("cfg"))
-        {
+        let is_conditional =
+            |attribute: &Attribute| is_cfg(attribute) || attribute.path().is_ident("cfg_attr");
+        for attribute in attrs.iter().filter(|attribute| is_cfg(attribute)) {
             kept.extend(quote!(#attribute));
         }
-        if attrs.iter().any(|attribute| is_conditional(&attribute)) {
+        if attrs.iter().any(is_conditional) {
             self.open = None;
         }
         if !attrs.is_empty() {
@@ -84,10 +80,7 @@ impl<'a> Walk<'a> {
         self.probe_count += 1;
         let private = self.private;
         let span = Span::mixed_site().located_at(located);
-        // The block may diverge before, and then this was not ours to complain of.
-        verbatim(
-            quote_spanned!(span=> #[allow(unreachable_code)] let _at_exit = #private::at_exit(#place);),
-        )
+        verbatim(quote_spanned!(span=> let _at_exit = #private::at_exit(#place);))
     }
 
     /// A statement whose guard goes on with the line at `place` when its block
@@ -101,10 +94,16 @@ impl<'a> Walk<'a> {
     /// Walks a list of statements, with `self.open` as on entry.
     fn block(&mut self, block: &mut Block) {
         let close = block.brace_token.span.close();
-        let last_let = block
-            .stmts
-            .iter()
-            .rposition(|stmt| matches!(stmt, Stmt::Local(_)));
+        // Not one that may be left out: it can stand after what is then the tail.
+        let last_let = block.stmts.iter().rposition(
+            |stmt| matches!(stmt, Stmt::Local(local) if !local.attrs.iter().any(is_cfg)),
+        );
+        // The last `let` may diverge. Then the compiler warns of what comes next,
+        // which is our guard: where nothing else comes, or something of which it
+        // may not warn, it must not warn of the guard either.
+        let next = last_let.and_then(|index| block.stmts.get(index + 1));
+        let is_next_silent = next.is_none_or(|next| !attrs_of_stmt(next).is_empty());
+
         let mut stmts = Vec::with_capacity(2 * block.stmts.len() + 1);
         for (index, mut stmt) in std::mem::take(&mut block.stmts).into_iter().enumerate() {
             let mut place = None;
@@ -124,6 +123,9 @@ impl<'a> Walk<'a> {
                 && let Some(close_place) = self.lines.place(close)
                 && place != Some(close_place)
             {
+                if is_next_silent {
+                    stmts.push(verbatim(quote!(#[allow(unreachable_code)])));
+                }
                 stmts.push(self.at_exit(close_place, close));
             }
         }
@@ -164,7 +166,7 @@ impl<'a> Walk<'a> {
             Expr::Group(group) => self.whole(&mut group.expr),
             _ => {
                 if !self.control_flow(expr, None) {
-                    visit_mut::visit_expr_mut(self, expr);
+                    self.visit_expr_mut(expr);
                 }
             }
         }
@@ -237,6 +239,27 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Walks a loop that is a part of an expression.
+    ///
+    /// It may be left from any of its lines, so going back is for a block around
+    /// it, whose brace may be the last of the user's expression.
+    fn nested_loop(&mut self, expr: &mut Expr, resume: Option<u32>) {
+        let span = start_of_expr(expr);
+        let probe_count = self.probe_count;
+        self.control_flow(expr, None);
+        if let Some(resume) = resume
+            && self.probe_count != probe_count
+        {
+            let back_at_exit = self.back_at_exit(resume, span);
+            let inner = std::mem::replace(expr, Expr::Verbatim(TokenStream::new()));
+            *expr = braced(Block {
+                brace_token: Brace(span),
+                stmts: vec![back_at_exit, Stmt::Expr(inner, None)],
+            });
+            self.open = Some(resume);
+        }
+    }
+
     fn if_expr(&mut self, expr: &mut ExprIf, resume: Option<u32>) {
         self.visit_expr_mut(&mut expr.cond);
         self.branch(resume, &mut expr.then_branch);
@@ -280,13 +303,20 @@ impl<'a> Walk<'a> {
         self.branch(resume, &mut block);
         *branch = match block.stmts.pop() {
             Some(Stmt::Expr(expr, None)) if self.probe_count == probe_count => expr,
+            Some(Stmt::Expr(expr, None)) if is_macro_in_braces(&expr) => {
+                // Bare, it would be a statement here, and expand to statements.
+                let span = Span::mixed_site().located_at(span);
+                let parenthesised = Expr::Paren(ExprParen {
+                    attrs: Vec::new(),
+                    paren_token: Paren(span),
+                    expr: Box::new(expr),
+                });
+                block.stmts.push(Stmt::Expr(parenthesised, None));
+                braced(block)
+            }
             last => {
                 block.stmts.extend(last);
-                Expr::Block(ExprBlock {
-                    attrs: Vec::new(),
-                    label: None,
-                    block,
-                })
+                braced(block)
             }
         };
     }
@@ -310,11 +340,8 @@ impl VisitMut for Walk<'_> {
                 self.control_flow(expr, resume);
                 self.open = resume;
             }
-            _ => {
-                if !self.control_flow(expr, None) {
-                    visit_mut::visit_expr_mut(self, expr);
-                }
-            }
+            Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_) => self.nested_loop(expr, resume),
+            _ => visit_mut::visit_expr_mut(self, expr),
         }
     }
 
@@ -323,12 +350,26 @@ impl VisitMut for Walk<'_> {
     fn visit_macro_mut(&mut self, _: &mut Macro) {}
     fn visit_pat_mut(&mut self, _: &mut Pat) {}
     fn visit_path_mut(&mut self, _: &mut Path) {}
+    fn visit_generic_argument_mut(&mut self, _: &mut GenericArgument) {}
     fn visit_type_mut(&mut self, _: &mut Type) {}
     fn visit_attribute_mut(&mut self, _: &mut Attribute) {}
 }
 
 fn verbatim(tokens: TokenStream) -> Stmt {
     Stmt::Expr(Expr::Verbatim(tokens), None)
+}
+
+fn braced(block: Block) -> Expr {
+    Expr::Block(ExprBlock {
+        attrs: Vec::new(),
+        label: None,
+        block,
+    })
+}
+
+/// Whether `expr` is all of `name! { .. }`.
+fn is_macro_in_braces(expr: &Expr) -> bool {
+    matches!(expr, Expr::Macro(expr) if matches!(expr.mac.delimiter, MacroDelimiter::Brace(_)))
 }
 
 /// Whether assigning to `expr` runs nothing but the assignment.
@@ -406,6 +447,10 @@ fn start_of_expr(expr: &Expr) -> Span {
         Expr::While(expr) => start_of_loop(expr.label.as_ref(), expr.while_token.span),
         _ => expr.span(),
     }
+}
+
+fn is_cfg(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
 }
 
 fn attrs_of_stmt(stmt: &Stmt) -> &[Attribute] {

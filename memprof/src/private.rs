@@ -5,6 +5,6 @@ pub use crate::call::{AtExit, Frame, at, at_exit, back_at_exit, enter};
 pub use crate::config::{Options, Print, Stream};
 pub use crate::report::Column;
 pub use crate::site::{Site, path_of};
-pub use crate::task::{Task, task};
+pub use crate::task::{Task, never, task};
 pub use core::file;
 pub use core::future::Future;

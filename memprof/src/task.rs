@@ -63,6 +63,11 @@ pub fn task<F: Future>(site: &'static Site, future: F) -> Task<F> {
     }
 }
 
+/// A value of the function's type, for a `return` that never runs.
+pub fn never<T>() -> T {
+    unreachable!("this call stands in a branch that is never taken")
+}
+
 impl<F: Future> Future for Task<F> {
     type Output = F::Output;
 

@@ -21,6 +21,10 @@ impl Program {
     ///
     /// In the child, which comes to the same place, this runs `main` and exits. It
     /// knows the place by the test's name, so that a test can have one program.
+    ///
+    /// # Panics
+    ///
+    /// If the path of the test's binary isn't known.
     pub fn new<F: FnOnce()>(main: F) -> Self {
         // `binary::test::{{closure}}`, and of `async` tests and modules more.
         let path = type_name::<F>();

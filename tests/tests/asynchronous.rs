@@ -300,3 +300,21 @@ fn the_peak_of_a_measure_leaves_out_what_happened_between_its_polls() {
     assert_eq!(usage.allocated_bytes, 150);
     assert_eq!(usage.peak_bytes, 150);
 }
+
+#[memprofile(columns = "hits, allocated")]
+#[tokio::main(flavor = "current_thread")]
+async fn starts_a_runtime() -> usize {
+    let made = block(123);
+    pause().await;
+    made.capacity()
+}
+
+#[test]
+fn lines_are_seen_above_an_attribute_that_starts_a_runtime() {
+    let tables = run(|| {
+        starts_a_runtime();
+    });
+
+    assert_eq!(tables[0].row("let made").number("Allocated"), Some(123));
+    assert_eq!(tables[0].row("pause().await").number("Hits"), Some(1));
+}

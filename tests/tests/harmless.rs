@@ -24,7 +24,7 @@ fn profiled(bytes: usize) -> usize {
 }
 
 /// Makes `file` the program's standard output.
-fn print_into(file: impl AsRawFd) {
+fn print_into(file: &impl AsRawFd) {
     // SAFETY: both descriptors are open, and nobody owns the standard output.
     let answer = unsafe { libc::dup2(file.as_raw_fd(), libc::STDOUT_FILENO) };
     assert_eq!(answer, libc::STDOUT_FILENO);
@@ -35,7 +35,8 @@ fn a_pipe_that_nobody_reads_is_no_harm() {
     let tables = run(|| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        print_into(writer);
+        print_into(&writer);
+        drop(writer);
         assert_eq!(profiled(7), 7);
     });
 
@@ -57,7 +58,7 @@ fn a_closed_standard_output_is_no_harm() {
 #[cfg(target_os = "linux")]
 fn a_full_disk_is_no_harm() {
     let tables = run(|| {
-        print_into(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        print_into(&OpenOptions::new().write(true).open("/dev/full").unwrap());
         assert_eq!(profiled(7), 7);
     });
 
@@ -71,7 +72,8 @@ fn a_pipe_made_non_blocking_by_its_reader_gets_whole_tables() {
         // SAFETY: a flag is set on a descriptor that is open.
         unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
         let original = stdout().as_fd().try_clone_to_owned().unwrap();
-        print_into(writer);
+        print_into(&writer);
+        drop(writer);
         let copied = thread::spawn(move || {
             let mut text = String::new();
             reader.read_to_string(&mut text).unwrap();
@@ -81,7 +83,7 @@ fn a_pipe_made_non_blocking_by_its_reader_gets_whole_tables() {
         for _ in 0..1000 {
             profiled(7);
         }
-        print_into(original);
+        print_into(&original);
         print!("{}", copied.join().unwrap());
     });
 

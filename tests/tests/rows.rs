@@ -1,0 +1,176 @@
+//! Which lines of a function have a row, and how often each was run.
+
+use memprof::memprofile;
+use memprof_tests::{Table, run};
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+fn buffer(length: usize) -> Vec<u8> {
+    vec![0; length]
+}
+
+fn hits(table: &Table, words: &str) -> Option<i64> {
+    table.row(words).number("Hits")
+}
+
+#[memprofile(columns = "all")]
+fn calls(run: impl Fn(usize) -> Vec<u8>) {
+    run(100); // called
+}
+
+#[memprofile(columns = "all")]
+fn makes_a_closure() {
+    let run = |length| {
+        if length > 10 {
+            buffer(length) // in the closure
+        } else {
+            Vec::new()
+        }
+    };
+    run(200); // here
+    calls(run); // elsewhere
+}
+
+#[test]
+fn what_a_closure_does_is_the_calling_lines() {
+    let tables = run(|| {
+        makes_a_closure();
+    });
+
+    assert_eq!(tables[0].row("// called").number("Allocated"), Some(100));
+    assert_eq!(hits(&tables[0], "// called"), Some(1));
+    assert_eq!(hits(&tables[1], "// in the closure"), None);
+    assert_eq!(tables[1].row("// here").number("Allocated"), Some(200));
+    assert_eq!(tables[1].row("// elsewhere").number("Allocated"), Some(100));
+}
+
+fn join(left: usize, right: &[u8]) -> usize {
+    left + right.len()
+}
+
+#[memprofile(columns = "all")]
+fn blocks_in_arguments() -> usize {
+    let first = buffer(1000); // first
+    join(
+        {
+            let inner = buffer(50); // inner
+            inner.len()
+        }, // inner's end
+        &buffer(7),
+    ) + first.len()
+}
+
+#[test]
+fn after_a_block_in_an_argument_its_call_goes_on() {
+    let tables = run(|| {
+        blocks_in_arguments();
+    });
+
+    assert_eq!(tables[0].row("// first").number("Allocated"), Some(1000));
+    assert_eq!(tables[0].row("// inner's end").number("Freed"), Some(50));
+    let call = tables[0].row("    join(");
+    assert_eq!(call.number("Allocated"), Some(7));
+    assert_eq!(call.number("Hits"), Some(1));
+}
+
+#[memprofile(columns = "all")]
+#[rustfmt::skip]
+fn branches(which: usize) -> Vec<u8> {
+    match which {
+        0 => buffer(10), // zero
+        1 | 2 => buffer(
+            20, // over lines
+        ),
+        _ => {
+            if buffer(30).is_empty() { // thirty
+                Vec::new()
+            } else if buffer(40).len() == which { // forty
+                buffer(50)
+            } else {
+                buffer(60)
+            }
+        }
+    }
+}
+
+#[test]
+fn a_branch_is_its_own_line() {
+    let tables = run(|| (0..4).for_each(|which| drop(branches(which))));
+
+    assert_eq!(tables[0].row("// zero").number("Allocated"), Some(10));
+    assert_eq!(
+        tables[1].row("1 | 2 => buffer(").number("Allocated"),
+        Some(20)
+    );
+    assert_eq!(tables[1].row("over lines").number("Allocated"), None);
+    assert_eq!(tables[3].row("// thirty").number("Allocated"), Some(30));
+    assert_eq!(tables[3].row("// forty").number("Allocated"), Some(40));
+    assert_eq!(tables[3].row("buffer(60)").number("Allocated"), Some(60));
+    assert_eq!(hits(&tables[3], "buffer(50)"), None);
+}
+
+#[memprofile(columns = "all")]
+#[rustfmt::skip]
+fn loops() {
+    for length in 0..3 { // header
+        buffer(length + 10); // each
+    }
+    for length in 1..3 { buffer(length); } // one line
+    'outer: for length in 0..3 { // labelled
+        loop {
+            buffer(length); // inner
+            if length == 1 {
+                continue 'outer; // continue
+            }
+            if length != 1 {
+                break; // break
+            }
+        }
+    }
+}
+
+#[test]
+fn a_loops_header_runs_once_more_than_its_body() {
+    let tables = run(|| {
+        loops();
+    });
+
+    assert_eq!(hits(&tables[0], "// header"), Some(4));
+    assert_eq!(hits(&tables[0], "// each"), Some(3));
+    assert_eq!(tables[0].row("// each").number("Allocated"), Some(33));
+    assert_eq!(tables[0].row("// one line").number("Allocated"), Some(3));
+    assert_eq!(hits(&tables[0], "// labelled"), Some(4));
+    assert_eq!(hits(&tables[0], "// inner"), Some(3));
+    assert_eq!(hits(&tables[0], "// continue"), Some(1));
+    assert_eq!(hits(&tables[0], "// break"), Some(2));
+}
+
+fn add(first: usize, (): (), third: usize) -> usize {
+    first + third
+}
+
+#[memprofile(columns = "all")]
+#[expect(clippy::unit_arg, reason = "a loop has no other value")]
+fn a_loop_in_an_argument() -> usize {
+    add(
+        1,
+        for _ in 0..2 {
+            drop(buffer(50)); // in the loop
+        },
+        buffer(6000).len(),
+    )
+}
+
+#[test]
+fn after_a_loop_in_an_argument_its_call_goes_on() {
+    let tables = run(|| {
+        a_loop_in_an_argument();
+    });
+
+    let table = &tables[0];
+    assert_eq!(table.row("// in the loop").number("Allocated"), Some(100));
+    assert_eq!(table.row("    add(").number("Allocated"), Some(6000));
+    assert_eq!(table.row("    add(").number("Hits"), Some(1));
+    assert_eq!(hits(table, "for _ in"), Some(2));
+}
