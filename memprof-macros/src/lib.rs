@@ -107,8 +107,10 @@ use proc_macro::TokenStream;
 ///
 /// ## `stream = "stdout" | "stderr"`
 ///
-/// Where the table goes; `stdout` by default. It goes there in one piece, past
-/// what `print!` holds back.
+/// Where the table goes; `stdout` by default. It goes there past what `print!`
+/// holds back and past `cargo test`'s capture, and tables don't mix. What the
+/// program itself prints may come in the middle of a table that a pipe can't take
+/// at once.
 ///
 /// ```
 /// # use memprof::memprofile;

@@ -56,10 +56,10 @@ struct Resident {
 }
 
 impl Resident {
-    /// Now, or nothing where it can't be read.
-    fn now() -> Self {
+    /// Now. If it can't be read for once, nothing has changed since `earlier`.
+    fn now(earlier: Self) -> Self {
         Self {
-            process: rss::resident_bytes().unwrap_or(0),
+            process: rss::resident_bytes().unwrap_or(earlier.process),
             own: own_work::resident_bytes(),
         }
     }
@@ -78,11 +78,13 @@ pub(crate) struct Call {
     reads_resident: bool,
     /// The call this one was made in. None while a task is not being polled.
     outer: Option<Box<Call>>,
-    /// Whether that, or one further out, is a call of the same function.
+    /// Whether that, or one further out, is a call of the same function, in whose
+    /// numbers all that this one does is already. Only asked where calls are
+    /// added up.
     is_inside_another: bool,
-    /// Whether the thread was unwinding already when the call began, as it does
-    /// in a `Drop` after a panic: then it can't be told how the call ends.
-    began_in_panic: bool,
+    /// Whether the thread was unwinding already when it entered the call, as it
+    /// does in a `Drop` after a panic: then it can't be told how the call ends.
+    entered_in_panic: bool,
     open_line: u32,
     /// What the open line has done in the polls before this one.
     earlier: Option<Usage>,
@@ -110,7 +112,7 @@ impl Call {
                 reads_resident,
                 outer: None,
                 is_inside_another: false,
-                began_in_panic: thread::panicking(),
+                entered_in_panic: false,
                 open_line: 0,
                 earlier: None,
                 entered: Tally::default(),
@@ -128,15 +130,19 @@ impl Call {
     /// is done by the open line.
     pub(crate) fn enter(mut self: Box<Self>) {
         if self.reads_resident {
-            self.resident_since = Resident::now();
+            self.resident_since = Resident::now(self.resident_since);
         }
+        self.entered_in_panic = thread::panicking();
         self.entered = self.profile.heap_source.lap();
         self.since = self.entered;
         self.highest_net_bytes = self.entered.net_bytes();
         self.outer = take_current();
-        // Asked for at the end only, and it takes as long as calls are deep.
+        // It takes as long as calls are deep.
         if self.settings.print == Print::Exit {
             self.is_inside_another = self.is_inside(self.profile.site);
+            if self.is_inside_another {
+                self.profile.resident_bytes_at_entry = None;
+            }
         }
         set_current(Some(self));
     }
@@ -150,11 +156,13 @@ impl Call {
         call.earlier = Some(call.execution(stretch));
         // The call's lines have had laps of their own in the meantime.
         let highest_net_bytes = call.highest_net_bytes;
-        let left = Tally {
-            highest_net_bytes,
-            ..call.since
-        };
-        call.profile.heap = call.profile.heap.then(left.since(call.entered));
+        if !call.is_inside_another {
+            let left = Tally {
+                highest_net_bytes,
+                ..call.since
+            };
+            call.profile.heap = call.profile.heap.then(left.since(call.entered));
+        }
         let outer_highest = call.entered.highest_net_bytes;
         let heap_source = call.profile.heap_source;
         heap_source.resume_peak(outer_highest.max(highest_net_bytes));
@@ -185,12 +193,18 @@ impl Call {
         let stretch = now.since(self.since);
         self.highest_net_bytes = self.highest_net_bytes.max(now.highest_net_bytes);
         self.since = now;
-        stretch
+        if self.is_inside_another {
+            Usage::default()
+        } else {
+            stretch
+        }
     }
 
     fn settle_resident(&mut self) {
-        let now = Resident::now();
-        if let Some(line) = self.profile.lines.get_mut(self.open_line as usize) {
+        let now = Resident::now(self.resident_since);
+        if !self.is_inside_another
+            && let Some(line) = self.profile.lines.get_mut(self.open_line as usize)
+        {
             let increment = now.increment_since(self.resident_since);
             line.resident_bytes = now.process;
             line.resident_increment_bytes = line.resident_increment_bytes.wrapping_add(increment);
@@ -251,14 +265,13 @@ impl Call {
         own_work::during(self.reads_resident, move || {
             let Self {
                 settings,
-                is_inside_another,
                 mut profile,
                 ..
             } = *self;
             profile.call_count = 1;
             match settings.print {
                 Print::Call => report::print(&settings, &profile),
-                Print::Exit => profile::keep_until_exit(settings, &profile, is_inside_another),
+                Print::Exit => profile::keep_until_exit(settings, &profile),
                 Print::Never => {}
             }
         });
@@ -266,7 +279,7 @@ impl Call {
 
     /// Whether the call is being unwound.
     fn is_panicking(&self) -> bool {
-        !self.began_in_panic && thread::panicking()
+        !self.entered_in_panic && thread::panicking()
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use memprof::memprofile;
+//! use std::hint::black_box;
 //!
 //! #[global_allocator]
 //! static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -13,7 +14,8 @@
 //! #[memprofile(precision = 4)]
 //! fn squares(count: u64) -> u64 {
 //!     let squares: Vec<u64> = (0..count).map(|n| n * n).collect();
-//!     squares.iter().sum()
+//!     // Or an optimised build would leave the memory untouched.
+//!     black_box(&squares).iter().sum()
 //! }
 //!
 //! fn main() {
@@ -26,11 +28,12 @@
 //!
 //! Line #    Mem usage    Increment   Line Contents
 //! ================================================
-//!      6   2.1797 MiB   2.1797 MiB   #[memprofile(precision = 4)]
-//!      7                             fn squares(count: u64) -> u64 {
-//!      8   9.8164 MiB   7.6367 MiB       let squares: Vec<u64> = (0..count).map(|n| n * n).collect();
-//!      9   9.8164 MiB   0.0000 MiB       squares.iter().sum()
-//!     10   2.1836 MiB  -7.6328 MiB   }
+//!      7   2.0977 MiB   2.0977 MiB   #[memprofile(precision = 4)]
+//!      8                             fn squares(count: u64) -> u64 {
+//!      9   9.7305 MiB   7.6328 MiB       let squares: Vec<u64> = (0..count).map(|n| n * n).collect();
+//!     10                                 // Or an optimised build would leave the memory untouched.
+//!     11   9.7305 MiB   0.0000 MiB       black_box(&squares).iter().sum()
+//!     12   2.0977 MiB  -7.6328 MiB   }
 //!
 //! main::squares: heap net 0 B, allocated 8,000,000 B, freed 8,000,000 B, peak 8,000,000 B
 //! ```

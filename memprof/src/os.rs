@@ -37,9 +37,11 @@ mod unix {
     }
 
     /// Closes a descriptor; safe to call between `fork` and `exec`.
+    ///
+    /// The caller opened it, and knows that it is still the same.
     #[cfg(target_os = "linux")]
     pub(crate) fn close(descriptor: RawFd) {
-        // SAFETY: the caller opened `descriptor` and forgets it now.
+        // SAFETY: by the caller's word nobody else owns `descriptor`.
         unsafe { libc::close(descriptor) };
     }
 
@@ -48,16 +50,17 @@ mod unix {
     /// It may do only what a signal handler may.
     #[cfg(target_os = "linux")]
     pub(crate) fn in_forked_children(run: unsafe extern "C" fn()) {
-        // SAFETY: `run` is a function, so it stays callable. No answer to a
-        // failure (out of memory): children then read their parent's figures.
+        // SAFETY: `run` can be called for as long as this code is loaded, and the
+        // C library forgets it when the code is unloaded. No answer to a failure
+        // (out of memory): children then read their parent's figures.
         unsafe { libc::pthread_atfork(None, None, Some(run)) };
     }
 
     /// Has `run` called when the process ends, by returning from `main` or by
     /// `exit`; not when it is killed or aborts.
     pub(crate) fn at_exit(run: extern "C" fn()) {
-        // SAFETY: `run` is a function, so it stays callable. A failure (out of
-        // memory) means that nothing is called.
+        // SAFETY: as for `in_forked_children`. A failure (out of memory) means
+        // that nothing is called.
         unsafe { libc::atexit(run) };
     }
 
@@ -88,7 +91,8 @@ mod unix {
         Ok(())
     }
 
-    /// Waits for a pipe that its reader has made non-blocking, for a second.
+    /// Waits for a pipe that its reader has made non-blocking, as long as any
+    /// other write would.
     fn wait_writable(descriptor: RawFd) -> io::Result<()> {
         let mut request = libc::pollfd {
             fd: descriptor,
@@ -96,10 +100,13 @@ mod unix {
             revents: 0,
         };
         // SAFETY: one request, borrowed for the call.
-        match unsafe { libc::poll(&raw mut request, 1, 1000) } {
-            1 => Ok(()),
-            0 => Err(io::ErrorKind::TimedOut.into()),
-            _ => Err(io::Error::last_os_error()),
+        match unsafe { libc::poll(&raw mut request, 1, -1) } {
+            -1 => match io::Error::last_os_error() {
+                // By a signal; whoever waits tries again.
+                error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+                error => Err(error),
+            },
+            _ => Ok(()),
         }
     }
 }

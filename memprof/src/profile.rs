@@ -11,6 +11,7 @@ use crate::usage::Usage;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
 
 /// One line of a function, over all its executions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,27 +78,22 @@ impl FunctionProfile {
     }
 
     /// Adds another call of the same function.
-    ///
-    /// What a call inside another one of the same function did is in the outer
-    /// one's numbers already: of such a call, only how often its lines ran counts.
-    fn add(&mut self, call: &Self, inside_another: bool) {
+    fn add(&mut self, call: &Self) {
         self.call_count += call.call_count;
         self.cut_short_count += call.cut_short_count;
         self.last_cut_short = call.last_cut_short.or(self.last_cut_short);
         for (line, added) in self.lines.iter_mut().zip(&call.lines) {
             line.hits += added.hits;
-            if !inside_another && added.hits > 0 {
+            line.resident_increment_bytes += added.resident_increment_bytes;
+            line.heap = line.heap.and(added.heap);
+            if added.resident_bytes > 0 {
                 line.resident_bytes = added.resident_bytes;
-                line.resident_increment_bytes += added.resident_increment_bytes;
-                line.heap = line.heap.and(added.heap);
             }
         }
-        if !inside_another {
-            self.heap = self.heap.and(call.heap);
-            self.resident_bytes_at_entry = self
-                .resident_bytes_at_entry
-                .or(call.resident_bytes_at_entry);
-        }
+        self.heap = self.heap.and(call.heap);
+        self.resident_bytes_at_entry = self
+            .resident_bytes_at_entry
+            .or(call.resident_bytes_at_entry);
     }
 }
 
@@ -106,21 +102,29 @@ static UNTIL_EXIT: LazyLock<Mutex<HashMap<usize, (Settings, FunctionProfile)>>> 
     LazyLock::new(Mutex::default);
 
 /// Keeps a call for the table at the end of the process.
-pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile, inside_another: bool) {
+pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile) {
     let mut kept = UNTIL_EXIT.lock().unwrap_or_else(PoisonError::into_inner);
     let address = std::ptr::from_ref(call.site).addr();
     let (_, total) = kept
         .entry(address)
         .or_insert_with(|| (settings, FunctionProfile::new(call.site, call.heap_source)));
-    total.add(call, inside_another);
+    total.add(call);
 }
 
 /// Prints what was kept, in the order of the source.
 pub(crate) fn print_kept() {
-    // At the end of a process another thread may be stopped with the lock held:
-    // no table is better than no end.
-    let Ok(mut kept) = UNTIL_EXIT.try_lock() else {
-        return;
+    // Other threads go on, and hold the lock for a moment. One that was stopped
+    // with it, as by a signal whose handler exits, would hold it for ever: no
+    // table is better than no end.
+    let mut kept = (0..10_000).find_map(|_| {
+        let kept = UNTIL_EXIT.try_lock();
+        if kept.is_err() {
+            thread::yield_now();
+        }
+        kept.ok()
+    });
+    let Some(kept) = &mut kept else {
+        return report::say("the tables at exit are lost: another thread holds on to them");
     };
     let mut functions: Vec<_> = kept.drain().map(|(_, function)| function).collect();
     functions.sort_by_key(|(_, profile)| (profile.site.file(), profile.site.lines().first()));

@@ -34,6 +34,7 @@ pub fn resident_bytes() -> Option<u64> {
 mod linux {
     use crate::{os, tally};
     use std::fs::File;
+    use std::io::ErrorKind;
     use std::os::fd::IntoRawFd;
     use std::sync::atomic::{AtomicI32, Ordering};
     use std::sync::{Once, OnceLock};
@@ -97,9 +98,15 @@ mod linux {
     #[cold]
     fn open() -> Option<i32> {
         let _paused = tally::pause();
-        let Ok(file) = File::open("/proc/self/statm") else {
-            STATM.store(UNAVAILABLE, Ordering::Relaxed);
-            return None;
+        let file = match File::open("/proc/self/statm") {
+            Ok(file) => file,
+            Err(error) => {
+                // Another time there may be a descriptor free.
+                if error.kind() == ErrorKind::NotFound {
+                    STATM.store(UNAVAILABLE, Ordering::Relaxed);
+                }
+                return None;
+            }
         };
         FORKS.call_once(|| os::in_forked_children(reopen_in_child));
         let descriptor = file.into_raw_fd();
@@ -122,7 +129,8 @@ mod linux {
     /// parent's memory.
     extern "C" fn reopen_in_child() {
         let parents = STATM.swap(NOT_OPEN, Ordering::Relaxed);
-        if parents >= 0 {
+        // Unless it has become something else, see `resident_bytes`.
+        if parents >= 0 && read(parents).is_some() {
             os::close(parents);
         }
     }

@@ -3,9 +3,13 @@
 
 use memprof::memprofile;
 use memprof_tests::{Program, Table, run};
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::process::exit;
+use std::sync::mpsc::sync_channel;
+use std::task::{Context, Poll, Waker};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -176,4 +180,137 @@ fn a_function_that_is_never_printed_is_still_in_its_callers_lines() {
     assert_eq!(tables.len(), 1);
     assert_eq!(tables[0].row("let first").number("Allocated"), Some(5));
     assert_eq!(tables[0].row("first + ").number("Allocated"), Some(7));
+}
+
+#[memprofile(print = "exit", columns = "hits")]
+fn ticks(count: u64) -> u64 {
+    count + 1
+}
+
+#[test]
+fn the_table_at_exit_comes_while_other_threads_go_on_calling() {
+    let tables = run(|| {
+        let (called, wait) = sync_channel(4);
+        for _ in 0..4 {
+            let called = called.clone();
+            std::thread::spawn(move || {
+                let mut count = ticks(0);
+                called.send(()).unwrap();
+                loop {
+                    count = ticks(count);
+                }
+            });
+        }
+        for _ in 0..4 {
+            wait.recv().unwrap();
+        }
+    });
+
+    assert!(tables[0].row("count + 1").number("Hits") >= Some(4));
+}
+
+type Boxed = Pin<Box<dyn Future<Output = usize>>>;
+
+#[memprofile(print = "exit", columns = "hits, allocated, freed, net")]
+async fn awaits(bytes: usize, other: Option<Boxed>) -> usize {
+    let held = block(bytes);
+    pause().await;
+    if let Some(other) = other {
+        return other.await + held.len();
+    }
+    held.len()
+}
+
+/// Pending once.
+fn pause() -> impl Future<Output = ()> {
+    let mut waited = false;
+    poll_fn(move |context| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut waited, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+}
+
+#[test]
+fn a_call_that_is_inside_another_for_some_polls_is_counted_once() {
+    let tables = run(|| {
+        let context = &mut Context::from_waker(Waker::noop());
+        // Begun outside, and ended inside another call.
+        let mut first: Boxed = Box::pin(awaits(1000, None));
+        assert!(first.as_mut().poll(context).is_pending());
+        let mut second: Boxed = Box::pin(awaits(10, Some(first)));
+        while second.as_mut().poll(context).is_pending() {}
+    });
+
+    assert_eq!(tables[0].row("let held").number("Hits"), Some(2));
+    assert_eq!(tables[0].total("allocated"), 1010);
+    // The second call owns the box around the first.
+    let boxed = tables[0].total("freed") - 1010;
+    assert!((1..500).contains(&boxed), "{boxed}");
+    assert_eq!(tables[0].sum("Allocated"), 1010);
+    assert_eq!(tables[0].sum("Freed"), 1010 + boxed);
+}
+
+#[memprofile(columns = "hits, freed")]
+async fn waits_and_panics(panics: bool) -> usize {
+    let held = block(100);
+    pause().await;
+    if panics {
+        panic!("on purpose");
+    }
+    held.capacity()
+}
+
+/// Does `work` while a panic unwinds.
+fn in_a_panic(work: impl FnOnce()) {
+    struct OnDrop<F: FnOnce()>(Option<F>);
+    impl<F: FnOnce()> Drop for OnDrop<F> {
+        fn drop(&mut self) {
+            self.0.take().unwrap()();
+        }
+    }
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _on_drop = OnDrop(Some(work));
+        panic!("around");
+    }));
+    assert!(caught.is_err());
+}
+
+#[test]
+fn a_task_that_ends_well_in_a_panic_around_it_is_not_cut_short() {
+    let tables = run(|| {
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut task = Box::pin(waits_and_panics(false));
+        assert!(task.as_mut().poll(context).is_pending());
+        in_a_panic(|| assert_eq!(task.as_mut().poll(context), Poll::Ready(100)));
+    });
+
+    assert!(
+        !tables[0].summary.contains("cut short"),
+        "{}",
+        tables[0].summary
+    );
+    assert_eq!(tables[0].rows.last().unwrap().number("Freed"), Some(100));
+}
+
+#[test]
+fn a_task_begun_in_a_panic_around_it_can_be_cut_short_by_its_own() {
+    let tables = run(|| {
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut task = Box::pin(waits_and_panics(true));
+        in_a_panic(|| assert!(task.as_mut().poll(context).is_pending()));
+        let caught = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context)));
+        assert!(caught.is_err());
+    });
+
+    let line = tables[0].row("panic!").number;
+    let ending = format!("; cut short in line {line} by a panic");
+    assert!(
+        tables[0].summary.ends_with(&ending),
+        "{}",
+        tables[0].summary
+    );
 }

@@ -90,6 +90,42 @@ fn a_pipe_made_non_blocking_by_its_reader_gets_whole_tables() {
     assert_eq!(tables.len(), 1000);
 }
 
+extern "C" fn ignore(_: libc::c_int) {}
+
+#[test]
+fn signals_lose_no_table_of_a_pipe_that_is_full() {
+    let tables = run(|| {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        // SAFETY: a flag is set on a descriptor that is open, and a signal that
+        // nobody else uses gets a handler that does nothing.
+        let this_thread = unsafe {
+            libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
+            libc::signal(libc::SIGUSR1, ignore as *const () as libc::sighandler_t);
+            libc::pthread_self()
+        };
+        let original = stdout().as_fd().try_clone_to_owned().unwrap();
+        print_into(&writer);
+        drop(writer);
+        let copied = thread::spawn(move || {
+            for _ in 0..10_000 {
+                // SAFETY: the thread is there until this one is joined.
+                unsafe { libc::pthread_kill(this_thread, libc::SIGUSR1) };
+            }
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        // More than a pipe holds.
+        for _ in 0..1000 {
+            profiled(7);
+        }
+        print_into(&original);
+        print!("{}", copied.join().unwrap());
+    });
+
+    assert_eq!(tables.len(), 1000);
+}
+
 #[test]
 fn a_thread_that_prints_while_another_holds_the_standard_output_goes_on() {
     let tables = run(|| {
@@ -259,6 +295,31 @@ fn a_forked_child_reads_its_own_memory() {
         // SAFETY: the status is borrowed for the call.
         unsafe { libc::waitpid(child, &raw mut status, 0) };
         assert_eq!(status, 0);
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_forked_child_keeps_its_files_open() {
+    run(|| {
+        reads_resident();
+        // A daemon closes what is open, and opens a log, which gets that number.
+        let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        for descriptor in 3..64 {
+            // SAFETY: this program has no other file to lose.
+            unsafe { libc::dup2(null.as_raw_fd(), descriptor) };
+        }
+        // SAFETY: as above; the child only asks about a number and ends.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let open = (3..64).all(|descriptor| libc::fcntl(descriptor, libc::F_GETFD) >= 0);
+                libc::_exit(i32::from(!open));
+            }
+            let mut status = -1;
+            libc::waitpid(child, &raw mut status, 0);
+            assert_eq!(status, 0);
+        }
     });
 }
 

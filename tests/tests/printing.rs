@@ -138,6 +138,23 @@ fn every_column_can_be_asked_for_by_name_and_resident_memory_follows_the_heap() 
     assert_eq!(dropped.number("Increment"), Some(-50_003_968));
 }
 
+#[rustfmt::skip]
+mod on_one_line {
+    use memprof::memprofile;
+    #[memprofile(columns = "default, net")] pub(super) fn touched() -> Vec<u8> { vec![1; 64 << 20] }
+}
+
+#[test]
+fn a_function_on_one_line_has_its_own_numbers_and_the_first_rows_in_one() {
+    let tables = run(|| drop(on_one_line::touched()));
+
+    let row = &tables[0].rows[0];
+    assert_eq!(row.number("Net"), Some(64 << 20));
+    // What there was and what was added, which is what there is.
+    assert!(row.number("Increment") >= Some(64 << 20), "{row:?}");
+    assert_eq!(row.cell("Increment"), row.cell("Mem usage"));
+}
+
 #[memprofile(columns = "all", stream = "stderr")]
 fn to_stderr() -> usize {
     let a = block(5);

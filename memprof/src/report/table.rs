@@ -63,7 +63,8 @@ fn numbers(settings: &Settings, profile: &FunctionProfile) -> Table {
     table
 }
 
-/// A number of the first row: what was there when the function was entered.
+/// A number of the first row: what was there when the function was entered, and
+/// on top of it what the row's own line did, if the function begins on it.
 fn baseline_cell(
     column: Column,
     settings: &Settings,
@@ -71,8 +72,12 @@ fn baseline_cell(
     line: &LineProfile,
 ) -> String {
     match (column, profile.resident_bytes_at_entry) {
-        (Column::MemUsage | Column::Increment, Some(resident_bytes)) => {
-            mebibytes(i128::from(resident_bytes), settings.precision)
+        (Column::MemUsage, Some(resident_bytes)) if line.hits == 0 => {
+            mebibytes(resident_bytes.into(), settings.precision)
+        }
+        (Column::Increment, Some(resident_bytes)) => {
+            let increment = i128::from(line.resident_increment_bytes);
+            mebibytes(i128::from(resident_bytes) + increment, settings.precision)
         }
         _ if line.hits > 0 => cell(column, settings, profile, line),
         _ => String::new(),
