@@ -10,6 +10,7 @@ use crate::site::Site;
 use crate::usage::Usage;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
@@ -101,8 +102,15 @@ impl FunctionProfile {
 static UNTIL_EXIT: LazyLock<Mutex<HashMap<usize, (Settings, FunctionProfile)>>> =
     LazyLock::new(Mutex::default);
 
+/// Whether the tables are being printed, and calls come too late for them.
+static IS_EXITING: AtomicBool = AtomicBool::new(false);
+
 /// Keeps a call for the table at the end of the process.
 pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile) {
+    // Relaxed: a late call that still gets in does no harm.
+    if IS_EXITING.load(Ordering::Relaxed) {
+        return;
+    }
     let mut kept = UNTIL_EXIT.lock().unwrap_or_else(PoisonError::into_inner);
     let address = std::ptr::from_ref(call.site).addr();
     let (_, total) = kept
@@ -113,9 +121,10 @@ pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile) {
 
 /// Prints what was kept, in the order of the source.
 pub(crate) fn print_kept() {
-    // Other threads go on, and hold the lock for a moment. One that was stopped
-    // with it, as by a signal whose handler exits, would hold it for ever: no
-    // table is better than no end.
+    // Other threads go on; one may hold the lock for a moment yet. One that was
+    // stopped with it, as by a signal whose handler exits, would hold it for ever:
+    // no table is better than no end.
+    IS_EXITING.store(true, Ordering::Relaxed);
     let mut kept = (0..10_000).find_map(|_| {
         let kept = UNTIL_EXIT.try_lock();
         if kept.is_err() {
