@@ -1,16 +1,19 @@
 //! The allocator that counts.
 //!
 //! [`CountingAlloc`] stands between the program and the allocator it would
-//! otherwise use, and adds every request to the calling thread's
-//! [tally](crate::tally).
+//! otherwise use, adds every request to the calling thread's
+//! [tally](crate::tally), and with feature `ownership` writes behind each block
+//! which line [made](crate::owner) it.
 //!
 //! Nothing here may allocate, lock or panic. An allocation made while counting
 //! would be counted in turn, and unwinding out of a `GlobalAlloc` method is
 //! undefined behaviour.
 #![allow(unsafe_code)]
 
+use crate::owner::{self, OWNERSHIP};
 use crate::tally;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
 
 /// Counts what goes through the allocator inside it.
 ///
@@ -25,9 +28,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// # }
 /// ```
 ///
-/// Pointers, alignment and sizes are the inner allocator's: nothing is added to
-/// a block. Counters are the calling thread's own, so threads don't slow each
-/// other down.
+/// A block is the inner allocator's, at its address and with its alignment; with
+/// feature `ownership`, four bytes behind its end say which line made it. Counters
+/// are the calling thread's own, so threads don't slow each other down.
 #[derive(Debug, Default)]
 pub struct CountingAlloc<A = System> {
     inner: A,
@@ -63,50 +66,168 @@ impl<A> CountingAlloc<A> {
     }
 }
 
-// SAFETY: each method passes its arguments to `inner` as they came and returns
-// what `inner` returned, so the contract holds wherever it holds for `inner`.
-// The counting in between adds integers in `Cell`s of a thread-local: it cannot
-// allocate, unwind, or touch the block.
+/// Bytes behind each block for the id of the line that made it.
+const TAG_SIZE: usize = if OWNERSHIP { size_of::<u32>() } else { 0 };
+
+/// The layout of a block with its tag. Nothing if there can't be one that large.
+#[inline(always)]
+fn tagged(layout: Layout) -> Option<Layout> {
+    // Rounded up to the alignment, a layout must not be larger than an `isize`.
+    if OWNERSHIP && layout.size() > isize::MAX as usize - TAG_SIZE - (layout.align() - 1) {
+        return None;
+    }
+    // SAFETY: the alignment is a layout's, and the size has just been checked.
+    Some(unsafe { Layout::from_size_align_unchecked(layout.size() + TAG_SIZE, layout.align()) })
+}
+
+/// The layout of a block that there is, with its tag.
+///
+/// # Safety
+///
+/// [`tagged`] has once had an answer for the same layout.
+#[inline(always)]
+unsafe fn with_tag(layout: Layout) -> Layout {
+    // SAFETY: what was valid then is valid now.
+    unsafe { Layout::from_size_align_unchecked(layout.size() + TAG_SIZE, layout.align()) }
+}
+
+/// Writes the tag of a block.
+///
+/// # Safety
+///
+/// `block` is of `size` bytes and the tag.
+#[inline(always)]
+unsafe fn write_tag(block: *mut u8, size: usize, line: u32) {
+    if OWNERSHIP {
+        // SAFETY: behind `size` bytes there are those of the tag, at any alignment.
+        unsafe { block.add(size).cast::<u32>().write_unaligned(line) }
+    }
+}
+
+/// Reads the tag of a block, which is anything if the program wrote over it.
+///
+/// # Safety
+///
+/// As for [`write_tag`], which has been called for the block.
+#[inline(always)]
+unsafe fn read_tag(block: *mut u8, size: usize) -> u32 {
+    if OWNERSHIP {
+        // SAFETY: as for `write_tag`.
+        unsafe { block.add(size).cast::<u32>().read_unaligned() }
+    } else {
+        owner::UNTRACKED
+    }
+}
+
+/// Counts a new block, which may be null, and writes its tag; the block.
+///
+/// # Safety
+///
+/// As for [`write_tag`], unless `block` is null.
+#[inline(always)]
+unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
+    if !block.is_null() {
+        let Some(line) = tally::add_allocation(size) else {
+            // SAFETY: our caller's promise is the same.
+            return unsafe { counted_first(block, size) };
+        };
+        // SAFETY: our caller's promise.
+        unsafe { write_tag(block, size, line) };
+    }
+    block
+}
+
+/// As [`counted`], for the first block of a thread.
+///
+/// # Safety
+///
+/// As for [`write_tag`].
+#[cold]
+#[inline(never)]
+unsafe fn counted_first(block: *mut u8, size: usize) -> *mut u8 {
+    let line = tally::add_first_allocation(size);
+    // SAFETY: our caller's promise.
+    unsafe { write_tag(block, size, line) };
+    block
+}
+
+/// Frees a block of another line than the current one.
+///
+/// # Safety
+///
+/// As for [`GlobalAlloc::dealloc`] of the allocator around `inner`.
+#[inline(never)]
+unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: u32, inner: &impl GlobalAlloc) {
+    tally::add_deallocation_of(owner, layout.size());
+    // SAFETY: `inner` made the block with a tag.
+    unsafe { inner.dealloc(block, with_tag(layout)) };
+}
+
+// SAFETY: each method asks `inner` for the block that it was asked for, of the
+// same alignment and `TAG_SIZE` bytes more, and returns what `inner` returned, so
+// the contract holds wherever it holds for `inner`. The tag lies behind the bytes
+// that the caller may use. The counting in between adds integers in a record of
+// the thread: it cannot unwind, or touch the block.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: our caller's promise about `layout` is the one `inner` asks.
-        let block = unsafe { self.inner.alloc(layout) };
-        if !block.is_null() {
-            tally::add_allocation(layout.size());
-        }
-        block
+        let Some(tagged) = tagged(layout) else {
+            return ptr::null_mut();
+        };
+        // SAFETY: `tagged` is of more than no bytes.
+        let block = unsafe { self.inner.alloc(tagged) };
+        // SAFETY: `inner` made room for the tag.
+        unsafe { counted(block, layout.size()) }
     }
 
     // Forwarded, not left to the trait's default, so that `inner` can hand out
-    // pages the kernel has already zeroed.
+    // pages the kernel has already zeroed. The tag touches the last one only.
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let Some(tagged) = tagged(layout) else {
+            return ptr::null_mut();
+        };
         // SAFETY: as for `alloc`.
-        let block = unsafe { self.inner.alloc_zeroed(layout) };
-        if !block.is_null() {
-            tally::add_allocation(layout.size());
-        }
-        block
+        let block = unsafe { self.inner.alloc_zeroed(tagged) };
+        // SAFETY: as for `alloc`.
+        unsafe { counted(block, layout.size()) }
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // Counted first, so that nothing is left to do after the inner call.
-        tally::add_deallocation(layout.size());
-        // SAFETY: `block` came from `inner`, since every method that hands one
-        // out gets it there, and our caller promises `layout` is its layout.
-        unsafe { self.inner.dealloc(block, layout) };
+        // SAFETY: every method that hands out a block writes its tag, and our
+        // caller promises that `layout` is its layout.
+        let owner = unsafe { read_tag(block, layout.size()) };
+        // Counted first, and what is rare somewhere else, so that nothing is left
+        // to do here after the inner call.
+        if tally::add_own_deallocation(owner, layout.size()) {
+            // SAFETY: `inner` made the block with a tag.
+            unsafe { self.inner.dealloc(block, with_tag(layout)) };
+        } else {
+            // SAFETY: our caller's promises are the same.
+            unsafe { dealloc_of(block, layout, owner, &self.inner) };
+        }
     }
 
     // Forwarded, so that a block can grow where it is.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: as for `dealloc`; our caller promises a valid `new_size`.
-        let moved = unsafe { self.inner.realloc(block, layout, new_size) };
+        let new_layout = Layout::from_size_align(new_size, layout.align());
+        let Some(new_tagged) = new_layout.ok().and_then(tagged) else {
+            return ptr::null_mut();
+        };
+        // SAFETY: as for `dealloc`. Read now, since the block may be cut there.
+        let owner = unsafe { read_tag(block, layout.size()) };
+        // SAFETY: as for `dealloc`; the new size is of a valid layout.
+        let moved = unsafe {
+            self.inner
+                .realloc(block, with_tag(layout), new_tagged.size())
+        };
         // A null answer means the old block still stands, so nothing changed.
         if !moved.is_null() {
-            tally::add_reallocation(layout.size(), new_size);
+            let owner = tally::add_reallocation(owner, layout.size(), new_size);
+            // SAFETY: `inner` made room for the tag behind the new size.
+            unsafe { write_tag(moved, new_size, owner) };
         }
         moved
     }

@@ -13,11 +13,12 @@
 
 use crate::config::{Print, Settings};
 use crate::heap::HeapSource;
+use crate::owner::OWNERSHIP;
 use crate::profile::{self, CutShort, FunctionProfile};
 use crate::site::Site;
-use crate::tally::Tally;
+use crate::tally::{self, Tally};
 use crate::usage::Usage;
-use crate::{own_work, report, rss};
+use crate::{own_work, owner, registry, report, rss};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -76,6 +77,8 @@ impl Resident {
 pub(crate) struct Call {
     settings: Settings,
     reads_resident: bool,
+    /// The id of the function's first line.
+    first_id: u32,
     /// The call this one was made in. None while a task is not being polled.
     outer: Option<Box<Call>>,
     /// Whether that, or one further out, is a call of the same function, in whose
@@ -107,9 +110,11 @@ impl Call {
         EXIT.call_once(|| crate::os::at_exit(end_of_process));
 
         let (mut call, resident_bytes) = own_work::during(reads_resident, || {
+            site.register();
             Box::new(Self {
                 settings,
                 reads_resident,
+                first_id: site.first_id(),
                 outer: None,
                 is_inside_another: false,
                 entered_in_panic: false,
@@ -129,6 +134,8 @@ impl Call {
     /// Makes this the thread's current call: from now on, what the thread does
     /// is done by the open line.
     pub(crate) fn enter(mut self: Box<Self>) {
+        let line_count = self.profile.site.lines().len();
+        registry::prepare_lines(self.first_id, u32::try_from(line_count).unwrap_or(0));
         if self.reads_resident {
             self.resident_since = Resident::now(self.resident_since);
         }
@@ -144,6 +151,7 @@ impl Call {
                 self.profile.resident_bytes_at_entry = None;
             }
         }
+        self.make_line_current();
         set_current(Some(self));
     }
 
@@ -166,7 +174,15 @@ impl Call {
         let outer_highest = call.entered.highest_net_bytes;
         let heap_source = call.profile.heap_source;
         heap_source.resume_peak(outer_highest.max(highest_net_bytes));
-        set_current(call.outer.take());
+        match call.outer.take() {
+            Some(outer) => {
+                outer.make_line_current();
+                set_current(Some(outer));
+            }
+            None => {
+                tally::set_line(owner::UNTRACKED);
+            }
+        }
         Some(call)
     }
 
@@ -236,6 +252,15 @@ impl Call {
         let execution = self.execution(stretch);
         self.close_line(execution);
         self.open_line = line;
+        self.make_line_current();
+    }
+
+    /// Has blocks that the thread makes from now on be the open line's.
+    #[inline(always)]
+    fn make_line_current(&self) {
+        if OWNERSHIP {
+            tally::set_line(owner::nth(self.first_id, self.open_line));
+        }
     }
 
     /// Begins a line.

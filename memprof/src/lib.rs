@@ -80,21 +80,40 @@
 //!
 //! None is on by default.
 //!
+//! - `ownership`: `report`, which line made what, and what of that is still alive,
+//!   whoever frees it. Four bytes more for each block.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
-#![deny(unsafe_code)] // `alloc` and `os` alone allow it.
+#![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `registry` alone allow it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
 mod call;
 mod config;
 mod heap;
+mod leaked;
 mod measure;
 mod os;
 mod own_work;
+#[cfg_attr(
+    not(feature = "ownership"),
+    allow(dead_code, reason = "only reports read it")
+)]
+mod owner;
 mod profile;
+#[cfg(feature = "ownership")]
+mod recorded;
+#[cfg_attr(
+    not(feature = "ownership"),
+    allow(dead_code, reason = "only reports read it")
+)]
+mod registry;
 mod report;
 mod rss;
+#[cfg_attr(
+    not(feature = "ownership"),
+    allow(dead_code, reason = "only reports read it")
+)]
 mod site;
 mod tally;
 mod task;
@@ -108,6 +127,8 @@ pub use crate::alloc::CountingAlloc;
 #[cfg(feature = "stats_alloc")]
 pub use crate::heap::use_stats_alloc;
 pub use crate::measure::{Measure, measure, measure_async};
+#[cfg(feature = "ownership")]
+pub use crate::recorded::{FunctionReport, LineReport, Made, Report, report, reset};
 pub use crate::rss::resident_bytes;
 pub use crate::usage::Usage;
 pub use memprof_macros::memprofile;

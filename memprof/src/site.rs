@@ -1,6 +1,9 @@
 //! A profiled function and its lines, as static data written by the attribute.
 
 use crate::config::Options;
+use crate::owner;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A function under `#[memprofile]`.
 #[derive(Debug)]
@@ -11,7 +14,13 @@ pub struct Site {
     source: &'static str,
     lines: &'static [u32],
     options: Options,
+    /// The id of the first line; the others follow. 0 until the function first
+    /// runs, `NO_LINE` if there were no more ids.
+    first_id: AtomicU32,
 }
+
+/// The functions that have run, in that order.
+static SITES: Mutex<Vec<&'static Site>> = Mutex::new(Vec::new());
 
 impl Site {
     /// Describes a function.
@@ -35,6 +44,7 @@ impl Site {
             source,
             lines,
             options,
+            first_id: AtomicU32::new(0),
         }
     }
 
@@ -56,6 +66,43 @@ impl Site {
 
     pub(crate) fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Gives the lines their ids, unless they have them.
+    pub(crate) fn register(&'static self) {
+        if self.first_id.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been faster.
+        if self.first_id.load(Ordering::Relaxed) == 0 {
+            let count = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+            let first_id = owner::new_ids(count).unwrap_or(owner::NO_LINE);
+            self.first_id.store(first_id, Ordering::Relaxed);
+            sites.push(self);
+        }
+    }
+
+    /// All functions that have run, in the order in which they first did.
+    pub(crate) fn all() -> Vec<&'static Self> {
+        SITES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The id of the first line, for [`Self::id`] once and for all.
+    #[inline]
+    pub(crate) fn first_id(&self) -> u32 {
+        self.first_id.load(Ordering::Relaxed)
+    }
+
+    /// The id of the line at `place` of [`Self::lines`].
+    pub(crate) fn id(&self, place: u32) -> u32 {
+        owner::nth(self.first_id(), place)
+    }
+
+    /// The text of a line, by its number.
+    pub(crate) fn source(&self, number: u32) -> &'static str {
+        let place = number.wrapping_sub(self.first_line) as usize;
+        self.source.lines().nth(place).unwrap_or_default()
     }
 
     /// Each line of the function's text with its number.

@@ -1,0 +1,58 @@
+//! Memory that is never given back, from the system and not from the allocator
+//! under count, and places that hold it.
+//!
+//! What a thread counts into has to be there for as long as the process, for any
+//! thread to read, and can't come from the allocator that is counting.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Moves `value` to where it stays for ever; nothing if there is no memory.
+pub(crate) fn leak<T: Sync>(value: T) -> Option<&'static T> {
+    const { assert!(size_of::<T>() > 0) };
+    // SAFETY: the layout is of more than no bytes.
+    let place = unsafe { System.alloc(Layout::new::<T>()) }.cast::<T>();
+    if place.is_null() {
+        return None;
+    }
+    // SAFETY: the system gave `place` the size and alignment of a `T`, to nobody
+    // else, and it is never freed, so that a shared reference can last for ever.
+    unsafe {
+        place.write(value);
+        Some(&*place)
+    }
+}
+
+/// A place that is empty at first, and then for ever refers to something leaked.
+#[derive(Debug)]
+pub(crate) struct Leaked<T: 'static>(AtomicPtr<T>);
+
+impl<T: Sync> Leaked<T> {
+    pub(crate) const fn empty() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Option<&'static T> {
+        // Acquire: what is referred to was written before the reference was.
+        // SAFETY: null, or the reference that `set` was given.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Fills the place unless it is full; what is in it then.
+    pub(crate) fn set(&self, value: &'static T) -> &'static T {
+        let value_ptr = ptr::from_ref(value).cast_mut();
+        let empty = ptr::null_mut();
+        // AcqRel: as for `get`, in both directions.
+        match self
+            .0
+            .compare_exchange(empty, value_ptr, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => value,
+            // SAFETY: not null, so it is what another `set` was given.
+            Err(theirs) => unsafe { &*theirs },
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Law 3: what the lines made and is alive, and what nobody's line made and is
+//! alive, is what is alive in the process; to the byte, on any thread.
+
+use memprof::{LineReport, Made, Report, memprofile, report, reset};
+use memprof_tests::run;
+use std::hint::black_box;
+use std::sync::mpsc::channel;
+use std::thread;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+fn block(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+fn line<'a>(report: &'a Report, function: &str, words: &str) -> &'a LineReport {
+    let path = format!("ownership::{function}");
+    let function = report
+        .functions
+        .iter()
+        .find(|function| function.path == path);
+    let lines = &function.expect("the function has run").lines;
+    lines
+        .iter()
+        .find(|line| line.source.contains(words))
+        .expect("such a line")
+}
+
+/// Live bytes and blocks, and all that there ever were.
+fn numbers(made: Made) -> [i64; 4] {
+    let [bytes, blocks] = [made.allocated_bytes, made.allocation_count].map(u64::cast_signed);
+    [made.live_bytes(), made.live_count(), bytes, blocks]
+}
+
+fn assert_law_3(report: &Report) {
+    let lines = report.functions.iter().flat_map(|function| &function.lines);
+    let made = lines.map(|line| line.made).chain([report.untracked]);
+    let sum = made.fold([0; 4], |sum, made| {
+        let numbers = numbers(made);
+        std::array::from_fn(|index| sum[index] + numbers[index])
+    });
+    let process = numbers(report.process);
+    // What goes over to another line is made a second time there.
+    assert_eq!(sum[..2], process[..2], "{report:#?}");
+    assert!(sum[2] >= process[2] && sum[3] >= process[3], "{report:#?}");
+}
+
+#[memprofile(print = "never")]
+fn keeps_and_drops(kept: &mut Vec<Vec<u8>>, times: usize) {
+    for _ in 0..times {
+        drop(block(1 << 20)); // temporary
+        kept.push(block(64 << 10));
+    }
+}
+
+#[test]
+fn what_a_line_keeps_is_told_from_what_it_drops() {
+    run(|| {
+        let mut kept = Vec::with_capacity(3000);
+        keeps_and_drops(&mut kept, 3000);
+
+        let report = report();
+        let temporary = line(&report, "keeps_and_drops", "// temporary").made;
+        assert_eq!(numbers(temporary), [0, 0, 3000 << 20, 3000]);
+        let keeping = line(&report, "keeps_and_drops", "kept.push").made;
+        assert_eq!(numbers(keeping), [3000 << 16, 3000, 3000 << 16, 3000]);
+        assert_law_3(&report);
+    });
+}
+
+#[memprofile(print = "never")]
+fn makes(bytes: usize) -> Vec<u8> {
+    let length = bytes;
+    block(length)
+}
+
+#[memprofile(print = "never")]
+fn frees(blocks: Vec<Vec<u8>>) {
+    drop(blocks);
+}
+
+#[test]
+fn a_block_freed_on_another_thread_is_still_its_lines() {
+    run(|| {
+        let (give, take) = channel();
+        let freeing = thread::spawn(move || {
+            for blocks in take {
+                frees(blocks);
+            }
+        });
+        for bytes in 1..=100 {
+            give.send(vec![makes(bytes)]).unwrap();
+        }
+        drop(give);
+        freeing.join().unwrap();
+        let kept = makes(7);
+
+        let report = report();
+        let making = line(&report, "makes", "    block(length)").made;
+        assert_eq!(numbers(making), [7, 1, 5057, 101]);
+        assert_eq!(line(&report, "frees", "drop(blocks)").made, Made::default());
+        assert_law_3(&report);
+        drop(kept);
+    });
+}
+
+#[memprofile(print = "never")]
+fn grows(list: &mut Vec<u8>) {
+    let mut own = block(10);
+    own.reserve_exact(100); // own
+    list.reserve_exact(1000); // other
+    list.shrink_to(500);
+}
+
+#[test]
+fn a_line_that_lets_a_block_grow_takes_it_over() {
+    run(|| {
+        let mut list = block(200);
+        let before = report();
+        grows(&mut list);
+
+        let report = report();
+        assert_eq!(
+            numbers(line(&report, "grows", "let mut own").made),
+            [0, 0, 10, 1]
+        );
+        // The guest's own growth: 90 bytes more than there were, taken over.
+        assert_eq!(
+            numbers(line(&report, "grows", "// own").made),
+            [0, 0, 100, 1]
+        );
+        assert_eq!(
+            numbers(line(&report, "grows", "// other").made),
+            [500, 1, 1000, 1]
+        );
+        let untracked = report.since(&before).untracked;
+        assert!(untracked.deallocation_count >= 1);
+        assert_law_3(&report);
+    });
+}
+
+#[memprofile(print = "never")]
+fn calls() -> [Vec<u8>; 3] {
+    let before = block(1);
+    let made = makes(2); // the callee's
+    let after = block(3);
+    [before, made, after]
+}
+
+#[test]
+fn the_innermost_line_makes_a_block() {
+    run(|| {
+        let kept = calls();
+
+        let report = report();
+        assert_eq!(line(&report, "calls", "let before").made.live_bytes(), 1);
+        assert_eq!(
+            line(&report, "calls", "// the callee's").made,
+            Made::default()
+        );
+        assert_eq!(
+            line(&report, "makes", "    block(length)")
+                .made
+                .live_bytes(),
+            2
+        );
+        assert_eq!(line(&report, "calls", "let after").made.live_bytes(), 3);
+        assert_law_3(&report);
+        drop(kept);
+    });
+}
+
+#[expect(clippy::unnecessary_box_returns, reason = "it is the box that counts")]
+#[memprofile(print = "never")]
+fn generic<T: Default>() -> Box<T> {
+    Box::default() // made
+}
+
+#[test]
+fn a_generic_function_is_one_function() {
+    run(|| {
+        let kept = (generic::<u64>(), generic::<[u64; 4]>());
+
+        let report = report();
+        assert_eq!(line(&report, "generic", "// made").made.live_bytes(), 40);
+        assert_eq!(report.functions.len(), 1);
+        drop(kept);
+    });
+}
+
+#[memprofile(print = "never")]
+fn on_a_short_thread(bytes: usize) -> Vec<u8> {
+    let made = block(bytes);
+    drop(block(5)); // dropped
+    made
+}
+
+#[test]
+fn ten_thousand_short_threads_leak_nothing_and_lose_nothing() {
+    run(|| {
+        let mut kept = Vec::with_capacity(10_000);
+        for _ in 0..100 {
+            let threads: Vec<_> = (0..100)
+                .map(|_| thread::spawn(|| on_a_short_thread(3)))
+                .collect();
+            kept.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
+        }
+
+        let first = report();
+        let made = line(&first, "on_a_short_thread", "let made").made;
+        assert_eq!(numbers(made), [30_000, 10_000, 30_000, 10_000]);
+        let dropped = line(&first, "on_a_short_thread", "// dropped").made;
+        assert_eq!(numbers(dropped), [0, 0, 50_000, 10_000]);
+        assert_law_3(&first);
+
+        kept.clear();
+        let made = line(&report(), "on_a_short_thread", "let made").made;
+        assert_eq!(numbers(made), [0, 0, 30_000, 10_000]);
+    });
+}
+
+#[memprofile(print = "never")]
+async fn in_a_task(bytes: usize) -> Vec<u8> {
+    let first = block(bytes);
+    tokio::task::yield_now().await;
+    let second = block(2 * bytes);
+    tokio::task::yield_now().await;
+    drop(first);
+    second
+}
+
+#[test]
+fn what_tasks_made_is_their_lines_wherever_they_are_polled() {
+    run(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(4)
+            .build()
+            .unwrap();
+        let kept = runtime.block_on(async {
+            let tasks: Vec<_> = (0..500)
+                .map(|bytes| tokio::spawn(in_a_task(bytes)))
+                .collect();
+            let mut kept = Vec::new();
+            for task in tasks {
+                kept.push(task.await.unwrap());
+            }
+            kept
+        });
+        drop(runtime);
+
+        let report = report();
+        let sum = (0..500).sum::<i64>();
+        assert_eq!(
+            numbers(line(&report, "in_a_task", "let first").made),
+            [0, 0, sum, 499]
+        );
+        assert_eq!(
+            numbers(line(&report, "in_a_task", "let second").made),
+            [2 * sum, 499, 2 * sum, 499]
+        );
+        assert_law_3(&report);
+        drop(kept);
+    });
+}
+
+#[test]
+fn reports_begin_at_the_last_reset() {
+    run(|| {
+        let old = makes(100);
+        reset();
+        let new = makes(30);
+
+        let report = report();
+        let making = line(&report, "makes", "    block(length)").made;
+        assert_eq!(numbers(making), [30, 1, 30, 1]);
+
+        drop(old);
+        let since = memprof::report().since(&report);
+        assert_eq!(
+            line(&since, "makes", "    block(length)").made.live_bytes(),
+            -100
+        );
+        assert_law_3(&since);
+        drop(new);
+    });
+}
+
+#[memprofile(columns = "all")]
+fn reports_in_the_middle() -> i64 {
+    let held = block(1000);
+    let live = line(&report(), "reports_in_the_middle", "let held")
+        .made
+        .live_bytes();
+    drop(held);
+    live
+}
+
+#[test]
+fn a_report_can_be_taken_in_the_middle_of_a_profiled_function() {
+    let tables = run(|| {
+        assert_eq!(reports_in_the_middle(), 1000);
+        assert_law_3(&report());
+    });
+
+    // What a report takes is the program's: it asked for it.
+    assert!(tables[0].row("let live").number("Allocated") > Some(0));
+    assert_eq!(tables[0].total("net"), 0);
+}
+
+#[test]
+fn printing_is_in_no_report() {
+    run(|| {
+        reports_in_the_middle();
+        let before = report();
+        reports_in_the_middle();
+        let after = report();
+
+        assert_law_3(&after);
+        let since = after.since(&before);
+        // The first report is still alive.
+        assert!(since.process.live_bytes() < 4096, "{since:#?}");
+    });
+}
