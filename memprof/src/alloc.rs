@@ -11,7 +11,7 @@
 #![allow(unsafe_code)]
 
 use crate::owner::{self, OWNERSHIP};
-use crate::tally;
+use crate::threads;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
@@ -127,7 +127,7 @@ unsafe fn read_tag(block: *mut u8, size: usize) -> u32 {
 #[inline(always)]
 unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
     if !block.is_null() {
-        let Some(line) = tally::add_allocation(size) else {
+        let Some(line) = threads::add_allocation(size) else {
             // SAFETY: our caller's promise is the same.
             return unsafe { counted_first(block, size) };
         };
@@ -145,7 +145,7 @@ unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 unsafe fn counted_first(block: *mut u8, size: usize) -> *mut u8 {
-    let line = tally::add_first_allocation(size);
+    let line = threads::add_first_allocation(size);
     // SAFETY: our caller's promise.
     unsafe { write_tag(block, size, line) };
     block
@@ -158,7 +158,7 @@ unsafe fn counted_first(block: *mut u8, size: usize) -> *mut u8 {
 /// As for [`GlobalAlloc::dealloc`] of the allocator around `inner`.
 #[inline(never)]
 unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: u32, inner: &impl GlobalAlloc) {
-    tally::add_deallocation_of(owner, layout.size());
+    threads::add_deallocation_of(owner, layout.size());
     // SAFETY: `inner` made the block with a tag.
     unsafe { inner.dealloc(block, with_tag(layout)) };
 }
@@ -200,7 +200,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
         let owner = unsafe { read_tag(block, layout.size()) };
         // Counted first, and what is rare somewhere else, so that nothing is left
         // to do here after the inner call.
-        if tally::add_own_deallocation(owner, layout.size()) {
+        if threads::add_own_deallocation(owner, layout.size()) {
             // SAFETY: `inner` made the block with a tag.
             unsafe { self.inner.dealloc(block, with_tag(layout)) };
         } else {
@@ -225,7 +225,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
         };
         // A null answer means the old block still stands, so nothing changed.
         if !moved.is_null() {
-            let owner = tally::add_reallocation(owner, layout.size(), new_size);
+            let owner = threads::add_reallocation(owner, layout.size(), new_size);
             // SAFETY: `inner` made room for the tag behind the new size.
             unsafe { write_tag(moved, new_size, owner) };
         }

@@ -16,9 +16,9 @@ use crate::heap::HeapSource;
 use crate::owner::OWNERSHIP;
 use crate::profile::{self, CutShort, FunctionProfile};
 use crate::site::Site;
-use crate::tally::{self, Tally};
+use crate::tally::Tally;
 use crate::usage::Usage;
-use crate::{own_work, owner, registry, report, rss};
+use crate::{output, own_work, owner, report, rss, threads};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -135,7 +135,7 @@ impl Call {
     /// is done by the open line.
     pub(crate) fn enter(mut self: Box<Self>) {
         let line_count = self.profile.site.lines().len();
-        registry::prepare_lines(self.first_id, u32::try_from(line_count).unwrap_or(0));
+        threads::prepare_lines(self.first_id, u32::try_from(line_count).unwrap_or(0));
         if self.reads_resident {
             self.resident_since = Resident::now(self.resident_since);
         }
@@ -180,7 +180,7 @@ impl Call {
                 set_current(Some(outer));
             }
             None => {
-                tally::set_line(owner::UNTRACKED);
+                threads::set_line(owner::UNTRACKED);
             }
         }
         Some(call)
@@ -259,7 +259,7 @@ impl Call {
     #[inline(always)]
     fn make_line_current(&self) {
         if OWNERSHIP {
-            tally::set_line(owner::nth(self.first_id, self.open_line));
+            threads::set_line(owner::nth(self.first_id, self.open_line));
         }
     }
 
@@ -397,5 +397,12 @@ extern "C" fn end_of_process() {
         call.cut_short(CutShort::ProcessExit);
         call.end();
     }
-    own_work::during(false, profile::print_kept);
+    own_work::during(false, || match profile::take_kept() {
+        Some(functions) => {
+            for (settings, profile) in functions {
+                report::print(&settings, &profile);
+            }
+        }
+        None => output::say("the tables at exit are lost: another thread holds on to them"),
+    });
 }

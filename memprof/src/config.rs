@@ -1,7 +1,8 @@
 //! What is shown, where and when: the defaults, what an attribute says of its
 //! function, and what the environment says over both.
 
-use crate::report::Column;
+use crate::column::Column;
+use crate::output::{self, Stream};
 use std::env::{self, VarError};
 use std::sync::OnceLock;
 
@@ -19,15 +20,6 @@ pub enum Print {
     Exit,
     /// Not at all.
     Never,
-}
-
-/// Where a table is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// The standard output.
-    Stdout,
-    /// The standard error.
-    Stderr,
 }
 
 /// What an attribute says, for as much as it says anything.
@@ -98,8 +90,8 @@ impl Settings {
     pub(crate) fn of(options: &Options) -> Option<Self> {
         static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
         let environment = ENVIRONMENT.get_or_init(|| {
-            let _paused = crate::tally::pause();
-            Environment::read(|name| env::var(name), &mut |line| crate::report::say(line))
+            let _paused = crate::threads::pause();
+            Environment::read(|name| env::var(name), &mut |line| output::say(line))
         });
         let said = &environment.options;
         environment.is_on.then(|| Self {

@@ -1,8 +1,9 @@
-//! Where heap numbers come from: the calling thread's [tally], if the program's
+//! Where heap numbers come from: the calling thread's [counters](threads), if the program's
 //! allocator is a [`CountingAlloc`](crate::CountingAlloc); else whatever else
 //! the program has that counts; else nowhere.
 
-use crate::tally::{self, Tally};
+use crate::tally::Tally;
+use crate::threads;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -35,27 +36,27 @@ impl HeapSource {
         }
     }
 
-    /// Its counters, and a new peak from here on, as [`tally::lap`].
+    /// Its counters, and a new peak from here on, as [`threads::lap`].
     #[inline(always)]
     pub(crate) fn lap(self) -> Tally {
         match self {
-            Self::Thread => tally::lap(),
+            Self::Thread => threads::lap(),
             #[cfg(feature = "stats_alloc")]
             Self::Process => process::now(),
             Self::Nobody => Tally::default(),
         }
     }
 
-    /// Ends the laps since `outer_highest_net_bytes`, as [`tally::resume_peak`].
+    /// Ends the laps since `outer_highest_net_bytes`, as [`threads::resume_peak`].
     pub(crate) fn resume_peak(self, outer_highest_net_bytes: i64) {
         if self == Self::Thread {
-            tally::resume_peak(outer_highest_net_bytes);
+            threads::resume_peak(outer_highest_net_bytes);
         }
     }
 }
 
 /// Keeps the process's counters still, as far as this thread reads them, while
-/// the answer lives; the thread's own are [`tally::pause`]'s.
+/// the answer lives; the thread's own are [`threads::pause`]'s.
 pub(crate) fn uncounted() -> impl Sized {
     #[cfg(feature = "stats_alloc")]
     return process::Uncounted::begin();
@@ -75,11 +76,11 @@ fn counting_alloc_is_global() -> bool {
         YES => true,
         NO => false,
         _ => {
-            let _paused = tally::pause();
-            let before = tally::now();
+            let _paused = threads::pause();
+            let before = threads::now();
             // Seen through a black box, or the compiler may leave it out.
             drop(std::hint::black_box(Box::new(0_u8)));
-            let counts = tally::now() != before;
+            let counts = threads::now() != before;
             STATE.store(if counts { YES } else { NO }, Ordering::Relaxed);
             counts
         }
@@ -90,7 +91,7 @@ fn counting_alloc_is_global() -> bool {
 pub(crate) fn say_nobody_counts() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
-        crate::report::say(
+        crate::output::say(
             "heap columns need the counting allocator: `#[global_allocator] static ALLOC: \
              memprof::CountingAlloc = memprof::CountingAlloc::system();`",
         );

@@ -84,16 +84,18 @@
 //!   whoever frees it. Four bytes more for each block.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
-#![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `registry` alone allow it.
+#![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `threads` alone allow it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
 mod call;
+mod column;
 mod config;
 mod heap;
 mod leaked;
 mod measure;
 mod os;
+mod output;
 mod own_work;
 #[cfg_attr(
     not(feature = "ownership"),
@@ -103,11 +105,6 @@ mod owner;
 mod profile;
 #[cfg(feature = "ownership")]
 mod recorded;
-#[cfg_attr(
-    not(feature = "ownership"),
-    allow(dead_code, reason = "only reports read it")
-)]
-mod registry;
 mod report;
 mod rss;
 #[cfg_attr(
@@ -117,6 +114,11 @@ mod rss;
 mod site;
 mod tally;
 mod task;
+#[cfg_attr(
+    not(feature = "ownership"),
+    allow(dead_code, reason = "only reports read it")
+)]
+mod threads;
 mod usage;
 
 #[doc(hidden)]

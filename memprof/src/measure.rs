@@ -1,7 +1,8 @@
 //! What a piece of code does to the heap, for tests and for looking.
 
 use crate::heap::HeapSource;
-use crate::tally::{self, Tally};
+use crate::tally::Tally;
+use crate::threads;
 use crate::usage::Usage;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -105,18 +106,18 @@ impl Measured {
             crate::heap::say_nobody_counts();
         }
         Self {
-            before: tally::lap(),
+            before: threads::lap(),
         }
     }
 
     fn end(self) -> Usage {
-        tally::now().since(self.before)
+        threads::now().since(self.before)
     }
 }
 
 impl Drop for Measured {
     /// Whoever watched the peak before goes on, after a panic too.
     fn drop(&mut self) {
-        tally::resume_peak(self.before.highest_net_bytes);
+        threads::resume_peak(self.before.highest_net_bytes);
     }
 }

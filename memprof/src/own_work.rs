@@ -1,6 +1,6 @@
 //! What the profiler does for itself is on nobody's account.
 
-use crate::{heap, rss, tally};
+use crate::{heap, rss, threads};
 use std::cell::Cell;
 
 thread_local! {
@@ -23,7 +23,7 @@ pub(crate) fn during<T>(reads_resident: bool, work: impl FnOnce() -> T) -> (T, O
     let resident_bytes_before = read();
     let answer = {
         let _uncounted = heap::uncounted();
-        let _paused = tally::pause();
+        let _paused = threads::pause();
         work()
     };
     let resident_bytes = read();

@@ -7,7 +7,6 @@
 //! don't slow each other down.
 
 use crate::leaked::{Leaked, leak};
-use crate::tally::Tally;
 use std::array;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -108,17 +107,6 @@ impl Slot {
             deallocation_count: self
                 .deallocation_count
                 .wrapping_add(other.deallocation_count),
-        }
-    }
-}
-
-impl From<Tally> for Slot {
-    fn from(tally: Tally) -> Self {
-        Self {
-            allocated_bytes: tally.allocated_bytes,
-            allocation_count: tally.allocation_count,
-            freed_bytes: tally.freed_bytes,
-            deallocation_count: tally.deallocation_count,
         }
     }
 }

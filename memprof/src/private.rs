@@ -2,8 +2,9 @@
 //! every release.
 
 pub use crate::call::{AtExit, Frame, at, at_exit, back_at_exit, enter};
-pub use crate::config::{Options, Print, Stream};
-pub use crate::report::Column;
+pub use crate::column::Column;
+pub use crate::config::{Options, Print};
+pub use crate::output::Stream;
 pub use crate::site::{Site, path_of};
 pub use crate::task::{Task, never, task};
 pub use core::file;

@@ -5,7 +5,6 @@
 
 use crate::config::Settings;
 use crate::heap::HeapSource;
-use crate::report;
 use crate::site::Site;
 use crate::usage::Usage;
 use std::collections::HashMap;
@@ -102,7 +101,7 @@ impl FunctionProfile {
 static UNTIL_EXIT: LazyLock<Mutex<HashMap<usize, (Settings, FunctionProfile)>>> =
     LazyLock::new(Mutex::default);
 
-/// Whether the tables are being printed, and calls come too late for them.
+/// Whether what was kept has been taken, and calls come too late for it.
 static IS_EXITING: AtomicBool = AtomicBool::new(false);
 
 /// Keeps a call for the table at the end of the process.
@@ -119,8 +118,9 @@ pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile) {
     total.add(call);
 }
 
-/// Prints what was kept, in the order of the source.
-pub(crate) fn print_kept() {
+/// Takes what was kept, in the order of the source, once and for all. Nothing if
+/// another thread doesn't let go of it.
+pub(crate) fn take_kept() -> Option<Vec<(Settings, FunctionProfile)>> {
     // Other threads go on; one may hold the lock for a moment yet. One that was
     // stopped with it, as by a signal whose handler exits, would hold it for ever:
     // no table is better than no end.
@@ -131,13 +131,8 @@ pub(crate) fn print_kept() {
             thread::yield_now();
         }
         kept.ok()
-    });
-    let Some(kept) = &mut kept else {
-        return report::say("the tables at exit are lost: another thread holds on to them");
-    };
+    })?;
     let mut functions: Vec<_> = kept.drain().map(|(_, function)| function).collect();
     functions.sort_by_key(|(_, profile)| (profile.site.file(), profile.site.lines().first()));
-    for (settings, profile) in functions {
-        report::print(&settings, &profile);
-    }
+    Some(functions)
 }

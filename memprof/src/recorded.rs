@@ -5,8 +5,8 @@
 use crate::heap::{self, HeapSource};
 use crate::own_work;
 use crate::owner::{self, Slot};
-use crate::registry::Reading;
 use crate::site::Site;
+use crate::threads::Reading;
 use std::sync::{Mutex, PoisonError};
 
 /// Which line made what, and what of that is still alive, at one moment.

@@ -26,13 +26,13 @@ pub fn resident_bytes() -> Option<u64> {
         return Some(bytes);
     }
     // It allocates, and that isn't the program's doing.
-    let _paused = crate::tally::pause();
+    let _paused = crate::threads::pause();
     memory_stats::memory_stats().map(|stats| stats.physical_mem as u64)
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use crate::{os, tally};
+    use crate::{os, threads};
     use std::fs::File;
     use std::io::ErrorKind;
     use std::os::fd::IntoRawFd;
@@ -97,7 +97,7 @@ mod linux {
 
     #[cold]
     fn open() -> Option<i32> {
-        let _paused = tally::pause();
+        let _paused = threads::pause();
         let file = match File::open("/proc/self/statm") {
             Ok(file) => file,
             Err(error) => {

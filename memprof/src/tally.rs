@@ -1,19 +1,17 @@
-//! What a thread has allocated and freed.
+//! What a thread has allocated and freed: its counters, and their state at a
+//! moment.
 //!
-//! A thread counts in cells of its own, which it alone writes, from inside the
-//! allocator: no locks, no contention, and arithmetic that wraps, since a plain
-//! `+` can panic in a debug build and a panic in an allocator is undefined
-//! behaviour. They are atomic for the sake of [others](crate::registry) who read
-//! them meanwhile.
+//! Nothing here allocates, locks or panics. A thread alone writes its counters,
+//! from inside the allocator, with arithmetic that wraps, since a plain `+` can
+//! panic in a debug build and a panic in an allocator is undefined behaviour. They
+//! are atomic for the sake of others who read them meanwhile.
 //!
 //! What the current line does isn't counted a second time for the line: it is the
 //! difference in the thread's counters, put down to the line when another one
-//! becomes current ([`set_line`]).
+//! becomes current ([`Counters::set_line`]).
 
 use crate::owner::{self, OWNERSHIP, Slot};
-use crate::registry;
 use crate::usage::Usage;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// The heap counters of one thread at one moment, since the thread began.
@@ -33,7 +31,7 @@ pub(crate) struct Tally {
     /// Blocks that grew or shrank.
     pub(crate) reallocation_count: u64,
     /// The most that [`net_bytes`](Self::net_bytes) has been since
-    /// [`lap`].
+    /// [`Counters::lap`].
     pub(crate) highest_net_bytes: i64,
 }
 
@@ -58,8 +56,8 @@ impl Tally {
 
     /// What happened between `earlier` and this moment.
     ///
-    /// `earlier` is the answer of [`lap`], and the peak is right if all later
-    /// laps have been [resumed](resume_peak) since.
+    /// `earlier` is the answer of [`Counters::lap`], and the peak is right if all later
+    /// laps have been [resumed](Counters::resume_peak) since.
     #[inline(always)]
     pub(crate) fn since(self, earlier: Self) -> Usage {
         let peak_bytes = self.highest_net_bytes.wrapping_sub(earlier.net_bytes());
@@ -104,12 +102,6 @@ pub(crate) struct Counters {
     settled_deallocation_count: AtomicU64,
 }
 
-thread_local! {
-    // Const-initialised and without a destructor: reaching it never allocates,
-    // and it can still be reached while the thread is being torn down.
-    static COUNTERS: Counters = const { Counters::new() };
-}
-
 // Relaxed, all of them: each counter stands alone and has one writer.
 #[inline(always)]
 fn load(counter: &AtomicU64) -> u64 {
@@ -129,7 +121,7 @@ fn add(counter: &AtomicU64, amount: u64) -> u64 {
 }
 
 impl Counters {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             allocated_bytes: AtomicU64::new(0),
             allocation_count: AtomicU64::new(0),
@@ -148,12 +140,12 @@ impl Counters {
     }
 
     #[inline(always)]
-    fn line(&self) -> u32 {
+    pub(crate) fn line(&self) -> u32 {
         self.line.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
-    fn grow(&self, bytes: u64) {
+    pub(crate) fn grow(&self, bytes: u64) {
         let allocated = add(&self.allocated_bytes, bytes);
         let net = allocated
             .wrapping_sub(load(&self.freed_bytes))
@@ -169,30 +161,66 @@ impl Counters {
         add(&self.deallocation_count, blocks);
     }
 
-    /// As [`shrink`](Self::shrink), for a block of any line.
-    fn shrink_of(&self, owner: u32, bytes: u64, blocks: u64) {
-        self.attach();
+    /// Whether the thread is new, and counts nothing yet.
+    #[inline(always)]
+    pub(crate) fn are_new(&self) -> bool {
+        self.line() == owner::NO_LINE
+    }
+
+    /// Begins to count.
+    pub(crate) fn begin(&self) {
+        self.line.store(owner::UNTRACKED, Ordering::Relaxed);
+    }
+
+    /// Counts a new block; the line that made it. Nothing if the counters are new.
+    #[inline(always)]
+    pub(crate) fn add_allocation(&self, size: usize) -> Option<u32> {
+        // Read once: the compiler leaves no second reading out.
+        let line = if OWNERSHIP {
+            self.line()
+        } else {
+            owner::UNTRACKED
+        };
+        if line == owner::NO_LINE {
+            return None;
+        }
+        add(&self.allocation_count, 1);
+        self.grow(size as u64);
+        Some(line)
+    }
+
+    /// Counts a freed block if the current line made it; whether it did.
+    #[inline(always)]
+    pub(crate) fn add_own_deallocation(&self, owner: u32, size: usize) -> bool {
+        // Never so of new counters: `NO_LINE` makes no blocks. Where blocks don't
+        // tell, each passes for the current line's.
+        let is_own = !OWNERSHIP || owner == self.line();
+        if is_own {
+            self.shrink(size as u64, 1);
+        }
+        is_own
+    }
+
+    /// Counts bytes and blocks of `owner` that were freed; if that isn't the
+    /// current line, the change to be put down to it.
+    pub(crate) fn add_deallocation_of(&self, owner: u32, bytes: u64, blocks: u64) -> Option<Slot> {
         self.shrink(bytes, blocks);
-        if OWNERSHIP && owner != self.line() {
-            add(&self.others_freed_bytes, bytes);
-            add(&self.others_deallocation_count, blocks);
-            registry::add(owner::checked(owner), &Slot::freed(bytes, blocks));
+        if !OWNERSHIP || owner == self.line() {
+            return None;
         }
+        add(&self.others_freed_bytes, bytes);
+        add(&self.others_deallocation_count, blocks);
+        Some(Slot::freed(bytes, blocks))
     }
 
-    /// Registers the thread, unless it is.
-    fn attach(&self) {
-        if self.line() == owner::NO_LINE {
-            registry::attach(self);
-            self.line.store(owner::UNTRACKED, Ordering::Relaxed);
-        }
+    /// Counts a block that grew or shrank, but not by how much.
+    pub(crate) fn add_reallocation(&self) {
+        add(&self.reallocation_count, 1);
     }
 
-    /// Puts down to lines what there is, and begins anew, as a thread that hasn't
-    /// allocated anything; what there was. For when the thread ends.
+    /// Makes the counters new again; what there was in them.
     pub(crate) fn take(&self) -> Tally {
-        self.set_line(owner::UNTRACKED);
-        let tally = self.tally();
+        let tally = self.now();
         for counter in [
             &self.allocated_bytes,
             &self.allocation_count,
@@ -222,36 +250,41 @@ impl Counters {
         load(&self.deallocation_count).wrapping_sub(load(&self.others_deallocation_count))
     }
 
-    /// Makes `line` the current one.
+    /// Makes `line` the current one; the change that is to be put down to the one
+    /// before.
     #[inline(always)]
-    fn set_line(&self, line: u32) {
+    pub(crate) fn set_line(&self, line: u32) -> Option<(u32, Slot)> {
+        let before = self.line();
         let allocated = load(&self.allocated_bytes) ^ load(&self.settled_allocated_bytes);
         let freed = self.own_freed_bytes() ^ load(&self.settled_freed_bytes);
         // A block has at least one byte, so that nothing happened to them either.
-        if allocated | freed != 0 {
-            self.settle();
-        }
+        let change = if allocated | freed == 0 {
+            None
+        } else {
+            Some((before, self.settle()))
+        };
         self.line.store(line, Ordering::Relaxed);
+        change
     }
 
-    /// Puts down to the current line what has happened since it became current.
-    fn settle(&self) {
-        let line = self.line();
+    /// What the current line has done since it became current, which then counts
+    /// as put down to it.
+    fn settle(&self) -> Slot {
         let pending = self.pending();
-        if line == owner::PROFILER {
+        if self.line() == owner::PROFILER {
             // Not the program's: it never happened.
             let back = |counter, own: u64| add(counter, own.wrapping_neg());
             back(&self.allocated_bytes, pending.allocated_bytes);
             back(&self.allocation_count, pending.allocation_count);
             back(&self.freed_bytes, pending.freed_bytes);
             back(&self.deallocation_count, pending.deallocation_count);
-        } else {
-            add(&self.settled_allocated_bytes, pending.allocated_bytes);
-            add(&self.settled_allocation_count, pending.allocation_count);
-            add(&self.settled_freed_bytes, pending.freed_bytes);
-            add(&self.settled_deallocation_count, pending.deallocation_count);
-            registry::add(line, &pending);
+            return Slot::default();
         }
+        add(&self.settled_allocated_bytes, pending.allocated_bytes);
+        add(&self.settled_allocation_count, pending.allocation_count);
+        add(&self.settled_freed_bytes, pending.freed_bytes);
+        add(&self.settled_deallocation_count, pending.deallocation_count);
+        pending
     }
 
     /// What the current line has done that hasn't been put down to it.
@@ -273,8 +306,9 @@ impl Counters {
         (self.line(), self.pending())
     }
 
+    /// The counters as they stand.
     #[inline(always)]
-    pub(crate) fn tally(&self) -> Tally {
+    pub(crate) fn now(&self) -> Tally {
         Tally {
             allocated_bytes: load(&self.allocated_bytes),
             freed_bytes: load(&self.freed_bytes),
@@ -284,160 +318,41 @@ impl Counters {
             highest_net_bytes: self.highest_net_bytes.load(Ordering::Relaxed),
         }
     }
-}
 
-/// Counts a new block of the calling thread; the line that made it.
-///
-/// A new thread's first block isn't counted: [`add_first_allocation`] has to be
-/// called.
-#[inline(always)]
-pub(crate) fn add_allocation(size: usize) -> Option<u32> {
-    COUNTERS.with(|counters| {
-        // Read once: the compiler leaves no second reading out.
-        let line = if OWNERSHIP {
-            counters.line()
-        } else {
-            owner::UNTRACKED
-        };
-        if line == owner::NO_LINE {
-            return None;
-        }
-        add(&counters.allocation_count, 1);
-        counters.grow(size as u64);
-        Some(line)
-    })
-}
-
-/// Counts the first block of a new thread; the line that made it.
-#[cold]
-pub(crate) fn add_first_allocation(size: usize) -> u32 {
-    COUNTERS.with(Counters::attach);
-    add_allocation(size).unwrap_or(owner::UNTRACKED)
-}
-
-/// Counts a block that the calling thread freed, if its current line made it.
-///
-/// If not, nothing is counted, and [`add_deallocation_of`] has to be called.
-#[inline(always)]
-pub(crate) fn add_own_deallocation(owner: u32, size: usize) -> bool {
-    COUNTERS.with(|counters| {
-        // Never so of a new thread: `NO_LINE` makes no blocks. Where blocks don't
-        // tell, each passes for the current line's.
-        let is_own = !OWNERSHIP || owner == counters.line();
-        if is_own {
-            counters.shrink(size as u64, 1);
-        }
-        is_own
-    })
-}
-
-/// Counts a block of any line that the calling thread freed.
-#[cold]
-pub(crate) fn add_deallocation_of(owner: u32, size: usize) {
-    COUNTERS.with(|counters| counters.shrink_of(owner, size as u64, 1));
-}
-
-/// Counts a block of `owner` whose size the calling thread changed; whose it is
-/// now.
-///
-/// Only the difference counts as allocated or freed: growing a block from 64 to
-/// 128 bytes allocates 64. That is what `stats_alloc` does too, and it keeps what
-/// a growing `Vec` allocates at what it holds, wherever its blocks are moved. A
-/// line that lets another line's block grow takes it over.
-#[inline]
-pub(crate) fn add_reallocation(owner: u32, old_size: usize, new_size: usize) -> u32 {
-    COUNTERS.with(|counters| {
-        counters.attach();
-        add(&counters.reallocation_count, 1);
-        if new_size < old_size {
-            counters.shrink_of(owner, (old_size - new_size) as u64, 0);
-            return owner;
-        }
-        counters.grow((new_size - old_size) as u64);
-        let line = counters.line();
-        if OWNERSHIP && line != owner {
-            let old_size = old_size as u64;
-            registry::add(owner::checked(owner), &Slot::freed(old_size, 1));
-            registry::add(line, &Slot::allocated(old_size, 1));
-        }
-        line
-    })
-}
-
-/// Makes `line` the calling thread's current one; the one before.
-#[inline(always)]
-pub(crate) fn set_line(line: u32) -> u32 {
-    COUNTERS.with(|counters| {
-        counters.attach();
-        let before = counters.line();
-        counters.set_line(line);
-        before
-    })
-}
-
-/// The calling thread's counters as they stand.
-#[inline(always)]
-pub(crate) fn now() -> Tally {
-    COUNTERS.with(Counters::tally)
-}
-
-/// The calling thread's counters, and a new peak from here on.
-///
-/// Whoever was watching the peak before needs what it was back in the end,
-/// through [`resume_peak`].
-#[inline(always)]
-pub(crate) fn lap() -> Tally {
-    COUNTERS.with(|counters| {
-        let now = counters.tally();
-        counters
-            .highest_net_bytes
+    /// The counters as they stand, and a new peak from here on.
+    ///
+    /// Whoever was watching the peak before needs what it was back in the end,
+    /// through [`resume_peak`](Self::resume_peak).
+    #[inline(always)]
+    pub(crate) fn lap(&self) -> Tally {
+        let now = self.now();
+        self.highest_net_bytes
             .store(now.net_bytes(), Ordering::Relaxed);
         now
-    })
-}
+    }
 
-/// Ends a peak of one's own: the outer one goes on as if it had been watching.
-#[inline]
-pub(crate) fn resume_peak(outer_highest_net_bytes: i64) {
-    COUNTERS.with(|counters| {
-        let highest = &counters.highest_net_bytes;
-        let own = highest.load(Ordering::Relaxed);
-        highest.store(own.max(outer_highest_net_bytes), Ordering::Relaxed);
-    });
-}
+    /// Ends a peak of one's own: the outer one goes on as if it had been watching.
+    pub(crate) fn resume_peak(&self, outer_highest_net_bytes: i64) {
+        let own = self.highest_net_bytes.load(Ordering::Relaxed);
+        let highest = own.max(outer_highest_net_bytes);
+        self.highest_net_bytes.store(highest, Ordering::Relaxed);
+    }
 
-/// Keeps the calling thread's count still while it lives.
-///
-/// The profiler allocates too, and what it allocates isn't the program's. The
-/// allocator isn't told, so a pause costs it nothing: its blocks are those of a
-/// line whose doings are taken back when another line becomes current, by a panic
-/// too. A block allocated under a pause has to be freed under one, or memory would
-/// seem to vanish.
-#[must_use = "counting comes back as soon as the guard is dropped"]
-pub(crate) struct Paused {
-    before: Tally,
-    line: u32,
-    // Dropping it on another thread would put back the wrong count.
-    _not_send: PhantomData<*const ()>,
-}
-
-/// Keeps the calling thread's count still until the answer is dropped.
-pub(crate) fn pause() -> Paused {
-    let line = set_line(owner::PROFILER);
-    Paused {
-        before: now(),
-        line,
-        _not_send: PhantomData,
+    /// Forgets what no line is asked for: the peak and the reallocations since.
+    pub(crate) fn forget_since(&self, before: Tally) {
+        store(&self.reallocation_count, before.reallocation_count);
+        self.highest_net_bytes
+            .store(before.highest_net_bytes, Ordering::Relaxed);
     }
 }
 
-impl Drop for Paused {
-    fn drop(&mut self) {
-        set_line(self.line);
-        COUNTERS.with(|counters| {
-            store(&counters.reallocation_count, self.before.reallocation_count);
-            let highest = self.before.highest_net_bytes;
-            counters.highest_net_bytes.store(highest, Ordering::Relaxed);
-        });
+impl From<Tally> for Slot {
+    fn from(tally: Tally) -> Self {
+        Self {
+            allocated_bytes: tally.allocated_bytes,
+            allocation_count: tally.allocation_count,
+            freed_bytes: tally.freed_bytes,
+            deallocation_count: tally.deallocation_count,
+        }
     }
 }

@@ -65,27 +65,31 @@ fn a_full_disk_is_no_harm() {
     assert_eq!(tables, []);
 }
 
+/// Prints a thousand tables, more than a pipe holds, into one that its reader has
+/// made non-blocking; the reader begins to read after `meanwhile`.
+fn print_into_a_slow_pipe(meanwhile: impl FnOnce() + Send + 'static) {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    // SAFETY: a flag is set on a descriptor that is open.
+    unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    let original = stdout().as_fd().try_clone_to_owned().unwrap();
+    print_into(&writer);
+    drop(writer);
+    let copied = thread::spawn(move || {
+        meanwhile();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    for _ in 0..1000 {
+        profiled(7);
+    }
+    print_into(&original);
+    print!("{}", copied.join().unwrap());
+}
+
 #[test]
 fn a_pipe_made_non_blocking_by_its_reader_gets_whole_tables() {
-    let tables = run(|| {
-        let (mut reader, writer) = std::io::pipe().unwrap();
-        // SAFETY: a flag is set on a descriptor that is open.
-        unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-        let original = stdout().as_fd().try_clone_to_owned().unwrap();
-        print_into(&writer);
-        drop(writer);
-        let copied = thread::spawn(move || {
-            let mut text = String::new();
-            reader.read_to_string(&mut text).unwrap();
-            text
-        });
-        // More than a pipe holds.
-        for _ in 0..1000 {
-            profiled(7);
-        }
-        print_into(&original);
-        print!("{}", copied.join().unwrap());
-    });
+    let tables = run(|| print_into_a_slow_pipe(|| {}));
 
     assert_eq!(tables.len(), 1000);
 }
@@ -95,32 +99,17 @@ extern "C" fn ignore(_: libc::c_int) {}
 #[test]
 fn signals_lose_no_table_of_a_pipe_that_is_full() {
     let tables = run(|| {
-        let (mut reader, writer) = std::io::pipe().unwrap();
-        // SAFETY: a flag is set on a descriptor that is open, and a signal that
-        // nobody else uses gets a handler that does nothing.
+        // SAFETY: a signal that nobody else uses gets a handler that does nothing.
         let this_thread = unsafe {
-            libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
             libc::signal(libc::SIGUSR1, ignore as *const () as libc::sighandler_t);
             libc::pthread_self()
         };
-        let original = stdout().as_fd().try_clone_to_owned().unwrap();
-        print_into(&writer);
-        drop(writer);
-        let copied = thread::spawn(move || {
+        print_into_a_slow_pipe(move || {
             for _ in 0..10_000 {
                 // SAFETY: the thread is there until this one is joined.
                 unsafe { libc::pthread_kill(this_thread, libc::SIGUSR1) };
             }
-            let mut text = String::new();
-            reader.read_to_string(&mut text).unwrap();
-            text
         });
-        // More than a pipe holds.
-        for _ in 0..1000 {
-            profiled(7);
-        }
-        print_into(&original);
-        print!("{}", copied.join().unwrap());
     });
 
     assert_eq!(tables.len(), 1000);

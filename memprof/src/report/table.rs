@@ -1,6 +1,6 @@
 //! A profile as the table that Python's memory_profiler prints.
 
-use super::Column;
+use crate::column::Column;
 use crate::config::Settings;
 use crate::heap::HeapSource;
 use crate::profile::{FunctionProfile, LineProfile};
@@ -180,7 +180,8 @@ fn grouped(number: i128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Options, Print, Stream};
+    use crate::config::{Options, Print};
+    use crate::output::Stream;
     use crate::profile::CutShort;
     use crate::site::{Site, path_of};
     use crate::usage::Usage;

@@ -1,17 +1,20 @@
-//! All threads, those that have ended too, and what each did by line.
+//! The threads: what the calling one counts, and what all of them have counted,
+//! those that have ended too.
 //!
-//! A thread that counts has a record, in which it alone writes. When the thread
-//! ends, its counters are added to the record, which waits for the next thread:
-//! nothing is lost, and there are as many records as there ever were threads at
-//! once. A new thread takes a record in the middle of its first allocation, without
-//! a lock. Who reads holds one, so that no thread ends meanwhile.
+//! A thread has counters of its own, and a record of what it did by line; it alone
+//! writes to either. When it ends, the counters are added to the record, which
+//! waits for the next thread: nothing is lost, and there are as many records as
+//! there ever were threads at once. A new thread takes a record in the middle of
+//! its first allocation, without a lock. Who reads holds one, so that no thread
+//! ends meanwhile.
 #![allow(unsafe_code)]
 
 use crate::leaked::{Leaked, leak};
 use crate::os;
-use crate::owner::{self, Slot, Slots};
+use crate::owner::{self, OWNERSHIP, Slot, Slots};
 use crate::tally::{Counters, Tally};
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,8 +47,12 @@ static FIRST: Record = Record::new();
 static NO_THREAD_ENDS: Mutex<()> = Mutex::new(());
 
 thread_local! {
+    // Const-initialised and without a destructor: reaching it never allocates,
+    // and it can still be reached while the thread is being torn down.
+    static COUNTERS: Counters = const { Counters::new() };
+
     // None also if there was no memory for a record: then nobody sees what the
-    // thread does. Without a destructor for the reasons of `tally`.
+    // thread does.
     static RECORD: Cell<Option<&'static Record>> = const { Cell::new(None) };
 }
 
@@ -75,9 +82,18 @@ impl Record {
     }
 }
 
-/// Gives the calling thread, whose `counters` are given, a record: one that a
-/// thread has left, or a new one.
-pub(crate) fn attach(counters: &Counters) {
+/// Registers the calling thread, whose counters are given, unless it is.
+#[inline]
+fn attach(counters: &Counters) {
+    if counters.are_new() {
+        take_record(counters);
+        counters.begin();
+    }
+}
+
+/// Gives the calling thread a record: one that a thread has left, or a new one.
+#[cold]
+fn take_record(counters: &Counters) {
     let mut last = &FIRST;
     let record = loop {
         // Acquire: goes on from what the last thread left.
@@ -108,6 +124,7 @@ extern "C" fn detach(_: *mut std::ffi::c_void) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     if let Some(counters) = record.counters(&lock) {
+        put_down(counters.set_line(owner::UNTRACKED));
         let tally = counters.take();
         // Relaxed: each counter stands alone.
         let ended = &record.ended;
@@ -131,11 +148,138 @@ extern "C" fn detach(_: *mut std::ffi::c_void) {
     record.is_in_use.store(false, Ordering::Release);
 }
 
-/// Adds to what the calling thread did to the blocks of a line.
-pub(crate) fn add(line: u32, change: &Slot) {
-    match RECORD.get() {
-        Some(record) => record.slots.add(line, change),
-        None => owner::add_shared(line, change),
+/// Puts a change down to a line, as the calling thread's doing.
+fn put_down(change: Option<(u32, Slot)>) {
+    if let Some((line, change)) = change {
+        match RECORD.get() {
+            Some(record) => record.slots.add(line, &change),
+            None => owner::add_shared(line, &change),
+        }
+    }
+}
+
+/// Counts a new block of the calling thread; the line that made it.
+///
+/// A new thread's first block isn't counted: [`add_first_allocation`] has to be
+/// called.
+#[inline(always)]
+pub(crate) fn add_allocation(size: usize) -> Option<u32> {
+    COUNTERS.with(|counters| counters.add_allocation(size))
+}
+
+/// Counts the first block of a new thread; the line that made it.
+#[cold]
+pub(crate) fn add_first_allocation(size: usize) -> u32 {
+    COUNTERS.with(|counters| {
+        attach(counters);
+        counters.add_allocation(size).unwrap_or(owner::UNTRACKED)
+    })
+}
+
+/// Counts a block that the calling thread freed, if its current line made it.
+///
+/// If not, nothing is counted, and [`add_deallocation_of`] has to be called.
+#[inline(always)]
+pub(crate) fn add_own_deallocation(owner: u32, size: usize) -> bool {
+    COUNTERS.with(|counters| counters.add_own_deallocation(owner, size))
+}
+
+/// Counts a block of any line that the calling thread freed.
+#[cold]
+pub(crate) fn add_deallocation_of(owner: u32, size: usize) {
+    COUNTERS.with(|counters| {
+        attach(counters);
+        let change = counters.add_deallocation_of(owner, size as u64, 1);
+        put_down(change.map(|change| (owner::checked(owner), change)));
+    });
+}
+
+/// Counts a block of `owner` whose size the calling thread changed; whose it is
+/// now.
+///
+/// Only the difference counts as allocated or freed: growing a block from 64 to
+/// 128 bytes allocates 64. That is what `stats_alloc` does too, and it keeps what
+/// a growing `Vec` allocates at what it holds, wherever its blocks are moved. A
+/// line that lets another line's block grow takes it over.
+#[inline]
+pub(crate) fn add_reallocation(owner: u32, old_size: usize, new_size: usize) -> u32 {
+    COUNTERS.with(|counters| {
+        attach(counters);
+        counters.add_reallocation();
+        if new_size < old_size {
+            let change = counters.add_deallocation_of(owner, (old_size - new_size) as u64, 0);
+            put_down(change.map(|change| (owner::checked(owner), change)));
+            return owner;
+        }
+        counters.grow((new_size - old_size) as u64);
+        let line = counters.line();
+        if OWNERSHIP && line != owner {
+            let old_size = old_size as u64;
+            put_down(Some((owner::checked(owner), Slot::freed(old_size, 1))));
+            put_down(Some((line, Slot::allocated(old_size, 1))));
+        }
+        line
+    })
+}
+
+/// Makes `line` the calling thread's current one; the one before.
+#[inline(always)]
+pub(crate) fn set_line(line: u32) -> u32 {
+    COUNTERS.with(|counters| {
+        attach(counters);
+        let before = counters.line();
+        put_down(counters.set_line(line));
+        before
+    })
+}
+
+/// The calling thread's counters as they stand.
+#[inline(always)]
+pub(crate) fn now() -> Tally {
+    COUNTERS.with(Counters::now)
+}
+
+/// As [`Counters::lap`], of the calling thread.
+#[inline(always)]
+pub(crate) fn lap() -> Tally {
+    COUNTERS.with(Counters::lap)
+}
+
+/// As [`Counters::resume_peak`], of the calling thread.
+#[inline(always)]
+pub(crate) fn resume_peak(outer_highest_net_bytes: i64) {
+    COUNTERS.with(|counters| counters.resume_peak(outer_highest_net_bytes));
+}
+
+/// Keeps the calling thread's count still while it lives.
+///
+/// The profiler allocates too, and what it allocates isn't the program's. The
+/// allocator isn't told, so a pause costs it nothing: its blocks are those of a
+/// line whose doings are taken back when another line becomes current, by a panic
+/// too. A block allocated under a pause has to be freed under one, or memory would
+/// seem to vanish.
+#[must_use = "counting comes back as soon as the guard is dropped"]
+pub(crate) struct Paused {
+    before: Tally,
+    line: u32,
+    // Dropping it on another thread would put back the wrong count.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Keeps the calling thread's count still until the answer is dropped.
+pub(crate) fn pause() -> Paused {
+    let line = set_line(owner::PROFILER);
+    Paused {
+        before: now(),
+        line,
+        _not_send: PhantomData,
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        set_line(self.line);
+        COUNTERS.with(|counters| counters.forget_since(self.before));
     }
 }
 
@@ -193,7 +337,7 @@ impl Reading {
                 deallocation_count: load(&record.ended.deallocation_count),
             };
             let counters = record.counters(&self.no_thread_ends);
-            let running = counters.map_or_else(Tally::default, Counters::tally);
+            let running = counters.map_or_else(Tally::default, Counters::now);
             sum = sum.and(&ended).and(&running.into());
         }
         sum
