@@ -2,9 +2,8 @@
 //! happened since it was.
 //!
 //! The call that a thread is in stands in a thread-local, and the calls around
-//! it behind it. Generated code opens the next line by its number alone
-//! ([`at`]), so nothing of a call is borrowed by the function it measures: no
-//! lifetime is drawn out, and a future stays `Send`.
+//! it behind it, so that nothing of a call is borrowed by the function it
+//! measures.
 //!
 //! Opening a line settles the one before: counters are read, the difference is
 //! the old line's. Every moment of a call thus belongs to one line, and the lines
@@ -20,13 +19,12 @@ use crate::tally::Tally;
 use crate::usage::Usage;
 use crate::{output, own_work, owner, report, rss, threads};
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::thread;
 
 thread_local! {
-    // Without a destructor, for the reasons of `tally`: a function may well be
+    // Without a destructor, for the reasons of `threads`: a function may well be
     // called while its thread is torn down. A call is never left behind here,
     // since whoever enters one leaves it in a `Drop`.
     static CURRENT: Cell<ManuallyDrop<Option<Box<Call>>>> =
@@ -46,6 +44,15 @@ fn take_current() -> Option<Box<Call>> {
 #[inline]
 fn set_current(call: Option<Box<Call>>) {
     CURRENT.set(ManuallyDrop::new(call));
+}
+
+/// Does something to the thread's current call, if it is in one.
+#[inline(always)]
+pub(crate) fn with_current(act: impl FnOnce(&mut Call)) {
+    if let Some(mut call) = take_current() {
+        act(&mut call);
+        set_current(Some(call));
+    }
 }
 
 /// Resident memory at a moment, in bytes.
@@ -247,7 +254,7 @@ impl Call {
 
     /// Goes on with a line that was open before another one was.
     #[inline(always)]
-    fn reopen(&mut self, line: u32) {
+    pub(crate) fn reopen(&mut self, line: u32) {
         let stretch = self.settle();
         let execution = self.execution(stretch);
         self.close_line(execution);
@@ -265,7 +272,7 @@ impl Call {
 
     /// Begins a line.
     #[inline(always)]
-    fn open(&mut self, line: u32) {
+    pub(crate) fn open(&mut self, line: u32) {
         self.reopen(line);
         if let Some(line) = self.profile.lines.get_mut(line as usize) {
             line.hits = line.hits.wrapping_add(1);
@@ -303,90 +310,8 @@ impl Call {
     }
 
     /// Whether the call is being unwound.
-    fn is_panicking(&self) -> bool {
+    pub(crate) fn is_panicking(&self) -> bool {
         !self.entered_in_panic && thread::panicking()
-    }
-}
-
-/// Opens a line of the thread's current call, and settles the one before.
-pub fn at(line: u32) {
-    if let Some(mut call) = take_current() {
-        call.open(line);
-        set_current(Some(call));
-    }
-}
-
-/// Opens a line when it is dropped.
-#[derive(Debug)]
-#[must_use]
-pub struct AtExit {
-    line: u32,
-    begins: bool,
-}
-
-/// Begins `line` when the answer is dropped: that of a closing brace, on which
-/// the locals declared before it die, or of a loop's header, which runs once
-/// more.
-///
-/// Not if it is dropped by a panic: then everything up to the end of the call is
-/// the panicking line's.
-pub fn at_exit(line: u32) -> AtExit {
-    AtExit { line, begins: true }
-}
-
-/// As [`at_exit`], but goes on with `line`: that of a statement of which a block
-/// was only a part.
-pub fn back_at_exit(line: u32) -> AtExit {
-    AtExit {
-        line,
-        begins: false,
-    }
-}
-
-impl Drop for AtExit {
-    fn drop(&mut self) {
-        if let Some(mut call) = take_current() {
-            if call.is_panicking() {
-                // Left with the line that panicked.
-            } else if self.begins {
-                call.open(self.line);
-            } else {
-                call.reopen(self.line);
-            }
-            set_current(Some(call));
-        }
-    }
-}
-
-/// A call of a function that isn't `async`, for as long as it lives.
-#[derive(Debug)]
-#[must_use]
-pub struct Frame {
-    is_profiled: bool,
-    // Dropping it on another thread would end another call.
-    _not_send: PhantomData<*const ()>,
-}
-
-/// Begins a call of a function, which ends when the answer is dropped.
-pub fn enter(site: &'static Site) -> Frame {
-    let call = Call::begin(site);
-    let is_profiled = call.is_some();
-    if let Some(call) = call {
-        call.enter();
-    }
-    Frame {
-        is_profiled,
-        _not_send: PhantomData,
-    }
-}
-
-impl Drop for Frame {
-    fn drop(&mut self) {
-        if self.is_profiled
-            && let Some(call) = Call::leave()
-        {
-            call.end();
-        }
     }
 }
 

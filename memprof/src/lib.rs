@@ -102,6 +102,7 @@ mod own_work;
     allow(dead_code, reason = "only reports read it")
 )]
 mod owner;
+mod probe;
 mod profile;
 #[cfg(feature = "ownership")]
 mod recorded;

@@ -1,10 +1,10 @@
 //! The only thing that generated code names. Not for people: it changes with
 //! every release.
 
-pub use crate::call::{AtExit, Frame, at, at_exit, back_at_exit, enter};
 pub use crate::column::Column;
 pub use crate::config::{Options, Print};
 pub use crate::output::Stream;
+pub use crate::probe::{AtExit, Frame, at, at_exit, back_at_exit, enter};
 pub use crate::site::{Site, path_of};
 pub use crate::task::{Task, never, task};
 pub use core::file;

@@ -1,0 +1,87 @@
+//! What stands in the body of a profiled function: its frame, a probe before each
+//! statement, and guards that are probes when they are dropped.
+//!
+//! They name a line by its place alone and find the call on the thread. So they
+//! borrow nothing: no lifetime is drawn out by them, and a future stays `Send`.
+
+use crate::call::{self, Call};
+use crate::site::Site;
+use std::marker::PhantomData;
+
+/// A call of a function that isn't `async`, for as long as it lives.
+#[derive(Debug)]
+#[must_use]
+pub struct Frame {
+    is_profiled: bool,
+    // Dropping it on another thread would end another call.
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Begins a call of a function, which ends when the answer is dropped.
+pub fn enter(site: &'static Site) -> Frame {
+    let call = Call::begin(site);
+    let is_profiled = call.is_some();
+    if let Some(call) = call {
+        call.enter();
+    }
+    Frame {
+        is_profiled,
+        _not_send: PhantomData,
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        if self.is_profiled
+            && let Some(call) = Call::leave()
+        {
+            call.end();
+        }
+    }
+}
+
+/// Opens a line of the thread's current call, and settles the one before.
+pub fn at(line: u32) {
+    call::with_current(|call| call.open(line));
+}
+
+/// Opens a line when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct AtExit {
+    line: u32,
+    begins: bool,
+}
+
+/// Begins `line` when the answer is dropped: that of a closing brace, on which
+/// the locals declared before it die, or of a loop's header, which runs once
+/// more.
+///
+/// Not if it is dropped by a panic: then everything up to the end of the call is
+/// the panicking line's.
+pub fn at_exit(line: u32) -> AtExit {
+    AtExit { line, begins: true }
+}
+
+/// As [`at_exit`], but goes on with `line`: that of a statement of which a block
+/// was only a part.
+pub fn back_at_exit(line: u32) -> AtExit {
+    AtExit {
+        line,
+        begins: false,
+    }
+}
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        call::with_current(|call| {
+            if call.is_panicking() {
+                // Left with the line that panicked.
+            } else if self.begins {
+                call.open(self.line);
+            } else {
+                call.reopen(self.line);
+            }
+        });
+    }
+}
