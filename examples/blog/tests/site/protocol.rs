@@ -122,6 +122,48 @@ fn the_style_sheet_is_sent_once() {
 }
 
 #[test]
+fn the_style_sheet_comes_in_parts_and_not_twice() {
+    on_each_database(|site| {
+        let visitor = site.visitor();
+        let get = |name: &str, value: &str| {
+            visitor.send("GET", "/static/style.css", &[(name, value)], b"")
+        };
+        let whole = visitor.get("/static/style.css");
+        let length = whole.body.len();
+        assert_eq!(whole.header("accept-ranges"), "bytes");
+
+        let last = format!("bytes={}-", length - 5);
+        for (range, part) in [
+            ("bytes=0-9", &whole.body[..10]),
+            ("bytes=-5", &whole.body[length - 5..]),
+            (&last, &whole.body[length - 5..]),
+        ] {
+            let answer = get("range", range);
+            assert_eq!(
+                (answer.status, answer.body.as_str()),
+                (206, part),
+                "{range}"
+            );
+        }
+        let first = get("range", "bytes=0-9");
+        assert_eq!(first.header("content-range"), format!("bytes 0-9/{length}"));
+        let beyond = get("range", &format!("bytes={length}-"));
+        assert_eq!(beyond.status, 416);
+        assert_eq!(beyond.header("content-range"), format!("bytes */{length}"));
+
+        let modified = whole.header("last-modified");
+        assert_eq!(get("if-modified-since", modified).status, 304);
+        assert_eq!(
+            get("if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT").status,
+            200
+        );
+        // What can't be read asks for nothing.
+        assert_eq!(get("if-modified-since", "yesterday").status, 200);
+        assert_eq!(get("range", "lines=1-2").status, 200);
+    });
+}
+
+#[test]
 fn a_form_without_its_fields_is_a_bad_request() {
     on_each_database(|site| {
         let user = site.user("test");
