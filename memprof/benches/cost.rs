@@ -66,10 +66,12 @@ fn main() {
     );
     print(
         "a probe without resident memory, ns",
-        &["none", "probe", "probe, MEMPROF=off"],
-        &take_turns(rounds, [&nothing, &probes, &probes_outside], |run| {
-            Some(run())
-        }),
+        &["none", "probe", "probe, never shown", "probe, MEMPROF=off"],
+        &take_turns(
+            rounds,
+            [&nothing, &probes, &probes_never_shown, &probes_outside],
+            |run| Some(run()),
+        ),
     );
     #[cfg(target_os = "linux")]
     print(
@@ -271,19 +273,38 @@ fn probe_each() -> f64 {
     })
 }
 
-fn probes() -> f64 {
-    static SITE: Site = Site::new(
+const fn site(print: Print) -> Site {
+    let options = Options::new().columns(&[Column::Hits, Column::Allocated]);
+    let lines = &[1, 2, 3, 4];
+    Site::new(
         private::path_of(&|| ()),
         "",
         1,
         "",
-        &[1, 2, 3, 4],
-        Options::new()
-            .columns(&[Column::Hits, Column::Allocated])
-            .print(Print::Never),
-    );
-    let _frame = private::enter(&SITE);
-    probe_each()
+        lines,
+        options.print(print),
+    )
+}
+
+/// What probes cost in a call of the function described by `site`.
+///
+/// The call is on a thread that ends in the middle of it: no table is printed.
+fn probes_in(site: &'static Site) -> f64 {
+    let call = move || {
+        std::mem::forget(private::enter(site));
+        probe_each()
+    };
+    thread::spawn(call).join().expect("probes don't panic")
+}
+
+fn probes() -> f64 {
+    static SITE: Site = site(Print::Call);
+    probes_in(&SITE)
+}
+
+fn probes_never_shown() -> f64 {
+    static SITE: Site = site(Print::Never);
+    probes_in(&SITE)
 }
 
 /// As they are where profiling is off: there is no call to be in.

@@ -113,7 +113,8 @@ impl Call {
     /// Begins a call, on its first row. Nothing if profiling is off.
     pub(crate) fn begin(site: &'static Site) -> Option<Box<Self>> {
         let settings = Settings::of(site.options())?;
-        let reads_resident = settings.show_resident() && settings.print != Print::Never;
+        let is_shown = settings.print != Print::Never;
+        let reads_resident = is_shown && settings.show_resident();
         EXIT.call_once(|| crate::os::at_exit(end_of_process));
 
         let (mut call, resident_bytes) = own_work::during(reads_resident, || {
@@ -131,7 +132,11 @@ impl Call {
                 since: Tally::default(),
                 resident_since: Resident::default(),
                 highest_net_bytes: 0,
-                profile: FunctionProfile::new(site, HeapSource::current()),
+                profile: if is_shown {
+                    FunctionProfile::new(site, HeapSource::current())
+                } else {
+                    FunctionProfile::without_lines(site)
+                },
             })
         });
         call.profile.resident_bytes_at_entry = resident_bytes;
@@ -146,10 +151,12 @@ impl Call {
         if self.reads_resident {
             self.resident_since = Resident::now(self.resident_since);
         }
+        if self.is_shown() {
+            self.entered = self.profile.heap_source.lap();
+            self.since = self.entered;
+            self.highest_net_bytes = self.entered.net_bytes();
+        }
         self.entered_in_panic = thread::panicking();
-        self.entered = self.profile.heap_source.lap();
-        self.since = self.entered;
-        self.highest_net_bytes = self.entered.net_bytes();
         self.outer = take_current();
         // It takes as long as calls are deep.
         if self.settings.print == Print::Exit {
@@ -167,20 +174,9 @@ impl Call {
     /// The call around it is current again.
     pub(crate) fn leave() -> Option<Box<Self>> {
         let mut call = take_current()?;
-        let stretch = call.settle();
-        call.earlier = Some(call.execution(stretch));
-        // The call's lines have had laps of their own in the meantime.
-        let highest_net_bytes = call.highest_net_bytes;
-        if !call.is_inside_another {
-            let left = Tally {
-                highest_net_bytes,
-                ..call.since
-            };
-            call.profile.heap = call.profile.heap.then(left.since(call.entered));
+        if call.is_shown() {
+            call.settle_poll();
         }
-        let outer_highest = call.entered.highest_net_bytes;
-        let heap_source = call.profile.heap_source;
-        heap_source.resume_peak(outer_highest.max(highest_net_bytes));
         match call.outer.take() {
             Some(outer) => {
                 outer.make_line_current();
@@ -191,6 +187,23 @@ impl Call {
             }
         }
         Some(call)
+    }
+
+    /// Puts down what the call has done since it was entered. Its line stays open.
+    fn settle_poll(&mut self) {
+        let stretch = self.settle();
+        self.earlier = Some(self.execution(stretch));
+        if !self.is_inside_another {
+            // Its lines have had laps of their own in the meantime.
+            let left = Tally {
+                highest_net_bytes: self.highest_net_bytes,
+                ..self.since
+            };
+            self.profile.heap = self.profile.heap.then(left.since(self.entered));
+        }
+        let outer_highest = self.entered.highest_net_bytes;
+        let heap_source = self.profile.heap_source;
+        heap_source.resume_peak(outer_highest.max(self.highest_net_bytes));
     }
 
     fn is_inside(&self, site: &'static Site) -> bool {
@@ -255,9 +268,11 @@ impl Call {
     /// Goes on with a line that was open before another one was.
     #[inline(always)]
     pub(crate) fn reopen(&mut self, line: u32) {
-        let stretch = self.settle();
-        let execution = self.execution(stretch);
-        self.close_line(execution);
+        if self.is_shown() {
+            let stretch = self.settle();
+            let execution = self.execution(stretch);
+            self.close_line(execution);
+        }
         self.open_line = line;
         self.make_line_current();
     }
@@ -307,6 +322,13 @@ impl Call {
                 Print::Never => {}
             }
         });
+    }
+
+    /// Whether anybody will see the call's lines. If not, a line is only opened to
+    /// own what is made in it, which is a fraction of the work.
+    #[inline(always)]
+    fn is_shown(&self) -> bool {
+        self.settings.print != Print::Never
     }
 
     /// Whether the call is being unwound.

@@ -66,14 +66,23 @@ impl FunctionProfile {
     /// A profile of no calls yet.
     pub(crate) fn new(site: &'static Site, heap_source: HeapSource) -> Self {
         Self {
-            site,
             heap_source,
+            lines: vec![LineProfile::default(); site.lines().len()].into(),
+            ..Self::without_lines(site)
+        }
+    }
+
+    /// A profile that nobody will see.
+    pub(crate) fn without_lines(site: &'static Site) -> Self {
+        Self {
+            site,
+            heap_source: HeapSource::Nobody,
             call_count: 0,
             cut_short_count: 0,
             last_cut_short: None,
             resident_bytes_at_entry: None,
             heap: Usage::default(),
-            lines: vec![LineProfile::default(); site.lines().len()].into(),
+            lines: Box::default(),
         }
     }
 
