@@ -1,4 +1,4 @@
-//! The attribute of [`memprof`](https://docs.rs/memprof), which re-exports it.
+//! The attribute of `memprof`, which re-exports it.
 //!
 //! Each file answers one question: `args` what may be written, `check` what is
 //! refused, `walk` which lines a function has, `source` what their text and
