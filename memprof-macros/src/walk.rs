@@ -76,11 +76,11 @@ impl<'a> Walk<'a> {
     }
 
     /// A statement whose guard opens the line at `place` when its block is left.
-    fn at_exit(&mut self, place: u32, located: Span) -> Stmt {
+    fn at_exit(&mut self, place: u32, located: Span, attr: Option<&TokenStream>) -> Stmt {
         self.probe_count += 1;
         let private = self.private;
         let span = Span::mixed_site().located_at(located);
-        verbatim(quote_spanned!(span=> let _at_exit = #private::at_exit(#place);))
+        verbatim(quote_spanned!(span=> #attr let _at_exit = #private::at_exit(#place);))
     }
 
     /// A statement whose guard goes on with the line at `place` when its block
@@ -123,10 +123,8 @@ impl<'a> Walk<'a> {
                 && let Some(close_place) = self.lines.place(close)
                 && place != Some(close_place)
             {
-                if is_next_silent {
-                    stmts.push(verbatim(quote!(#[allow(unreachable_code)])));
-                }
-                stmts.push(self.at_exit(close_place, close));
+                let silenced = is_next_silent.then(|| quote!(#[allow(unreachable_code)]));
+                stmts.push(self.at_exit(close_place, close, silenced.as_ref()));
             }
         }
         block.stmts = stmts;
@@ -234,7 +232,7 @@ impl<'a> Walk<'a> {
         self.branch(None, body);
         if let Some(place) = place {
             // First, so that it is dropped last, by a `continue`, too.
-            let at_exit = self.at_exit(place, header);
+            let at_exit = self.at_exit(place, header, None);
             body.stmts.insert(0, at_exit);
         }
     }
