@@ -30,7 +30,9 @@ use std::ptr;
 ///
 /// A block is the inner allocator's, at its address and with its alignment; with
 /// feature `ownership`, four bytes behind its end say which line made it. Counters
-/// are the calling thread's own, so threads don't slow each other down.
+/// are the calling thread's own, so threads don't slow each other down. They need
+/// thread-locals that the platform itself provides, as Linux, macOS and Windows with
+/// MSVC do: where `std` allocates them, they can't be used inside an allocator.
 #[derive(Debug, Default)]
 pub struct CountingAlloc<A = System> {
     inner: A,

@@ -11,12 +11,10 @@ pub(crate) use unix::*;
 #[cfg(unix)]
 #[allow(unsafe_code)]
 mod unix {
-    use std::ffi::c_void;
     use std::fs::File;
     use std::io::{self, Write};
     use std::mem::ManuallyDrop;
     use std::os::fd::{FromRawFd, RawFd};
-    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Bytes in a page of memory.
     #[cfg(target_os = "linux")]
@@ -66,31 +64,16 @@ mod unix {
         unsafe { libc::atexit(run) };
     }
 
-    /// Has `run` called when the calling thread ends; whether it will be.
-    ///
-    /// Once: what it does may have it called again. All callers give the same `run`.
-    pub(crate) fn at_thread_exit(run: unsafe extern "C" fn(*mut c_void)) -> bool {
-        const NO_KEY: u32 = u32::MAX;
-        static KEY: AtomicU32 = AtomicU32::new(NO_KEY);
-        let mut key = KEY.load(Ordering::Relaxed);
-        if key == NO_KEY {
-            let mut new = 0;
-            // SAFETY: the key is borrowed for the call, and `run` is a function.
-            if unsafe { libc::pthread_key_create(&raw mut new, Some(run)) } != 0 {
-                return false;
-            }
-            match KEY.compare_exchange(NO_KEY, new, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => key = new,
-                // Another thread was faster.
-                Err(theirs) => {
-                    // SAFETY: this thread made the key, and nobody else knows it.
-                    unsafe { libc::pthread_key_delete(new) };
-                    key = theirs;
-                }
-            }
-        }
-        // SAFETY: the key is never deleted. The value only has to be something.
-        unsafe { libc::pthread_setspecific(key, (&raw const KEY).cast()) == 0 }
+    /// Has functions called around each `fork` of the process: one before it, and
+    /// one after it in the parent and in the child.
+    pub(crate) fn around_forks(
+        before: unsafe extern "C" fn(),
+        in_parent: unsafe extern "C" fn(),
+        in_child: unsafe extern "C" fn(),
+    ) {
+        // SAFETY: as for `in_forked_children`. A failure (out of memory) leaves
+        // children as they are without.
+        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     }
 
     /// Writes all of `bytes` to the standard output or error, past the lock
@@ -140,10 +123,13 @@ mod unix {
     }
 }
 
-/// Does nothing: there is no way to know here.
+/// Does nothing: there is no `fork`.
 #[cfg(not(unix))]
-pub(crate) fn at_thread_exit(_run: unsafe extern "C" fn(*mut std::ffi::c_void)) -> bool {
-    false
+pub(crate) fn around_forks(
+    _before: unsafe extern "C" fn(),
+    _in_parent: unsafe extern "C" fn(),
+    _in_child: unsafe extern "C" fn(),
+) {
 }
 
 /// Does nothing: `print = "exit"` isn't available here, see

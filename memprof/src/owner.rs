@@ -90,6 +90,26 @@ impl Slot {
         }
     }
 
+    /// This one's freed blocks, and those that `other` says were allocated.
+    pub(crate) fn with_allocated(self, other: &Self) -> Self {
+        Self {
+            allocated_bytes: other.allocated_bytes,
+            allocation_count: other.allocation_count,
+            ..self
+        }
+    }
+
+    pub(crate) fn without(self, other: &Self) -> Self {
+        Self {
+            allocated_bytes: self.allocated_bytes.saturating_sub(other.allocated_bytes),
+            allocation_count: self.allocation_count.saturating_sub(other.allocation_count),
+            freed_bytes: self.freed_bytes.saturating_sub(other.freed_bytes),
+            deallocation_count: self
+                .deallocation_count
+                .saturating_sub(other.deallocation_count),
+        }
+    }
+
     fn as_array(&self) -> [u64; 4] {
         [
             self.allocated_bytes,
@@ -133,15 +153,15 @@ impl Slots {
     /// Makes room for `count` lines from `first` on. Where there is no memory,
     /// what happens to these lines isn't counted.
     pub(crate) fn prepare(&self, first: u32, count: u32) {
-        if first == NO_LINE
-            || self.counters(first + count - 1).is_some() && self.counters(first).is_some()
-        {
+        if first == NO_LINE {
             return;
         }
         let mut line = first;
         while line < first + count {
-            self.make_room(line);
-            SHARED.make_room(line);
+            if self.counters(line).is_none() {
+                self.make_room(line);
+                SHARED.make_room(line);
+            }
             // On to the first line of the next box.
             line = (line / SLOTS + 1) * SLOTS;
         }

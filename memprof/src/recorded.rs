@@ -21,7 +21,9 @@ pub struct Report {
     /// Blocks that no line of a profiled function made.
     pub untracked: Made,
 
-    /// All blocks of the process: those of every line, and the untracked ones.
+    /// All blocks of the process. Their live bytes and count are those of every
+    /// line and the untracked ones together; a block that has gone over from one
+    /// line to another was made once here, and twice there.
     pub process: Made,
 }
 
@@ -76,8 +78,9 @@ pub struct Made {
 impl Made {
     /// Bytes that are still alive.
     ///
-    /// Negative only in a [difference](Report::since): where more was freed than
-    /// made.
+    /// Negative in a [difference](Report::since), where more was freed than made; and
+    /// for a moment in a report of running threads, where a block's freeing was
+    /// seen before its making.
     #[must_use]
     pub fn live_bytes(&self) -> i64 {
         self.allocated_bytes
@@ -95,12 +98,14 @@ impl Made {
 
     fn since(self, earlier: Self) -> Self {
         Self {
-            allocated_bytes: self.allocated_bytes.wrapping_sub(earlier.allocated_bytes),
-            allocation_count: self.allocation_count.wrapping_sub(earlier.allocation_count),
-            freed_bytes: self.freed_bytes.wrapping_sub(earlier.freed_bytes),
+            allocated_bytes: self.allocated_bytes.saturating_sub(earlier.allocated_bytes),
+            allocation_count: self
+                .allocation_count
+                .saturating_sub(earlier.allocation_count),
+            freed_bytes: self.freed_bytes.saturating_sub(earlier.freed_bytes),
             deallocation_count: self
                 .deallocation_count
-                .wrapping_sub(earlier.deallocation_count),
+                .saturating_sub(earlier.deallocation_count),
         }
     }
 }
@@ -122,9 +127,9 @@ static BEFORE: Mutex<Option<Report>> = Mutex::new(None);
 /// Which line made what, since the process began or [`reset`].
 ///
 /// Counts every block of every thread, and may be called at any time. It takes
-/// nothing away and stops nobody: of a thread that is running, the line it is just
-/// leaving may be missing a stretch, which the next report has. The calling
-/// thread's own numbers are exact.
+/// nothing away and stops nobody: of a thread that is running, the last it did may
+/// be missing. The calling thread's own numbers are exact, and so are all of them
+/// while the others rest.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -159,8 +164,10 @@ static BEFORE: Mutex<Option<Report>> = Mutex::new(None);
 /// nothing has been made, which is said once on the standard error.
 #[must_use]
 pub fn report() -> Report {
+    // Held over the reading, so that no reset comes in between.
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut report = Report::now();
-    if let Some(before) = &*BEFORE.lock().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(before) = &*before {
         report.subtract(before);
     }
     report
@@ -171,8 +178,8 @@ pub fn report() -> Report {
 /// Blocks that are alive stay out of them, but for being freed.
 pub fn reset() {
     own_work::during(false, || {
-        let now = Report::now();
-        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+        *before = Some(Report::now());
     });
 }
 
@@ -210,6 +217,9 @@ impl Report {
     }
 
     /// What was made and freed between `earlier` and this report.
+    ///
+    /// Both have to have been taken after the last [`reset`]. A number that seems to
+    /// have fallen, of a thread that was running, is 0.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut difference = self.clone();

@@ -167,9 +167,9 @@ impl Counters {
         self.line() == owner::NO_LINE
     }
 
-    /// Begins to count.
-    pub(crate) fn begin(&self) {
-        self.line.store(owner::UNTRACKED, Ordering::Relaxed);
+    /// Begins to count, or, with `NO_LINE`, ends.
+    pub(crate) fn begin(&self, line: u32) {
+        self.line.store(line, Ordering::Relaxed);
     }
 
     /// Counts a new block; the line that made it. Nothing if the counters are new.
@@ -204,13 +204,14 @@ impl Counters {
     /// Counts bytes and blocks of `owner` that were freed; if that isn't the
     /// current line, the change to be put down to it.
     pub(crate) fn add_deallocation_of(&self, owner: u32, bytes: u64, blocks: u64) -> Option<Slot> {
-        self.shrink(bytes, blocks);
-        if !OWNERSHIP || owner == self.line() {
-            return None;
+        let is_others = OWNERSHIP && owner != self.line();
+        // First, for the sake of who reads in between: see `pending`.
+        if is_others {
+            add(&self.others_freed_bytes, bytes);
+            add(&self.others_deallocation_count, blocks);
         }
-        add(&self.others_freed_bytes, bytes);
-        add(&self.others_deallocation_count, blocks);
-        Some(Slot::freed(bytes, blocks))
+        self.shrink(bytes, blocks);
+        is_others.then(|| Slot::freed(bytes, blocks))
     }
 
     /// Counts a block that grew or shrank, but not by how much.
@@ -243,11 +244,11 @@ impl Counters {
 
     #[inline(always)]
     fn own_freed_bytes(&self) -> u64 {
-        load(&self.freed_bytes).wrapping_sub(load(&self.others_freed_bytes))
+        load(&self.freed_bytes).saturating_sub(load(&self.others_freed_bytes))
     }
 
     fn own_deallocation_count(&self) -> u64 {
-        load(&self.deallocation_count).wrapping_sub(load(&self.others_deallocation_count))
+        load(&self.deallocation_count).saturating_sub(load(&self.others_deallocation_count))
     }
 
     /// Makes `line` the current one; the change that is to be put down to the one
@@ -288,16 +289,30 @@ impl Counters {
     }
 
     /// What the current line has done that hasn't been put down to it.
+    ///
+    /// Asked by another thread in the middle of an event, this may be too little,
+    /// never too much: what is taken away is read first, or last where it only
+    /// grows together with what it is taken from.
     fn pending(&self) -> Slot {
-        let since = |now: u64, settled: &AtomicU64| now.wrapping_sub(load(settled));
+        let [
+            allocated_bytes,
+            allocation_count,
+            freed_bytes,
+            deallocation_count,
+        ] = [
+            &self.settled_allocated_bytes,
+            &self.settled_allocation_count,
+            &self.settled_freed_bytes,
+            &self.settled_deallocation_count,
+        ]
+        .map(load);
         Slot {
-            allocated_bytes: since(load(&self.allocated_bytes), &self.settled_allocated_bytes),
-            allocation_count: since(load(&self.allocation_count), &self.settled_allocation_count),
-            freed_bytes: since(self.own_freed_bytes(), &self.settled_freed_bytes),
-            deallocation_count: since(
-                self.own_deallocation_count(),
-                &self.settled_deallocation_count,
-            ),
+            allocated_bytes: load(&self.allocated_bytes).saturating_sub(allocated_bytes),
+            allocation_count: load(&self.allocation_count).saturating_sub(allocation_count),
+            freed_bytes: self.own_freed_bytes().saturating_sub(freed_bytes),
+            deallocation_count: self
+                .own_deallocation_count()
+                .saturating_sub(deallocation_count),
         }
     }
 

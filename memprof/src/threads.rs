@@ -15,6 +15,7 @@ use crate::owner::{self, OWNERSHIP, Slot, Slots};
 use crate::tally::{Counters, Tally};
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,9 @@ struct Ended {
 /// The beginning of the list of all records: that of the first thread.
 static FIRST: Record = Record::new();
 
+/// What threads do while they end, when they no longer have a record.
+static LATE: Ended = Ended::new();
+
 /// Held by whoever reads, and by threads that end.
 static NO_THREAD_ENDS: Mutex<()> = Mutex::new(());
 
@@ -54,18 +58,53 @@ thread_local! {
     // None also if there was no memory for a record: then nobody sees what the
     // thread does.
     static RECORD: Cell<Option<&'static Record>> = const { Cell::new(None) };
+
+    // Dropped when the thread ends. It is made with the thread's first allocation,
+    // and so goes after nearly everything else that the thread has.
+    static ENDING: Ending = const { Ending };
+
+    // The lock, while the thread forks.
+    static FORKING: Cell<Option<ManuallyDrop<MutexGuard<'static, ()>>>> =
+        const { Cell::new(None) };
+}
+
+/// Leaves the thread's record when it is dropped.
+struct Ending;
+
+impl Ended {
+    const fn new() -> Self {
+        Self {
+            allocated_bytes: AtomicU64::new(0),
+            allocation_count: AtomicU64::new(0),
+            freed_bytes: AtomicU64::new(0),
+            deallocation_count: AtomicU64::new(0),
+        }
+    }
+
+    fn read(&self) -> Slot {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Slot {
+            allocated_bytes: load(&self.allocated_bytes),
+            allocation_count: load(&self.allocation_count),
+            freed_bytes: load(&self.freed_bytes),
+            deallocation_count: load(&self.deallocation_count),
+        }
+    }
+
+    fn add(&self, change: &Slot) {
+        let add = |counter: &AtomicU64, change| counter.fetch_add(change, Ordering::Relaxed);
+        add(&self.allocated_bytes, change.allocated_bytes);
+        add(&self.allocation_count, change.allocation_count);
+        add(&self.freed_bytes, change.freed_bytes);
+        add(&self.deallocation_count, change.deallocation_count);
+    }
 }
 
 impl Record {
     const fn new() -> Self {
         Self {
             slots: Slots::new(),
-            ended: Ended {
-                allocated_bytes: AtomicU64::new(0),
-                allocation_count: AtomicU64::new(0),
-                freed_bytes: AtomicU64::new(0),
-                deallocation_count: AtomicU64::new(0),
-            },
+            ended: Ended::new(),
             counters: AtomicPtr::new(ptr::null_mut()),
             is_in_use: AtomicBool::new(false),
             next: Leaked::empty(),
@@ -76,77 +115,105 @@ impl Record {
     fn counters(&self, _no_thread_ends: &MutexGuard<'_, ()>) -> Option<&Counters> {
         // Acquire: the thread registered them before.
         let counters = self.counters.load(Ordering::Acquire);
-        // SAFETY: null, or the counters of a thread that has not ended: while the
-        // lock is held, it waits in `detach`.
+        // SAFETY: null, or the counters of a thread that has not ended: they are
+        // here only while its `ENDING` lives, which `std` drops before the thread's
+        // locals go away, and whose drop waits for the lock. Of the threads that a
+        // forked child doesn't have, `in_forked_child` has taken them out.
         unsafe { counters.as_ref() }
     }
-}
 
-/// Registers the calling thread, whose counters are given, unless it is. Where
-/// nobody asks who owns what, nobody reads another thread's counters.
-#[inline]
-fn attach(counters: &Counters) {
-    if OWNERSHIP && counters.are_new() {
-        take_record(counters);
-        counters.begin();
+    /// Takes the counters of a thread that ends, or has ended, out of the record.
+    fn leave(&self, no_thread_ends: &MutexGuard<'_, ()>) {
+        if let Some(counters) = self.counters(no_thread_ends) {
+            if let Some((line, change)) = counters.set_line(owner::UNTRACKED) {
+                self.slots.add(line, &change);
+            }
+            self.ended.add(&counters.take().into());
+            self.counters.store(ptr::null_mut(), Ordering::Release);
+        }
+        // Release: whoever takes the record sees what is in it.
+        self.is_in_use.store(false, Ordering::Release);
     }
 }
 
-/// Gives the calling thread a record: one that a thread has left, or a new one.
+/// Registers the calling thread, whose counters are given, unless it is. Whether
+/// it is then: not a thread that ends, which has left its record.
+///
+/// Where nobody asks who owns what, nobody reads another thread's counters.
+#[inline]
+fn attach(counters: &Counters) -> bool {
+    !OWNERSHIP || !counters.are_new() || attach_new(counters)
+}
+
 #[cold]
-fn take_record(counters: &Counters) {
-    let mut last = &FIRST;
-    let record = loop {
-        // Acquire: goes on from what the last thread left.
-        if !last.is_in_use.swap(true, Ordering::Acquire) {
-            break last;
-        }
-        last = match last.next.get() {
-            Some(next) => next,
-            None => match leak(Record::new()) {
-                Some(new) => last.next.set(new),
-                None => return,
-            },
-        };
-    };
-    record.slots.prepare(owner::UNTRACKED, owner::FIRST_LINE);
-    RECORD.set(Some(record));
-    // Not to be read by others if nothing says when they are gone.
-    if os::at_thread_exit(detach) {
+fn attach_new(counters: &Counters) -> bool {
+    // First, since what follows may allocate on some systems.
+    counters.begin(owner::UNTRACKED);
+    if ENDING.try_with(|_| ()).is_err() {
+        counters.begin(owner::NO_LINE);
+        return false;
+    }
+    if let Some(record) = take_record() {
+        record.slots.prepare(owner::UNTRACKED, owner::FIRST_LINE);
+        RECORD.set(Some(record));
         let counters = ptr::from_ref(counters).cast_mut();
         record.counters.store(counters, Ordering::Release);
     }
+    true
 }
 
-/// Leaves the calling thread's record to another thread.
-extern "C" fn detach(_: *mut std::ffi::c_void) {
-    let Some(record) = RECORD.get() else { return };
+/// A record for a thread: one that another has left, or a new one.
+fn take_record() -> Option<&'static Record> {
+    static KNOWS_FORKS: AtomicBool = AtomicBool::new(false);
+    if !KNOWS_FORKS.swap(true, Ordering::Relaxed) {
+        os::around_forks(before_fork, after_fork, in_forked_child);
+    }
+    let mut last = &FIRST;
+    loop {
+        // Acquire: goes on from what the last thread left.
+        if !last.is_in_use.swap(true, Ordering::Acquire) {
+            return Some(last);
+        }
+        last = match last.next.get() {
+            Some(next) => next,
+            None => last.next.set(leak(Record::new())?),
+        };
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(record) = RECORD.take() {
+            let lock = NO_THREAD_ENDS.lock();
+            record.leave(&lock.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+/// Holds the lock over a fork, so that the child doesn't get it held for ever.
+extern "C" fn before_fork() {
     let lock = NO_THREAD_ENDS
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(counters) = record.counters(&lock) {
-        put_down(counters.set_line(owner::UNTRACKED));
-        let tally = counters.take();
-        // Relaxed: each counter stands alone.
-        let ended = &record.ended;
-        ended
-            .allocated_bytes
-            .fetch_add(tally.allocated_bytes, Ordering::Relaxed);
-        ended
-            .allocation_count
-            .fetch_add(tally.allocation_count, Ordering::Relaxed);
-        ended
-            .freed_bytes
-            .fetch_add(tally.freed_bytes, Ordering::Relaxed);
-        ended
-            .deallocation_count
-            .fetch_add(tally.deallocation_count, Ordering::Relaxed);
-        record.counters.store(ptr::null_mut(), Ordering::Release);
+    FORKING.set(Some(ManuallyDrop::new(lock)));
+}
+
+extern "C" fn after_fork() {
+    FORKING.take().map(ManuallyDrop::into_inner);
+}
+
+/// Takes the threads that a child doesn't have out of the list. Their memory is
+/// still there: nothing has run in the child that could use it again.
+extern "C" fn in_forked_child() {
+    if let Some(lock) = FORKING.take().map(ManuallyDrop::into_inner) {
+        for record in Reading::records() {
+            let counters = record.counters.load(Ordering::Acquire);
+            let is_own = COUNTERS.with(|own| ptr::eq(own, counters));
+            if !counters.is_null() && !is_own {
+                record.leave(&lock);
+            }
+        }
     }
-    drop(lock);
-    RECORD.set(None);
-    // Release: whoever takes the record sees what is in it.
-    record.is_in_use.store(false, Ordering::Release);
 }
 
 /// Puts a change down to a line, as the calling thread's doing.
@@ -157,6 +224,13 @@ fn put_down(change: Option<(u32, Slot)>) {
             None => owner::add_shared(line, &change),
         }
     }
+}
+
+/// Counts what a thread without a record does to a line's blocks.
+#[cold]
+fn count_late(line: u32, change: &Slot) {
+    LATE.add(change);
+    owner::add_shared(owner::checked(line), change);
 }
 
 /// Counts a new block of the calling thread; the line that made it.
@@ -172,7 +246,9 @@ pub(crate) fn add_allocation(size: usize) -> Option<u32> {
 #[cold]
 pub(crate) fn add_first_allocation(size: usize) -> u32 {
     COUNTERS.with(|counters| {
-        attach(counters);
+        if !attach(counters) {
+            count_late(owner::UNTRACKED, &Slot::allocated(size as u64, 1));
+        }
         counters.add_allocation(size).unwrap_or(owner::UNTRACKED)
     })
 }
@@ -189,7 +265,9 @@ pub(crate) fn add_own_deallocation(owner: u32, size: usize) -> bool {
 #[cold]
 pub(crate) fn add_deallocation_of(owner: u32, size: usize) {
     COUNTERS.with(|counters| {
-        attach(counters);
+        if !attach(counters) {
+            return count_late(owner, &Slot::freed(size as u64, 1));
+        }
         let change = counters.add_deallocation_of(owner, size as u64, 1);
         put_down(change.map(|change| (owner::checked(owner), change)));
     });
@@ -205,7 +283,11 @@ pub(crate) fn add_deallocation_of(owner: u32, size: usize) {
 #[inline]
 pub(crate) fn add_reallocation(owner: u32, old_size: usize, new_size: usize) -> u32 {
     COUNTERS.with(|counters| {
-        attach(counters);
+        if !attach(counters) {
+            count_late(owner, &Slot::freed(old_size as u64, 1));
+            count_late(owner, &Slot::allocated(new_size as u64, 1));
+            return owner;
+        }
         counters.add_reallocation();
         if new_size < old_size {
             let change = counters.add_deallocation_of(owner, (old_size - new_size) as u64, 0);
@@ -227,9 +309,10 @@ pub(crate) fn add_reallocation(owner: u32, old_size: usize, new_size: usize) -> 
 #[inline(always)]
 pub(crate) fn set_line(line: u32) -> u32 {
     COUNTERS.with(|counters| {
-        attach(counters);
         let before = counters.line();
-        put_down(counters.set_line(line));
+        if attach(counters) {
+            put_down(counters.set_line(line));
+        }
         before
     })
 }
@@ -286,6 +369,7 @@ impl Drop for Paused {
 
 /// Makes room for `count` lines from `first` on, so that counting needs none.
 pub(crate) fn prepare_lines(first: u32, count: u32) {
+    COUNTERS.with(attach);
     if let Some(record) = RECORD.get() {
         record.slots.prepare(first, count);
     }
@@ -310,37 +394,44 @@ impl Reading {
 
     /// What all threads did to the blocks of a line.
     ///
-    /// Of a thread that changes lines at this moment, what it did in the last one
-    /// may be missing.
+    /// Of a thread that is running, the last may be missing. What was freed is read
+    /// first, so that nothing is freed that wasn't allocated.
     pub(crate) fn of_line(&self, line: u32) -> Slot {
-        let mut sum = owner::shared(line);
-        for record in Self::records() {
-            sum = sum.and(&record.slots.get(line));
-            if let Some(counters) = record.counters(&self.no_thread_ends)
-                && let (current, pending) = counters.current()
-                && current == line
-            {
-                sum = sum.and(&pending);
-            }
-        }
-        sum
+        let freed = Self::sum(owner::shared(line), |record| self.of_line_in(record, line));
+        let allocated = Self::sum(owner::shared(line), |record| self.of_line_in(record, line));
+        freed.with_allocated(&allocated)
     }
 
-    /// What all threads allocated and freed.
+    /// What all threads allocated and freed, read as [`of_line`](Self::of_line).
     pub(crate) fn of_process(&self) -> Slot {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut sum = Slot::default();
-        for record in Self::records() {
-            let ended = Slot {
-                allocated_bytes: load(&record.ended.allocated_bytes),
-                allocation_count: load(&record.ended.allocation_count),
-                freed_bytes: load(&record.ended.freed_bytes),
-                deallocation_count: load(&record.ended.deallocation_count),
-            };
-            let counters = record.counters(&self.no_thread_ends);
-            let running = counters.map_or_else(Tally::default, Counters::now);
-            sum = sum.and(&ended).and(&running.into());
+        let freed = Self::sum(LATE.read(), |record| self.of_thread(record));
+        let allocated = Self::sum(LATE.read(), |record| self.of_thread(record));
+        freed.with_allocated(&allocated)
+    }
+
+    fn sum(others: Slot, of_record: impl Fn(&Record) -> Slot) -> Slot {
+        Self::records().fold(others, |sum, record| sum.and(&of_record(record)))
+    }
+
+    fn of_line_in(&self, record: &Record, line: u32) -> Slot {
+        // First, since what is pending goes over to it.
+        let slot = record.slots.get(line);
+        match record.counters(&self.no_thread_ends).map(Counters::current) {
+            Some((current, pending)) if current == line => slot.and(&pending),
+            _ => slot,
         }
-        sum
+    }
+
+    fn of_thread(&self, record: &Record) -> Slot {
+        let ended = record.ended.read();
+        let Some(counters) = record.counters(&self.no_thread_ends) else {
+            return ended;
+        };
+        let running = Slot::from(counters.now());
+        match counters.current() {
+            // The profiler's, who will take it back.
+            (owner::PROFILER, pending) => ended.and(&running.without(&pending)),
+            _ => ended.and(&running),
+        }
     }
 }

@@ -274,6 +274,7 @@ fn reports_begin_at_the_last_reset() {
         let report = report();
         let making = line(&report, "makes", "    block(length)").made;
         assert_eq!(numbers(making), [30, 1, 30, 1]);
+        assert_law_3(&report);
 
         drop(old);
         let since = memprof::report().since(&report);
@@ -320,5 +321,135 @@ fn printing_is_in_no_report() {
         let since = after.since(&before);
         // The first report is still alive.
         assert!(since.process.live_bytes() < 4096, "{since:#?}");
+    });
+}
+
+/// Allocates and frees while its thread is torn down, in every round of that.
+#[cfg(unix)]
+extern "C" fn allocates_late(key: *mut std::ffi::c_void) {
+    drop(block(100));
+    // SAFETY: the value is the key, which is never deleted, in a box that lives for
+    // ever.
+    unsafe { libc::pthread_setspecific(*key.cast::<libc::pthread_key_t>(), key) };
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_thread_does_while_it_is_torn_down_is_counted_once() {
+    run(|| {
+        let mut key = 0;
+        // SAFETY: the key is borrowed for the call, and the function stays.
+        unsafe { libc::pthread_key_create(&raw mut key, Some(allocates_late)) };
+        let key: &'static _ = Box::leak(Box::new(key));
+        let before = report();
+        for _ in 0..10 {
+            let with_room = thread::Builder::new().stack_size(64 << 20);
+            let thread = with_room.spawn(move || {
+                // SAFETY: as above.
+                unsafe { libc::pthread_setspecific(*key, std::ptr::from_ref(key).cast()) };
+                drop(makes(1000));
+            });
+            thread.unwrap().join().unwrap();
+        }
+
+        let report = report();
+        assert_law_3(&report);
+        let since = report.since(&before);
+        assert_eq!(
+            line(&since, "makes", "    block(length)")
+                .made
+                .allocated_bytes,
+            10_000
+        );
+        // Four rounds for each thread.
+        assert!(
+            since.untracked.allocated_bytes >= 10 * 4 * 100,
+            "{since:#?}"
+        );
+        assert!(since.process.allocated_bytes < 100_000, "{since:#?}");
+    });
+}
+
+#[test]
+#[cfg(unix)]
+fn a_forked_child_counts_its_own_threads_and_those_it_had() {
+    run(|| {
+        // Threads that the child won't have, in a profiled call, and with blocks.
+        let (ready, wait) = channel();
+        for _ in 0..3 {
+            let ready = ready.clone();
+            let with_room = thread::Builder::new().stack_size(30 << 20);
+            let parked = with_room.spawn(move || {
+                let _kept = makes(1000);
+                ready.send(()).unwrap();
+                loop {
+                    thread::park();
+                }
+            });
+            parked.unwrap();
+        }
+        for _ in 0..3 {
+            wait.recv().unwrap();
+        }
+        // SAFETY: the child goes on with this thread alone, and so has no lock of
+        // another's but the system allocator's, which knows of forks.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let kept = thread::spawn(|| makes(500)).join().unwrap();
+                let report = report();
+                assert_law_3(&report);
+                let made = line(&report, "makes", "    block(length)").made;
+                assert_eq!(numbers(made), [3500, 4, 3500, 4]);
+                drop(kept);
+                libc::_exit(0);
+            }
+            let mut status = -1;
+            libc::waitpid(child, &raw mut status, 0);
+            assert_eq!(status, 0);
+        }
+    });
+}
+
+#[memprofile(print = "never")]
+fn hands_on(given: &std::sync::mpsc::SyncSender<Box<u64>>, count: u64) {
+    for number in 0..count {
+        given.send(Box::new(number)).unwrap();
+    }
+}
+
+#[memprofile(print = "never")]
+fn takes(taken: &std::sync::mpsc::Receiver<Box<u64>>) -> u64 {
+    let mut sum = 0;
+    for number in taken {
+        sum += *number;
+    }
+    sum
+}
+
+#[test]
+fn reports_of_busy_threads_may_lag_and_never_make_anything_up() {
+    run(|| {
+        const COUNT: u64 = 200_000;
+        let (give, take) = std::sync::mpsc::sync_channel(64);
+        let taking = thread::spawn(move || takes(&take));
+        let giving = thread::spawn(move || hands_on(&give, COUNT));
+        while !taking.is_finished() {
+            let report = report();
+            let lines = report.functions.iter().flat_map(|function| &function.lines);
+            for made in lines.map(|line| line.made).chain([report.process]) {
+                assert!(made.allocated_bytes < COUNT * 1000, "{made:?}");
+                assert!(made.deallocation_count <= made.allocation_count, "{made:?}");
+                assert!(made.freed_bytes <= made.allocated_bytes, "{made:?}");
+            }
+        }
+        giving.join().unwrap();
+        taking.join().unwrap();
+
+        let report = report();
+        let boxes = line(&report, "hands_on", "Box::new").made;
+        assert!(boxes.allocation_count >= COUNT);
+        assert_eq!(line(&report, "takes", "sum +=").made.deallocation_count, 0);
+        assert_law_3(&report);
     });
 }
