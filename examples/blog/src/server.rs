@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum_extra::extract::cookie::Key;
 use tokio::net::TcpListener;
-use tokio::signal;
 
 use crate::app::{self, App};
 use crate::{Failure, database};
@@ -32,12 +31,14 @@ pub async fn serve(addr: SocketAddr, database: &str, squares: u64) -> Result<(),
     let listener = TcpListener::bind(addr).await.map_err(cannot_listen)?;
     let bound = listener.local_addr().map_err(cannot_listen)?;
     let app = App::new(pool.clone(), &secret(), squares);
+    // Before anybody learns that there is a server to be stopped.
+    let (stop, grace) = (told_to_stop(), told_to_stop());
     announce(bound).map_err(|error| Failure::new("write to standard output", error))?;
 
-    let serving = axum::serve(listener, app::router(app)).with_graceful_shutdown(told_to_stop());
+    let serving = axum::serve(listener, app::router(app)).with_graceful_shutdown(stop);
     let served = tokio::select! {
         served = serving => served,
-        () = async { told_to_stop().await; tokio::time::sleep(GRACE).await } => Ok(()),
+        () = async { grace.await; tokio::time::sleep(GRACE).await } => Ok(()),
     };
     pool.close().await;
     served.map_err(|error| Failure::new(format!("serve on {addr}"), error))
@@ -61,30 +62,33 @@ fn secret() -> Vec<u8> {
     }
 }
 
-/// Returns at Ctrl-C or SIGTERM. Where neither can be heard, it never returns.
-pub(crate) async fn told_to_stop() {
-    let interrupted = async {
-        if signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated() => {}
-    }
-}
-
+/// Listens for Ctrl-C and SIGTERM from now on. What is returned is done at the
+/// first of them; where neither can be heard, never.
 #[cfg(unix)]
-async fn terminated() {
-    match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-        Ok(mut signals) => {
-            signals.recv().await;
+pub(crate) fn told_to_stop() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    async fn heard(listener: io::Result<Signal>) {
+        match listener {
+            Ok(mut signals) => drop(signals.recv().await),
+            Err(_) => std::future::pending().await,
         }
-        Err(_) => std::future::pending().await,
+    }
+
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+    let [interrupt, terminate] = kinds.map(signal);
+    async {
+        tokio::select! {
+            () = heard(interrupt) => {}
+            () = heard(terminate) => {}
+        }
     }
 }
 
+/// Done at Ctrl-C; where it can't be heard, never.
 #[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
+pub(crate) async fn told_to_stop() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
