@@ -8,7 +8,7 @@
 //! Nothing here may allocate, lock or panic. An allocation made while counting
 //! would be counted in turn, and unwinding out of a `GlobalAlloc` method is
 //! undefined behaviour.
-#![allow(unsafe_code)]
+#![allow(unsafe_code)] // `GlobalAlloc` is an unsafe trait.
 
 use crate::owner::{self, OWNERSHIP};
 use crate::threads;
@@ -168,7 +168,7 @@ unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: u32, inner: &impl Gl
 // SAFETY: each method asks `inner` for the block that it was asked for, of the
 // same alignment and `TAG_SIZE` bytes more, and returns what `inner` returned, so
 // the contract holds wherever it holds for `inner`. The tag lies behind the bytes
-// that the caller may use. The counting in between adds integers in a record of
+// that the caller may use. The counting in between adds integers in cells of
 // the thread: it cannot unwind, or touch the block.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     #[inline]

@@ -1,6 +1,6 @@
-//! Where heap numbers come from: the calling thread's [counters](threads), if the program's
-//! allocator is a [`CountingAlloc`](crate::CountingAlloc); else whatever else
-//! the program has that counts; else nowhere.
+//! Where heap numbers come from: the calling thread's [counters](threads), if the
+//! program's allocator is a [`CountingAlloc`](crate::CountingAlloc); else whatever
+//! else the program has that counts; else nowhere.
 
 use crate::tally::Tally;
 use crate::threads;
@@ -64,7 +64,7 @@ pub(crate) fn uncounted() -> impl Sized {
 
 /// Whether the program's global allocator is a `CountingAlloc`.
 ///
-/// Found out by allocating a block and looking at the tally: cheaper for
+/// Found out by allocating a block and looking at the counters: cheaper for
 /// everybody than an allocator that says at every event that it is there.
 fn counting_alloc_is_global() -> bool {
     const UNKNOWN: u8 = 0;

@@ -3,7 +3,7 @@
 //!
 //! What a thread counts into has to be there for as long as the process, for any
 //! thread to read, and can't come from the allocator that is counting.
-#![allow(unsafe_code)]
+#![allow(unsafe_code)] // Memory without an owner has no other way.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;

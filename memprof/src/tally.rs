@@ -56,8 +56,8 @@ impl Tally {
 
     /// What happened between `earlier` and this moment.
     ///
-    /// `earlier` is the answer of [`Counters::lap`], and the peak is right if all later
-    /// laps have been [resumed](Counters::resume_peak) since.
+    /// `earlier` is the answer of [`Counters::lap`], and the peak is right if all
+    /// later laps have been [resumed](Counters::resume_peak) since.
     #[inline(always)]
     pub(crate) fn since(self, earlier: Self) -> Usage {
         let peak_bytes = self.highest_net_bytes.wrapping_sub(earlier.net_bytes());
@@ -290,9 +290,9 @@ impl Counters {
 
     /// What the current line has done that hasn't been put down to it.
     ///
-    /// Asked by another thread in the middle of an event, this may be too little,
-    /// never too much: what is taken away is read first, or last where it only
-    /// grows together with what it is taken from.
+    /// Asked by another thread in the middle of an event, this may be too little. So
+    /// that it isn't too much, what is settled is read before what it is taken from,
+    /// and what others made, which is written first, after.
     fn pending(&self) -> Slot {
         let [
             allocated_bytes,

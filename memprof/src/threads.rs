@@ -7,7 +7,7 @@
 //! there ever were threads at once. A new thread takes a record in the middle of
 //! its first allocation, without a lock. Who reads holds one, so that no thread
 //! ends meanwhile.
-#![allow(unsafe_code)]
+#![allow(unsafe_code)] // For one thing: reading the counters of another thread.
 
 use crate::leaked::{Leaked, leak};
 use crate::os;
@@ -309,11 +309,13 @@ pub(crate) fn add_reallocation(owner: u32, old_size: usize, new_size: usize) -> 
 #[inline(always)]
 pub(crate) fn set_line(line: u32) -> u32 {
     COUNTERS.with(|counters| {
-        let before = counters.line();
         if attach(counters) {
+            let before = counters.line();
             put_down(counters.set_line(line));
+            before
+        } else {
+            owner::UNTRACKED
         }
-        before
     })
 }
 

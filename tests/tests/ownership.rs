@@ -453,3 +453,46 @@ fn reports_of_busy_threads_may_lag_and_never_make_anything_up() {
         assert_law_3(&report);
     });
 }
+
+/// A thread that C made, and whose first act in Rust is a profiled call.
+#[cfg(unix)]
+extern "C" fn begins_with_a_profiled_call(_: *mut std::ffi::c_void) -> *mut std::ffi::c_void {
+    let made = makes(1000);
+    assert_law_3(&report());
+    Box::into_raw(Box::new(made)).cast()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_thread_that_begins_with_a_profiled_call_is_counted_once() {
+    run(|| {
+        let before = report();
+        let kept: Vec<Vec<u8>> = (0..5)
+            .map(|_| {
+                let mut made = std::ptr::null_mut();
+                // SAFETY: the thread is joined once, and its answer is a box that
+                // nobody else has.
+                unsafe {
+                    let mut thread = std::mem::zeroed();
+                    let start = begins_with_a_profiled_call;
+                    libc::pthread_create(
+                        &raw mut thread,
+                        std::ptr::null(),
+                        start,
+                        std::ptr::null_mut(),
+                    );
+                    libc::pthread_join(thread, &raw mut made);
+                    *Box::from_raw(made.cast())
+                }
+            })
+            .collect();
+
+        let report = report();
+        assert_law_3(&report);
+        let since = report.since(&before);
+        let making = line(&since, "makes", "    block(length)").made;
+        assert_eq!(numbers(making), [5000, 5, 5000, 5]);
+        assert!(since.process.live_bytes() < 8000, "{since:#?}");
+        drop(kept);
+    });
+}
