@@ -2,16 +2,16 @@
 //!
 //! [`CountingAlloc`] stands between the program and the allocator it would
 //! otherwise use, adds every request to the calling thread's
-//! [tally](crate::tally), and with feature `ownership` writes behind each block
-//! which line [made](crate::owner) it.
+//! [tally](crate::tally), and writes behind each block which line
+//! [made](crate::owner) it.
 //!
 //! Nothing here may allocate, lock or panic. An allocation made while counting
 //! would be counted in turn, and unwinding out of a `GlobalAlloc` method is
 //! undefined behaviour.
 #![allow(unsafe_code)] // `GlobalAlloc` is an unsafe trait.
 
-use crate::owner::{self, OWNERSHIP};
-use crate::threads;
+use crate::owner::Tag;
+use crate::threads::{self, Resized};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
@@ -28,9 +28,8 @@ use std::ptr;
 /// # }
 /// ```
 ///
-/// A block is the inner allocator's, at its address and with its alignment; with
-/// feature `ownership`, four bytes behind its end say which line made it. Counters
-/// are the calling thread's own, so threads don't slow each other down. They need
+/// A block is the inner allocator's, at its address and with its alignment; eight
+/// bytes behind its end say which line made it. Counters are the calling thread's own, so threads don't slow each other down. They need
 /// thread-locals that the platform itself provides, as Linux, macOS and Windows with
 /// MSVC do: where `std` allocates them, they can't be used inside an allocator.
 #[derive(Debug, Default)]
@@ -68,14 +67,14 @@ impl<A> CountingAlloc<A> {
     }
 }
 
-/// Bytes behind each block for the id of the line that made it.
-const TAG_SIZE: usize = if OWNERSHIP { size_of::<u32>() } else { 0 };
+/// Bytes behind each block, for who made it.
+const TAG_SIZE: usize = size_of::<u64>();
 
 /// The layout of a block with its tag. Nothing if there can't be one that large.
 #[inline(always)]
 fn tagged(layout: Layout) -> Option<Layout> {
     // Rounded up to the alignment, a layout must not be larger than an `isize`.
-    if OWNERSHIP && layout.size() > isize::MAX as usize - TAG_SIZE - (layout.align() - 1) {
+    if layout.size() > isize::MAX as usize - TAG_SIZE - (layout.align() - 1) {
         return None;
     }
     // SAFETY: the alignment is a layout's, and the size has just been checked.
@@ -99,11 +98,9 @@ unsafe fn with_tag(layout: Layout) -> Layout {
 ///
 /// `block` is of `size` bytes and the tag.
 #[inline(always)]
-unsafe fn write_tag(block: *mut u8, size: usize, line: u32) {
-    if OWNERSHIP {
-        // SAFETY: behind `size` bytes there are those of the tag, at any alignment.
-        unsafe { block.add(size).cast::<u32>().write_unaligned(line) }
-    }
+unsafe fn write_tag(block: *mut u8, size: usize, tag: Tag) {
+    // SAFETY: behind `size` bytes there are those of the tag, at any alignment.
+    unsafe { block.add(size).cast::<u64>().write_unaligned(tag.0) }
 }
 
 /// Reads the tag of a block, which is anything if the program wrote over it.
@@ -112,13 +109,9 @@ unsafe fn write_tag(block: *mut u8, size: usize, line: u32) {
 ///
 /// As for [`write_tag`], which has been called for the block.
 #[inline(always)]
-unsafe fn read_tag(block: *mut u8, size: usize) -> u32 {
-    if OWNERSHIP {
-        // SAFETY: as for `write_tag`.
-        unsafe { block.add(size).cast::<u32>().read_unaligned() }
-    } else {
-        owner::UNTRACKED
-    }
+unsafe fn read_tag(block: *mut u8, size: usize) -> Tag {
+    // SAFETY: as for `write_tag`.
+    Tag(unsafe { block.add(size).cast::<u64>().read_unaligned() })
 }
 
 /// Counts a new block, which may be null, and writes its tag; the block.
@@ -129,12 +122,12 @@ unsafe fn read_tag(block: *mut u8, size: usize) -> u32 {
 #[inline(always)]
 unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
     if !block.is_null() {
-        let Some(line) = threads::add_allocation(size) else {
+        let Some(tag) = threads::add_allocation(block.addr(), size) else {
             // SAFETY: our caller's promise is the same.
             return unsafe { counted_first(block, size) };
         };
         // SAFETY: our caller's promise.
-        unsafe { write_tag(block, size, line) };
+        unsafe { write_tag(block, size, tag) };
     }
     block
 }
@@ -147,9 +140,9 @@ unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 unsafe fn counted_first(block: *mut u8, size: usize) -> *mut u8 {
-    let line = threads::add_first_allocation(size);
+    let tag = threads::add_first_allocation(block.addr(), size);
     // SAFETY: our caller's promise.
-    unsafe { write_tag(block, size, line) };
+    unsafe { write_tag(block, size, tag) };
     block
 }
 
@@ -159,8 +152,8 @@ unsafe fn counted_first(block: *mut u8, size: usize) -> *mut u8 {
 ///
 /// As for [`GlobalAlloc::dealloc`] of the allocator around `inner`.
 #[inline(never)]
-unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: u32, inner: &impl GlobalAlloc) {
-    threads::add_deallocation_of(owner, layout.size());
+unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: Tag, inner: &impl GlobalAlloc) {
+    threads::add_deallocation_of(owner, block.addr(), layout.size());
     // SAFETY: `inner` made the block with a tag.
     unsafe { inner.dealloc(block, with_tag(layout)) };
 }
@@ -202,7 +195,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
         let owner = unsafe { read_tag(block, layout.size()) };
         // Counted first, and what is rare somewhere else, so that nothing is left
         // to do here after the inner call.
-        if threads::add_own_deallocation(owner, layout.size()) {
+        if threads::add_own_deallocation(owner, block.addr(), layout.size()) {
             // SAFETY: `inner` made the block with a tag.
             unsafe { self.inner.dealloc(block, with_tag(layout)) };
         } else {
@@ -227,7 +220,13 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
         };
         // A null answer means the old block still stands, so nothing changed.
         if !moved.is_null() {
-            let owner = threads::add_reallocation(owner, layout.size(), new_size);
+            let resized = Resized {
+                old_address: block.addr(),
+                new_address: moved.addr(),
+                old_size: layout.size(),
+                new_size,
+            };
+            let owner = threads::add_reallocation(owner, resized);
             // SAFETY: `inner` made room for the tag behind the new size.
             unsafe { write_tag(moved, new_size, owner) };
         }

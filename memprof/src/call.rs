@@ -11,17 +11,17 @@
 //! between a call's begin and its end.
 
 use crate::config::{Print, Settings};
+use crate::frame::{self, Outer};
 use crate::heap::HeapSource;
-use crate::owner::OWNERSHIP;
 use crate::profile::{self, CutShort, FunctionProfile};
-use crate::site::Site;
+use crate::site::{Kind, Site};
 use crate::tally::Tally;
 use crate::usage::Usage;
-use crate::{output, own_work, owner, report, rss, threads};
+use crate::{output, own_work, report, rss};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
+use std::ptr;
 use std::sync::Once;
-use std::thread;
 
 thread_local! {
     // Without a destructor, for the reasons of `threads`: a function may well be
@@ -29,6 +29,54 @@ thread_local! {
     // since whoever enters one leaves it in a `Drop`.
     static CURRENT: Cell<ManuallyDrop<Option<Box<Call>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
+}
+
+/// Functions that the thread is in settling calls of, and in how many.
+type Active = Vec<(&'static Site, usize)>;
+
+thread_local! {
+    // Without a destructor, too: it is empty, and needs no memory, while the thread
+    // is in no call.
+    static ACTIVE: Cell<ManuallyDrop<Active>> = const { Cell::new(ManuallyDrop::new(Vec::new())) };
+}
+
+/// Notes that the thread is in a call of `site`; whether it was in one before.
+fn add_active(site: &'static Site) -> bool {
+    let mut active = ManuallyDrop::into_inner(ACTIVE.take());
+    let of_site = active.iter_mut().find(|(other, _)| ptr::eq(*other, site));
+    let was_active = match of_site {
+        Some((_, count)) => {
+            *count += 1;
+            true
+        }
+        None => {
+            if active.len() == active.capacity() {
+                own_work::during(false, || active.reserve(8));
+            }
+            active.push((site, 1));
+            false
+        }
+    };
+    ACTIVE.set(ManuallyDrop::new(active));
+    was_active
+}
+
+/// Notes that the thread has left a call of `site`.
+fn remove_active(site: &'static Site) {
+    let mut active = ManuallyDrop::into_inner(ACTIVE.take());
+    let place = active.iter().position(|(other, _)| ptr::eq(*other, site));
+    if let Some((place, (_, count))) = place.and_then(|place| Some((place, active.get_mut(place)?)))
+    {
+        *count -= 1;
+        if *count == 0 {
+            active.swap_remove(place);
+        }
+    }
+    if active.is_empty() {
+        own_work::during(false, || drop(active));
+    } else {
+        ACTIVE.set(ManuallyDrop::new(active));
+    }
 }
 
 /// Whether [`end_of_process`] will be called.
@@ -48,7 +96,7 @@ fn set_current(call: Option<Box<Call>>) {
 
 /// Does something to the thread's current call, if it is in one.
 #[inline(always)]
-pub(crate) fn with_current(act: impl FnOnce(&mut Call)) {
+fn with_current(act: impl FnOnce(&mut Call)) {
     if let Some(mut call) = take_current() {
         act(&mut call);
         set_current(Some(call));
@@ -79,22 +127,122 @@ impl Resident {
     }
 }
 
-/// A call of a profiled function, from its first line to its last.
+/// The calling thread, inside a profiled function.
 #[derive(Debug)]
-pub(crate) struct Call {
+#[must_use]
+pub(crate) struct Entered {
+    site: &'static Site,
+    outer: Outer,
+    /// How many settling calls there are with this one, or 0 if it isn't one.
+    depth: usize,
+}
+
+/// A call that its thread has left in the middle.
+#[derive(Debug)]
+pub(crate) struct Suspended {
+    site: &'static Site,
+    /// The line that was open.
+    place: u32,
+    /// The call, if it settles.
+    call: Option<Box<Call>>,
+}
+
+/// Begins a call. Nothing if profiling is off.
+#[inline]
+pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
+    match site.kind() {
+        Kind::Off => None,
+        Kind::Owning => {
+            let outer = frame::enter(site);
+            Some(Entered {
+                site,
+                outer,
+                depth: 0,
+            })
+        }
+        Kind::Settling => enter_settling(site),
+    }
+}
+
+fn enter_settling(site: &'static Site) -> Option<Entered> {
+    let call = Call::begin(site)?;
+    let outer = frame::enter(site);
+    Some(Entered {
+        site,
+        outer,
+        depth: call.enter(),
+    })
+}
+
+impl Entered {
+    /// Ends the call, and prints its table if that is wanted.
+    #[inline]
+    pub(crate) fn end(self) {
+        if self.depth > 0 {
+            self.end_settling();
+        } else {
+            self.outer.restore();
+        }
+    }
+
+    fn end_settling(self) {
+        let is_panicking = frame::is_panicking();
+        let call = Call::leave(self.depth);
+        self.outer.restore();
+        if let Some(mut call) = call {
+            if is_panicking && call.profile.last_cut_short.is_none() {
+                call.cut_short(CutShort::Panic);
+            }
+            call.end();
+        }
+    }
+
+    /// Leaves the call, to be gone on with on any thread.
+    pub(crate) fn suspend(self) -> Suspended {
+        let call = (self.depth > 0).then(|| Call::leave(self.depth)).flatten();
+        Suspended {
+            site: self.site,
+            place: self.outer.restore(),
+            call,
+        }
+    }
+}
+
+impl Suspended {
+    /// Goes on with the call.
+    pub(crate) fn resume(self) -> Entered {
+        let outer = frame::go_on(self.site, self.place);
+        Entered {
+            site: self.site,
+            outer,
+            depth: self.call.map_or(0, Call::enter),
+        }
+    }
+
+    /// Notes that the call won't get beyond the line that is open.
+    pub(crate) fn cut_short(&mut self, how: CutShort) {
+        if let Some(call) = &mut self.call {
+            call.cut_short(how);
+        }
+    }
+}
+
+/// A call of a profiled function that settles its lines, from its first to its
+/// last.
+#[derive(Debug)]
+struct Call {
     settings: Settings,
     reads_resident: bool,
-    /// The id of the function's first line.
-    first_id: u32,
-    /// The call this one was made in. None while a task is not being polled.
+    /// The settling call this one was made in. None while a task is not being
+    /// polled.
     outer: Option<Box<Call>>,
-    /// Whether that, or one further out, is a call of the same function, in whose
-    /// numbers all that this one does is already. Only asked where calls are
-    /// added up.
+    /// How many there are with this one.
+    depth: usize,
+    /// Whether one further out is a call of the same function, in whose numbers all
+    /// that this one does is already.
     is_inside_another: bool,
-    /// Whether the thread was unwinding already when it entered the call, as it
-    /// does in a `Drop` after a panic: then it can't be told how the call ends.
-    entered_in_panic: bool,
+    /// Whether nothing is to be counted a second time, as in a table of many calls.
+    counts_once: bool,
     open_line: u32,
     /// What the open line has done in the polls before this one.
     earlier: Option<Usage>,
@@ -111,32 +259,26 @@ pub(crate) struct Call {
 
 impl Call {
     /// Begins a call, on its first row. Nothing if profiling is off.
-    pub(crate) fn begin(site: &'static Site) -> Option<Box<Self>> {
+    fn begin(site: &'static Site) -> Option<Box<Self>> {
         let settings = Settings::of(site.options())?;
-        let is_shown = settings.print != Print::Never;
-        let reads_resident = is_shown && settings.show_resident();
+        let reads_resident = settings.show_resident();
         EXIT.call_once(|| crate::os::at_exit(end_of_process));
 
         let (mut call, resident_bytes) = own_work::during(reads_resident, || {
-            site.register();
             Box::new(Self {
                 settings,
                 reads_resident,
-                first_id: site.first_id(),
                 outer: None,
+                depth: 1,
                 is_inside_another: false,
-                entered_in_panic: false,
+                counts_once: settings.print == Print::Exit,
                 open_line: 0,
                 earlier: None,
                 entered: Tally::default(),
                 since: Tally::default(),
                 resident_since: Resident::default(),
                 highest_net_bytes: 0,
-                profile: if is_shown {
-                    FunctionProfile::new(site, HeapSource::current())
-                } else {
-                    FunctionProfile::without_lines(site)
-                },
+                profile: FunctionProfile::new(site, HeapSource::current()),
             })
         });
         call.profile.resident_bytes_at_entry = resident_bytes;
@@ -144,56 +286,53 @@ impl Call {
     }
 
     /// Makes this the thread's current call: from now on, what the thread does
-    /// is done by the open line.
-    pub(crate) fn enter(mut self: Box<Self>) {
-        let line_count = self.profile.site.lines().len();
-        threads::prepare_lines(self.first_id, u32::try_from(line_count).unwrap_or(0));
+    /// is done while the open line runs. How many calls there are then.
+    fn enter(mut self: Box<Self>) -> usize {
         if self.reads_resident {
             self.resident_since = Resident::now(self.resident_since);
         }
-        if self.is_shown() {
-            self.entered = self.profile.heap_source.lap();
-            self.since = self.entered;
-            self.highest_net_bytes = self.entered.net_bytes();
-        }
-        self.entered_in_panic = thread::panicking();
+        self.entered = self.profile.heap_source.lap();
+        self.since = self.entered;
+        self.highest_net_bytes = self.entered.net_bytes();
         self.outer = take_current();
-        // It takes as long as calls are deep.
-        if self.settings.print == Print::Exit {
-            self.is_inside_another = self.is_inside(self.profile.site);
-            if self.is_inside_another {
-                self.profile.resident_bytes_at_entry = None;
-            }
+        self.depth = self.outer.as_ref().map_or(0, |outer| outer.depth) + 1;
+        self.is_inside_another = add_active(self.profile.site);
+        if self.leaves_to_another() {
+            self.profile.resident_bytes_at_entry = None;
         }
-        self.make_line_current();
+        let depth = self.depth;
         set_current(Some(self));
+        depth
     }
 
-    /// Takes the thread's current call away from it. Its line stays open.
+    /// Takes the thread's current call away from it, the one that is as deep as
+    /// this. Its line stays open, and the call around it is current again.
     ///
-    /// The call around it is current again.
-    pub(crate) fn leave() -> Option<Box<Self>> {
-        let mut call = take_current()?;
-        if call.is_shown() {
+    /// Calls further in that nobody left, as code that never comes back leaves
+    /// them, are ended. Nothing if the call itself was.
+    fn leave(depth: usize) -> Option<Box<Self>> {
+        loop {
+            let mut call = take_current()?;
+            if call.depth < depth {
+                set_current(Some(call));
+                return None;
+            }
             call.settle_poll();
-        }
-        match call.outer.take() {
-            Some(outer) => {
-                outer.make_line_current();
-                set_current(Some(outer));
+            set_current(call.outer.take());
+            remove_active(call.profile.site);
+            if call.depth == depth {
+                return Some(call);
             }
-            None => {
-                threads::set_line(owner::UNTRACKED);
-            }
+            call.cut_short(CutShort::LeftBehind);
+            call.end();
         }
-        Some(call)
     }
 
     /// Puts down what the call has done since it was entered. Its line stays open.
     fn settle_poll(&mut self) {
         let stretch = self.settle();
         self.earlier = Some(self.execution(stretch));
-        if !self.is_inside_another {
+        if !self.leaves_to_another() {
             // Its lines have had laps of their own in the meantime.
             let left = Tally {
                 highest_net_bytes: self.highest_net_bytes,
@@ -206,15 +345,10 @@ impl Call {
         heap_source.resume_peak(outer_highest.max(self.highest_net_bytes));
     }
 
-    fn is_inside(&self, site: &'static Site) -> bool {
-        let mut outer = self.outer.as_deref();
-        while let Some(call) = outer {
-            if std::ptr::eq(call.profile.site, site) {
-                return true;
-            }
-            outer = call.outer.as_deref();
-        }
-        false
+    /// Whether what this call does is only put down to the one further out.
+    #[inline(always)]
+    fn leaves_to_another(&self) -> bool {
+        self.is_inside_another && self.counts_once
     }
 
     /// What the heap has done since the last moment, for the caller to put down
@@ -229,7 +363,7 @@ impl Call {
         let stretch = now.since(self.since);
         self.highest_net_bytes = self.highest_net_bytes.max(now.highest_net_bytes);
         self.since = now;
-        if self.is_inside_another {
+        if self.leaves_to_another() {
             Usage::default()
         } else {
             stretch
@@ -238,7 +372,7 @@ impl Call {
 
     fn settle_resident(&mut self) {
         let now = Resident::now(self.resident_since);
-        if !self.is_inside_another
+        if !self.leaves_to_another()
             && let Some(line) = self.profile.lines.get_mut(self.open_line as usize)
         {
             let increment = now.increment_since(self.resident_since);
@@ -267,27 +401,16 @@ impl Call {
 
     /// Goes on with a line that was open before another one was.
     #[inline(always)]
-    pub(crate) fn reopen(&mut self, line: u32) {
-        if self.is_shown() {
-            let stretch = self.settle();
-            let execution = self.execution(stretch);
-            self.close_line(execution);
-        }
+    fn reopen(&mut self, line: u32) {
+        let stretch = self.settle();
+        let execution = self.execution(stretch);
+        self.close_line(execution);
         self.open_line = line;
-        self.make_line_current();
-    }
-
-    /// Has blocks that the thread makes from now on be the open line's.
-    #[inline(always)]
-    fn make_line_current(&self) {
-        if OWNERSHIP {
-            threads::set_line(owner::nth(self.first_id, self.open_line));
-        }
     }
 
     /// Begins a line.
     #[inline(always)]
-    pub(crate) fn open(&mut self, line: u32) {
+    fn open(&mut self, line: u32) {
         self.reopen(line);
         if let Some(line) = self.profile.lines.get_mut(line as usize) {
             line.hits = line.hits.wrapping_add(1);
@@ -295,17 +418,14 @@ impl Call {
     }
 
     /// Notes that the call won't get beyond the line that is open.
-    pub(crate) fn cut_short(&mut self, how: CutShort) {
+    fn cut_short(&mut self, how: CutShort) {
         let line = self.profile.site.lines().get(self.open_line as usize);
         self.profile.cut_short_count = 1;
         self.profile.last_cut_short = Some((how, line.copied().unwrap_or(0)));
     }
 
     /// Ends a call that has been left, and prints its table if that is wanted.
-    pub(crate) fn end(mut self: Box<Self>) {
-        if self.is_panicking() && self.profile.last_cut_short.is_none() {
-            self.cut_short(CutShort::Panic);
-        }
+    fn end(mut self: Box<Self>) {
         let execution = self.earlier.take().unwrap_or_default();
         self.close_line(execution);
         // The call is moved in, so that it is freed in there, as it was made.
@@ -313,43 +433,72 @@ impl Call {
             let Self {
                 settings,
                 mut profile,
+                is_inside_another,
+                counts_once,
                 ..
             } = *self;
             profile.call_count = 1;
-            match settings.print {
-                Print::Call => report::print(&settings, &profile),
-                Print::Exit => profile::keep_until_exit(settings, &profile),
-                Print::Never => {}
+            if settings.print == Print::Call {
+                report::print(&settings, &profile);
             }
+            if is_inside_another && !counts_once {
+                profile.count_executions_only();
+            }
+            profile::keep(settings, &profile);
         });
     }
+}
 
-    /// Whether anybody will see the call's lines. If not, a line is only opened to
-    /// own what is made in it, which is a fraction of the work.
-    #[inline(always)]
-    fn is_shown(&self) -> bool {
-        self.settings.print != Print::Never
-    }
+/// Begins a line of the thread's current call, and settles the one before.
+pub(crate) fn open(line: u32) {
+    with_current(|call| call.open(line));
+}
 
-    /// Whether the call is being unwound.
-    pub(crate) fn is_panicking(&self) -> bool {
-        !self.entered_in_panic && thread::panicking()
+/// Goes on with a line of the thread's current call that was open before another.
+pub(crate) fn reopen(line: u32) {
+    with_current(|call| call.reopen(line));
+}
+
+/// Settles what the open line of the thread's current call has done so far. It stays
+/// open, as one that the thread leaves in the middle.
+pub(crate) fn cut_line() {
+    with_current(|call| {
+        let stretch = call.settle();
+        call.earlier = Some(call.execution(stretch));
+    });
+}
+
+/// Has the peak that was watched before the thread's current call, or else the one
+/// that is watched now, be as high as this.
+pub(crate) fn resume_peak(highest_net_bytes: i64) {
+    let mut is_in_call = false;
+    with_current(|call| {
+        is_in_call = true;
+        let entered = &mut call.entered.highest_net_bytes;
+        *entered = highest_net_bytes.max(*entered);
+    });
+    if !is_in_call {
+        HeapSource::Thread.resume_peak(highest_net_bytes);
     }
+}
+
+/// How deep the thread's current call is, if it is in one.
+fn current_depth() -> Option<usize> {
+    let mut depth = None;
+    with_current(|call| depth = Some(call.depth));
+    depth
 }
 
 /// Ends the calls that the exiting thread is still in, and prints what was kept
 /// for this moment.
 extern "C" fn end_of_process() {
-    while let Some(mut call) = Call::leave() {
+    while let Some(mut call) = current_depth().and_then(Call::leave) {
         call.cut_short(CutShort::ProcessExit);
         call.end();
     }
-    own_work::during(false, || match profile::take_kept() {
-        Some(functions) => {
-            for (settings, profile) in functions {
-                report::print(&settings, &profile);
-            }
+    own_work::during(false, || {
+        if !profile::show_at_exit(report::print) {
+            output::say("the tables at exit are lost: another thread holds on to them");
         }
-        None => output::say("the tables at exit are lost: another thread holds on to them"),
     });
 }

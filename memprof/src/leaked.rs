@@ -7,6 +7,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
+use std::slice;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Moves `value` to where it stays for ever; nothing if there is no memory.
@@ -23,6 +24,25 @@ pub(crate) fn leak<T: Sync>(value: T) -> Option<&'static T> {
         place.write(value);
         Some(&*place)
     }
+}
+
+/// Moves `count` values to where they stay for ever; nothing if there is no memory.
+pub(crate) fn leak_all<T: Sync>(count: usize, make: impl Fn() -> T) -> Option<&'static [T]> {
+    const { assert!(size_of::<T>() > 0) };
+    if count == 0 {
+        return Some(&[]);
+    }
+    // SAFETY: the layout is of more than no bytes.
+    let first = unsafe { System.alloc(Layout::array::<T>(count).ok()?) }.cast::<T>();
+    if first.is_null() {
+        return None;
+    }
+    for index in 0..count {
+        // SAFETY: the system gave `first` room for `count` of them.
+        unsafe { first.add(index).write(make()) };
+    }
+    // SAFETY: all of them have been written, and as for `leak`.
+    Some(unsafe { slice::from_raw_parts(first, count) })
 }
 
 /// A place that is empty at first, and then for ever refers to something leaked.

@@ -80,8 +80,6 @@
 //!
 //! None is on by default.
 //!
-//! - `ownership`: `report`, which line made what, and what of that is still alive,
-//!   whoever frees it. Four bytes more for each block.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
 #![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `threads` alone allow it.
@@ -91,34 +89,27 @@ mod alloc;
 mod call;
 mod column;
 mod config;
+mod frame;
 mod heap;
 mod leaked;
 mod measure;
 mod os;
 mod output;
 mod own_work;
-#[cfg_attr(
-    not(feature = "ownership"),
-    allow(dead_code, reason = "only reports read it")
-)]
 mod owner;
+mod paths;
+mod peak;
 mod probe;
 mod profile;
-#[cfg(feature = "ownership")]
 mod recorded;
+mod records;
 mod report;
 mod rss;
-#[cfg_attr(
-    not(feature = "ownership"),
-    allow(dead_code, reason = "only reports read it")
-)]
+mod scope;
+mod scopes;
 mod site;
 mod tally;
 mod task;
-#[cfg_attr(
-    not(feature = "ownership"),
-    allow(dead_code, reason = "only reports read it")
-)]
 mod threads;
 mod usage;
 
@@ -130,9 +121,12 @@ pub use crate::alloc::CountingAlloc;
 #[cfg(feature = "stats_alloc")]
 pub use crate::heap::use_stats_alloc;
 pub use crate::measure::{Measure, measure, measure_async};
-#[cfg(feature = "ownership")]
-pub use crate::recorded::{FunctionReport, LineReport, Made, Report, report, reset};
+pub use crate::recorded::{
+    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning, report,
+    reset,
+};
 pub use crate::rss::resident_bytes;
+pub use crate::scope::{InScope, InScopeExt, Scope, ScopeGuard};
 pub use crate::usage::Usage;
 pub use memprof_macros::memprofile;
 

@@ -76,6 +76,29 @@ mod unix {
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     }
 
+    /// Has `run` called when the calling thread ends, after what it has in
+    /// thread-locals is gone, but not when it ends with the process. Whether it will
+    /// be.
+    ///
+    /// Once called, it is no longer known. In the middle of a thread's end it is
+    /// called a little later, for as many times as the system goes round, which
+    /// is four.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn at_thread_end(run: extern "C" fn(*mut libc::c_void)) -> bool {
+        use std::sync::OnceLock;
+        static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+        let key = KEY.get_or_init(|| {
+            let mut key = 0;
+            // SAFETY: the key is written to a place that is borrowed for the call, and
+            // `run` can be called for as long as this code is loaded.
+            let failed = unsafe { libc::pthread_key_create(&raw mut key, Some(run)) };
+            (failed == 0).then_some(key)
+        });
+        let any_value = std::ptr::without_provenance(1);
+        // SAFETY: the key is one that was made, and its value is never looked at.
+        key.is_some_and(|key| unsafe { libc::pthread_setspecific(key, any_value) } == 0)
+    }
+
     /// Writes all of `bytes` to the standard output or error, past the lock
     /// that `std` holds while the program prints.
     pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> io::Result<()> {

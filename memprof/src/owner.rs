@@ -1,17 +1,20 @@
 //! Which line made each block, and what of a line's blocks is alive.
 //!
-//! A line has a number in the process, its id. Each block carries the id of the
-//! line that made it, behind its last byte; freed anywhere, it is that line's
-//! block that is freed. Here are the ids, and the counters by id: each thread has
-//! some of its own, which it alone writes, so that threads in the same function
-//! don't slow each other down.
+//! A line has a number in the process, its id: that of the [call
+//! path](crate::paths) it was reached by, and its place in the function. Each
+//! block carries the [`Tag`] of the line that made it, behind its last byte; freed
+//! anywhere, it is that line's block that is freed. Here are the tags, and the
+//! counters by line: each thread has some of its own, which it alone writes, so
+//! that threads in the same function don't slow each other down.
+//!
+//! # Bytes at the peak
+//!
+//! Nobody goes through all lines when the heap stands at a new high. A peak has a
+//! number, its epoch, and a line that changes for the first time in an epoch knows
+//! that what it had until then is what it had at the peak.
 
-use crate::leaked::{Leaked, leak};
-use std::array;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-/// Whether blocks carry the id of their line.
-pub(crate) const OWNERSHIP: bool = cfg!(feature = "ownership");
+use crate::leaked::{Leaked, leak, leak_all};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// The id of whatever isn't a line of a profiled function.
 pub(crate) const UNTRACKED: u32 = 0;
@@ -19,61 +22,118 @@ pub(crate) const UNTRACKED: u32 = 0;
 /// The id of what the profiler does for itself.
 pub(crate) const PROFILER: u32 = 1;
 
-/// Ids below this are lines. A program with more has the rest as untracked.
-const MOST_IDS: u32 = RACKS * BOXES * SLOTS;
+/// How many ids there are outside of profiled functions: their path is 0.
+pub(crate) const OUTSIDE_COUNT: usize = 2;
 
-/// A box of counters is small, so that a thread has room for little more than
-/// the functions that it runs.
-const SLOTS: u32 = 64;
-const BOXES: u32 = 64;
-const RACKS: u32 = 64;
+/// The low bits of an id are the line's place in its function.
+const PLACE_BITS: u32 = 14;
 
-/// No id, and no block's tag unless somebody wrote over it.
-pub(crate) const NO_LINE: u32 = u32::MAX;
+/// Lines of a function beyond these are untracked.
+pub(crate) const MOST_LINES: usize = 1 << PLACE_BITS;
 
-/// The first id of a line.
-pub(crate) const FIRST_LINE: u32 = 2;
+/// Paths below this are in the counters' three levels.
+pub(crate) const MOST_PATHS: u32 = 1 << (32 - PLACE_BITS);
 
-static NEXT_ID: AtomicU32 = AtomicU32::new(FIRST_LINE);
+const FANOUT: usize = 64;
 
-/// The id in a block's tag, which somebody may have written over.
-pub(crate) fn checked(tag: u32) -> u32 {
-    if tag < NEXT_ID.load(Ordering::Relaxed) {
-        tag
-    } else {
-        UNTRACKED
-    }
-}
+/// The number of the last peak: it grows with each.
+static PEAK_EPOCH: AtomicU64 = AtomicU64::new(1);
 
-/// Ids for `count` lines; the first of them. Nothing if there are no more.
-pub(crate) fn new_ids(count: u32) -> Option<u32> {
-    // Relaxed: a number is all there is to it.
-    let first = NEXT_ID.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-        next.checked_add(count).filter(|end| *end <= MOST_IDS)
-    });
-    first.ok()
-}
-
-/// The id `place` after `first`, or `UNTRACKED` if there was none for it.
 #[inline(always)]
-pub(crate) fn nth(first: u32, place: u32) -> u32 {
-    if first == NO_LINE {
-        UNTRACKED
-    } else {
-        first.wrapping_add(place)
+pub(crate) fn peak_epoch() -> u64 {
+    // Acquire: what each thread had at the peak was written before.
+    PEAK_EPOCH.load(Ordering::Acquire)
+}
+
+/// Begins the next epoch: the heap is at a new peak.
+pub(crate) fn begin_peak_epoch() {
+    // Not atomic as a whole: only who looks for peaks does it, one at a time.
+    let epoch = PEAK_EPOCH.load(Ordering::Relaxed).wrapping_add(1);
+    PEAK_EPOCH.store(epoch, Ordering::Release);
+}
+
+/// The id of a path's first line; the others follow.
+#[inline(always)]
+pub(crate) const fn first_id(path: u32) -> u32 {
+    path << PLACE_BITS
+}
+
+/// The path of a line.
+#[inline(always)]
+pub(crate) const fn path_of(line: u32) -> u32 {
+    line >> PLACE_BITS
+}
+
+/// The place of a line in its function.
+#[inline(always)]
+pub(crate) const fn place_of(line: u32) -> u32 {
+    line & ((1 << PLACE_BITS) - 1)
+}
+
+/// What a block carries: the line that made it, and the [scope](crate::scope) it
+/// was made in.
+///
+/// Read from behind a block, it is anything if the program wrote over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(pub(crate) u64);
+
+impl Tag {
+    /// No tag of a block, but the current one of a thread that is new.
+    pub(crate) const NEW_THREAD: Self = Self(u64::MAX);
+
+    pub(crate) const UNTRACKED: Self = Self(UNTRACKED as u64);
+
+    #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "that half is what is asked for"
+    )]
+    pub(crate) fn line(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The scope, or 0.
+    #[inline(always)]
+    pub(crate) fn scope(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// Another line in the same scope.
+    #[inline(always)]
+    pub(crate) fn with_line(self, line: u32) -> Self {
+        Self(self.0 & !u64::from(u32::MAX) | u64::from(line))
+    }
+
+    /// The same line in another scope.
+    pub(crate) fn with_scope(self, scope: u32) -> Self {
+        Self(u64::from(scope) << 32 | u64::from(self.line()))
+    }
+
+    /// This tag, unless it is none.
+    pub(crate) fn checked(self) -> Self {
+        let line = self.line();
+        if line != PROFILER && SHARED.line(line).is_some() {
+            self
+        } else {
+            Self::UNTRACKED
+        }
     }
 }
 
-/// What one thread, or all of them, did to the blocks of a line.
+/// What was done to the blocks of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct Change {
     pub(crate) allocated_bytes: u64,
     pub(crate) allocation_count: u64,
     pub(crate) freed_bytes: u64,
     pub(crate) deallocation_count: u64,
+    /// Blocks freed within one further allocation of the thread that made them.
+    pub(crate) temporary_count: u64,
+    /// Bytes that went along as blocks were moved to grow or shrink.
+    pub(crate) moved_bytes: u64,
 }
 
-impl Slot {
+impl Change {
     pub(crate) fn allocated(allocated_bytes: u64, allocation_count: u64) -> Self {
         Self {
             allocated_bytes,
@@ -90,6 +150,12 @@ impl Slot {
         }
     }
 
+    pub(crate) fn net_bytes(&self) -> i64 {
+        self.allocated_bytes
+            .wrapping_sub(self.freed_bytes)
+            .cast_signed()
+    }
+
     /// This one's freed blocks, and those that `other` says were allocated.
     pub(crate) fn with_allocated(self, other: &Self) -> Self {
         Self {
@@ -100,144 +166,282 @@ impl Slot {
     }
 
     pub(crate) fn without(self, other: &Self) -> Self {
-        Self {
-            allocated_bytes: self.allocated_bytes.saturating_sub(other.allocated_bytes),
-            allocation_count: self.allocation_count.saturating_sub(other.allocation_count),
-            freed_bytes: self.freed_bytes.saturating_sub(other.freed_bytes),
-            deallocation_count: self
-                .deallocation_count
-                .saturating_sub(other.deallocation_count),
-        }
+        self.with_each(other, u64::saturating_sub)
     }
 
-    fn as_array(&self) -> [u64; 4] {
+    pub(crate) fn and(self, other: &Self) -> Self {
+        self.with_each(other, u64::wrapping_add)
+    }
+
+    fn as_array(&self) -> [u64; 6] {
         [
             self.allocated_bytes,
             self.allocation_count,
             self.freed_bytes,
             self.deallocation_count,
+            self.temporary_count,
+            self.moved_bytes,
         ]
     }
 
-    pub(crate) fn and(self, other: &Self) -> Self {
-        Self {
-            allocated_bytes: self.allocated_bytes.wrapping_add(other.allocated_bytes),
-            allocation_count: self.allocation_count.wrapping_add(other.allocation_count),
-            freed_bytes: self.freed_bytes.wrapping_add(other.freed_bytes),
-            deallocation_count: self
-                .deallocation_count
-                .wrapping_add(other.deallocation_count),
-        }
-    }
-}
-
-/// The counters of one line.
-#[derive(Debug)]
-#[repr(align(32))]
-struct Counters([AtomicU64; 4]);
-
-type Rack = [Leaked<[Counters; SLOTS as usize]>; BOXES as usize];
-
-/// A thread's counters for all lines, as many of them as it needs.
-#[derive(Debug)]
-pub(crate) struct Slots([Leaked<Rack>; RACKS as usize]);
-
-/// Counters that threads share for lines that they never ran but freed blocks of.
-static SHARED: Slots = Slots::new();
-
-impl Slots {
-    pub(crate) const fn new() -> Self {
-        Self([const { Leaked::empty() }; RACKS as usize])
-    }
-
-    /// Makes room for `count` lines from `first` on. Where there is no memory,
-    /// what happens to these lines isn't counted.
-    pub(crate) fn prepare(&self, first: u32, count: u32) {
-        if first == NO_LINE {
-            return;
-        }
-        let mut line = first;
-        while line < first + count {
-            if self.counters(line).is_none() {
-                self.make_room(line);
-                SHARED.make_room(line);
-            }
-            // On to the first line of the next box.
-            line = (line / SLOTS + 1) * SLOTS;
-        }
-    }
-
-    fn make_room(&self, line: u32) -> Option<()> {
-        let [row, place, _] = split(line);
-        let room = self.0.get(row)?;
-        let rack = match room.get() {
-            Some(there) => there,
-            None => room.set(leak([const { Leaked::empty() }; BOXES as usize])?),
-        };
-        let room = rack.get(place)?;
-        if room.get().is_none() {
-            room.set(leak(array::from_fn(|_| {
-                Counters([const { AtomicU64::new(0) }; 4])
-            }))?);
-        }
-        Some(())
-    }
-
-    fn counters(&self, line: u32) -> Option<&'static Counters> {
-        let [row, place, slot] = split(line);
-        self.0.get(row)?.get()?.get(place)?.get()?.get(slot)
-    }
-
-    /// Adds to the counters of a line. Only the thread whose slots they are may.
-    pub(crate) fn add(&self, line: u32, change: &Slot) {
-        let Some(Counters(counters)) = self.counters(line) else {
-            return add_shared(line, change);
-        };
-        for (counter, change) in counters.iter().zip(change.as_array()) {
-            // Relaxed: each counter stands alone, and has one writer.
-            let sum = counter.load(Ordering::Relaxed).wrapping_add(change);
-            counter.store(sum, Ordering::Relaxed);
-        }
-    }
-
-    /// The counters of a line.
-    pub(crate) fn get(&self, line: u32) -> Slot {
-        let Some(Counters(counters)) = self.counters(line) else {
-            return Slot::default();
-        };
+    fn from_array(numbers: [u64; 6]) -> Self {
         let [
             allocated_bytes,
             allocation_count,
             freed_bytes,
             deallocation_count,
-        ] = counters
-            .each_ref()
-            .map(|counter| counter.load(Ordering::Relaxed));
-        Slot {
+            temporary_count,
+            moved_bytes,
+        ] = numbers;
+        Self {
             allocated_bytes,
             allocation_count,
             freed_bytes,
             deallocation_count,
+            temporary_count,
+            moved_bytes,
+        }
+    }
+
+    fn with_each(self, other: &Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        let mut numbers = self.as_array();
+        for (number, other) in numbers.iter_mut().zip(other.as_array()) {
+            *number = join(*number, other);
+        }
+        Self::from_array(numbers)
+    }
+}
+
+/// The counters of one line.
+#[derive(Debug)]
+pub(crate) struct LineCounters {
+    /// In the order of [`Change::as_array`].
+    changes: [AtomicU64; 6],
+    /// How often the line was begun.
+    hits: AtomicU64,
+    /// What was alive of it at the peak numbered `peak_epoch`, and is no longer
+    /// what is.
+    bytes_at_peak: AtomicI64,
+    peak_epoch: AtomicU64,
+}
+
+impl LineCounters {
+    const fn new() -> Self {
+        Self {
+            changes: [const { AtomicU64::new(0) }; 6],
+            hits: AtomicU64::new(0),
+            bytes_at_peak: AtomicI64::new(0),
+            peak_epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts an execution. Only the thread whose counters they are may.
+    #[inline(always)]
+    pub(crate) fn hit(&self) {
+        // Relaxed, here and below: each counter stands alone.
+        let hits = self.hits.load(Ordering::Relaxed).wrapping_add(1);
+        self.hits.store(hits, Ordering::Relaxed);
+    }
+
+    /// As [`hit`](Self::hit), by any thread.
+    fn hit_shared(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn changes(&self) -> Change {
+        Change::from_array(
+            self.changes
+                .each_ref()
+                .map(|counter| counter.load(Ordering::Relaxed)),
+        )
+    }
+
+    /// What was alive at the peak numbered `epoch`, the last one.
+    pub(crate) fn bytes_at_peak(&self, epoch: u64) -> i64 {
+        if self.peak_epoch.load(Ordering::Relaxed) == epoch {
+            self.bytes_at_peak.load(Ordering::Relaxed)
+        } else {
+            self.changes().net_bytes()
+        }
+    }
+
+    /// Says what was alive at the peak numbered `epoch`, before this changes.
+    pub(crate) fn set_bytes_at_peak(&self, epoch: u64, bytes: i64) {
+        self.bytes_at_peak.store(bytes, Ordering::Relaxed);
+        self.peak_epoch.store(epoch, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn keep_peak(&self) {
+        let epoch = peak_epoch();
+        if self.peak_epoch.load(Ordering::Relaxed) != epoch {
+            self.set_bytes_at_peak(epoch, self.changes().net_bytes());
+        }
+    }
+
+    /// Adds a change. Only the thread whose counters they are may.
+    #[inline]
+    fn add(&self, change: &Change) {
+        self.keep_peak();
+        for (counter, change) in self.changes.iter().zip(change.as_array()) {
+            let sum = counter.load(Ordering::Relaxed).wrapping_add(change);
+            counter.store(sum, Ordering::Relaxed);
+        }
+    }
+
+    /// As [`add`](Self::add), by any thread. Of two that are the first after a peak at
+    /// the same moment, the other's change may be taken for one before it.
+    fn add_shared(&self, change: &Change) {
+        self.keep_peak();
+        for (counter, change) in self.changes.iter().zip(change.as_array()) {
+            if change > 0 {
+                counter.fetch_add(change, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn clear(&self) {
+        for counter in &self.changes {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.hits.store(0, Ordering::Relaxed);
+        self.set_bytes_at_peak(0, 0);
+    }
+}
+
+/// The counters of one path: its calls, and its lines by their place.
+#[derive(Debug)]
+pub(crate) struct PathCounters {
+    calls: AtomicU64,
+    pub(crate) lines: &'static [LineCounters],
+}
+
+impl PathCounters {
+    const fn new(lines: &'static [LineCounters]) -> Self {
+        Self {
+            calls: AtomicU64::new(0),
+            lines,
+        }
+    }
+
+    /// Counts a call. Only the thread whose counters they are may.
+    #[inline(always)]
+    pub(crate) fn call(&self) {
+        let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
+        self.calls.store(calls, Ordering::Relaxed);
+    }
+
+    /// As [`call`](Self::call), by any thread.
+    pub(crate) fn call_shared(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+/// Those of a path for which there was no memory.
+pub(crate) static NO_COUNTERS: PathCounters = PathCounters::new(&[]);
+
+type Row = [Leaked<PathCounters>; FANOUT];
+type Rack = [Leaked<Row>; FANOUT];
+
+/// Counters for all lines, as many of them as were needed.
+#[derive(Debug)]
+pub(crate) struct Slots([Leaked<Rack>; FANOUT]);
+
+/// Counters that threads share for lines that they never ran but freed blocks of.
+/// They have room for every path there is.
+pub(crate) static SHARED: Slots = Slots::new();
+
+impl Slots {
+    pub(crate) const fn new() -> Self {
+        Self([const { Leaked::empty() }; FANOUT])
+    }
+
+    /// Makes room for the lines of a path, unless there is; it. Nothing if there
+    /// is no memory for it: what happens to these lines isn't counted then.
+    pub(crate) fn prepare(&self, path: u32, line_count: usize) -> Option<&'static PathCounters> {
+        let [rack, row, place] = split(path);
+        let room = self.0.get(rack)?;
+        let rack = match room.get() {
+            Some(there) => there,
+            None => room.set(leak([const { Leaked::empty() }; FANOUT])?),
+        };
+        let room = rack.get(row)?;
+        let row = match room.get() {
+            Some(there) => there,
+            None => room.set(leak([const { Leaked::empty() }; FANOUT])?),
+        };
+        let room = row.get(place)?;
+        match room.get() {
+            Some(there) => Some(there),
+            None => {
+                let lines = leak_all(line_count.min(MOST_LINES), LineCounters::new)?;
+                Some(room.set(leak(PathCounters::new(lines))?))
+            }
+        }
+    }
+
+    /// The counters of a path, if there are any.
+    #[inline]
+    pub(crate) fn path(&self, path: u32) -> Option<&'static PathCounters> {
+        let [rack, row, place] = split(path);
+        self.0.get(rack)?.get()?.get(row)?.get()?.get(place)?.get()
+    }
+
+    /// The counters of a line, if there are any.
+    #[inline]
+    pub(crate) fn line(&self, line: u32) -> Option<&'static LineCounters> {
+        self.path(path_of(line))?.lines.get(place_of(line) as usize)
+    }
+
+    /// Adds to the counters of a line. Only the thread whose they are may.
+    #[inline]
+    pub(crate) fn add(&self, line: u32, change: &Change) {
+        match self.line(line) {
+            Some(counters) => counters.add(change),
+            None => SHARED.add_shared(line, change),
+        }
+    }
+
+    /// Adds to the counters of a line, by any thread.
+    pub(crate) fn add_shared(&self, line: u32, change: &Change) {
+        if let Some(counters) = self.line(line) {
+            counters.add_shared(change);
+        }
+    }
+
+    /// Counts an execution of a line, by any thread.
+    pub(crate) fn hit_shared(&self, line: u32) {
+        if let Some(counters) = self.line(line) {
+            counters.hit_shared();
+        }
+    }
+
+    /// Sets all counters to nothing.
+    pub(crate) fn clear(&self) {
+        let racks = self.0.iter().filter_map(Leaked::get).flatten();
+        let paths = racks.filter_map(Leaked::get).flatten();
+        for path in paths.filter_map(Leaked::get) {
+            path.calls.store(0, Ordering::Relaxed);
+            path.lines.iter().for_each(LineCounters::clear);
         }
     }
 }
 
-/// Where the counters of a line are: which rack, which box in it, which counters in that.
-fn split(line: u32) -> [usize; 3] {
-    [line / SLOTS / BOXES, line / SLOTS % BOXES, line % SLOTS].map(|index| index as usize)
-}
-
-/// The counters that threads share.
-pub(crate) fn shared(line: u32) -> Slot {
-    SHARED.get(line)
-}
-
-/// Adds to the counters that threads share.
-pub(crate) fn add_shared(line: u32, change: &Slot) {
-    if let Some(Counters(counters)) = SHARED.counters(line) {
-        for (counter, change) in counters.iter().zip(change.as_array()) {
-            // Relaxed: each counter stands alone.
-            counter.fetch_add(change, Ordering::Relaxed);
-        }
-    }
+/// Where the counters of a path are.
+#[inline]
+fn split(path: u32) -> [usize; 3] {
+    let path = path as usize;
+    [
+        path / FANOUT / FANOUT,
+        path / FANOUT % FANOUT,
+        path % FANOUT,
+    ]
 }

@@ -4,7 +4,8 @@
 //! They name a line by its place alone and find the call on the thread. So they
 //! borrow nothing: no lifetime is drawn out by them, and a future stays `Send`.
 
-use crate::call::{self, Call};
+use crate::call::{self, Entered};
+use crate::frame;
 use crate::site::Site;
 use std::marker::PhantomData;
 
@@ -12,37 +13,37 @@ use std::marker::PhantomData;
 #[derive(Debug)]
 #[must_use]
 pub struct Frame {
-    is_profiled: bool,
+    /// None where profiling is off.
+    entered: Option<Entered>,
     // Dropping it on another thread would end another call.
     _not_send: PhantomData<*const ()>,
 }
 
 /// Begins a call of a function, which ends when the answer is dropped.
 pub fn enter(site: &'static Site) -> Frame {
-    let call = Call::begin(site);
-    let is_profiled = call.is_some();
-    if let Some(call) = call {
-        call.enter();
-    }
     Frame {
-        is_profiled,
+        entered: call::enter(site),
         _not_send: PhantomData,
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        if self.is_profiled
-            && let Some(call) = Call::leave()
-        {
-            call.end();
+        if let Some(entered) = self.entered.take() {
+            entered.end();
         }
     }
 }
 
-/// Opens a line of the thread's current call, and settles the one before.
+/// Begins a line of the function that the thread is in, and settles the one before
+/// if the function's lines are to be shown.
+// Of an optimised build, a line is a few instructions in place; of any other, a
+// call of this library's code, which may be optimised where the program isn't.
+#[cfg_attr(not(debug_assertions), inline)]
 pub fn at(line: u32) {
-    call::with_current(|call| call.open(line));
+    if frame::begin_line(line) {
+        call::open(line);
+    }
 }
 
 /// Opens a line when it is dropped.
@@ -74,14 +75,12 @@ pub fn back_at_exit(line: u32) -> AtExit {
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        call::with_current(|call| {
-            if call.is_panicking() {
-                // Left with the line that panicked.
-            } else if self.begins {
-                call.open(self.line);
-            } else {
-                call.reopen(self.line);
-            }
-        });
+        if frame::is_panicking() {
+            // Left with the line that panicked.
+        } else if self.begins {
+            at(self.line);
+        } else if frame::resume_line(self.line) {
+            call::reopen(self.line);
+        }
     }
 }

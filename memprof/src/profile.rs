@@ -3,7 +3,7 @@
 //! A profile knows numbers only; how they were measured is [`call`](crate::call)'s
 //! business, how they look [`report`](crate::report)'s.
 
-use crate::config::Settings;
+use crate::config::{Print, Settings};
 use crate::heap::HeapSource;
 use crate::site::Site;
 use crate::usage::Usage;
@@ -32,6 +32,7 @@ pub(crate) enum CutShort {
     Panic,
     DroppedFuture,
     ProcessExit,
+    LeftBehind,
 }
 
 impl fmt::Display for CutShort {
@@ -40,6 +41,7 @@ impl fmt::Display for CutShort {
             Self::Panic => "by a panic",
             Self::DroppedFuture => "as its future was dropped",
             Self::ProcessExit => "as the process exited",
+            Self::LeftBehind => "as nobody ended it",
         })
     }
 }
@@ -66,23 +68,26 @@ impl FunctionProfile {
     /// A profile of no calls yet.
     pub(crate) fn new(site: &'static Site, heap_source: HeapSource) -> Self {
         Self {
-            heap_source,
-            lines: vec![LineProfile::default(); site.lines().len()].into(),
-            ..Self::without_lines(site)
-        }
-    }
-
-    /// A profile that nobody will see.
-    pub(crate) fn without_lines(site: &'static Site) -> Self {
-        Self {
             site,
-            heap_source: HeapSource::Nobody,
+            heap_source,
             call_count: 0,
             cut_short_count: 0,
             last_cut_short: None,
             resident_bytes_at_entry: None,
             heap: Usage::default(),
-            lines: Box::default(),
+            lines: vec![LineProfile::default(); site.lines().len()].into(),
+        }
+    }
+
+    /// Leaves out what memory did, which the call that this one is inside has.
+    pub(crate) fn count_executions_only(&mut self) {
+        self.heap = Usage::default();
+        self.resident_bytes_at_entry = None;
+        for line in &mut self.lines {
+            *line = LineProfile {
+                hits: line.hits,
+                ..LineProfile::default()
+            };
         }
     }
 
@@ -106,20 +111,22 @@ impl FunctionProfile {
     }
 }
 
-/// What `print = "exit"` prints, by the address of the site.
-static UNTIL_EXIT: LazyLock<Mutex<HashMap<usize, (Settings, FunctionProfile)>>> =
-    LazyLock::new(Mutex::default);
+/// What was recorded of functions whose lines are settled, by the address of the
+/// site.
+type Recorded = HashMap<usize, (Settings, FunctionProfile)>;
+
+static RECORDED: LazyLock<Mutex<Recorded>> = LazyLock::new(Mutex::default);
 
 /// Whether what was kept has been taken, and calls come too late for it.
 static IS_EXITING: AtomicBool = AtomicBool::new(false);
 
-/// Keeps a call for the table at the end of the process.
-pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile) {
+/// Keeps a call for reports, and for the table at the end of the process.
+pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
     // Relaxed: a late call that still gets in does no harm.
     if IS_EXITING.load(Ordering::Relaxed) {
         return;
     }
-    let mut kept = UNTIL_EXIT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
     let address = std::ptr::from_ref(call.site).addr();
     let (_, total) = kept
         .entry(address)
@@ -127,21 +134,34 @@ pub(crate) fn keep_until_exit(settings: Settings, call: &FunctionProfile) {
     total.add(call);
 }
 
-/// Takes what was kept, in the order of the source, once and for all. Nothing if
-/// another thread doesn't let go of it.
-pub(crate) fn take_kept() -> Option<Vec<(Settings, FunctionProfile)>> {
+/// Shows what was kept of a function, if anything was.
+pub(crate) fn with_kept<T>(site: &Site, show: impl FnOnce(&FunctionProfile) -> T) -> Option<T> {
+    let kept = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_, profile) = kept.get(&std::ptr::from_ref(site).addr())?;
+    Some(show(profile))
+}
+
+/// Shows what is to be printed at the end of the process, in the order of the
+/// source; nothing is kept from then on. Whether another thread let go of it.
+pub(crate) fn show_at_exit(show: impl Fn(&Settings, &FunctionProfile)) -> bool {
     // Other threads go on; one may hold the lock for a moment yet. One that was
     // stopped with it, as by a signal whose handler exits, would hold it for ever:
     // no table is better than no end.
     IS_EXITING.store(true, Ordering::Relaxed);
-    let mut kept = (0..10_000).find_map(|_| {
-        let kept = UNTIL_EXIT.try_lock();
+    let kept = (0..10_000).find_map(|_| {
+        let kept = RECORDED.try_lock();
         if kept.is_err() {
             thread::yield_now();
         }
         kept.ok()
-    })?;
-    let mut functions: Vec<_> = kept.drain().map(|(_, function)| function).collect();
+    });
+    let functions = kept.iter().flat_map(|kept| kept.values());
+    let mut functions: Vec<_> = functions
+        .filter(|(settings, _)| settings.print == Print::Exit)
+        .collect();
     functions.sort_by_key(|(_, profile)| (profile.site.file(), profile.site.lines().first()));
-    Some(functions)
+    for (settings, profile) in functions {
+        show(settings, profile);
+    }
+    kept.is_some()
 }

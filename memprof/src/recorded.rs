@@ -1,30 +1,49 @@
-//! What has been recorded of the whole process, as a snapshot.
+//! What has been recorded of the whole process, or of a scope, as a snapshot.
 //!
 //! A report is data: who measures it, and how it looks, is others' business.
 
 use crate::heap::{self, HeapSource};
-use crate::own_work;
-use crate::owner::{self, Slot};
+use crate::owner::{self, Change};
+use crate::paths::{self, Path};
+use crate::profile::{self, FunctionProfile};
+use crate::records::{self, Reading};
 use crate::site::Site;
-use crate::threads::Reading;
+use crate::usage::Usage;
+use crate::{own_work, peak};
+use std::collections::{HashMap, HashSet};
+use std::ops::AddAssign;
+use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
 /// Which line made what, and what of that is still alive, at one moment.
 ///
-/// Made by [`report`].
+/// Made by [`report`], of the whole process, and by
+/// [`Scope::report`](crate::Scope::report), of what was done in a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// The profiled functions that have run, in the order in which they first did.
     pub functions: Vec<FunctionReport>,
 
+    /// Which of them called which, from which line: one for each way to a function,
+    /// after the one that it was called from.
+    pub calls: Vec<CallReport>,
+
     /// Blocks that no line of a profiled function made.
     pub untracked: Made,
 
-    /// All blocks of the process. Their live bytes and count are those of every
-    /// line and the untracked ones together; a block that has gone over from one
-    /// line to another was made once here, and twice there.
-    pub process: Made,
+    /// All blocks. Their live bytes and count, and their bytes at the peak, are those
+    /// of every line and the untracked ones together; a block that has gone over from
+    /// one line to another was made once here, and twice there.
+    pub total: Made,
+
+    /// By how much the heap can have stood above [`Made::bytes_at_peak`] of `total`
+    /// without being seen. 0 as long as the process has one thread.
+    pub peak_error_bytes: u64,
+
+    /// How often a function was called by a way that is not in `calls`, since there
+    /// are too many: such calls are at a beginning there, without a caller.
+    pub calls_left_out: u64,
 }
 
 /// What the lines of one function made.
@@ -36,6 +55,9 @@ pub struct FunctionReport {
 
     /// The file it is in, as the compiler named it.
     pub file: &'static str,
+
+    /// How often it was called.
+    pub call_count: u64,
 
     /// Its lines that can be measured, in the order of the source.
     pub lines: Vec<LineReport>,
@@ -51,8 +73,82 @@ pub struct LineReport {
     /// The line's text.
     pub source: &'static str,
 
+    /// How often it was begun; a loop's header once more than its body.
+    pub hits: u64,
+
     /// The blocks that were made while this was the innermost line running.
     pub made: Made,
+
+    /// Those, and what the profiled functions made that the line called. Of a
+    /// function that calls itself, each block is counted once: with the line of the
+    /// outermost call that it was made under.
+    pub inclusive: Made,
+
+    /// What memory did while the line ran; none of a function that is never printed,
+    /// and of a scope. Calls that haven't ended are not in it.
+    pub while_running: Option<WhileRunning>,
+}
+
+/// What memory did while a line ran, callees included, over all executions.
+///
+/// Of a function that calls itself, the outermost calls only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WhileRunning {
+    /// What the thread did to the heap, on each block, whoever made it.
+    pub heap: Usage,
+
+    /// Resident memory when the line was last left, in bytes; 0 where it wasn't read.
+    pub resident_bytes: u64,
+
+    /// The sum of what each execution changed in resident memory, in bytes.
+    pub resident_increment_bytes: i64,
+}
+
+/// A function by one of the ways it was called.
+///
+/// A function that is on the way already isn't on it again: recursion is folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallReport {
+    /// The function, by its place in [`Report::functions`].
+    pub function: usize,
+
+    /// Who called it; nobody at the beginning of a way: a thread, a task, or a
+    /// function that isn't profiled.
+    pub caller: Option<Caller>,
+
+    /// How often it was called this way.
+    pub call_count: u64,
+
+    /// What its lines made when it was called this way, in the order of the
+    /// function's lines.
+    pub lines: Vec<CallLine>,
+}
+
+/// The line that a function was called from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The call that the line is of, by its place in [`Report::calls`].
+    pub call: usize,
+
+    /// The number of the line.
+    pub line: u32,
+}
+
+/// What a line made in a function that was called in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallLine {
+    /// How often it was begun.
+    pub hits: u64,
+
+    /// The blocks that were made while this was the innermost line running.
+    pub made: Made,
+
+    /// Those, and what the profiled functions made that the line called.
+    pub inclusive: Made,
 }
 
 /// Blocks made in one place, wherever and whenever they were freed.
@@ -73,6 +169,18 @@ pub struct Made {
 
     /// Blocks that have been freed since.
     pub deallocation_count: u64,
+
+    /// What of these was alive when the heap of the process stood highest, since the
+    /// process began or [`reset`]. 0 in the report of a scope.
+    pub bytes_at_peak: u64,
+
+    /// Blocks that were freed by the thread that made them before it had made more
+    /// than one other.
+    pub temporary_count: u64,
+
+    /// Bytes that were copied as the line had blocks grow or shrink, its own or
+    /// others', and they didn't fit where they were.
+    pub moved_bytes: u64,
 }
 
 impl Made {
@@ -96,6 +204,19 @@ impl Made {
             .cast_signed()
     }
 
+    pub(crate) fn new(change: Change, bytes_at_peak: i64) -> Self {
+        Self {
+            allocated_bytes: change.allocated_bytes,
+            allocation_count: change.allocation_count,
+            freed_bytes: change.freed_bytes,
+            deallocation_count: change.deallocation_count,
+            // Of a thread that is running, it may have been read in between.
+            bytes_at_peak: u64::try_from(bytes_at_peak).unwrap_or(0),
+            temporary_count: change.temporary_count,
+            moved_bytes: change.moved_bytes,
+        }
+    }
+
     fn since(self, earlier: Self) -> Self {
         Self {
             allocated_bytes: self.allocated_bytes.saturating_sub(earlier.allocated_bytes),
@@ -106,18 +227,22 @@ impl Made {
             deallocation_count: self
                 .deallocation_count
                 .saturating_sub(earlier.deallocation_count),
+            bytes_at_peak: self.bytes_at_peak,
+            temporary_count: self.temporary_count.saturating_sub(earlier.temporary_count),
+            moved_bytes: self.moved_bytes.saturating_sub(earlier.moved_bytes),
         }
     }
 }
 
-impl From<Slot> for Made {
-    fn from(slot: Slot) -> Self {
-        Self {
-            allocated_bytes: slot.allocated_bytes,
-            allocation_count: slot.allocation_count,
-            freed_bytes: slot.freed_bytes,
-            deallocation_count: slot.deallocation_count,
-        }
+impl AddAssign for Made {
+    fn add_assign(&mut self, other: Self) {
+        self.allocated_bytes += other.allocated_bytes;
+        self.allocation_count += other.allocation_count;
+        self.freed_bytes += other.freed_bytes;
+        self.deallocation_count += other.deallocation_count;
+        self.bytes_at_peak += other.bytes_at_peak;
+        self.temporary_count += other.temporary_count;
+        self.moved_bytes += other.moved_bytes;
     }
 }
 
@@ -166,7 +291,7 @@ static BEFORE: Mutex<Option<Report>> = Mutex::new(None);
 pub fn report() -> Report {
     // Held over the reading, so that no reset comes in between.
     let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut report = Report::now();
+    let mut report = Report::of_process();
     if let Some(before) = &*before {
         report.subtract(before);
     }
@@ -175,51 +300,162 @@ pub fn report() -> Report {
 
 /// Has later [reports](report) begin here.
 ///
-/// Blocks that are alive stay out of them, but for being freed.
+/// Blocks that are alive stay out of them, but for being freed; and for what they
+/// are at the next peak, which is the highest that the heap stands from here on.
 pub fn reset() {
     own_work::during(false, || {
         let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
-        *before = Some(Report::now());
+        *before = Some(Report::of_process());
+        peak::reset();
     });
 }
 
+/// Where the numbers of a report come from.
+pub(crate) trait Numbers {
+    /// What was made by a line, and its executions.
+    fn line(&self, id: u32) -> (Made, u64);
+
+    /// The calls of a path.
+    fn call_count(&self, path: u32) -> u64;
+
+    /// All that was made, if that is known from elsewhere than from the lines.
+    fn total(&self) -> Option<Made>;
+
+    /// What memory did while lines of a function ran, if that is known, in the order
+    /// of its lines.
+    fn while_running(&self, site: &Site) -> Option<Box<[WhileRunning]>>;
+}
+
+impl Numbers for Reading {
+    fn line(&self, id: u32) -> (Made, u64) {
+        let made = Made::new(self.of_line(id), self.bytes_at_peak(id));
+        (made, records::hits(id))
+    }
+
+    fn call_count(&self, path: u32) -> u64 {
+        records::calls(path)
+    }
+
+    fn total(&self) -> Option<Made> {
+        let made = Made::new(self.of_process(), 0);
+        Some(Made {
+            bytes_at_peak: peak::bytes(),
+            ..made
+        })
+    }
+
+    fn while_running(&self, site: &Site) -> Option<Box<[WhileRunning]>> {
+        profile::with_kept(site, |profile: &FunctionProfile| {
+            let lines = profile.lines.iter().map(|line| WhileRunning {
+                heap: line.heap,
+                resident_bytes: line.resident_bytes,
+                resident_increment_bytes: line.resident_increment_bytes,
+            });
+            lines.collect()
+        })
+    }
+}
+
 impl Report {
-    fn now() -> Self {
+    fn of_process() -> Self {
         if HeapSource::current() == HeapSource::Nobody {
             heap::say_nobody_counts();
         }
+        Self::new(Reading::begin)
+    }
+
+    /// Asks `numbers` about each line there is.
+    pub(crate) fn new<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
         // What a report takes is allocated first, so that nothing is between its
         // numbers: they are of one moment, as far as this thread goes.
-        let mut report = Self::default();
-        let sites = Site::all();
-        report.functions.extend(sites.iter().map(|site| {
-            FunctionReport {
-                path: site.path(),
-                file: site.file(),
-                lines: site
-                    .lines()
-                    .iter()
-                    .map(|line| LineReport::empty(site, *line))
-                    .collect(),
-            }
-        }));
+        let (paths, calls_left_out) = paths::all();
+        let sites = sites(&paths);
+        let mut while_running = Vec::with_capacity(sites.len());
+        let mut report = Self {
+            functions: sites
+                .iter()
+                .map(|site| FunctionReport::empty(site))
+                .collect(),
+            calls: calls(&paths, &sites),
+            calls_left_out,
+            ..Self::default()
+        };
 
-        let reading = Reading::begin();
-        for (function, site) in report.functions.iter_mut().zip(&sites) {
-            for (line, place) in function.lines.iter_mut().zip(0..) {
-                line.made = reading.of_line(site.id(place)).into();
+        let numbers = numbers();
+        for (call, number) in report.calls.iter_mut().zip(1..) {
+            call.call_count = numbers.call_count(number);
+            for (line, id) in call.lines.iter_mut().zip(owner::first_id(number)..) {
+                (line.made, line.hits) = numbers.line(id);
+                line.inclusive = line.made;
             }
-            function.lines.sort_unstable_by_key(|line| line.number);
         }
-        report.untracked = reading.of_line(owner::UNTRACKED).into();
-        report.process = reading.of_process().into();
+        (report.untracked, _) = numbers.line(owner::UNTRACKED);
+        let total = numbers.total();
+        report.peak_error_bytes = peak::error_bytes();
+        while_running.extend(sites.iter().map(|site| numbers.while_running(site)));
+        drop(numbers);
+
+        report.add_up(&paths);
+        if let Some(total) = total {
+            report.total = Made {
+                temporary_count: report.total.temporary_count,
+                moved_bytes: report.total.moved_bytes,
+                ..total
+            };
+        }
+        for (function, while_running) in report.functions.iter_mut().zip(&while_running) {
+            for (place, line) in function.lines.iter_mut().enumerate() {
+                line.while_running = while_running
+                    .as_ref()
+                    .and_then(|all| all.get(place).copied());
+            }
+            function.lines.sort_by_key(|line| line.number);
+        }
         report
+    }
+
+    /// Adds up what there is by call: the inclusive numbers, and those by function.
+    fn add_up(&mut self, paths: &[Path]) {
+        // A call comes after the one it was made from.
+        for index in (0..self.calls.len()).rev() {
+            let (callers, calls) = self.calls.split_at_mut(index);
+            let mut inclusive = Made::default();
+            for line in calls.iter().take(1).flat_map(|call| &call.lines) {
+                inclusive += line.inclusive;
+            }
+            let caller = paths
+                .get(index)
+                .map_or(owner::UNTRACKED, |path| path.caller);
+            let call = (owner::path_of(caller) as usize).checked_sub(1);
+            let call = call.and_then(|call| callers.get_mut(call));
+            if let Some(line) =
+                call.and_then(|call| call.lines.get_mut(owner::place_of(caller) as usize))
+            {
+                line.inclusive += inclusive;
+            }
+        }
+        for call in &self.calls {
+            let Some(function) = self.functions.get_mut(call.function) else {
+                continue;
+            };
+            function.call_count += call.call_count;
+            for (sum, line) in function.lines.iter_mut().zip(&call.lines) {
+                sum.hits += line.hits;
+                sum.made += line.made;
+                sum.inclusive += line.inclusive;
+            }
+        }
+        self.total = self.untracked;
+        for line in self.functions.iter().flat_map(|function| &function.lines) {
+            self.total += line.made;
+        }
     }
 
     /// What was made and freed between `earlier` and this report.
     ///
     /// Both have to have been taken after the last [`reset`]. A number that seems to
-    /// have fallen, of a thread that was running, is 0.
+    /// have fallen, of a thread that was running, is 0. Bytes at the peak are those of
+    /// this report: the peak may have been before `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut difference = self.clone();
@@ -229,22 +465,117 @@ impl Report {
 
     fn subtract(&mut self, earlier: &Self) {
         self.untracked = self.untracked.since(earlier.untracked);
-        self.process = self.process.since(earlier.process);
-        // Functions are only ever added, and their lines are always the same.
+        self.total = self.total.since(earlier.total);
+        self.calls_left_out = self.calls_left_out.saturating_sub(earlier.calls_left_out);
+        // Functions and calls are only ever added, and their lines are always the same.
         for (function, before) in self.functions.iter_mut().zip(&earlier.functions) {
+            function.call_count = function.call_count.saturating_sub(before.call_count);
             for (line, before) in function.lines.iter_mut().zip(&before.lines) {
+                line.hits = line.hits.saturating_sub(before.hits);
                 line.made = line.made.since(before.made);
+                line.inclusive = line.inclusive.since(before.inclusive);
+                if let (Some(line), Some(before)) = (&mut line.while_running, before.while_running)
+                {
+                    *line = line.since(before);
+                }
+            }
+        }
+        for (call, before) in self.calls.iter_mut().zip(&earlier.calls) {
+            call.call_count = call.call_count.saturating_sub(before.call_count);
+            for (line, before) in call.lines.iter_mut().zip(&before.lines) {
+                line.hits = line.hits.saturating_sub(before.hits);
+                line.made = line.made.since(before.made);
+                line.inclusive = line.inclusive.since(before.inclusive);
             }
         }
     }
 }
 
-impl LineReport {
-    fn empty(site: &Site, number: u32) -> Self {
-        Self {
-            number,
-            source: site.source(number),
+/// The functions of the paths, each once, in the order in which they first ran.
+fn sites(paths: &[Path]) -> Vec<&'static Site> {
+    let mut sites: Vec<&'static Site> = Vec::with_capacity(paths.len());
+    let mut seen = HashSet::new();
+    for path in paths {
+        if seen.insert(ptr::from_ref(path.site)) {
+            sites.push(path.site);
+        }
+    }
+    sites
+}
+
+/// The paths as calls without numbers.
+fn calls(paths: &[Path], sites: &[&'static Site]) -> Vec<CallReport> {
+    let places = sites.iter().map(|site| ptr::from_ref(*site));
+    let places: HashMap<_, _> = places.zip(0..).collect();
+    let line_number = |path: usize, place: usize| {
+        let lines = paths.get(path).map_or(&[][..], |path| path.site.lines());
+        lines.get(place).copied().unwrap_or(0)
+    };
+    let empty = CallLine {
+        hits: 0,
+        made: Made::default(),
+        inclusive: Made::default(),
+    };
+    let calls = paths.iter().map(|path| {
+        let call = (owner::path_of(path.caller) as usize).checked_sub(1);
+        let call = call.filter(|_| path.caller != paths::BEYOND);
+        CallReport {
+            function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
+            caller: call.map(|call| Caller {
+                call,
+                line: line_number(call, owner::place_of(path.caller) as usize),
+            }),
+            call_count: 0,
+            lines: vec![empty; path.site.lines().len()],
+        }
+    });
+    calls.collect()
+}
+
+impl FunctionReport {
+    /// What all its lines made.
+    #[must_use]
+    pub fn made(&self) -> Made {
+        let mut sum = Made::default();
+        self.lines.iter().for_each(|line| sum += line.made);
+        sum
+    }
+
+    /// What all its lines made, and what the profiled functions made that they called.
+    #[must_use]
+    pub fn inclusive(&self) -> Made {
+        let mut sum = Made::default();
+        self.lines.iter().for_each(|line| sum += line.inclusive);
+        sum
+    }
+
+    /// In the order in which the lines are numbered in a block's tag.
+    fn empty(site: &'static Site) -> Self {
+        let lines = site.lines().iter().map(|number| LineReport {
+            number: *number,
+            source: site.source(*number),
+            hits: 0,
             made: Made::default(),
+            inclusive: Made::default(),
+            while_running: None,
+        });
+        Self {
+            path: site.path(),
+            file: site.file(),
+            call_count: 0,
+            lines: lines.collect(),
+        }
+    }
+}
+
+impl WhileRunning {
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            heap: self.heap.without(earlier.heap),
+            resident_bytes: self.resident_bytes,
+            resident_increment_bytes: self
+                .resident_increment_bytes
+                .wrapping_sub(earlier.resident_increment_bytes),
         }
     }
 }

@@ -1,9 +1,7 @@
 //! A profiled function and its lines, as static data written by the attribute.
 
-use crate::config::Options;
-use crate::owner;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use crate::config::{Options, Print, Settings};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A function under `#[memprofile]`.
 #[derive(Debug)]
@@ -14,13 +12,23 @@ pub struct Site {
     source: &'static str,
     lines: &'static [u32],
     options: Options,
-    /// The id of the first line; the others follow. 0 until the function first
-    /// runs, `NO_LINE` if there were no more ids.
-    first_id: AtomicU32,
+    /// As a number; `UNKNOWN` until the function first runs.
+    kind: AtomicU8,
 }
 
-/// The functions that have run, in that order.
-static SITES: Mutex<Vec<&'static Site>> = Mutex::new(Vec::new());
+/// What is done at the lines of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Nothing: profiling is off.
+    Off,
+    /// They own what is made in them, and that is all.
+    Owning,
+    /// What memory did while they ran is put down to them, too.
+    Settling,
+}
+
+const UNKNOWN: u8 = u8::MAX;
 
 impl Site {
     /// Describes a function.
@@ -44,7 +52,7 @@ impl Site {
             source,
             lines,
             options,
-            first_id: AtomicU32::new(0),
+            kind: AtomicU8::new(UNKNOWN),
         }
     }
 
@@ -68,35 +76,27 @@ impl Site {
         &self.options
     }
 
-    /// Gives the lines their ids, unless they have them.
-    pub(crate) fn register(&'static self) {
-        if self.first_id.load(Ordering::Relaxed) != 0 {
-            return;
-        }
-        let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have been faster.
-        if self.first_id.load(Ordering::Relaxed) == 0 {
-            let count = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
-            let first_id = owner::new_ids(count).unwrap_or(owner::NO_LINE);
-            self.first_id.store(first_id, Ordering::Relaxed);
-            sites.push(self);
-        }
-    }
-
-    /// All functions that have run, in the order in which they first did.
-    pub(crate) fn all() -> Vec<&'static Self> {
-        SITES.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The id of the first line, for [`Self::id`] once and for all.
+    /// What is done at the function's lines in this process.
     #[inline]
-    pub(crate) fn first_id(&self) -> u32 {
-        self.first_id.load(Ordering::Relaxed)
+    pub(crate) fn kind(&self) -> Kind {
+        // Relaxed: it is the same whoever finds it out.
+        match self.kind.load(Ordering::Relaxed) {
+            0 => Kind::Off,
+            1 => Kind::Owning,
+            2 => Kind::Settling,
+            _ => self.find_kind(),
+        }
     }
 
-    /// The id of the line at `place` of [`Self::lines`].
-    pub(crate) fn id(&self, place: u32) -> u32 {
-        owner::nth(self.first_id(), place)
+    #[cold]
+    fn find_kind(&self) -> Kind {
+        let kind = match Settings::of(&self.options) {
+            None => Kind::Off,
+            Some(settings) if settings.print == Print::Never => Kind::Owning,
+            Some(_) => Kind::Settling,
+        };
+        self.kind.store(kind as u8, Ordering::Relaxed);
+        kind
     }
 
     /// The text of a line, by its number.

@@ -8,11 +8,11 @@
 //!
 //! What the current line does isn't counted a second time for the line: it is the
 //! difference in the thread's counters, put down to the line when another one
-//! becomes current ([`Counters::set_line`]).
+//! becomes current ([`Counters::settle`]).
 
-use crate::owner::{self, OWNERSHIP, Slot};
+use crate::owner::{self, Change, Tag};
 use crate::usage::Usage;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// The heap counters of one thread at one moment, since the thread began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Tally {
 }
 
 /// The counters of a thread.
-// Those of an event are in one line of the cache, which it touches alone.
+// Those of an event are in one line of the cache, and what it rarely needs behind.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Counters {
@@ -86,20 +86,42 @@ pub(crate) struct Counters {
     freed_bytes: AtomicU64,
     deallocation_count: AtomicU64,
     highest_net_bytes: AtomicI64,
-    /// The line that the thread is in, by its id; `NO_LINE` as long as it hasn't
-    /// allocated anything.
-    line: AtomicU32,
+    /// What the thread may have alive before the process may be at a new peak. Others
+    /// write it, too.
+    ceiling_net_bytes: AtomicI64,
+    /// The line that the thread is in; `NEW_THREAD` as long as it hasn't allocated
+    /// anything.
+    tag: AtomicU64,
+    /// Blocks freed by the line that made them within one further allocation.
+    temporary_count: AtomicU64,
 
+    /// The addresses of the last two blocks.
+    latest: [AtomicUsize; 2],
+    /// The highest of the laps since the stretch began, see [`Self::begin_stretch`].
+    stretch_highest_net_bytes: AtomicI64,
     reallocation_count: AtomicU64,
-    /// What of `freed_bytes` and `deallocation_count` was of blocks that another
-    /// line made than the one that was current.
-    others_freed_bytes: AtomicU64,
-    others_deallocation_count: AtomicU64,
     /// What has been put down to lines.
-    settled_allocated_bytes: AtomicU64,
-    settled_allocation_count: AtomicU64,
-    settled_freed_bytes: AtomicU64,
-    settled_deallocation_count: AtomicU64,
+    settled: Settled,
+    peak: AtPeak,
+}
+
+/// What of a thread's counters has been put down to lines.
+#[derive(Debug)]
+struct Settled {
+    allocated_bytes: AtomicU64,
+    allocation_count: AtomicU64,
+    freed_bytes: AtomicU64,
+    deallocation_count: AtomicU64,
+    temporary_count: AtomicU64,
+}
+
+/// What a thread had alive at the process's peak.
+#[derive(Debug)]
+struct AtPeak {
+    /// Written by whoever finds the peak.
+    net_bytes: AtomicI64,
+    /// Which peak the thread's current line has been asked about.
+    epoch: AtomicU64,
 }
 
 // Relaxed, all of them: each counter stands alone and has one writer.
@@ -120,6 +142,14 @@ fn add(counter: &AtomicU64, amount: u64) -> u64 {
     total
 }
 
+/// For another thread's counters, which are taken from it by a store.
+#[inline(always)]
+fn store_if_new(counter: &AtomicI64, value: i64) {
+    if counter.load(Ordering::Relaxed) != value {
+        counter.store(value, Ordering::Relaxed);
+    }
+}
+
 impl Counters {
     pub(crate) const fn new() -> Self {
         Self {
@@ -128,24 +158,60 @@ impl Counters {
             freed_bytes: AtomicU64::new(0),
             deallocation_count: AtomicU64::new(0),
             highest_net_bytes: AtomicI64::new(0),
-            line: AtomicU32::new(owner::NO_LINE),
+            ceiling_net_bytes: AtomicI64::new(0),
+            tag: AtomicU64::new(Tag::NEW_THREAD.0),
+            temporary_count: AtomicU64::new(0),
+            latest: [const { AtomicUsize::new(0) }; 2],
+            stretch_highest_net_bytes: AtomicI64::new(0),
             reallocation_count: AtomicU64::new(0),
-            others_freed_bytes: AtomicU64::new(0),
-            others_deallocation_count: AtomicU64::new(0),
-            settled_allocated_bytes: AtomicU64::new(0),
-            settled_allocation_count: AtomicU64::new(0),
-            settled_freed_bytes: AtomicU64::new(0),
-            settled_deallocation_count: AtomicU64::new(0),
+            settled: Settled {
+                allocated_bytes: AtomicU64::new(0),
+                allocation_count: AtomicU64::new(0),
+                freed_bytes: AtomicU64::new(0),
+                deallocation_count: AtomicU64::new(0),
+                temporary_count: AtomicU64::new(0),
+            },
+            peak: AtPeak {
+                net_bytes: AtomicI64::new(0),
+                epoch: AtomicU64::new(0),
+            },
         }
     }
 
     #[inline(always)]
-    pub(crate) fn line(&self) -> u32 {
-        self.line.load(Ordering::Relaxed)
+    pub(crate) fn tag(&self) -> Tag {
+        Tag(load(&self.tag))
+    }
+
+    /// Sets the tag, without a look at what the line before has done.
+    #[inline(always)]
+    pub(crate) fn store_tag(&self, tag: Tag) {
+        store(&self.tag, tag.0);
+    }
+
+    /// Whether the thread is new, and counts nothing yet.
+    #[inline(always)]
+    pub(crate) fn are_new(&self) -> bool {
+        self.tag() == Tag::NEW_THREAD
+    }
+
+    /// Counts a new block; the line that made it, and what the thread has alive then.
+    /// Nothing if the counters are new.
+    #[inline(always)]
+    pub(crate) fn add_allocation(&self, address: usize, size: usize) -> Option<(Tag, i64)> {
+        let tag = self.tag();
+        if tag == Tag::NEW_THREAD {
+            return None;
+        }
+        let count = add(&self.allocation_count, 1);
+        if let Some(place) = self.latest.get((count & 1) as usize) {
+            place.store(address, Ordering::Relaxed);
+        }
+        Some((tag, self.grow(size as u64)))
     }
 
     #[inline(always)]
-    pub(crate) fn grow(&self, bytes: u64) {
+    fn grow(&self, bytes: u64) -> i64 {
         let allocated = add(&self.allocated_bytes, bytes);
         let net = allocated
             .wrapping_sub(load(&self.freed_bytes))
@@ -153,172 +219,156 @@ impl Counters {
         if net > self.highest_net_bytes.load(Ordering::Relaxed) {
             self.highest_net_bytes.store(net, Ordering::Relaxed);
         }
-    }
-
-    #[inline(always)]
-    fn shrink(&self, bytes: u64, blocks: u64) {
-        add(&self.freed_bytes, bytes);
-        add(&self.deallocation_count, blocks);
-    }
-
-    /// Whether the thread is new, and counts nothing yet.
-    #[inline(always)]
-    pub(crate) fn are_new(&self) -> bool {
-        self.line() == owner::NO_LINE
-    }
-
-    /// Begins to count, or, with `NO_LINE`, ends.
-    pub(crate) fn begin(&self, line: u32) {
-        self.line.store(line, Ordering::Relaxed);
-    }
-
-    /// Counts a new block; the line that made it. Nothing if the counters are new.
-    #[inline(always)]
-    pub(crate) fn add_allocation(&self, size: usize) -> Option<u32> {
-        // Read once: the compiler leaves no second reading out.
-        let line = if OWNERSHIP {
-            self.line()
-        } else {
-            owner::UNTRACKED
-        };
-        if line == owner::NO_LINE {
-            return None;
-        }
-        add(&self.allocation_count, 1);
-        self.grow(size as u64);
-        Some(line)
+        net
     }
 
     /// Counts a freed block if the current line made it; whether it did.
     #[inline(always)]
-    pub(crate) fn add_own_deallocation(&self, owner: u32, size: usize) -> bool {
-        // Never so of new counters: `NO_LINE` makes no blocks. Where blocks don't
-        // tell, each passes for the current line's.
-        let is_own = !OWNERSHIP || owner == self.line();
+    pub(crate) fn add_own_deallocation(&self, owner: Tag, address: usize, size: usize) -> bool {
+        // `NEW_THREAD` makes no blocks, but the tag may have been written over.
+        let is_own = owner == self.tag() && owner != Tag::NEW_THREAD;
         if is_own {
-            self.shrink(size as u64, 1);
+            add(&self.freed_bytes, size as u64);
+            add(&self.deallocation_count, 1);
+            if self.forget(address) {
+                add(&self.temporary_count, 1);
+            }
         }
         is_own
     }
 
-    /// Counts bytes and blocks of `owner` that were freed; if that isn't the
-    /// current line, the change to be put down to it.
-    pub(crate) fn add_deallocation_of(&self, owner: u32, bytes: u64, blocks: u64) -> Option<Slot> {
-        let is_others = OWNERSHIP && owner != self.line();
+    /// Counts bytes and blocks of another line than the current one that were freed.
+    pub(crate) fn add_deallocation_of_another(&self, change: &Change) {
         // First, for the sake of who reads in between: see `pending`.
-        if is_others {
-            add(&self.others_freed_bytes, bytes);
-            add(&self.others_deallocation_count, blocks);
+        add(&self.settled.freed_bytes, change.freed_bytes);
+        add(&self.settled.deallocation_count, change.deallocation_count);
+        add(&self.freed_bytes, change.freed_bytes);
+        add(&self.deallocation_count, change.deallocation_count);
+    }
+
+    /// Whether the block at `address` is one of the last two, which it no longer is.
+    #[inline(always)]
+    pub(crate) fn forget(&self, address: usize) -> bool {
+        let place = self
+            .latest
+            .iter()
+            .find(|latest| latest.load(Ordering::Relaxed) == address);
+        if let Some(place) = place {
+            place.store(0, Ordering::Relaxed);
         }
-        self.shrink(bytes, blocks);
-        is_others.then(|| Slot::freed(bytes, blocks))
+        place.is_some()
     }
 
-    /// Counts a block that grew or shrank, but not by how much.
-    pub(crate) fn add_reallocation(&self) {
+    /// Counts a block of the current line that grew or shrank; what the thread has
+    /// alive then.
+    #[inline(always)]
+    pub(crate) fn add_reallocation(&self, old_size: usize, new_size: usize) -> i64 {
         add(&self.reallocation_count, 1);
+        if new_size < old_size {
+            add(&self.freed_bytes, (old_size - new_size) as u64);
+            self.net_bytes()
+        } else {
+            self.grow((new_size - old_size) as u64)
+        }
     }
 
-    /// Makes the counters new again; what there was in them.
-    pub(crate) fn take(&self) -> Tally {
-        let tally = self.now();
+    /// Counts a block of another line than the current one that shrank.
+    pub(crate) fn add_shrinking_of_another(&self, bytes: u64) {
+        add(&self.reallocation_count, 1);
+        self.add_deallocation_of_another(&Change::freed(bytes, 0));
+    }
+
+    /// If the block at `old` is one of the last two, it is at `new` from now on.
+    pub(crate) fn follow(&self, old: usize, new: usize) {
+        for latest in &self.latest {
+            if latest.load(Ordering::Relaxed) == old {
+                latest.store(new, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Begins to count after the end, from nothing.
+    pub(crate) fn begin_anew(&self) {
         for counter in [
             &self.allocated_bytes,
             &self.allocation_count,
             &self.freed_bytes,
             &self.deallocation_count,
+            &self.temporary_count,
             &self.reallocation_count,
-            &self.others_freed_bytes,
-            &self.others_deallocation_count,
-            &self.settled_allocated_bytes,
-            &self.settled_allocation_count,
-            &self.settled_freed_bytes,
-            &self.settled_deallocation_count,
+            &self.settled.allocated_bytes,
+            &self.settled.allocation_count,
+            &self.settled.freed_bytes,
+            &self.settled.deallocation_count,
+            &self.settled.temporary_count,
         ] {
             store(counter, 0);
         }
         self.highest_net_bytes.store(0, Ordering::Relaxed);
-        self.line.store(owner::NO_LINE, Ordering::Relaxed);
-        tally
+        self.stretch_highest_net_bytes.store(0, Ordering::Relaxed);
+        self.store_tag(Tag::UNTRACKED);
     }
 
+    /// Has nothing counted any more, as of a new thread; what was counted.
+    ///
+    /// It stays until the thread begins anew, for a call that it is still in: on some
+    /// systems `exit` ends the thread first, and then the calls.
+    pub(crate) fn end(&self) -> Tally {
+        self.store_tag(Tag::NEW_THREAD);
+        self.now()
+    }
+
+    /// Whether the current line has done nothing since it became current.
+    ///
+    /// A block has at least one byte, so it is enough to look at these.
     #[inline(always)]
-    fn own_freed_bytes(&self) -> u64 {
-        load(&self.freed_bytes).saturating_sub(load(&self.others_freed_bytes))
-    }
-
-    fn own_deallocation_count(&self) -> u64 {
-        load(&self.deallocation_count).saturating_sub(load(&self.others_deallocation_count))
-    }
-
-    /// Makes `line` the current one; the change that is to be put down to the one
-    /// before.
-    #[inline(always)]
-    pub(crate) fn set_line(&self, line: u32) -> Option<(u32, Slot)> {
-        let before = self.line();
-        let allocated = load(&self.allocated_bytes) ^ load(&self.settled_allocated_bytes);
-        let freed = self.own_freed_bytes() ^ load(&self.settled_freed_bytes);
-        // A block has at least one byte, so that nothing happened to them either.
-        let change = if allocated | freed == 0 {
-            None
-        } else {
-            Some((before, self.settle()))
-        };
-        self.line.store(line, Ordering::Relaxed);
-        change
+    pub(crate) fn are_settled(&self) -> bool {
+        load(&self.allocated_bytes) == load(&self.settled.allocated_bytes)
+            && load(&self.freed_bytes) == load(&self.settled.freed_bytes)
     }
 
     /// What the current line has done since it became current, which then counts
     /// as put down to it.
-    fn settle(&self) -> Slot {
+    pub(crate) fn settle(&self) -> Change {
         let pending = self.pending();
-        if self.line() == owner::PROFILER {
+        if self.tag().line() == owner::PROFILER {
             // Not the program's: it never happened.
             let back = |counter, own: u64| add(counter, own.wrapping_neg());
             back(&self.allocated_bytes, pending.allocated_bytes);
             back(&self.allocation_count, pending.allocation_count);
             back(&self.freed_bytes, pending.freed_bytes);
             back(&self.deallocation_count, pending.deallocation_count);
-            return Slot::default();
+            back(&self.temporary_count, pending.temporary_count);
+            return Change::default();
         }
-        add(&self.settled_allocated_bytes, pending.allocated_bytes);
-        add(&self.settled_allocation_count, pending.allocation_count);
-        add(&self.settled_freed_bytes, pending.freed_bytes);
-        add(&self.settled_deallocation_count, pending.deallocation_count);
+        let settled = &self.settled;
+        add(&settled.allocated_bytes, pending.allocated_bytes);
+        add(&settled.allocation_count, pending.allocation_count);
+        add(&settled.freed_bytes, pending.freed_bytes);
+        add(&settled.deallocation_count, pending.deallocation_count);
+        add(&settled.temporary_count, pending.temporary_count);
         pending
     }
 
     /// What the current line has done that hasn't been put down to it.
     ///
     /// Asked by another thread in the middle of an event, this may be too little. So
-    /// that it isn't too much, what is settled is read before what it is taken from,
-    /// and what others made, which is written first, after.
-    fn pending(&self) -> Slot {
-        let [
-            allocated_bytes,
-            allocation_count,
-            freed_bytes,
-            deallocation_count,
-        ] = [
-            &self.settled_allocated_bytes,
-            &self.settled_allocation_count,
-            &self.settled_freed_bytes,
-            &self.settled_deallocation_count,
-        ]
-        .map(load);
-        Slot {
-            allocated_bytes: load(&self.allocated_bytes).saturating_sub(allocated_bytes),
-            allocation_count: load(&self.allocation_count).saturating_sub(allocation_count),
-            freed_bytes: self.own_freed_bytes().saturating_sub(freed_bytes),
-            deallocation_count: self
-                .own_deallocation_count()
-                .saturating_sub(deallocation_count),
-        }
-    }
-
-    /// The current line, and what it has done that hasn't been put down to it.
-    pub(crate) fn current(&self) -> (u32, Slot) {
-        (self.line(), self.pending())
+    /// that it isn't too much, what is settled is read before what it is taken from.
+    pub(crate) fn pending(&self) -> Change {
+        let settled = &self.settled;
+        let settled = Change {
+            allocated_bytes: load(&settled.allocated_bytes),
+            allocation_count: load(&settled.allocation_count),
+            freed_bytes: load(&settled.freed_bytes),
+            deallocation_count: load(&settled.deallocation_count),
+            temporary_count: load(&settled.temporary_count),
+            moved_bytes: 0,
+        };
+        let all = Change {
+            temporary_count: load(&self.temporary_count),
+            ..self.now().into()
+        };
+        all.without(&settled)
     }
 
     /// The counters as they stand.
@@ -334,6 +384,61 @@ impl Counters {
         }
     }
 
+    #[inline(always)]
+    fn net_bytes(&self) -> i64 {
+        load(&self.allocated_bytes)
+            .wrapping_sub(load(&self.freed_bytes))
+            .cast_signed()
+    }
+
+    /// What the thread has alive, without what the profiler has at this moment.
+    pub(crate) fn program_net_bytes(&self) -> i64 {
+        if self.tag().line() == owner::PROFILER {
+            let settled = &self.settled;
+            load(&settled.allocated_bytes)
+                .wrapping_sub(load(&settled.freed_bytes))
+                .cast_signed()
+        } else {
+            self.net_bytes()
+        }
+    }
+
+    /// Sets how much the thread may have alive before [the peak](crate::peak) is looked
+    /// for again.
+    pub(crate) fn set_ceiling(&self, net_bytes: i64) {
+        store_if_new(&self.ceiling_net_bytes, net_bytes);
+    }
+
+    #[inline(always)]
+    pub(crate) fn ceiling(&self) -> i64 {
+        self.ceiling_net_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the process is at a peak.
+    pub(crate) fn set_net_bytes_at_peak(&self, net_bytes: i64) {
+        store_if_new(&self.peak.net_bytes, net_bytes);
+    }
+
+    /// What the current line has done since the peak numbered `epoch`; nothing if it
+    /// has been asked already.
+    ///
+    /// Whoever asks puts down what a line did when another one becomes current, and
+    /// asks before it puts down anything. So the current line alone has done
+    /// something that isn't put down, and if it is the first time in this epoch,
+    /// all that the thread has done since the peak was the current line's.
+    pub(crate) fn since_peak(&self, epoch: u64) -> Option<i64> {
+        let is_new = load(&self.peak.epoch) != epoch;
+        is_new.then(|| {
+            let at_peak = self.peak.net_bytes.load(Ordering::Relaxed);
+            self.program_net_bytes().wrapping_sub(at_peak)
+        })
+    }
+
+    /// Notes that the current line has been asked about the peak numbered `epoch`.
+    pub(crate) fn set_peak_epoch(&self, epoch: u64) {
+        store(&self.peak.epoch, epoch);
+    }
+
     /// The counters as they stand, and a new peak from here on.
     ///
     /// Whoever was watching the peak before needs what it was back in the end,
@@ -341,9 +446,33 @@ impl Counters {
     #[inline(always)]
     pub(crate) fn lap(&self) -> Tally {
         let now = self.now();
+        if now.highest_net_bytes > self.stretch_highest_net_bytes.load(Ordering::Relaxed) {
+            let highest = now.highest_net_bytes;
+            self.stretch_highest_net_bytes
+                .store(highest, Ordering::Relaxed);
+        }
         self.highest_net_bytes
             .store(now.net_bytes(), Ordering::Relaxed);
         now
+    }
+
+    /// As [`lap`](Self::lap), and also the beginning of a stretch: one that laps may
+    /// begin and end in.
+    pub(crate) fn begin_stretch(&self) -> Tally {
+        let now = self.lap();
+        self.stretch_highest_net_bytes
+            .store(now.net_bytes(), Ordering::Relaxed);
+        now
+    }
+
+    /// The counters as they stand, and the highest since the stretch began.
+    pub(crate) fn end_stretch(&self) -> Tally {
+        let now = self.now();
+        let highest = self.stretch_highest_net_bytes.load(Ordering::Relaxed);
+        Tally {
+            highest_net_bytes: now.highest_net_bytes.max(highest),
+            ..now
+        }
     }
 
     /// Ends a peak of one's own: the outer one goes on as if it had been watching.
@@ -353,21 +482,33 @@ impl Counters {
         self.highest_net_bytes.store(highest, Ordering::Relaxed);
     }
 
-    /// Forgets what no line is asked for: the peak and the reallocations since.
-    pub(crate) fn forget_since(&self, before: Tally) {
+    /// The addresses of the last two blocks, for [`Self::forget_since`].
+    pub(crate) fn latest(&self) -> [usize; 2] {
+        self.latest
+            .each_ref()
+            .map(|latest| latest.load(Ordering::Relaxed))
+    }
+
+    /// Forgets what no line is asked for: the peak, the reallocations and the last
+    /// blocks since.
+    pub(crate) fn forget_since(&self, before: Tally, latest: [usize; 2]) {
         store(&self.reallocation_count, before.reallocation_count);
         self.highest_net_bytes
             .store(before.highest_net_bytes, Ordering::Relaxed);
+        for (place, address) in self.latest.iter().zip(latest) {
+            place.store(address, Ordering::Relaxed);
+        }
     }
 }
 
-impl From<Tally> for Slot {
+impl From<Tally> for Change {
     fn from(tally: Tally) -> Self {
         Self {
             allocated_bytes: tally.allocated_bytes,
             allocation_count: tally.allocation_count,
             freed_bytes: tally.freed_bytes,
             deallocation_count: tally.deallocation_count,
+            ..Self::default()
         }
     }
 }

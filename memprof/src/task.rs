@@ -6,11 +6,14 @@
 //! travels in the future. The line that was open at an `.await` is open again
 //! when the task goes on.
 
-use crate::call::Call;
+use crate::call::{self, Entered};
+use crate::own_work;
 use crate::profile::CutShort;
 use crate::site::Site;
 use pin_project_lite::pin_project;
+use std::cell::Cell;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -33,7 +36,7 @@ pin_project! {
 /// The call, while the task is between two polls.
 #[derive(Debug)]
 struct Suspended {
-    call: Option<Box<Call>>,
+    call: Option<call::Suspended>,
 }
 
 /// Ends the call of a task that is dropped half way.
@@ -73,20 +76,20 @@ impl<F: Future> Future for Task<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let call = match this.end.stage {
-            Stage::NotBegun(site) => Call::begin(site),
-            Stage::Begun => this.suspended.call.take(),
+        let entered = match this.end.stage {
+            Stage::NotBegun(site) => call::enter(site),
+            Stage::Begun => this.suspended.call.take().map(call::Suspended::resume),
             Stage::Ended => None,
         };
         this.end.stage = Stage::Ended;
-        let Some(call) = call else {
+        let Some(entered) = entered else {
             return this.future.poll(context);
         };
 
-        let entered = Entered::enter(call);
+        let polled = Polled(Some(entered));
         let poll = this.future.poll(context);
         if poll.is_pending() {
-            this.suspended.call = entered.suspend();
+            this.suspended.call = polled.suspend();
             this.end.stage = Stage::Begun;
         }
         poll
@@ -94,43 +97,63 @@ impl<F: Future> Future for Task<F> {
 }
 
 /// A poll under way. Dropped, by a panic too, it ends the call.
-struct Entered;
+struct Polled(Option<Entered>);
 
-impl Entered {
-    fn enter(call: Box<Call>) -> Self {
-        call.enter();
-        Self
-    }
-
-    fn suspend(self) -> Option<Box<Call>> {
-        std::mem::forget(self);
-        Call::leave()
+impl Polled {
+    fn suspend(mut self) -> Option<call::Suspended> {
+        self.0.take().map(Entered::suspend)
     }
 }
 
-impl Drop for Entered {
+impl Drop for Polled {
     fn drop(&mut self) {
-        if let Some(call) = Call::leave() {
-            call.end();
+        if let Some(entered) = self.0.take() {
+            entered.end();
         }
     }
+}
+
+/// A task that is being dropped half way, and those that were when it began to be.
+#[derive(Debug)]
+struct Dropping {
+    entered: Entered,
+    outer: Option<Box<Dropping>>,
+}
+
+thread_local! {
+    // Without a destructor, for the reasons of `threads`.
+    static DROPPING: Cell<ManuallyDrop<Option<Box<Dropping>>>> =
+        const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 impl Drop for Suspended {
     fn drop(&mut self) {
         if let Some(mut call) = self.call.take() {
             call.cut_short(CutShort::DroppedFuture);
-            call.enter();
+            let entered = call.resume();
+            own_work::during(false, || {
+                let none = ManuallyDrop::new(None);
+                let outer = ManuallyDrop::into_inner(DROPPING.replace(none));
+                let dropping = Box::new(Dropping { entered, outer });
+                DROPPING.set(ManuallyDrop::new(Some(dropping)));
+            });
         }
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        if matches!(self.stage, Stage::Begun)
-            && let Some(call) = Call::leave()
-        {
-            call.end();
+        if !matches!(self.stage, Stage::Begun) {
+            return;
+        }
+        let (dropping, _) = own_work::during(false, || {
+            let none = ManuallyDrop::new(None);
+            let dropping = ManuallyDrop::into_inner(DROPPING.replace(none))?;
+            DROPPING.set(ManuallyDrop::new(dropping.outer));
+            Some(dropping.entered)
+        });
+        if let Some(entered) = dropping {
+            entered.end();
         }
     }
 }

@@ -1,54 +1,16 @@
-//! The threads: what the calling one counts, and what all of them have counted,
-//! those that have ended too.
-//!
-//! A thread has counters of its own, and a record of what it did by line; it alone
-//! writes to either. When it ends, the counters are added to the record, which
-//! waits for the next thread: nothing is lost, and there are as many records as
-//! there ever were threads at once. A new thread takes a record in the middle of
-//! its first allocation, without a lock. Who reads holds one, so that no thread
-//! ends meanwhile.
-#![allow(unsafe_code)] // For one thing: reading the counters of another thread.
+//! What the calling thread counts: the events of the allocator, the line that it is
+//! in, and its way from the first block to the last.
 
-use crate::leaked::{Leaked, leak};
 use crate::os;
-use crate::owner::{self, OWNERSHIP, Slot, Slots};
+use crate::owner::{self, Change, PathCounters, SHARED, Tag};
+use crate::peak;
+use crate::records::{self, Glance, Reading, Record};
+use crate::scopes;
 use crate::tally::{Counters, Tally};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// What a thread has for as long as it runs, and after it another.
-#[derive(Debug)]
-pub(crate) struct Record {
-    /// By line, of the thread and those before it.
-    slots: Slots,
-    /// Of the threads before it.
-    ended: Ended,
-    /// The thread's, or null if no thread has the record.
-    counters: AtomicPtr<Counters>,
-    is_in_use: AtomicBool,
-    next: Leaked<Record>,
-}
-
-#[derive(Debug)]
-struct Ended {
-    allocated_bytes: AtomicU64,
-    allocation_count: AtomicU64,
-    freed_bytes: AtomicU64,
-    deallocation_count: AtomicU64,
-}
-
-/// The beginning of the list of all records: that of the first thread.
-static FIRST: Record = Record::new();
-
-/// What threads do while they end, when they no longer have a record.
-static LATE: Ended = Ended::new();
-
-/// Held by whoever reads, and by threads that end.
-static NO_THREAD_ENDS: Mutex<()> = Mutex::new(());
+use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
     // Const-initialised and without a destructor: reaching it never allocates,
@@ -59,143 +21,97 @@ thread_local! {
     // thread does.
     static RECORD: Cell<Option<&'static Record>> = const { Cell::new(None) };
 
+    // How often the thread has been told of its end. Whoever allocates after that, as
+    // a destructor may, has it begin anew.
+    static ENDINGS: Cell<u8> = const { Cell::new(0) };
+
     // Dropped when the thread ends. It is made with the thread's first allocation,
     // and so goes after nearly everything else that the thread has.
     static ENDING: Ending = const { Ending };
 
-    // The lock, while the thread forks.
-    static FORKING: Cell<Option<ManuallyDrop<MutexGuard<'static, ()>>>> =
-        const { Cell::new(None) };
+    // The locks, while the thread forks.
+    static FORKING: Cell<Option<ManuallyDrop<(Reading, Glance)>>> = const { Cell::new(None) };
 }
 
-/// Leaves the thread's record when it is dropped.
+/// Leaves the thread's record when it is dropped; but not on Linux, where that is
+/// done later. There it keeps a library that is being unloaded until its threads end.
 struct Ending;
-
-impl Ended {
-    const fn new() -> Self {
-        Self {
-            allocated_bytes: AtomicU64::new(0),
-            allocation_count: AtomicU64::new(0),
-            freed_bytes: AtomicU64::new(0),
-            deallocation_count: AtomicU64::new(0),
-        }
-    }
-
-    fn read(&self) -> Slot {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Slot {
-            allocated_bytes: load(&self.allocated_bytes),
-            allocation_count: load(&self.allocation_count),
-            freed_bytes: load(&self.freed_bytes),
-            deallocation_count: load(&self.deallocation_count),
-        }
-    }
-
-    fn add(&self, change: &Slot) {
-        let add = |counter: &AtomicU64, change| counter.fetch_add(change, Ordering::Relaxed);
-        add(&self.allocated_bytes, change.allocated_bytes);
-        add(&self.allocation_count, change.allocation_count);
-        add(&self.freed_bytes, change.freed_bytes);
-        add(&self.deallocation_count, change.deallocation_count);
-    }
-}
-
-impl Record {
-    const fn new() -> Self {
-        Self {
-            slots: Slots::new(),
-            ended: Ended::new(),
-            counters: AtomicPtr::new(ptr::null_mut()),
-            is_in_use: AtomicBool::new(false),
-            next: Leaked::empty(),
-        }
-    }
-
-    /// The counters of the thread that has the record.
-    fn counters(&self, _no_thread_ends: &MutexGuard<'_, ()>) -> Option<&Counters> {
-        // Acquire: the thread registered them before.
-        let counters = self.counters.load(Ordering::Acquire);
-        // SAFETY: null, or the counters of a thread that has not ended: they are
-        // here only while its `ENDING` lives, which `std` drops before the thread's
-        // locals go away, and whose drop waits for the lock. Of the threads that a
-        // forked child doesn't have, `in_forked_child` has taken them out.
-        unsafe { counters.as_ref() }
-    }
-
-    /// Takes the counters of a thread that ends, or has ended, out of the record.
-    fn leave(&self, no_thread_ends: &MutexGuard<'_, ()>) {
-        if let Some(counters) = self.counters(no_thread_ends) {
-            if let Some((line, change)) = counters.set_line(owner::UNTRACKED) {
-                self.slots.add(line, &change);
-            }
-            self.ended.add(&counters.take().into());
-            self.counters.store(ptr::null_mut(), Ordering::Release);
-        }
-        // Release: whoever takes the record sees what is in it.
-        self.is_in_use.store(false, Ordering::Release);
-    }
-}
 
 /// Registers the calling thread, whose counters are given, unless it is. Whether
 /// it is then: not a thread that ends, which has left its record.
-///
-/// Where nobody asks who owns what, nobody reads another thread's counters.
 #[inline]
 fn attach(counters: &Counters) -> bool {
-    !OWNERSHIP || !counters.are_new() || attach_new(counters)
+    !counters.are_new() || attach_new(counters)
 }
 
 #[cold]
 fn attach_new(counters: &Counters) -> bool {
+    static KNOWS_FORKS: AtomicBool = AtomicBool::new(false);
     // First, since what follows may allocate on some systems.
-    counters.begin(owner::UNTRACKED);
-    if ENDING.try_with(|_| ()).is_err() {
-        counters.begin(owner::NO_LINE);
+    if ENDINGS.get() == 0 {
+        counters.store_tag(Tag::UNTRACKED);
+    } else {
+        counters.begin_anew();
+    }
+    if !will_be_told_of_the_end() {
+        counters.end();
         return false;
     }
-    if let Some(record) = take_record() {
-        record.slots.prepare(owner::UNTRACKED, owner::FIRST_LINE);
+    if !KNOWS_FORKS.swap(true, Ordering::Relaxed) {
+        os::around_forks(before_fork, after_fork, in_forked_child);
+    }
+    if let Some(record) = Record::take(counters) {
         RECORD.set(Some(record));
-        let counters = ptr::from_ref(counters).cast_mut();
-        record.counters.store(counters, Ordering::Release);
+        peak::add_thread(counters);
     }
     true
 }
 
-/// A record for a thread: one that another has left, or a new one.
-fn take_record() -> Option<&'static Record> {
-    static KNOWS_FORKS: AtomicBool = AtomicBool::new(false);
-    if !KNOWS_FORKS.swap(true, Ordering::Relaxed) {
-        os::around_forks(before_fork, after_fork, in_forked_child);
-    }
-    let mut last = &FIRST;
-    loop {
-        // Acquire: goes on from what the last thread left.
-        if !last.is_in_use.swap(true, Ordering::Acquire) {
-            return Some(last);
-        }
-        last = match last.next.get() {
-            Some(next) => next,
-            None => last.next.set(leak(Record::new())?),
-        };
-    }
+/// Whether the calling thread will [leave](leave_record) its record before its
+/// locals go away.
+///
+/// Not if it has had its say, as far as can be known: of a thread whose very first
+/// allocation is in the last of the rounds that its end takes, it can't.
+#[cfg(target_os = "linux")]
+fn will_be_told_of_the_end() -> bool {
+    /// The system goes round four times, and the first may be before the last.
+    const MOST_ENDINGS: u8 = 3;
+    let _ = ENDING.try_with(|_| ());
+    ENDINGS.get() < MOST_ENDINGS && os::at_thread_end(leave_record_at_end)
+}
+
+#[cfg(target_os = "linux")]
+extern "C" fn leave_record_at_end(_: *mut std::ffi::c_void) {
+    ENDINGS.set(ENDINGS.get().saturating_add(1));
+    leave_record();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn will_be_told_of_the_end() -> bool {
+    ENDING.try_with(|_| ()).is_ok()
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if let Some(record) = RECORD.take() {
-            let lock = NO_THREAD_ENDS.lock();
-            record.leave(&lock.unwrap_or_else(PoisonError::into_inner));
-        }
+        #[cfg(not(target_os = "linux"))]
+        leave_record();
     }
 }
 
-/// Holds the lock over a fork, so that the child doesn't get it held for ever.
+/// Leaves the calling thread's record to the next thread.
+fn leave_record() {
+    if let Some(record) = RECORD.take() {
+        let reading = Reading::begin();
+        let glance = Glance::wait();
+        record.end(&reading, &glance);
+        peak::remove_threads(&glance);
+    }
+}
+
+/// Holds the locks over a fork, so that the child doesn't get them held for ever.
 extern "C" fn before_fork() {
-    let lock = NO_THREAD_ENDS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    FORKING.set(Some(ManuallyDrop::new(lock)));
+    let reading = Reading::begin();
+    FORKING.set(Some(ManuallyDrop::new((reading, Glance::wait()))));
 }
 
 extern "C" fn after_fork() {
@@ -205,32 +121,46 @@ extern "C" fn after_fork() {
 /// Takes the threads that a child doesn't have out of the list. Their memory is
 /// still there: nothing has run in the child that could use it again.
 extern "C" fn in_forked_child() {
-    if let Some(lock) = FORKING.take().map(ManuallyDrop::into_inner) {
-        for record in Reading::records() {
-            let counters = record.counters.load(Ordering::Acquire);
-            let is_own = COUNTERS.with(|own| ptr::eq(own, counters));
-            if !counters.is_null() && !is_own {
-                record.leave(&lock);
-            }
-        }
+    if let Some((reading, glance)) = FORKING.take().map(ManuallyDrop::into_inner) {
+        COUNTERS.with(|own| {
+            let others = records::records().filter(|record| record.is_of_another(own));
+            others.for_each(|record| record.end(&reading, &glance));
+            peak::remove_threads(&glance);
+        });
     }
 }
 
-/// Puts a change down to a line, as the calling thread's doing.
-fn put_down(change: Option<(u32, Slot)>) {
-    if let Some((line, change)) = change {
-        match RECORD.get() {
-            Some(record) => record.slots.add(line, &change),
-            None => owner::add_shared(line, &change),
-        }
+/// Has the current line know what it had at the peak, before anything is put down.
+fn keep_peak(counters: &Counters) {
+    if let Some(record) = RECORD.get() {
+        record.keep_peak(counters);
     }
+}
+
+/// Puts a change down to a line in a scope, as the calling thread's doing.
+fn put_down(tag: Tag, change: &Change) {
+    match RECORD.get() {
+        Some(record) => record.slots.add(tag.line(), change),
+        None => SHARED.add_shared(tag.line(), change),
+    }
+    if tag.scope() != 0 {
+        scopes::add(tag.scope(), tag.line(), change);
+    }
+}
+
+/// Puts down what the current line has done, and makes another one current.
+#[inline(never)]
+fn settle_and_set(counters: &Counters, tag: Tag) {
+    let before = counters.tag();
+    keep_peak(counters);
+    put_down(before, &counters.settle());
+    counters.store_tag(tag);
 }
 
 /// Counts what a thread without a record does to a line's blocks.
 #[cold]
-fn count_late(line: u32, change: &Slot) {
-    LATE.add(change);
-    owner::add_shared(owner::checked(line), change);
+fn count_late(tag: Tag, change: &Change) {
+    records::count_late(tag.checked().line(), change);
 }
 
 /// Counts a new block of the calling thread; the line that made it.
@@ -238,39 +168,60 @@ fn count_late(line: u32, change: &Slot) {
 /// A new thread's first block isn't counted: [`add_first_allocation`] has to be
 /// called.
 #[inline(always)]
-pub(crate) fn add_allocation(size: usize) -> Option<u32> {
-    COUNTERS.with(|counters| counters.add_allocation(size))
+pub(crate) fn add_allocation(address: usize, size: usize) -> Option<Tag> {
+    COUNTERS.with(|counters| {
+        let (tag, net_bytes) = counters.add_allocation(address, size)?;
+        if net_bytes > counters.ceiling() {
+            peak::rise(counters);
+        }
+        Some(tag)
+    })
 }
 
 /// Counts the first block of a new thread; the line that made it.
 #[cold]
-pub(crate) fn add_first_allocation(size: usize) -> u32 {
-    COUNTERS.with(|counters| {
-        if !attach(counters) {
-            count_late(owner::UNTRACKED, &Slot::allocated(size as u64, 1));
-        }
-        counters.add_allocation(size).unwrap_or(owner::UNTRACKED)
-    })
+pub(crate) fn add_first_allocation(address: usize, size: usize) -> Tag {
+    let is_attached = COUNTERS.with(attach);
+    if !is_attached {
+        count_late(Tag::UNTRACKED, &Change::allocated(size as u64, 1));
+    }
+    add_allocation(address, size).unwrap_or(Tag::UNTRACKED)
 }
 
 /// Counts a block that the calling thread freed, if its current line made it.
 ///
 /// If not, nothing is counted, and [`add_deallocation_of`] has to be called.
 #[inline(always)]
-pub(crate) fn add_own_deallocation(owner: u32, size: usize) -> bool {
-    COUNTERS.with(|counters| counters.add_own_deallocation(owner, size))
+pub(crate) fn add_own_deallocation(owner: Tag, address: usize, size: usize) -> bool {
+    COUNTERS.with(|counters| counters.add_own_deallocation(owner, address, size))
 }
 
-/// Counts a block of any line that the calling thread freed.
-#[cold]
-pub(crate) fn add_deallocation_of(owner: u32, size: usize) {
+/// Counts a block of another line that the calling thread freed.
+pub(crate) fn add_deallocation_of(owner: Tag, address: usize, size: usize) {
     COUNTERS.with(|counters| {
+        let mut change = Change::freed(size as u64, 1);
         if !attach(counters) {
-            return count_late(owner, &Slot::freed(size as u64, 1));
+            return count_late(owner, &change);
         }
-        let change = counters.add_deallocation_of(owner, size as u64, 1);
-        put_down(change.map(|change| (owner::checked(owner), change)));
+        let owner = owner.checked();
+        // One more look, since the thread may have been new, and a tag overwritten.
+        if counters.add_own_deallocation(owner, address, size) {
+            return;
+        }
+        change.temporary_count = counters.forget(address).into();
+        keep_peak(counters);
+        put_down(owner, &change);
+        counters.add_deallocation_of_another(&change);
     });
+}
+
+/// A block whose size was changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resized {
+    pub(crate) old_address: usize,
+    pub(crate) new_address: usize,
+    pub(crate) old_size: usize,
+    pub(crate) new_size: usize,
 }
 
 /// Counts a block of `owner` whose size the calling thread changed; whose it is
@@ -281,42 +232,105 @@ pub(crate) fn add_deallocation_of(owner: u32, size: usize) {
 /// a growing `Vec` allocates at what it holds, wherever its blocks are moved. A
 /// line that lets another line's block grow takes it over.
 #[inline]
-pub(crate) fn add_reallocation(owner: u32, old_size: usize, new_size: usize) -> u32 {
+pub(crate) fn add_reallocation(owner: Tag, block: Resized) -> Tag {
     COUNTERS.with(|counters| {
-        if !attach(counters) {
-            count_late(owner, &Slot::freed(old_size as u64, 1));
-            count_late(owner, &Slot::allocated(new_size as u64, 1));
-            return owner;
+        if block.old_address != block.new_address && attach(counters) {
+            counters.follow(block.old_address, block.new_address);
+            let moved_bytes = block.old_size.min(block.new_size) as u64;
+            let change = Change {
+                moved_bytes,
+                ..Change::default()
+            };
+            keep_peak(counters);
+            put_down(counters.tag(), &change);
         }
-        counters.add_reallocation();
-        if new_size < old_size {
-            let change = counters.add_deallocation_of(owner, (old_size - new_size) as u64, 0);
-            put_down(change.map(|change| (owner::checked(owner), change)));
-            return owner;
+        if owner != counters.tag() {
+            return add_reallocation_of(owner, block, counters);
         }
-        counters.grow((new_size - old_size) as u64);
-        let line = counters.line();
-        if OWNERSHIP && line != owner {
-            let old_size = old_size as u64;
-            put_down(Some((owner::checked(owner), Slot::freed(old_size, 1))));
-            put_down(Some((line, Slot::allocated(old_size, 1))));
+        if counters.add_reallocation(block.old_size, block.new_size) > counters.ceiling() {
+            peak::rise(counters);
         }
-        line
+        owner
     })
 }
 
-/// Makes `line` the calling thread's current one; the one before.
+/// Counts a block of another line than the current one whose size was changed.
+#[inline(never)]
+fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
+    let [old_size, new_size] = [block.old_size, block.new_size].map(|size| size as u64);
+    if !attach(counters) {
+        count_late(owner, &Change::freed(old_size, 1));
+        count_late(owner, &Change::allocated(new_size, 1));
+        return owner;
+    }
+    let owner = owner.checked();
+    keep_peak(counters);
+    if new_size < old_size {
+        put_down(owner, &Change::freed(old_size - new_size, 0));
+        counters.add_shrinking_of_another(old_size - new_size);
+        return owner;
+    }
+    put_down(owner, &Change::freed(old_size, 1));
+    put_down(counters.tag(), &Change::allocated(old_size, 1));
+    if counters.add_reallocation(block.old_size, block.new_size) > counters.ceiling() {
+        peak::rise(counters);
+    }
+    counters.tag()
+}
+
+/// The line that the calling thread is in.
 #[inline(always)]
-pub(crate) fn set_line(line: u32) -> u32 {
+pub(crate) fn tag() -> Tag {
     COUNTERS.with(|counters| {
         if attach(counters) {
-            let before = counters.line();
-            put_down(counters.set_line(line));
-            before
+            counters.tag()
         } else {
-            owner::UNTRACKED
+            Tag::UNTRACKED
         }
     })
+}
+
+/// Makes `line` the calling thread's current one; what it was in before.
+#[inline(always)]
+pub(crate) fn set_tag(tag: Tag) -> Tag {
+    COUNTERS.with(|counters| {
+        if !attach(counters) {
+            return Tag::UNTRACKED;
+        }
+        let before = counters.tag();
+        if counters.are_settled() {
+            counters.store_tag(tag);
+        } else {
+            settle_and_set(counters, tag);
+        }
+        before
+    })
+}
+
+/// Makes a line of the same scope current, and counts its execution.
+#[inline(always)]
+pub(crate) fn begin_line(line: u32) {
+    COUNTERS.with(|counters| {
+        let tag = counters.tag();
+        // Of a new thread, too, it is not 0.
+        if tag.scope() == 0 && counters.are_settled() {
+            counters.store_tag(Tag(line.into()));
+        } else {
+            begin_line_slowly(counters, line, true);
+        }
+    });
+}
+
+#[inline(never)]
+fn begin_line_slowly(counters: &Counters, line: u32, counts: bool) {
+    if !attach(counters) {
+        return;
+    }
+    let tag = counters.tag().with_line(line);
+    settle_and_set(counters, tag);
+    if counts && tag.scope() != 0 {
+        scopes::hit(tag.scope(), line);
+    }
 }
 
 /// The calling thread's counters as they stand.
@@ -329,6 +343,16 @@ pub(crate) fn now() -> Tally {
 #[inline(always)]
 pub(crate) fn lap() -> Tally {
     COUNTERS.with(Counters::lap)
+}
+
+/// As [`Counters::begin_stretch`], of the calling thread.
+pub(crate) fn begin_stretch() -> Tally {
+    COUNTERS.with(Counters::begin_stretch)
+}
+
+/// As [`Counters::end_stretch`], of the calling thread.
+pub(crate) fn end_stretch() -> Tally {
+    COUNTERS.with(Counters::end_stretch)
 }
 
 /// As [`Counters::resume_peak`], of the calling thread.
@@ -347,93 +371,35 @@ pub(crate) fn resume_peak(outer_highest_net_bytes: i64) {
 #[must_use = "counting comes back as soon as the guard is dropped"]
 pub(crate) struct Paused {
     before: Tally,
-    line: u32,
+    latest: [usize; 2],
+    tag: Tag,
     // Dropping it on another thread would put back the wrong count.
     _not_send: PhantomData<*const ()>,
 }
 
 /// Keeps the calling thread's count still until the answer is dropped.
 pub(crate) fn pause() -> Paused {
-    let line = set_line(owner::PROFILER);
+    let tag = set_tag(Tag(owner::PROFILER.into()));
     Paused {
         before: now(),
-        line,
+        latest: COUNTERS.with(Counters::latest),
+        tag,
         _not_send: PhantomData,
     }
 }
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        set_line(self.line);
-        COUNTERS.with(|counters| counters.forget_since(self.before));
+        set_tag(self.tag);
+        COUNTERS.with(|counters| counters.forget_since(self.before, self.latest));
     }
 }
 
-/// Makes room for `count` lines from `first` on, so that counting needs none.
-pub(crate) fn prepare_lines(first: u32, count: u32) {
+/// Makes room for the lines of a path, so that counting needs none; the calling
+/// thread's counters for it.
+pub(crate) fn prepare_path(path: u32, line_count: usize) -> &'static PathCounters {
     COUNTERS.with(attach);
-    if let Some(record) = RECORD.get() {
-        record.slots.prepare(first, count);
-    }
-}
-
-/// All threads, to be read. No thread ends while it lives.
-pub(crate) struct Reading {
-    no_thread_ends: MutexGuard<'static, ()>,
-}
-
-impl Reading {
-    pub(crate) fn begin() -> Self {
-        let lock = NO_THREAD_ENDS.lock();
-        Self {
-            no_thread_ends: lock.unwrap_or_else(PoisonError::into_inner),
-        }
-    }
-
-    fn records() -> impl Iterator<Item = &'static Record> {
-        std::iter::successors(Some(&FIRST), |record| record.next.get())
-    }
-
-    /// What all threads did to the blocks of a line.
-    ///
-    /// Of a thread that is running, the last may be missing. What was freed is read
-    /// first, so that nothing is freed that wasn't allocated.
-    pub(crate) fn of_line(&self, line: u32) -> Slot {
-        let freed = Self::sum(owner::shared(line), |record| self.of_line_in(record, line));
-        let allocated = Self::sum(owner::shared(line), |record| self.of_line_in(record, line));
-        freed.with_allocated(&allocated)
-    }
-
-    /// What all threads allocated and freed, read as [`of_line`](Self::of_line).
-    pub(crate) fn of_process(&self) -> Slot {
-        let freed = Self::sum(LATE.read(), |record| self.of_thread(record));
-        let allocated = Self::sum(LATE.read(), |record| self.of_thread(record));
-        freed.with_allocated(&allocated)
-    }
-
-    fn sum(others: Slot, of_record: impl Fn(&Record) -> Slot) -> Slot {
-        Self::records().fold(others, |sum, record| sum.and(&of_record(record)))
-    }
-
-    fn of_line_in(&self, record: &Record, line: u32) -> Slot {
-        // First, since what is pending goes over to it.
-        let slot = record.slots.get(line);
-        match record.counters(&self.no_thread_ends).map(Counters::current) {
-            Some((current, pending)) if current == line => slot.and(&pending),
-            _ => slot,
-        }
-    }
-
-    fn of_thread(&self, record: &Record) -> Slot {
-        let ended = record.ended.read();
-        let Some(counters) = record.counters(&self.no_thread_ends) else {
-            return ended;
-        };
-        let running = Slot::from(counters.now());
-        match counters.current() {
-            // The profiler's, who will take it back.
-            (owner::PROFILER, pending) => ended.and(&running.without(&pending)),
-            _ => ended.and(&running),
-        }
-    }
+    let record = RECORD.get();
+    let counters = record.and_then(|record| record.slots.prepare(path, line_count));
+    counters.unwrap_or(&owner::NO_COUNTERS)
 }

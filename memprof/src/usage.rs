@@ -28,6 +28,16 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Nothing at all.
+    pub(crate) const ZERO: Self = Self {
+        allocated_bytes: 0,
+        freed_bytes: 0,
+        peak_bytes: 0,
+        allocation_count: 0,
+        deallocation_count: 0,
+        reallocation_count: 0,
+    };
+
     /// Bytes allocated and not freed, negative where more was freed.
     ///
     /// ```
@@ -57,6 +67,22 @@ impl Usage {
         Self {
             peak_bytes: self.peak_bytes.max(peak_in_next),
             ..self.and(next)
+        }
+    }
+
+    /// What there is here that isn't in `earlier`, with the peak of both.
+    pub(crate) fn without(self, earlier: Self) -> Self {
+        Self {
+            allocated_bytes: self.allocated_bytes.wrapping_sub(earlier.allocated_bytes),
+            freed_bytes: self.freed_bytes.wrapping_sub(earlier.freed_bytes),
+            peak_bytes: self.peak_bytes,
+            allocation_count: self.allocation_count.wrapping_sub(earlier.allocation_count),
+            deallocation_count: self
+                .deallocation_count
+                .wrapping_sub(earlier.deallocation_count),
+            reallocation_count: self
+                .reallocation_count
+                .wrapping_sub(earlier.reallocation_count),
         }
     }
 

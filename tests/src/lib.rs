@@ -1,11 +1,20 @@
-//! What the tests share: a program to profile, and the tables it printed.
+//! What the tests share: a program to profile, and the tables it printed; an
+//! allocator that watches the one around it; threads and processes as C makes them.
 //!
 //! The numbers of a table are read back from the text that a user would see. A
 //! test that wants to see them runs its program in a process of its own, by
 //! [`run`], which is the same test binary once more.
 
+#[cfg(unix)]
+mod c;
+mod made;
 mod program;
+mod strict;
 mod table;
 
+#[cfg(unix)]
+pub use c::{alone, on_a_c_thread};
+pub use made::{assert_law_3, assert_made, made};
 pub use program::{Program, run};
+pub use strict::{Fault, Strict};
 pub use table::{Row, Table};

@@ -121,6 +121,41 @@ impl Table {
         rows[0]
     }
 
+    /// Asserts that the rows have the numbers that `expected` says, and all other
+    /// rows did nothing to the heap: hits, bytes allocated and freed, net, peak,
+    /// blocks allocated.
+    ///
+    /// A row is named by words of its text, that of the function's last brace by
+    /// `}`.
+    ///
+    /// # Panics
+    ///
+    /// If not; if the table lacks one of these columns.
+    #[track_caller]
+    pub fn assert_heap(&self, expected: &[(&str, [i64; 6])]) {
+        const HEADINGS: [&str; 6] = ["Hits", "Allocated", "Freed", "Net", "Peak", "Count"];
+        let numbers = |row: &Row| HEADINGS.map(|heading| row.number(heading).unwrap_or(0));
+        let mut named = Vec::new();
+        for (words, line) in expected {
+            let row = match *words {
+                "}" => self.rows.last().expect("a last row"),
+                words => self.row(words),
+            };
+            assert_eq!(numbers(row), *line, "{words} in {self:#?}");
+            named.push(row.number);
+        }
+        for row in self.rows.iter().filter(|row| !named.contains(&row.number)) {
+            assert_eq!(numbers(row)[1..], [0; 5], "{row:#?} in {self:#?}");
+        }
+        for (heading, word) in [
+            ("Allocated", "allocated"),
+            ("Freed", "freed"),
+            ("Net", "net"),
+        ] {
+            assert_eq!(self.sum(heading), self.total(word), "{word} of {self:#?}");
+        }
+    }
+
     /// The sum of a column over all rows, the first one left out for the columns
     /// about resident memory, where it is what there was before.
     #[must_use]

@@ -236,7 +236,7 @@ fn say_oracle(name: &str, plain: fn(usize) -> usize, count: usize) {
         ..
     } = region.change();
     // It stands inside, and sees the tag behind each block.
-    let tag = if cfg!(feature = "ownership") { 4 } else { 0 };
+    let tag = 8;
     let bytes_allocated = bytes_allocated - tag * allocations;
     let bytes_deallocated = bytes_deallocated - tag * deallocations;
     println!("oracle {name}: {bytes_allocated} {bytes_deallocated} {allocations}");

@@ -1,0 +1,322 @@
+//! What allocators that count cost, around the same System.
+//!
+//! Each is called directly, through a call that isn't inlined, as a program calls
+//! its global allocator.
+
+use crate::harness::{Contestant, Harness, time};
+use crate::peers;
+use divan::AllocProfiler;
+use hotpath::CountingAllocator;
+use memprof::CountingAlloc;
+use stats_alloc::StatsAlloc;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+
+static MEMPROF: CountingAlloc = CountingAlloc::system();
+static DIVAN: AllocProfiler = AllocProfiler::system();
+static HOTPATH: CountingAllocator = CountingAllocator::new();
+static STATS: StatsAlloc<System> = StatsAlloc::system();
+static DHAT: dhat::Alloc = dhat::Alloc;
+
+pub(crate) fn compare(harness: &Harness) {
+    harness.compare(
+        "alloc and free, 16 to 512 B, ns a pair",
+        &contestants::<Churn>(),
+    );
+    // Without dhat: a thread waits while the other is in its lock, so that two never
+    // run at once.
+    let mut without_dhat = contestants::<ShortChurn>();
+    without_dhat.pop();
+    harness.compare_at_once("the same, on each of two threads at once", &without_dhat);
+    harness.compare(
+        "the same, 1,024 blocks alive, ns a pair",
+        &contestants::<Ring>(),
+    );
+    harness.compare(
+        "a million blocks made (dhat: 100,000) and then freed, ns a block",
+        &contestants::<Heap>(),
+    );
+    harness.compare(
+        "realloc, 16 B doubled to 64 KiB, ns a step",
+        &contestants::<Growth>(),
+    );
+    let touched =
+        kib_touched().map(|kib| kib.map_or(String::new(), |kib| format!("{kib:>10} KiB")));
+    harness.compare_beside(
+        "alloc_zeroed of 64 MiB and free, us; resident memory it adds",
+        contestants::<Zeroed>().into_iter().zip(touched).collect(),
+    );
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    tag::print();
+}
+
+/// Something to do with an allocator.
+trait Work {
+    const STEPS: u32;
+    /// Fewer for dhat, which takes a hundred times the time.
+    const DHAT_STEPS: u32;
+
+    /// Does it, and says how long a step took.
+    fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64;
+}
+
+/// Those that do any work, System first and dhat last.
+fn contestants<W: Work>() -> Vec<Contestant> {
+    vec![
+        Contestant::new("System", || W::go(&System, W::STEPS)),
+        Contestant::new("memprof", || W::go(&MEMPROF, W::STEPS)),
+        Contestant::new("divan", || W::go(&DIVAN, W::STEPS)),
+        Contestant::new("hotpath", || W::go(&HOTPATH, W::STEPS)),
+        Contestant::new("stats_alloc", || W::go(&STATS, W::STEPS)),
+        Contestant::new("dhat", || W::go(&DHAT, W::DHAT_STEPS)).during(peers::dhat),
+    ]
+}
+
+#[inline(never)]
+fn allocate(allocator: &impl GlobalAlloc, layout: Layout) -> *mut u8 {
+    // SAFETY: no layout here is of size zero.
+    unsafe { allocator.alloc(layout) }
+}
+
+#[inline(never)]
+fn allocate_zeroed(allocator: &impl GlobalAlloc, layout: Layout) -> *mut u8 {
+    // SAFETY: no layout here is of size zero.
+    unsafe { allocator.alloc_zeroed(layout) }
+}
+
+#[inline(never)]
+fn grow(allocator: &impl GlobalAlloc, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+    // SAFETY: the callers' block is this allocator's, of this layout, and they have
+    // a layout of this size.
+    unsafe { allocator.realloc(block, layout, size) }
+}
+
+#[inline(never)]
+fn free(allocator: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
+    // SAFETY: the callers free each block once, with its allocator and layout.
+    unsafe { allocator.dealloc(block, layout) }
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).expect("sizes here are far from the largest")
+}
+
+/// Sizes between 16 and 512, without a pattern that a predictor could learn.
+fn layouts() -> impl Iterator<Item = Layout> {
+    let mut state = 0x2545_F491_u32;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        layout(16 + (state % 497) as usize)
+    })
+}
+
+/// One block after the other, freed at once.
+struct Churn;
+
+impl Work for Churn {
+    const STEPS: u32 = 100_000;
+    const DHAT_STEPS: u32 = 1_000;
+
+    fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
+        time(steps, || {
+            for layout in layouts().take(steps as usize) {
+                let block = black_box(allocate(allocator, layout));
+                free(allocator, block, layout);
+            }
+        })
+    }
+}
+
+/// As [`Churn`], for so short a time that two threads get it at once now and then
+/// on a machine that does other things, too.
+struct ShortChurn;
+
+impl Work for ShortChurn {
+    const STEPS: u32 = 20_000;
+    const DHAT_STEPS: u32 = 200;
+
+    fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
+        Churn::go(allocator, steps)
+    }
+}
+
+/// One block after the other, freed when 1,024 others have been made.
+struct Ring;
+
+impl Work for Ring {
+    const STEPS: u32 = 100_000;
+    const DHAT_STEPS: u32 = 1_000;
+
+    fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
+        let mut alive: Vec<(*mut u8, Layout)> = layouts()
+            .take(1024)
+            .map(|layout| (allocate(allocator, layout), layout))
+            .collect();
+        let nanoseconds = time(steps, || {
+            for (index, layout) in layouts().take(steps as usize).enumerate() {
+                let next = (black_box(allocate(allocator, layout)), layout);
+                let (block, layout) = std::mem::replace(&mut alive[index % 1024], next);
+                free(allocator, block, layout);
+            }
+        });
+        for (block, layout) in alive {
+            free(allocator, block, layout);
+        }
+        nanoseconds
+    }
+}
+
+/// A heap that grows, and is then freed from its first block to its last.
+struct Heap;
+
+impl Work for Heap {
+    const STEPS: u32 = 1_000_000;
+    const DHAT_STEPS: u32 = 100_000;
+
+    fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
+        // Written before, so that its own pages are there.
+        let mut blocks: Vec<(*mut u8, Layout)> = layouts()
+            .take(steps as usize)
+            .map(|layout| (std::ptr::null_mut(), layout))
+            .collect();
+        time(steps, || {
+            for (block, layout) in &mut blocks {
+                *block = allocate(allocator, *layout);
+            }
+            for (block, layout) in &blocks {
+                free(allocator, *block, *layout);
+            }
+        })
+    }
+}
+
+/// A block that doubles twelve times.
+struct Growth;
+
+impl Work for Growth {
+    const STEPS: u32 = 6_000;
+    const DHAT_STEPS: u32 = 60;
+
+    fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
+        const DOUBLINGS: u32 = 12;
+        time(steps, || {
+            for _ in 0..steps / DOUBLINGS {
+                let mut now = layout(16);
+                let mut block = allocate(allocator, now);
+                for _ in 0..DOUBLINGS {
+                    let larger = layout(2 * now.size());
+                    block = black_box(grow(allocator, block, now, larger.size()));
+                    now = larger;
+                }
+                free(allocator, block, now);
+            }
+        })
+    }
+}
+
+/// A large block of zeros, which the kernel has as pages that take no memory
+/// until somebody writes to them.
+struct Zeroed;
+
+const ZEROED: usize = 64 << 20;
+
+impl Work for Zeroed {
+    const STEPS: u32 = 400;
+    const DHAT_STEPS: u32 = 1;
+
+    /// Microseconds, other than the rest.
+    fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
+        let nanoseconds = time(steps, || {
+            for _ in 0..steps {
+                let block = black_box(allocate_zeroed(allocator, layout(ZEROED)));
+                free(allocator, block, layout(ZEROED));
+            }
+        });
+        nanoseconds / 1000.0
+    }
+}
+
+/// For each of [`contestants`], how much of a large block of zeros is in RAM
+/// before the program has touched it. None where that can't be known.
+fn kib_touched() -> [Option<usize>; 6] {
+    let dhat = || {
+        let _profiler = peers::dhat();
+        touched(&DHAT)
+    };
+    [
+        touched(&System),
+        touched(&MEMPROF),
+        touched(&DIVAN),
+        touched(&HOTPATH),
+        touched(&STATS),
+        dhat(),
+    ]
+}
+
+/// KiB, by the block's own pages, where nothing else in the process shows.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn touched(allocator: &impl GlobalAlloc) -> Option<usize> {
+    // SAFETY: no memory is involved.
+    let page_size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    let block = allocate_zeroed(allocator, layout(ZEROED));
+    // glibc puts its own header before the block, onto a page more.
+    let mut pages = vec![0_u8; ZEROED / page_size + 1];
+    let first = block.map_addr(|address| address - address % page_size);
+    // SAFETY: it only looks, writes a byte for each page, and says so if there are
+    // no such pages.
+    let answer = unsafe {
+        libc::mincore(
+            first.cast(),
+            pages.len() * page_size,
+            pages.as_mut_ptr().cast(),
+        )
+    };
+    free(allocator, block, layout(ZEROED));
+    let resident = pages.iter().filter(|page| **page & 1 == 1).count();
+    (answer == 0).then_some(resident * page_size / 1024)
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn touched(_: &impl GlobalAlloc) -> Option<usize> {
+    None
+}
+
+/// What memprof's four bytes behind a block come to, since glibc has blocks in
+/// steps of 16 bytes only.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod tag {
+    use super::{MEMPROF, allocate, free, layout};
+    use std::alloc::{GlobalAlloc, System};
+
+    pub(super) fn print() {
+        println!("heap that a block takes in glibc, bytes on average: System, memprof");
+        print_row("8, 16, 24 to 512 B", 8);
+        print_row("each of 8 to 512 B", 1);
+        println!();
+    }
+
+    fn print_row(name: &str, step: usize) {
+        let sizes = || (8..=512).step_by(step);
+        let count = f64::from(u32::try_from(sizes().count()).expect("there are 505 at the most"));
+        let mean = |sum: u32| f64::from(sum) / count;
+        let system = mean(sizes().map(|size| heap_bytes(&System, size)).sum());
+        let memprof = mean(sizes().map(|size| heap_bytes(&MEMPROF, size)).sum());
+        let added = 100.0 * (memprof / system - 1.0);
+        println!("    {name:<20} {system:>11.2} {memprof:>9.2}   {added:>+6.2} %");
+    }
+
+    fn heap_bytes(allocator: &impl GlobalAlloc, size: usize) -> u32 {
+        // Several, since a block may fill a gap that is a little larger than it.
+        let blocks = [(); 8].map(|()| allocate(allocator, layout(size)));
+        // SAFETY: with both allocators it is `malloc` that made the block.
+        let usable = blocks.map(|block| unsafe { libc::malloc_usable_size(block.cast()) });
+        for block in blocks {
+            free(allocator, block, layout(size));
+        }
+        // glibc keeps a word of its own before each block.
+        let least = usable.into_iter().min().unwrap_or(0) + size_of::<usize>();
+        u32::try_from(least).expect("blocks here are small")
+    }
+}

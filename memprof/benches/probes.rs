@@ -1,0 +1,297 @@
+//! What the profiled function pays: a probe before each line, a reading of
+//! resident memory, a call.
+
+use crate::harness::{Contestant, Harness, Session, time};
+use crate::peers;
+use memprof::__private::{self as private, Column, Options, Print, Site};
+use memprof::memprofile;
+use std::cell::Cell;
+use std::hint::black_box;
+use std::thread;
+
+pub(crate) fn compare(harness: &Harness) {
+    harness.compare(
+        "a probe, ns",
+        &[
+            Contestant::new("set a thread-local", probe::thread_local),
+            Contestant::new("probe, MEMPROF=off", probe::off),
+            Contestant::new("probe, never shown", probe::never_shown),
+            Contestant::new("probe, heap columns", probe::heap_columns),
+        ],
+    );
+    harness.compare(
+        "a loop of simple statements, ns a line",
+        &[
+            Contestant::new("not profiled", line::not_profiled),
+            Contestant::new("print = \"never\"", line::never_shown),
+            Contestant::new("heap columns", line::heap_columns).during(muted),
+            Contestant::new("default columns", line::default_columns).during(muted),
+        ],
+    );
+    harness.compare(
+        "a function that makes one Vec, ns a call",
+        &[
+            Contestant::new("not profiled", call::not_profiled),
+            Contestant::new("print = \"never\"", call::never_shown),
+            Contestant::new("hotpath::measure", call::hotpath).during(peers::hotpath_calls),
+        ],
+    );
+    #[cfg(target_os = "linux")]
+    harness.compare(
+        "a reading of resident memory, ns",
+        &[
+            Contestant::new("pread of statm", resident::pread),
+            Contestant::new("memprof", resident::memprof),
+            Contestant::new("memory_stats", resident::memory_stats),
+        ],
+    );
+}
+
+/// Probes alone, as the attribute writes them before each line.
+mod probe {
+    use super::{Cell, Column, Options, Print, Site, black_box, private, thread, time};
+
+    const PROBES: u32 = 1_000_000;
+
+    fn each(probe: impl Fn(u32)) -> f64 {
+        time(PROBES, || {
+            for line in 0..PROBES {
+                probe(black_box(line % 4));
+            }
+        })
+    }
+
+    thread_local! {
+        static LINE: Cell<u32> = const { Cell::new(0) };
+    }
+
+    // A call, as a probe is.
+    #[inline(never)]
+    fn set(line: u32) {
+        LINE.set(line);
+    }
+
+    /// The least that a probe could do.
+    pub(super) fn thread_local() -> f64 {
+        each(set)
+    }
+
+    /// As they are where profiling is off: there is no call to be in.
+    pub(super) fn off() -> f64 {
+        each(private::at)
+    }
+
+    const fn site(print: Print) -> Site {
+        let options = Options::new().columns(&[Column::Hits, Column::Allocated]);
+        let lines = &[1, 2, 3, 4];
+        Site::new(
+            private::path_of(&|| ()),
+            "",
+            1,
+            "",
+            lines,
+            options.print(print),
+        )
+    }
+
+    /// What probes cost in a call of the function described by `site`.
+    ///
+    /// The call is on a thread that ends in the middle of it: no table is printed.
+    fn within(site: &'static Site) -> f64 {
+        let call = move || {
+            std::mem::forget(private::enter(site));
+            each(private::at)
+        };
+        thread::spawn(call).join().expect("probes don't panic")
+    }
+
+    pub(super) fn never_shown() -> f64 {
+        static SITE: Site = site(Print::Never);
+        within(&SITE)
+    }
+
+    pub(super) fn heap_columns() -> f64 {
+        static SITE: Site = site(Print::Call);
+        within(&SITE)
+    }
+}
+
+/// A loop under the attribute itself. Written out for each: the lines of a function
+/// that a macro wrote would be one.
+mod line {
+    use super::{black_box, memprofile, time};
+
+    /// Rounds of the loop. Each is five lines: its header, three statements, and
+    /// the closing brace, where the locals die.
+    const NUMBERS: u32 = 20_000;
+
+    fn each(function: fn(u32) -> u32) -> f64 {
+        time(5 * NUMBERS, || {
+            black_box(function(NUMBERS));
+        })
+    }
+
+    pub(super) fn not_profiled() -> f64 {
+        fn function(numbers: u32) -> u32 {
+            let mut sum = 0_u32;
+            for number in 0..numbers {
+                let doubled = black_box(2 * number);
+                let odd = black_box(doubled + 1);
+                sum = black_box(sum.wrapping_add(odd));
+            }
+            sum
+        }
+        each(function)
+    }
+
+    pub(super) fn never_shown() -> f64 {
+        #[memprofile(print = "never")]
+        fn function(numbers: u32) -> u32 {
+            let mut sum = 0_u32;
+            for number in 0..numbers {
+                let doubled = black_box(2 * number);
+                let odd = black_box(doubled + 1);
+                sum = black_box(sum.wrapping_add(odd));
+            }
+            sum
+        }
+        each(function)
+    }
+
+    pub(super) fn heap_columns() -> f64 {
+        #[memprofile(columns = "hits, allocated")]
+        fn function(numbers: u32) -> u32 {
+            let mut sum = 0_u32;
+            for number in 0..numbers {
+                let doubled = black_box(2 * number);
+                let odd = black_box(doubled + 1);
+                sum = black_box(sum.wrapping_add(odd));
+            }
+            sum
+        }
+        each(function)
+    }
+
+    pub(super) fn default_columns() -> f64 {
+        #[memprofile]
+        fn function(numbers: u32) -> u32 {
+            let mut sum = 0_u32;
+            for number in 0..numbers {
+                let doubled = black_box(2 * number);
+                let odd = black_box(doubled + 1);
+                sum = black_box(sum.wrapping_add(odd));
+            }
+            sum
+        }
+        each(function)
+    }
+}
+
+/// A call as a whole, of a function with little in it.
+mod call {
+    use super::{black_box, memprofile, time};
+
+    const CALLS: u32 = 20_000;
+
+    fn each(function: fn(usize)) -> f64 {
+        time(CALLS, || {
+            for _ in 0..CALLS {
+                function(black_box(64));
+            }
+        })
+    }
+
+    pub(super) fn not_profiled() -> f64 {
+        #[inline(never)]
+        fn function(size: usize) {
+            black_box(Vec::<u8>::with_capacity(size));
+        }
+        each(function)
+    }
+
+    pub(super) fn never_shown() -> f64 {
+        #[memprofile(print = "never")]
+        #[inline(never)]
+        fn function(size: usize) {
+            black_box(Vec::<u8>::with_capacity(size));
+        }
+        each(function)
+    }
+
+    pub(super) fn hotpath() -> f64 {
+        #[hotpath::measure]
+        #[inline(never)]
+        fn function(size: usize) {
+            black_box(Vec::<u8>::with_capacity(size));
+        }
+        each(function)
+    }
+}
+
+/// Standard output goes nowhere until the session ends: printing a table for each
+/// call is part of the work, reading it isn't.
+#[cfg(unix)]
+fn muted() -> Session {
+    use std::fs::File;
+    use std::io::{Write, stdout};
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+    struct Muted(OwnedFd);
+
+    impl Drop for Muted {
+        fn drop(&mut self) {
+            lead_stdout_to(&self.0);
+        }
+    }
+
+    fn lead_stdout_to(file: &impl AsRawFd) {
+        stdout().flush().expect("standard output can be written to");
+        // SAFETY: both are open, and no Rust object owns standard output's number.
+        let number = unsafe { libc::dup2(file.as_raw_fd(), libc::STDOUT_FILENO) };
+        assert_eq!(number, libc::STDOUT_FILENO, "an open file has no other");
+    }
+
+    let before = stdout().as_fd().try_clone_to_owned();
+    let before = before.expect("standard output is open");
+    let nowhere = File::create("/dev/null").expect("Unix has it");
+    lead_stdout_to(&nowhere);
+    Box::new(Muted(before))
+}
+
+#[cfg(not(unix))]
+fn muted() -> Session {
+    Box::new(())
+}
+
+#[cfg(target_os = "linux")]
+mod resident {
+    use super::{black_box, time};
+    use std::os::unix::fs::FileExt;
+
+    /// The system call alone.
+    pub(super) fn pread() -> f64 {
+        let statm = std::fs::File::open("/proc/self/statm").expect("/proc is mounted");
+        let mut buffer = [0; 128];
+        time(1000, || {
+            for _ in 0..1000 {
+                black_box(statm.read_at(&mut buffer, 0)).expect("statm can be read");
+            }
+        })
+    }
+
+    pub(super) fn memprof() -> f64 {
+        time(1000, || {
+            for _ in 0..1000 {
+                black_box(memprof::resident_bytes());
+            }
+        })
+    }
+
+    pub(super) fn memory_stats() -> f64 {
+        time(20, || {
+            for _ in 0..20 {
+                black_box(memory_stats::memory_stats());
+            }
+        })
+    }
+}

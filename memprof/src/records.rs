@@ -1,0 +1,352 @@
+//! What each thread has done, by line, for others to read: the list of all
+//! threads, those that have ended too.
+//!
+//! A thread has counters of its own, and a record of what it did by line; it alone
+//! writes to either. When it ends, the counters are added to the record, which
+//! waits for the next thread: nothing is lost, and there are as many records as
+//! there ever were threads at once. A new thread takes a record in the middle of
+//! its first allocation, without a lock.
+//!
+//! Whoever reads the counters of another thread has to keep it from ending, by one
+//! of two locks that an ending thread waits for: [`Reading`], which waits, and
+//! [`Glance`], which doesn't and so may be had inside the allocator.
+#![allow(unsafe_code)] // For one thing: reading the counters of another thread.
+
+use crate::leaked::{Leaked, leak};
+use crate::owner::{self, Change, LineCounters, SHARED, Slots};
+use crate::tally::Counters;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// What a thread has for as long as it runs, and after it another.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// By line, of the thread and those before it.
+    pub(crate) slots: Slots,
+    /// Of the threads before it.
+    ended: Ended,
+    /// The thread's, or null if no thread has the record.
+    counters: AtomicPtr<Counters>,
+    is_in_use: AtomicBool,
+    next: Leaked<Record>,
+}
+
+/// What threads did that have ended.
+#[derive(Debug)]
+struct Ended {
+    allocated_bytes: AtomicU64,
+    allocation_count: AtomicU64,
+    freed_bytes: AtomicU64,
+    deallocation_count: AtomicU64,
+}
+
+/// The beginning of the list of all records: that of the first thread.
+static FIRST: Record = Record::new();
+
+/// How many threads have a record.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// What threads do while they end, when they no longer have a record.
+static LATE: Ended = Ended::new();
+
+/// Held by whoever reads, and by threads that end.
+static READING: Mutex<()> = Mutex::new(());
+
+/// Held by whoever glances, and by threads that end.
+static GLANCING: AtomicBool = AtomicBool::new(false);
+
+impl Ended {
+    const fn new() -> Self {
+        Self {
+            allocated_bytes: AtomicU64::new(0),
+            allocation_count: AtomicU64::new(0),
+            freed_bytes: AtomicU64::new(0),
+            deallocation_count: AtomicU64::new(0),
+        }
+    }
+
+    fn read(&self) -> Change {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Change {
+            allocated_bytes: load(&self.allocated_bytes),
+            allocation_count: load(&self.allocation_count),
+            freed_bytes: load(&self.freed_bytes),
+            deallocation_count: load(&self.deallocation_count),
+            ..Change::default()
+        }
+    }
+
+    fn add(&self, change: &Change) {
+        let add = |counter: &AtomicU64, change| counter.fetch_add(change, Ordering::Relaxed);
+        add(&self.allocated_bytes, change.allocated_bytes);
+        add(&self.allocation_count, change.allocation_count);
+        add(&self.freed_bytes, change.freed_bytes);
+        add(&self.deallocation_count, change.deallocation_count);
+    }
+}
+
+impl Record {
+    const fn new() -> Self {
+        Self {
+            slots: Slots::new(),
+            ended: Ended::new(),
+            counters: AtomicPtr::new(ptr::null_mut()),
+            is_in_use: AtomicBool::new(false),
+            next: Leaked::empty(),
+        }
+    }
+
+    /// A record for a thread: one that another has left, or a new one.
+    pub(crate) fn take(counters: &Counters) -> Option<&'static Self> {
+        let mut record = &FIRST;
+        let mut new = None;
+        // Acquire: goes on from what the last thread left.
+        while record.is_in_use.swap(true, Ordering::Acquire) {
+            record = record.next_or(&mut new)?;
+        }
+        // Another thread was faster with its own: for the next one, then.
+        let mut last = record;
+        while new.is_some() {
+            last = last.next_or(&mut new)?;
+        }
+        let outside = owner::path_of(owner::UNTRACKED);
+        record.slots.prepare(outside, owner::OUTSIDE_COUNT);
+        SHARED.prepare(outside, owner::OUTSIDE_COUNT);
+        RUNNING.fetch_add(1, Ordering::SeqCst);
+        let counters = ptr::from_ref(counters).cast_mut();
+        record.counters.store(counters, Ordering::Release);
+        Some(record)
+    }
+
+    /// The next record: the one there is, or else a new one, which is left in `new` if
+    /// it wasn't used.
+    fn next_or(&self, new: &mut Option<&'static Self>) -> Option<&'static Self> {
+        if let Some(next) = self.next.get() {
+            return Some(next);
+        }
+        let mine = match new.take() {
+            Some(mine) => mine,
+            None => leak(Self::new())?,
+        };
+        let next = self.next.set(mine);
+        *new = (!ptr::eq(next, mine)).then_some(mine);
+        Some(next)
+    }
+
+    /// Takes the counters of a thread that ends, or has ended, out of the record.
+    pub(crate) fn end(&self, _no_reading: &Reading, glance: &Glance) {
+        if let Some(counters) = self.counters(glance) {
+            self.put_down_pending(counters);
+            self.ended.add(&counters.end().into());
+            self.counters.store(ptr::null_mut(), Ordering::Release);
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+        }
+        // Release: whoever takes the record sees what is in it.
+        self.is_in_use.store(false, Ordering::Release);
+    }
+
+    /// Puts down to the current line of a thread what it has done. Only the thread
+    /// may, or nobody else.
+    pub(crate) fn put_down_pending(&self, counters: &Counters) {
+        self.keep_peak(counters);
+        let line = counters.tag().line();
+        self.slots.add(line, &counters.settle());
+    }
+
+    /// Before anything is put down: if the heap stands at a new peak since the last
+    /// time, what the thread's current line had at it.
+    #[inline]
+    pub(crate) fn keep_peak(&self, counters: &Counters) {
+        let epoch = owner::peak_epoch();
+        if let Some(since) = counters.since_peak(epoch) {
+            counters.set_peak_epoch(epoch);
+            let line = self.slots.line(counters.tag().line());
+            if let Some(line) = line {
+                let now = line.changes().and(&counters.pending()).net_bytes();
+                line.set_bytes_at_peak(epoch, now.wrapping_sub(since));
+            }
+        }
+    }
+
+    /// Whether a thread has the record that isn't the one with these counters.
+    pub(crate) fn is_of_another(&self, own: &Counters) -> bool {
+        let counters = self.counters.load(Ordering::Acquire);
+        !counters.is_null() && !ptr::eq(counters, own)
+    }
+
+    /// The counters of the thread that has the record.
+    fn counters(&self, _no_thread_ends: &impl NoThreadEnds) -> Option<&Counters> {
+        // Acquire: the thread registered them before.
+        let counters = self.counters.load(Ordering::Acquire);
+        // SAFETY: null, or the counters of a thread that has not ended: they are
+        // here only until its `end`, which comes before the thread's locals
+        // go away, and which waits for both locks, of which the caller has one. Of
+        // the threads that a forked child doesn't have, `threads` has taken them out.
+        unsafe { counters.as_ref() }
+    }
+}
+
+/// That no thread ends while it lives.
+trait NoThreadEnds {}
+
+/// All records, in the order in which they were first taken.
+pub(crate) fn records() -> impl Iterator<Item = &'static Record> {
+    std::iter::successors(Some(&FIRST), |record| record.next.get())
+}
+
+/// How many threads have a record.
+pub(crate) fn thread_count() -> usize {
+    RUNNING.load(Ordering::SeqCst)
+}
+
+/// What is alive of threads that have ended.
+pub(crate) fn ended_net_bytes() -> i64 {
+    let ended = records().map(|record| record.ended.read().net_bytes());
+    ended.fold(LATE.read().net_bytes(), i64::wrapping_add)
+}
+
+/// How often a line was begun.
+pub(crate) fn hits(line: u32) -> u64 {
+    let slots = records().filter_map(|record| record.slots.line(line));
+    slots.fold(0, |sum, counters| sum.wrapping_add(counters.hits()))
+}
+
+/// How often a path was called.
+pub(crate) fn calls(path: u32) -> u64 {
+    let slots = records().filter_map(|record| record.slots.path(path));
+    slots.fold(0, |sum, counters| sum.wrapping_add(counters.calls()))
+}
+
+/// Counts what a thread without a record does to a line's blocks.
+pub(crate) fn count_late(line: u32, change: &Change) {
+    LATE.add(change);
+    SHARED.add_shared(line, change);
+}
+
+/// A glance at all threads, short enough for others to do without it.
+#[derive(Debug)]
+pub(crate) struct Glance(());
+
+impl NoThreadEnds for Glance {}
+
+impl Glance {
+    /// Never waits; nothing if somebody else has one.
+    pub(crate) fn at_once() -> Option<Self> {
+        // Acquire: what was written under the last one is seen.
+        let is_free = !GLANCING.swap(true, Ordering::Acquire);
+        is_free.then_some(Self(()))
+    }
+
+    pub(crate) fn wait() -> Self {
+        loop {
+            if let Some(glance) = Self::at_once() {
+                return glance;
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// The counters of each running thread.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = &Counters> {
+        records().filter_map(|record| record.counters(self))
+    }
+}
+
+impl Drop for Glance {
+    fn drop(&mut self) {
+        GLANCING.store(false, Ordering::Release);
+    }
+}
+
+/// All threads, to be read. No thread ends while it lives.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    _lock: MutexGuard<'static, ()>,
+}
+
+impl NoThreadEnds for Reading {}
+
+impl Reading {
+    pub(crate) fn begin() -> Self {
+        Self {
+            _lock: READING.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// What all threads did to the blocks of a line.
+    ///
+    /// Of a thread that is running, the last may be missing. What was freed is read
+    /// first, so that nothing is freed that wasn't allocated.
+    pub(crate) fn of_line(&self, line: u32) -> Change {
+        let shared = || {
+            let counters = SHARED.line(line);
+            counters.map_or_else(Change::default, LineCounters::changes)
+        };
+        let freed = Self::sum(shared(), |record| self.of_line_in(record, line));
+        let allocated = Self::sum(shared(), |record| self.of_line_in(record, line));
+        freed.with_allocated(&allocated)
+    }
+
+    /// What of a line's was alive at the peak.
+    pub(crate) fn bytes_at_peak(&self, line: u32) -> i64 {
+        let epoch = owner::peak_epoch();
+        let shared = SHARED.line(line);
+        let shared = shared.map_or(0, |counters| counters.bytes_at_peak(epoch));
+        records().fold(shared, |sum, record| {
+            let put_down = record.slots.line(line);
+            let put_down = put_down.map_or(0, |counters| counters.bytes_at_peak(epoch));
+            sum.wrapping_add(put_down)
+                .wrapping_add(self.pending_at_peak(record, line, epoch))
+        })
+    }
+
+    /// What of a thread's current line, if it is `line`, was alive at the peak and
+    /// isn't put down yet.
+    fn pending_at_peak(&self, record: &Record, line: u32, epoch: u64) -> i64 {
+        match record.counters(self) {
+            Some(counters) if counters.tag().line() == line => {
+                counters.since_peak(epoch).map_or(0, |since| {
+                    counters.pending().net_bytes().wrapping_sub(since)
+                })
+            }
+            _ => 0,
+        }
+    }
+
+    /// What all threads allocated and freed, read as [`of_line`](Self::of_line).
+    pub(crate) fn of_process(&self) -> Change {
+        let freed = Self::sum(LATE.read(), |record| self.of_thread(record));
+        let allocated = Self::sum(LATE.read(), |record| self.of_thread(record));
+        freed.with_allocated(&allocated)
+    }
+
+    fn sum(others: Change, of_record: impl Fn(&Record) -> Change) -> Change {
+        records().fold(others, |sum, record| sum.and(&of_record(record)))
+    }
+
+    fn of_line_in(&self, record: &Record, line: u32) -> Change {
+        // First, since what is pending goes over to it.
+        let put_down = record.slots.line(line);
+        let put_down = put_down.map_or_else(Change::default, LineCounters::changes);
+        match record.counters(self) {
+            Some(counters) if counters.tag().line() == line => put_down.and(&counters.pending()),
+            _ => put_down,
+        }
+    }
+
+    fn of_thread(&self, record: &Record) -> Change {
+        let ended = record.ended.read();
+        let Some(counters) = record.counters(self) else {
+            return ended;
+        };
+        let running = Change::from(counters.now());
+        if counters.tag().line() == owner::PROFILER {
+            // It will take it back.
+            ended.and(&running.without(&counters.pending()))
+        } else {
+            ended.and(&running)
+        }
+    }
+}

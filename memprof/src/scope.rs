@@ -1,0 +1,434 @@
+//! Scopes: what a request, a test or any other piece of work did, apart from all
+//! that runs beside it.
+//!
+//! The thread's current scope is part of what its blocks are tagged with, so that
+//! a block is known to be the scope's wherever it is freed. A thread's time is cut
+//! into stretches, each in one scope, and what it does in a stretch belongs to
+//! that scope and to those around it.
+
+use crate::owner::{self, PathCounters};
+use crate::recorded::{Made, Numbers, Report, WhileRunning};
+use crate::site::Site;
+use crate::tally::Tally;
+use crate::usage::Usage;
+use crate::{call, own_work, scopes, threads};
+use pin_project_lite::pin_project;
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+/// A piece of work with a profile of its own.
+///
+/// What a thread does between [`enter`](Self::enter) and the end of the guard, and
+/// what a future does that is [in the scope](InScopeExt::in_scope), on whichever
+/// threads it is polled, is the scope's; what runs beside it is not. A scope made in
+/// another one is inside it: what is done in it is the outer one's, too.
+///
+/// ```
+/// use memprof::{InScopeExt, Scope, memprofile};
+///
+/// #[global_allocator]
+/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+///
+/// #[memprofile(print = "never")]
+/// async fn handle(cache: &mut Vec<String>) -> usize {
+///     let greeting = "hello ".repeat(100);
+///     cache.push(String::from("seen"));
+///     greeting.len()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut cache = Vec::with_capacity(10);
+/// let request = Scope::new("GET /");
+///
+/// handle(&mut cache).in_scope(&request).await;
+///
+/// assert_eq!(request.usage().allocated_bytes, 604);
+/// let report = request.report();
+/// let lines = &report.functions[0].lines;
+/// assert_eq!(lines[1].made.live_bytes(), 0); // the greeting is gone
+/// assert_eq!(lines[2].made.live_bytes(), 4); // what the cache keeps is not
+/// # }
+/// ```
+///
+/// A clone is the same scope. Its numbers are kept until the last one is dropped, and
+/// the last guard and future that is in it.
+// `None` only while it is being dropped.
+pub struct Scope(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    /// Its number among the [scopes] that are alive, 0 if there were too many.
+    id: u32,
+    outer: Option<Scope>,
+    usage: Mutex<Usage>,
+    is_disordered: AtomicBool,
+}
+
+/// What a scope that is being dropped has.
+static GONE: Inner = Inner {
+    name: String::new(),
+    id: 0,
+    outer: None,
+    usage: Mutex::new(Usage::ZERO),
+    is_disordered: AtomicBool::new(false),
+};
+
+/// A thread in a scope, and in those that it was in before.
+struct Level {
+    scope: Scope,
+    /// Tells the guards of a thread from each other.
+    number: u64,
+    outer: Option<Box<Level>>,
+}
+
+thread_local! {
+    // Without destructors, for the reasons of `threads`.
+    static CURRENT: Cell<ManuallyDrop<Option<Box<Level>>>> =
+        const { Cell::new(ManuallyDrop::new(None)) };
+    // The thread's counters at the beginning of the stretch, if it is in a scope.
+    static SINCE: Cell<Option<Tally>> = const { Cell::new(None) };
+    static NEXT_NUMBER: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Scope {
+    /// A scope inside the calling thread's current one, if it is in one.
+    ///
+    /// There are 4,096 at once that know what their lines did; one beyond those
+    /// has its [`usage`](Self::usage) only.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let outer = Self::current();
+        let (inner, _) = own_work::during(false, || {
+            let id = scopes::begin(outer.as_ref().map_or(0, Self::id));
+            Arc::new(Inner {
+                // A copy of its own, since the program made the other.
+                name: name.as_str().to_owned(),
+                id: id.unwrap_or(0),
+                outer,
+                usage: Mutex::default(),
+                is_disordered: AtomicBool::new(false),
+            })
+        });
+        Self(Some(inner))
+    }
+
+    /// The scope that the calling thread is in.
+    ///
+    /// For handing on to threads and tasks that are to be in it, too:
+    ///
+    /// ```
+    /// # #[global_allocator]
+    /// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+    /// # fn main() {
+    /// use memprof::Scope;
+    ///
+    /// let scope = Scope::new("two threads");
+    /// let guard = scope.enter();
+    /// let inherited = Scope::current().expect("this thread is in one");
+    /// let thread = std::thread::spawn(move || inherited.run(|| vec![0_u8; 1000]));
+    /// let kept = thread.join().expect("the thread doesn't panic");
+    /// drop(guard);
+    ///
+    /// assert!(scope.usage().allocated_bytes >= 1000);
+    /// # drop(kept);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        let levels = take_levels();
+        let current = levels.as_ref().map(|level| level.scope.clone());
+        CURRENT.set(ManuallyDrop::new(levels));
+        current
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner().name
+    }
+
+    /// Has the calling thread be in the scope until the guard is dropped.
+    ///
+    /// Not for `async` code, where a guard would be held while other tasks run: that
+    /// is what [`in_scope`](InScopeExt::in_scope) is for.
+    pub fn enter(&self) -> ScopeGuard {
+        let number = NEXT_NUMBER.replace(NEXT_NUMBER.get().wrapping_add(1));
+        let scope = self.clone();
+        change_levels(|levels| {
+            let outer = levels.take();
+            *levels = Some(Box::new(Level {
+                scope,
+                number,
+                outer,
+            }));
+        });
+        ScopeGuard {
+            number,
+            _not_send: PhantomData,
+        }
+    }
+
+    /// Runs `work` in the scope.
+    pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _guard = self.enter();
+        work()
+    }
+
+    /// What was done to the heap in the scope so far, whoever made the blocks.
+    ///
+    /// Of threads that are in it, without the stretch they are in the middle of, but
+    /// for the calling one. The peak takes all stretches as if they had come one after
+    /// the other, which is what they do as long as one thread at a time is in the
+    /// scope; with several at once it may be too low.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        change_levels(|_| {});
+        *self
+            .inner()
+            .usage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which line made what in the scope, and what of that is still alive.
+    ///
+    /// Of other threads that are in it at this moment, the last may be missing.
+    /// [`Report::total`] is what was made in the scope.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        change_levels(|_| {});
+        Report::new(|| self)
+    }
+
+    /// Whether a guard was dropped while a later one of the same thread was still
+    /// there. What the thread did meanwhile went to the later one's scope.
+    #[must_use]
+    pub fn is_disordered(&self) -> bool {
+        self.inner().is_disordered.load(Ordering::Relaxed)
+    }
+
+    fn inner(&self) -> &Inner {
+        self.0.as_deref().unwrap_or(&GONE)
+    }
+
+    fn id(&self) -> u32 {
+        self.inner().id
+    }
+
+    /// Adds a stretch to the scope and those around it.
+    fn add(&self, stretch: Usage) {
+        let mut scope = Some(self);
+        while let Some(inner) = scope.map(Self::inner) {
+            let mut usage = inner.usage.lock().unwrap_or_else(PoisonError::into_inner);
+            *usage = usage.then(stretch);
+            scope = inner.outer.as_ref();
+        }
+    }
+}
+
+impl Clone for Scope {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // Freed as it was made.
+        let inner = self.0.take();
+        own_work::during(false, || {
+            if let Some(inner) = inner.and_then(Arc::into_inner) {
+                scopes::end(inner.id);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scope").field(&self.name()).finish()
+    }
+}
+
+/// A thread in a scope, for as long as it lives.
+#[derive(Debug)]
+#[must_use = "the thread leaves the scope as soon as the guard is dropped"]
+pub struct ScopeGuard {
+    number: u64,
+    // On another thread, there is nothing to leave.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Drop for ScopeGuard {
+    fn drop(&mut self) {
+        change_levels(|levels| remove(levels, self.number));
+    }
+}
+
+/// Takes a level out. If it isn't the innermost, the ones further in stay.
+fn remove(levels: &mut Option<Box<Level>>, number: u64) {
+    let mut is_innermost = true;
+    let mut place = levels;
+    while let Some(level) = place {
+        if level.number == number {
+            let disordered = &level.scope.inner().is_disordered;
+            disordered.fetch_or(!is_innermost, Ordering::Relaxed);
+            *place = level.outer.take();
+            return;
+        }
+        is_innermost = false;
+        match place {
+            Some(level) => place = &mut level.outer,
+            None => return,
+        }
+    }
+}
+
+fn take_levels() -> Option<Box<Level>> {
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
+}
+
+/// Changes the scopes that the thread is in: ends its stretch, and begins another in
+/// the scope that is the innermost then.
+fn change_levels(change: impl FnOnce(&mut Option<Box<Level>>)) {
+    let stretch = end_stretch();
+    let mut levels = take_levels();
+    own_work::during(false, || {
+        if let (Some(level), Some(stretch)) = (&levels, stretch) {
+            level.scope.add(stretch);
+        }
+        change(&mut levels);
+    });
+    let id = levels.as_ref().map_or(0, |level| level.scope.id());
+    threads::set_tag(threads::tag().with_scope(id));
+    if levels.is_some() {
+        begin_stretch();
+    }
+    CURRENT.set(ManuallyDrop::new(levels));
+}
+
+fn begin_stretch() {
+    call::cut_line();
+    SINCE.set(Some(threads::begin_stretch()));
+}
+
+/// What the thread has done in the stretch, if it was in one.
+fn end_stretch() -> Option<Usage> {
+    let since = SINCE.take()?;
+    call::cut_line();
+    let stretch = threads::end_stretch().since(since);
+    // Whoever was watching the peak before goes on as if nothing had been.
+    call::resume_peak(since.highest_net_bytes);
+    Some(stretch)
+}
+
+impl Numbers for &Scope {
+    fn line(&self, id: u32) -> (Made, u64) {
+        let counters = scopes::path(self.id(), owner::path_of(id));
+        let line = counters.and_then(|counters| counters.lines.get(owner::place_of(id) as usize));
+        line.map_or_else(Default::default, |line| {
+            (Made::new(line.changes(), 0), line.hits())
+        })
+    }
+
+    fn call_count(&self, path: u32) -> u64 {
+        scopes::path(self.id(), path).map_or(0, PathCounters::calls)
+    }
+
+    /// Of the lines, which is all that there is.
+    fn total(&self) -> Option<Made> {
+        None
+    }
+
+    fn while_running(&self, _: &Site) -> Option<Box<[WhileRunning]>> {
+        None
+    }
+}
+
+/// Futures in scopes.
+pub trait InScopeExt: Sized {
+    /// Has the future be in `scope` whenever it is polled, and when it is dropped.
+    fn in_scope(self, scope: &Scope) -> InScope<Self> {
+        InScope {
+            future: Some(self),
+            scope: Some(scope.clone()),
+        }
+    }
+
+    /// As [`in_scope`](Self::in_scope), in the scope that the thread is in now, if it
+    /// is in one: for a task to inherit it.
+    ///
+    /// ```
+    /// # #[global_allocator]
+    /// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+    /// # #[tokio::main]
+    /// # async fn main() {
+    /// use memprof::{InScopeExt, Scope};
+    ///
+    /// let scope = Scope::new("request");
+    /// let kept = async {
+    ///     let task = tokio::spawn(async { vec![0_u8; 1000] }.in_current_scope());
+    ///     task.await.expect("the task doesn't panic")
+    /// };
+    /// let kept = kept.in_scope(&scope).await;
+    ///
+    /// assert_eq!(scope.report().untracked.allocated_bytes, scope.usage().allocated_bytes);
+    /// assert!(scope.usage().allocated_bytes >= 1000);
+    /// # drop(kept);
+    /// # }
+    /// ```
+    fn in_current_scope(self) -> InScope<Self> {
+        InScope {
+            future: Some(self),
+            scope: Scope::current(),
+        }
+    }
+}
+
+impl<F: Future> InScopeExt for F {}
+
+pin_project! {
+    /// A future in a scope: see [`InScopeExt`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InScope<F> {
+        // None when it is at its end.
+        #[pin]
+        future: Option<F>,
+        scope: Option<Scope>,
+    }
+
+    impl<F> PinnedDrop for InScope<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _guard = this.scope.as_ref().map(Scope::enter);
+            this.future.set(None);
+        }
+    }
+}
+
+impl<F: Future> Future for InScope<F> {
+    type Output = F::Output;
+
+    /// # Panics
+    ///
+    /// If it is polled after its end, as futures may.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _guard = this.scope.as_ref().map(Scope::enter);
+        let future = this.future.as_pin_mut();
+        future
+            .expect("a future is polled until its end")
+            .poll(context)
+    }
+}

@@ -1,0 +1,152 @@
+//! The scopes that are alive, by number: what was done in each, by line.
+//!
+//! A block knows the number of the scope it was made in. A number that nobody has
+//! any more is told from the one in its place by how often the place was given
+//! away, so that a block may outlive its scope. The counters of a place stay for
+//! its next scope: there are as many as there ever were scopes at once.
+//!
+//! Called from inside the allocator: only beginning and ending a scope lock.
+
+use crate::leaked::{Leaked, leak};
+use crate::owner::{self, Change, PathCounters, Slots};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// The low bits of a number are the place, the others how often it was given away.
+const PLACE_BITS: u32 = 12;
+const MOST: usize = 1 << PLACE_BITS;
+const GIVEN_AWAY: u32 = 1 << PLACE_BITS;
+const MOST_GIVEN_AWAY: u32 = u32::MAX / GIVEN_AWAY;
+const RACK: usize = 16;
+
+/// A place for a scope.
+#[derive(Debug)]
+struct Place {
+    /// The number of the scope that has it, or 0.
+    id: AtomicU32,
+    /// The scope around it, or 0.
+    outer: AtomicU32,
+    /// How many threads are adding to it.
+    visitors: AtomicU32,
+    slots: Slots,
+}
+
+static PLACES: [Leaked<[Place; RACK]>; MOST / RACK] = [const { Leaked::empty() }; MOST / RACK];
+
+/// The numbers of scopes that have ended, the longest ago first; and how many places
+/// there are.
+static ENDED: Mutex<(VecDeque<u32>, u32)> = Mutex::new((VecDeque::new(), 0));
+
+fn place(id: u32) -> Option<&'static Place> {
+    let index = id as usize % MOST;
+    PLACES.get(index / RACK)?.get()?.get(index % RACK)
+}
+
+impl Place {
+    const fn new() -> Self {
+        Self {
+            id: AtomicU32::new(0),
+            outer: AtomicU32::new(0),
+            visitors: AtomicU32::new(0),
+            slots: Slots::new(),
+        }
+    }
+}
+
+/// Begins a scope inside `outer`, or inside none if that is 0; its number. Nothing
+/// if there are too many, or no memory.
+pub(crate) fn begin(outer: u32) -> Option<u32> {
+    let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (ended, count) = &mut *ended;
+    // One that a thread is still adding to will do another time.
+    let is_left = |id: &u32| place(*id).is_some_and(|place| visitor_count(place) == 0);
+    let free = ended.iter().position(is_left);
+    let id = match free.and_then(|index| ended.remove(index)) {
+        Some(before) => following(before),
+        None => {
+            let index = *count;
+            let rack = PLACES.get(index as usize / RACK)?;
+            if rack.get().is_none() {
+                rack.set(leak([const { Place::new() }; RACK])?);
+            }
+            *count += 1;
+            following(index)
+        }
+    };
+    let place = place(id)?;
+    place.slots.clear();
+    let outside = owner::path_of(owner::UNTRACKED);
+    place.slots.prepare(outside, owner::OUTSIDE_COUNT)?;
+    place.outer.store(outer, Ordering::Relaxed);
+    // Release: whoever finds the number finds the counters cleared.
+    place.id.store(id, Ordering::Release);
+    Some(id)
+}
+
+/// The next number with the same place.
+fn following(id: u32) -> u32 {
+    let next = id.wrapping_add(GIVEN_AWAY);
+    // Never 0, and never all ones: those upper bits would be a new thread's.
+    match next / GIVEN_AWAY {
+        0 | MOST_GIVEN_AWAY => (next % GIVEN_AWAY) + GIVEN_AWAY,
+        _ => next,
+    }
+}
+
+fn visitor_count(place: &Place) -> u32 {
+    place.visitors.load(Ordering::SeqCst)
+}
+
+/// Ends a scope: nothing is added to it from now on.
+pub(crate) fn end(id: u32) {
+    if let Some(place) = place(id) {
+        place.id.store(0, Ordering::SeqCst);
+        let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.0.push_back(id);
+    }
+}
+
+/// Does something to the counters of a scope, and of each around it, that is alive.
+fn visit(mut id: u32, act: impl Fn(&Slots)) {
+    while let Some(place) = place(id).filter(|_| id != 0) {
+        // SeqCst: either the place is seen to have another scope, or whoever gives it
+        // to one sees the visitor.
+        place.visitors.fetch_add(1, Ordering::SeqCst);
+        let outer = (place.id.load(Ordering::SeqCst) == id).then(|| {
+            act(&place.slots);
+            place.outer.load(Ordering::Relaxed)
+        });
+        place.visitors.fetch_sub(1, Ordering::SeqCst);
+        id = outer.unwrap_or(0);
+    }
+}
+
+/// Adds a change to a line.
+#[inline(never)]
+pub(crate) fn add(id: u32, line: u32, change: &Change) {
+    visit(id, |slots| slots.add_shared(line, change));
+}
+
+/// Counts an execution of a line.
+#[inline(never)]
+pub(crate) fn hit(id: u32, line: u32) {
+    visit(id, |slots| slots.hit_shared(line));
+}
+
+/// Counts a call of a path, and makes room for its lines.
+#[inline(never)]
+pub(crate) fn call(id: u32, path: u32, line_count: usize) {
+    visit(id, |slots| {
+        if let Some(counters) = slots.prepare(path, line_count) {
+            counters.call_shared();
+        }
+    });
+}
+
+/// The counters of a path in a scope that is alive, if there are any.
+pub(crate) fn path(id: u32, path: u32) -> Option<&'static PathCounters> {
+    let place = place(id)?;
+    let is_alive = place.id.load(Ordering::Acquire) == id;
+    place.slots.path(path).filter(|_| is_alive)
+}

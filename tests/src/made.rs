@@ -1,0 +1,82 @@
+//! What lines made, held against what they should have made.
+
+use memprof::{FunctionReport, Made, Report};
+
+/// Bytes and blocks that are alive, and all that there ever were.
+fn numbers(made: Made) -> [i64; 4] {
+    let [bytes, blocks] = [made.allocated_bytes, made.allocation_count].map(u64::cast_signed);
+    [made.live_bytes(), made.live_count(), bytes, blocks]
+}
+
+/// What the line of `function`, the end of a path, that contains `words` made, and has alive: bytes
+/// and blocks alive, bytes and blocks made.
+///
+/// # Panics
+///
+/// If there is no such line, or more than one.
+#[must_use]
+#[track_caller]
+pub fn made(report: &Report, function: &str, words: &str) -> [i64; 4] {
+    let lines = &named(report, function).lines;
+    let mut with_words = lines.iter().filter(|line| line.source.contains(words));
+    match (with_words.next(), with_words.next()) {
+        (Some(line), None) => numbers(line.made),
+        _ => panic!("not one line with {words:?} in {lines:#?}"),
+    }
+}
+
+/// Asserts that the lines of `function` made what `expected` says, as
+/// [`made`] tells it, and all other lines of it nothing.
+///
+/// # Panics
+///
+/// If not.
+#[track_caller]
+pub fn assert_made(report: &Report, function: &str, expected: &[(&str, [i64; 4])]) {
+    for (words, line) in expected {
+        let made = made(report, function, words);
+        assert_eq!(made, *line, "{words} in {function}");
+    }
+    let lines = named(report, function).lines.iter();
+    let all = sum(lines.map(|line| numbers(line.made)));
+    let expected = sum(expected.iter().map(|(_, line)| *line));
+    assert_eq!(all, expected, "other lines of {function}");
+}
+
+/// The function whose path ends in `function`.
+#[track_caller]
+fn named<'a>(report: &'a Report, function: &str) -> &'a FunctionReport {
+    let ending = format!("::{function}");
+    let functions = report.functions.iter();
+    let named: Vec<_> = functions
+        .filter(|named| named.path.ends_with(&ending))
+        .collect();
+    let [named] = named[..] else {
+        let paths: Vec<&str> = report.functions.iter().map(|named| named.path).collect();
+        panic!("not one {function:?} in {paths:?}")
+    };
+    named
+}
+
+fn sum(all: impl Iterator<Item = [i64; 4]>) -> [i64; 4] {
+    all.fold([0; 4], |sum, numbers| {
+        std::array::from_fn(|index| sum[index] + numbers[index])
+    })
+}
+
+/// Asserts law 3: what is alive of the lines and of nobody's adds up to what is
+/// alive in the process.
+///
+/// # Panics
+///
+/// If not.
+#[track_caller]
+pub fn assert_law_3(report: &Report) {
+    let lines = report.functions.iter().flat_map(|function| &function.lines);
+    let lines = lines.map(|line| numbers(line.made));
+    let sum = sum(lines.chain([numbers(report.untracked)]));
+    let process = numbers(report.total);
+    assert_eq!(sum[..2], process[..2], "{report:#?}");
+    // What goes over to another line is made a second time there.
+    assert!(sum[2] >= process[2] && sum[3] >= process[3], "{report:#?}");
+}

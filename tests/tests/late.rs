@@ -1,0 +1,379 @@
+//! Memory used when a thread or the process is nearly gone, or in a panic: nobody
+//! asks for a profile there, and still it has to be right, or nothing else is.
+#![cfg(unix)]
+
+use memprof::{Made, Report, Usage, measure, memprofile, report};
+use memprof_tests::{alone, on_a_c_thread, run};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::mem::forget;
+use std::panic::{catch_unwind, set_hook};
+use std::process::exit;
+use std::sync::Mutex;
+use std::thread;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+fn block(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+/// Drops 100 bytes, and leaves 10 behind.
+fn uses_memory() {
+    drop(block(100));
+    forget(block(10));
+}
+
+/// Bytes and blocks allocated, then freed.
+fn numbers(made: Made) -> [u64; 4] {
+    [
+        made.allocated_bytes,
+        made.allocation_count,
+        made.freed_bytes,
+        made.deallocation_count,
+    ]
+}
+
+/// As [`numbers`].
+fn numbers_of(usage: Usage) -> [u64; 4] {
+    [
+        usage.allocated_bytes,
+        usage.allocation_count,
+        usage.freed_bytes,
+        usage.deallocation_count,
+    ]
+}
+
+fn times(count: u64, numbers: [u64; 4]) -> [u64; 4] {
+    numbers.map(|number| count * number)
+}
+
+fn sum(one: [u64; 4], other: [u64; 4]) -> [u64; 4] {
+    std::array::from_fn(|index| one[index] + other[index])
+}
+
+/// What [`uses_memory`] does.
+const ONCE: [u64; 4] = [110, 2, 100, 1];
+
+fn assert_law_3(report: &Report) {
+    let lines = report.functions.iter().flat_map(|function| &function.lines);
+    let made = lines.map(|line| line.made).chain([report.untracked]);
+    let live = |made: Made| [made.live_bytes(), made.live_count()];
+    let sum = made.map(live).fold([0; 2], |[bytes, count], made| {
+        [bytes + made[0], count + made[1]]
+    });
+    assert_eq!(sum, live(report.total), "{report:#?}");
+}
+
+/// What `act` does in the process, by the report. There are no other threads but
+/// those it makes.
+fn reported_of(act: impl FnOnce()) -> [u64; 4] {
+    let before = report();
+    act();
+    let (after, reporting) = measure(report);
+    assert_law_3(&after);
+    let since = after.since(&before);
+    let reporting = numbers_of(reporting);
+    let all = numbers(since.total);
+    std::array::from_fn(|index| all[index] - reporting[index])
+}
+
+/// Does something when it is dropped.
+struct OnDrop(fn());
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0();
+    }
+}
+
+thread_local! {
+    // Const-initialised, so that setting them allocates nothing.
+    static ONE: Cell<Option<OnDrop>> = const { Cell::new(None) };
+    static OTHER: Cell<Option<OnDrop>> = const { Cell::new(None) };
+}
+
+/// Runs `act` in destructors of a C thread's locals: in one made before the
+/// thread's first allocation, and in one made after it.
+fn in_destructors(act: fn()) {
+    let at_first = || {
+        ONE.set(Some(OnDrop(act)));
+        drop(block(1));
+        OTHER.set(Some(OnDrop(act)));
+    };
+    on_a_c_thread(at_first, || {});
+}
+
+#[test]
+fn what_thread_local_destructors_use_is_counted_in_either_order() {
+    run(|| {
+        alone(|| {
+            let used = reported_of(|| in_destructors(uses_memory));
+            assert_eq!(used, sum([1, 1, 1, 1], times(2, ONCE)));
+        });
+    });
+}
+
+#[test]
+fn a_thread_may_begin_to_use_memory_in_a_destructor() {
+    run(|| {
+        alone(|| {
+            let used = reported_of(|| {
+                on_a_c_thread(|| ONE.set(Some(OnDrop(uses_memory))), || {});
+            });
+            assert_eq!(used, ONCE);
+        });
+    });
+}
+
+#[test]
+fn a_thread_may_begin_to_use_memory_when_its_locals_are_gone() {
+    run(|| {
+        alone(|| {
+            let used = reported_of(|| on_a_c_thread(|| {}, uses_memory));
+            assert_eq!(used, ONCE);
+        });
+    });
+}
+
+#[test]
+fn a_thread_may_begin_with_a_free_when_its_locals_are_gone() {
+    run(|| {
+        alone(|| {
+            let used = reported_of(|| {
+                let mut made = block(50);
+                on_a_c_thread(|| {}, || drop(std::mem::take(&mut made)));
+            });
+            assert_eq!(used, [50, 1, 50, 1]);
+        });
+    });
+}
+
+fn measures_exactly() {
+    let ((), usage) = measure(uses_memory);
+    assert_eq!(numbers_of(usage), ONCE);
+    assert_eq!(usage.peak_bytes, 100);
+}
+
+#[test]
+fn a_measure_is_exact_in_thread_local_destructors() {
+    run(|| in_destructors(measures_exactly));
+}
+
+#[test]
+fn a_measure_is_exact_when_the_threads_locals_are_gone() {
+    run(|| on_a_c_thread(|| drop(block(1)), measures_exactly));
+}
+
+#[memprofile(columns = "hits, allocated, freed")]
+fn profiled() {
+    uses_memory();
+}
+
+#[test]
+fn a_table_is_right_in_thread_local_destructors() {
+    let tables = run(|| in_destructors(profiled));
+
+    assert_eq!(tables.len(), 2);
+    for table in tables {
+        assert_eq!(table.row("uses_memory()").number("Allocated"), Some(110));
+        assert_eq!(table.row("uses_memory()").number("Freed"), Some(100));
+    }
+}
+
+#[memprofile(print = "never")]
+fn owns() {
+    uses_memory(); // owned
+}
+
+#[test]
+fn a_line_that_runs_in_thread_local_destructors_leaves_the_sums_right() {
+    run(|| {
+        alone(|| {
+            // It is in every report then.
+            owns();
+            let used = reported_of(|| in_destructors(owns));
+            assert_eq!(used, sum([1, 1, 1, 1], times(2, ONCE)));
+        });
+    });
+}
+
+#[test]
+fn a_report_can_be_taken_in_thread_local_destructors() {
+    run(|| in_destructors(|| assert_law_3(&report())));
+}
+
+#[test]
+fn a_lazy_local_of_a_rust_thread_can_use_memory_in_its_destructor() {
+    thread_local! {
+        static LAZY: OnDrop = OnDrop(uses_memory);
+    }
+    run(|| {
+        alone(|| {
+            let on_a_thread = || thread::spawn(|| LAZY.with(|_| ())).join().unwrap();
+            // What the first thread needs may be kept for the next.
+            on_a_thread();
+            let [allocated, made, freed, ended] = reported_of(|| {
+                for _ in 0..10 {
+                    on_a_thread();
+                }
+            });
+            assert_eq!([allocated - freed, made - ended], [100, 10]);
+        });
+    });
+}
+
+/// Has functions called when the process ends: `before` before memprof's own, and
+/// `after` after it.
+fn at_exit(before: extern "C" fn(), after: extern "C" fn()) {
+    // Called in the reverse order. Memprof's is registered by the first call.
+    // SAFETY: the functions can be called at any time.
+    unsafe {
+        libc::atexit(after);
+        adds_up();
+        libc::atexit(before);
+    }
+}
+
+#[memprofile(print = "exit", columns = "hits, allocated, freed, net")]
+fn adds_up() {
+    uses_memory();
+}
+
+extern "C" fn measures_at_exit() {
+    measures_exactly();
+    println!("measured");
+}
+
+#[test]
+fn a_measure_is_exact_in_handlers_at_exit() {
+    let mut program = memprof_tests::Program::new(|| {
+        at_exit(measures_at_exit, measures_at_exit);
+        exit(0);
+    });
+    assert_eq!(program.stdout().matches("measured").count(), 2);
+}
+
+extern "C" fn profiles_at_exit() {
+    profiled();
+}
+
+#[test]
+fn a_table_is_right_in_handlers_at_exit() {
+    let tables = run(|| {
+        at_exit(profiles_at_exit, profiles_at_exit);
+        exit(0);
+    });
+
+    let functions: Vec<_> = tables.iter().map(memprof_tests::Table::function).collect();
+    assert_eq!(functions, ["profiled", "adds_up", "profiled"]);
+    for table in tables {
+        assert_eq!(table.row("uses_memory()").number("Allocated"), Some(110));
+        assert_eq!(table.row("uses_memory()").number("Freed"), Some(100));
+    }
+}
+
+static REPORTED: Mutex<Option<Report>> = Mutex::new(None);
+
+extern "C" fn reports_at_exit() {
+    let before = report();
+    let between = report();
+    uses_memory();
+    let after = report();
+    assert_law_3(&after);
+    // Each report of the same functions takes the same.
+    let reporting = numbers(between.since(&before).total);
+    let both = numbers(after.since(&between).total);
+    assert_eq!(both, sum(reporting, ONCE));
+    println!("reported");
+}
+
+#[test]
+fn reports_are_right_in_handlers_at_exit() {
+    let mut program = memprof_tests::Program::new(|| {
+        alone(|| {
+            at_exit(reports_at_exit, reports_at_exit);
+            exit(0);
+        });
+    });
+    assert_eq!(program.stdout().matches("reported").count(), 2);
+}
+
+extern "C" fn reports_before_tables() {
+    let report = report();
+    assert_law_3(&report);
+    *REPORTED.lock().unwrap() = Some(report);
+}
+
+extern "C" fn reports_after_tables() {
+    let before = REPORTED.lock().unwrap().take().unwrap();
+    let after = report();
+    let again = report();
+    // Nothing but a report has been made since, as from the second to the third.
+    assert_eq!(
+        numbers(after.since(&before).total),
+        numbers(again.since(&after).total)
+    );
+    assert_law_3(&after);
+    println!("compared");
+}
+
+#[test]
+fn printing_the_tables_at_exit_is_in_no_report() {
+    let mut program = memprof_tests::Program::new(|| {
+        alone(|| {
+            at_exit(reports_before_tables, reports_after_tables);
+            exit(0);
+        });
+    });
+    assert_eq!(program.stdout().matches("compared").count(), 1);
+}
+
+#[test]
+fn what_a_panic_hook_uses_is_counted_once() {
+    run(|| {
+        let panics = || {
+            let (caught, usage) = measure(|| catch_unwind(|| panic!("on purpose")));
+            drop(caught);
+            numbers_of(usage)
+        };
+        set_hook(Box::new(|_| {}));
+        // The first panic may need more than others.
+        panics();
+        let without = panics();
+        set_hook(Box::new(|_| uses_memory()));
+        assert_eq!(panics(), sum(without, ONCE));
+        assert_law_3(&report());
+    });
+}
+
+#[memprofile(columns = "hits, allocated, freed")]
+fn panics() {
+    panic!("on purpose");
+}
+
+#[test]
+fn a_panic_hook_can_call_profiled_functions_and_take_reports() {
+    let tables = run(|| {
+        set_hook(Box::new(|_| {
+            profiled();
+            assert_law_3(&report());
+        }));
+        assert!(catch_unwind(panics).is_err());
+    });
+
+    let [in_hook, outer] = &tables[..] else {
+        panic!("{tables:#?}")
+    };
+    assert_eq!(in_hook.row("uses_memory()").number("Allocated"), Some(110));
+    assert!(
+        !in_hook.summary.contains("cut short"),
+        "{}",
+        in_hook.summary
+    );
+    let line = outer.row("panic!").number;
+    let ending = format!("; cut short in line {line} by a panic");
+    assert!(outer.summary.ends_with(&ending), "{}", outer.summary);
+    assert!(outer.row("panic!").number("Allocated") > Some(110));
+}

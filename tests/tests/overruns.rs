@@ -1,0 +1,315 @@
+//! A program that writes past the end of a block may write over what says which
+//! line made it. Nothing else gets lost by that: the block is some line's or
+//! nobody's, and the process's numbers are right.
+#![cfg(unix)]
+
+use memprof::{CountingAlloc, Made, Report, Usage, measure, memprofile, report};
+use memprof_tests::{Strict, alone, on_a_c_thread, run};
+use std::alloc::{GlobalAlloc, Layout};
+
+#[global_allocator]
+static ALLOC: CountingAlloc = CountingAlloc::system();
+
+/// Does something in one of three lines.
+#[memprofile(print = "never")]
+#[rustfmt::skip]
+fn on_line(line: usize, act: &mut dyn FnMut()) {
+    match line {
+        0 => act(), // line 0
+        1 => act(), // line 1
+        _ => act(), // line 2
+    }
+}
+
+/// An allocator, and the one inside, of which the test knows how much it gave.
+struct Allocators<'a> {
+    counting: CountingAlloc<&'a Strict>,
+    inner: &'a Strict,
+}
+
+/// A block that others than its thread may free.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    pointer: *mut u8,
+    layout: Layout,
+}
+
+// SAFETY: it is used by one thread after another.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+const SIZE: usize = 24;
+
+impl<'a> Allocators<'a> {
+    fn new(inner: &'a Strict) -> Self {
+        Self {
+            counting: CountingAlloc::new(inner),
+            inner,
+        }
+    }
+
+    fn make(&self) -> Block {
+        let layout = Layout::from_size_align(SIZE, 8).unwrap();
+        // SAFETY: the layout is of more than no bytes.
+        let pointer = unsafe { self.counting.alloc(layout) };
+        Block { pointer, layout }
+    }
+
+    /// Where what the counting has behind the block begins, and how long it is.
+    fn behind(&self, block: Block) -> (*mut u8, usize) {
+        let given = self.inner.given(block.pointer).unwrap();
+        // SAFETY: the block was given with so many bytes.
+        let end = unsafe { block.pointer.add(block.layout.size()) };
+        (end, given.size() - block.layout.size())
+    }
+
+    /// What the counting has behind a block that `line` makes.
+    fn tag_of(&self, line: usize) -> Vec<u8> {
+        let mut tag = Vec::new();
+        on_line(line, &mut || {
+            let block = self.make();
+            let (behind, length) = self.behind(block);
+            // SAFETY: so many bytes were given behind the block.
+            tag = unsafe { std::slice::from_raw_parts(behind, length) }.to_vec();
+            self.free(block);
+        });
+        tag
+    }
+
+    /// Writes past the end of a block.
+    fn overrun(&self, block: Block, bytes: &[u8]) {
+        let (behind, length) = self.behind(block);
+        assert!(bytes.len() <= length);
+        // SAFETY: so many bytes were given behind the block.
+        unsafe { behind.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn resize(&self, block: Block, size: usize) -> Block {
+        let Block { pointer, layout } = block;
+        // SAFETY: the block is alive, and the size is a moderate one.
+        let pointer = unsafe { self.counting.realloc(pointer, layout, size) };
+        let layout = Layout::from_size_align(size, layout.align()).unwrap();
+        Block { pointer, layout }
+    }
+
+    fn free(&self, block: Block) {
+        // SAFETY: the block is alive, and nobody has it afterwards.
+        unsafe { self.counting.dealloc(block.pointer, block.layout) };
+        assert!(self.inner.fault().is_none(), "{:?}", self.inner.fault());
+    }
+
+    /// Frees a block in one of several ways.
+    fn end(&self, block: Block, ending: Ending) {
+        let block = match ending {
+            Ending::Free => block,
+            Ending::Grow => self.resize(block, 2 * SIZE),
+            Ending::Shrink => self.resize(block, SIZE / 2),
+            Ending::ShrinkAndGrow => self.resize(self.resize(block, SIZE / 2), SIZE),
+        };
+        self.free(block);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Free,
+    Grow,
+    Shrink,
+    ShrinkAndGrow,
+}
+
+const ENDINGS: [Ending; 4] = [
+    Ending::Free,
+    Ending::Grow,
+    Ending::Shrink,
+    Ending::ShrinkAndGrow,
+];
+
+/// What a program may write over `tag`: numbers of all sizes, in both halves of
+/// it and in one, and less than the whole of it.
+fn rubbish(tag: &[u8]) -> Vec<Vec<u8>> {
+    let small = 0..=20_u64;
+    let bits = (0..64).flat_map(|shift| [1_u64 << shift, !(1 << shift)]);
+    let numbers = small.chain(bits).chain([u64::MAX]).flat_map(|number| {
+        let bytes = number.to_ne_bytes();
+        let (low, high) = bytes.split_at(4);
+        let pairs = [(low, high), (low, low), (low, &[0xff; 4]), (&[0; 4], low)];
+        pairs.map(|(first, second)| [first, second].concat())
+    });
+    let numbers = numbers.map(|bytes| bytes.into_iter().cycle().take(tag.len()).collect());
+    let short = (1..=tag.len())
+        .flat_map(|length| [0, 1, 0x5a, 0x7f, 0x80, 0xff].map(|byte| vec![byte; length]));
+    let mut all: Vec<Vec<u8>> = numbers.chain(short).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn add(sum: Made, made: Made) -> Made {
+    let mut sum = sum;
+    sum.allocated_bytes += made.allocated_bytes;
+    sum.allocation_count += made.allocation_count;
+    sum.freed_bytes += made.freed_bytes;
+    sum.deallocation_count += made.deallocation_count;
+    sum
+}
+
+/// What is right whatever was written over: the process did `usage`, and what is
+/// alive of the lines and of nobody is alive in the process; all since `before`,
+/// which was kept.
+fn assert_right(before: &Report, usage: Usage, of_what: &dyn std::fmt::Debug) {
+    let (after, reporting) = measure(report);
+    let since = after.since(before);
+    let total = since.total;
+    // Bytes and blocks allocated, then freed.
+    assert_eq!(
+        [
+            total.allocated_bytes,
+            total.allocation_count,
+            total.freed_bytes,
+            total.deallocation_count,
+        ],
+        [
+            usage.allocated_bytes + reporting.allocated_bytes,
+            usage.allocation_count + reporting.allocation_count,
+            usage.freed_bytes + reporting.freed_bytes,
+            usage.deallocation_count + reporting.deallocation_count,
+        ],
+        "{of_what:?}"
+    );
+    let lines = since.functions.iter().flat_map(|function| &function.lines);
+    let sum = lines.map(|line| line.made).fold(since.untracked, add);
+    assert_eq!(
+        (sum.live_bytes(), sum.live_count()),
+        (total.live_bytes(), total.live_count()),
+        "{of_what:?}: {since:#?}"
+    );
+}
+
+/// A block that line 0 made, with something written behind it.
+fn overrun_block(allocators: &Allocators<'_>, bytes: &[u8]) -> Block {
+    let mut made = None;
+    on_line(0, &mut || made = Some(allocators.make()));
+    let block = made.expect("the line has run");
+    allocators.overrun(block, bytes);
+    block
+}
+
+#[test]
+fn whatever_is_written_behind_a_block_the_process_has_the_right_numbers() {
+    run(|| {
+        alone(|| {
+            let inner = Strict::with_room_for(4);
+            let allocators = Allocators::new(&inner);
+            for bytes in rubbish(&allocators.tag_of(0)) {
+                for ending in ENDINGS {
+                    for in_line in [false, true] {
+                        let before = report();
+                        let ((), usage) = measure(|| {
+                            let block = overrun_block(&allocators, &bytes);
+                            if in_line {
+                                on_line(1, &mut || allocators.end(block, ending));
+                            } else {
+                                allocators.end(block, ending);
+                            }
+                        });
+                        assert_right(&before, usage, &(&bytes, ending, in_line));
+                    }
+                }
+            }
+        });
+    });
+}
+
+#[test]
+fn whatever_is_written_behind_a_block_one_line_loses_it() {
+    run(|| {
+        let inner = Strict::with_room_for(4);
+        let allocators = Allocators::new(&inner);
+        for bytes in rubbish(&allocators.tag_of(0)) {
+            let block = overrun_block(&allocators, &bytes);
+            let before = report();
+            allocators.free(block);
+            let since = report().since(&before);
+
+            let lines = since.functions.iter().flat_map(|function| &function.lines);
+            let touched: Vec<Made> = lines
+                .map(|line| {
+                    let mut freed = Made::default();
+                    freed.freed_bytes = line.made.freed_bytes;
+                    freed.deallocation_count = line.made.deallocation_count;
+                    freed
+                })
+                .filter(|made| *made != Made::default())
+                .collect();
+            let mut lost = Made::default();
+            lost.freed_bytes = SIZE as u64;
+            lost.deallocation_count = 1;
+            // Or nobody's blocks have one less.
+            assert!(
+                touched.is_empty() || touched == [lost],
+                "{bytes:?}: {since:#?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_block_with_the_mark_of_another_line_is_that_lines() {
+    run(|| {
+        let inner = Strict::with_room_for(4);
+        let allocators = Allocators::new(&inner);
+        let block = overrun_block(&allocators, &allocators.tag_of(2));
+        let before = report();
+        allocators.free(block);
+        let since = report().since(&before);
+
+        let lines = since.functions.iter().flat_map(|function| &function.lines);
+        for line in lines {
+            let is_loser = line.source.contains("// line 2");
+            assert_eq!(line.made.deallocation_count, u64::from(is_loser));
+        }
+    });
+}
+
+/// The process's numbers are right after a thread of C's has freed an overrun
+/// block, as the first that it does or as the last.
+fn assert_right_after_freeing_on_a_thread(at_last: bool) {
+    let inner = Strict::with_room_for(4);
+    let allocators = Allocators::new(&inner);
+    for bytes in rubbish(&allocators.tag_of(0)) {
+        let before = report();
+        let ((), mut usage) = measure(|| {
+            let block = overrun_block(&allocators, &bytes);
+            let free = || allocators.free(block);
+            if at_last {
+                // It has been a thread that allocates, and is none any more.
+                on_a_c_thread(|| allocators.free(allocators.make()), free);
+            } else {
+                on_a_c_thread(free, || {});
+            }
+        });
+        // Of the thread: measures tell of this one only.
+        let size = SIZE as u64;
+        usage.freed_bytes += size;
+        usage.deallocation_count += 1;
+        if at_last {
+            usage.allocated_bytes += size;
+            usage.allocation_count += 1;
+            usage.freed_bytes += size;
+            usage.deallocation_count += 1;
+        }
+        assert_right(&before, usage, &bytes);
+    }
+}
+
+#[test]
+fn a_thread_may_begin_with_freeing_an_overrun_block() {
+    run(|| alone(|| assert_right_after_freeing_on_a_thread(false)));
+}
+
+#[test]
+fn a_thread_may_end_with_freeing_an_overrun_block() {
+    run(|| alone(|| assert_right_after_freeing_on_a_thread(true)));
+}

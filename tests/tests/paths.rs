@@ -1,0 +1,283 @@
+//! Which function called which from which line: paths, what they made, and what is
+//! counted once however functions call each other.
+
+use memprof::{CallReport, Made, Report, memprofile, report};
+use memprof_tests::run;
+use std::future::{Future, poll_fn};
+use std::hint::black_box;
+use std::task::Poll;
+use std::thread;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+fn block(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+/// Each call as `function line > function line > function`, with how often, and what
+/// was made in it and under it.
+fn calls(report: &Report) -> Vec<(String, u64, u64, u64)> {
+    let all = report.calls.iter().map(|call| {
+        let sum = |made: fn(&memprof::CallLine) -> Made| {
+            let lines = call.lines.iter().map(made);
+            lines.map(|made| made.allocated_bytes).sum()
+        };
+        let own = sum(|line| line.made);
+        (
+            way(report, call),
+            call.call_count,
+            own,
+            sum(|line| line.inclusive),
+        )
+    });
+    all.collect()
+}
+
+fn way(report: &Report, call: &CallReport) -> String {
+    let function = &report.functions[call.function];
+    let name = function.path.rsplit("::").next().unwrap();
+    match call.caller {
+        None => name.to_owned(),
+        Some(caller) => {
+            let from = &report.calls[caller.call];
+            let lines = &report.functions[from.function].lines;
+            let source = lines
+                .iter()
+                .find(|line| line.number == caller.line)
+                .unwrap();
+            let words = source.source.split("// ").nth(1).unwrap();
+            format!("{} {words} > {name}", way(report, from))
+        }
+    }
+}
+
+fn call(way: &str, count: u64, own: u64, inclusive: u64) -> (String, u64, u64, u64) {
+    (way.to_owned(), count, own, inclusive)
+}
+
+#[memprofile(print = "never")]
+fn outer() {
+    leaf(100); // first
+    for _ in 0..3 {
+        leaf(20); // second
+        middle(); // third
+    }
+}
+
+#[memprofile(print = "never")]
+fn middle() {
+    drop(block(5000));
+    leaf(7); // only
+}
+
+#[memprofile(print = "never")]
+fn leaf(bytes: usize) {
+    drop(block(bytes));
+}
+
+#[test]
+fn each_way_to_a_function_has_its_own_numbers() {
+    run(|| {
+        leaf(1);
+        outer();
+        leaf(2);
+        let report = report();
+        let inclusive = 100 + 60 + 15_000 + 21;
+        let expected = [
+            call("leaf", 2, 3, 3),
+            call("outer", 1, 0, inclusive),
+            call("outer first > leaf", 1, 100, 100),
+            call("outer second > leaf", 3, 60, 60),
+            call("outer third > middle", 3, 15_000, 15_021),
+            call("outer third > middle only > leaf", 3, 21, 21),
+        ];
+        assert_eq!(calls(&report), expected);
+
+        let of = |name: &str| {
+            let found = report
+                .functions
+                .iter()
+                .find(|found| found.path.ends_with(name));
+            let found = found.unwrap();
+            let [made, inclusive] = [found.made(), found.inclusive()];
+            (
+                found.call_count,
+                made.allocated_bytes,
+                inclusive.allocated_bytes,
+            )
+        };
+        assert_eq!(of("leaf"), (9, 184, 184));
+        assert_eq!(of("middle"), (3, 15_000, 15_021));
+        assert_eq!(of("outer"), (1, 0, inclusive));
+    });
+}
+
+#[memprofile(print = "never")]
+fn even(count: usize) {
+    let kept = block(10);
+    if count > 0 {
+        odd(count - 1); // down
+    }
+    drop(kept);
+}
+
+#[memprofile(print = "never")]
+fn odd(count: usize) {
+    let kept = block(1);
+    if count > 0 {
+        even(count - 1); // down
+    }
+    drop(kept);
+}
+
+#[test]
+fn functions_that_call_each_other_make_one_way_and_count_each_block_once() {
+    run(|| {
+        even(9);
+        let report = report();
+        let expected = [call("even", 5, 50, 55), call("even down > odd", 5, 5, 5)];
+        assert_eq!(calls(&report), expected);
+    });
+}
+
+#[test]
+fn a_hundred_thousand_calls_deep_is_as_one() {
+    run(|| {
+        let deep = thread::Builder::new().stack_size(1 << 30);
+        let thread = deep.spawn(|| even(99_999)).unwrap();
+        thread.join().unwrap();
+        let report = report();
+        let expected = [
+            call("even", 50_000, 500_000, 550_000),
+            call("even down > odd", 50_000, 50_000, 50_000),
+        ];
+        assert_eq!(calls(&report), expected);
+    });
+}
+
+#[test]
+fn threads_begin_ways_of_their_own() {
+    run(|| {
+        fn spawns() {
+            let threads = [1, 2, 3].map(|bytes| thread::spawn(move || leaf(bytes)));
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        }
+        outer();
+        spawns();
+        let report = report();
+        assert!(calls(&report).contains(&call("leaf", 3, 6, 6)));
+    });
+}
+
+/// Pending once.
+fn pause() -> impl Future<Output = ()> {
+    let mut waited = false;
+    poll_fn(move |context| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut waited, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+}
+
+#[memprofile(print = "never")]
+async fn awaits(depth: usize) {
+    drop(block(100));
+    pause().await;
+    if depth > 0 {
+        waits().await; // below
+    }
+}
+
+#[memprofile(print = "never")]
+async fn waits() {
+    pause().await;
+    drop(block(3));
+    pause().await;
+}
+
+#[test]
+fn a_task_is_on_the_way_of_who_awaits_it() {
+    run(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        runtime.block_on(async {
+            let spawned = tokio::spawn(waits());
+            tokio::join!(awaits(0), awaits(1));
+            spawned.await.unwrap();
+        });
+        let report = report();
+        let mut calls = calls(&report);
+        calls.sort();
+        let expected = [
+            call("awaits", 2, 200, 203),
+            call("awaits below > waits", 1, 3, 3),
+            call("waits", 1, 3, 3),
+        ];
+        assert_eq!(calls, expected);
+    });
+}
+
+/// Calls one of four functions, and so on: 4^9 ways, were they not too many.
+macro_rules! labyrinth {
+    ($($name:ident)*) => {
+        $(
+            #[memprofile(print = "never")]
+            fn $name(way: u64, depth: u32) {
+                drop(block(1));
+                go_on(way, depth);
+            }
+        )*
+        const ROOMS: &[fn(u64, u32)] = &[$($name),*];
+    };
+}
+
+labyrinth!(a b c d e f g h i);
+
+fn go_on(way: u64, depth: u32) {
+    if depth > 0 {
+        let room = usize::try_from(way % 9).unwrap();
+        ROOMS[room](way / 9, depth - 1);
+    }
+}
+
+#[test]
+fn ways_that_are_too_many_are_said_and_lose_no_bytes() {
+    run(|| {
+        // All orders of nine rooms, without a room twice: 9! of them, 986,409 ways.
+        fn visit(taken: &mut Vec<u64>) {
+            if taken.len() == 9 {
+                let way = taken.iter().rev().fold(0, |way, room| 9 * way + room);
+                go_on(way, 9);
+                return;
+            }
+            for room in 0..9 {
+                if !taken.contains(&room) {
+                    taken.push(room);
+                    visit(taken);
+                    taken.pop();
+                }
+            }
+        }
+        visit(&mut Vec::with_capacity(9));
+        let report = report();
+        assert_eq!(report.calls.len(), (1 << 16) + 9);
+        assert!(report.calls_left_out > 0);
+        let made: u64 = report
+            .functions
+            .iter()
+            .map(|found| found.made().allocated_bytes)
+            .sum();
+        assert_eq!(made, 9 * 362_880);
+        let calls: u64 = report.functions.iter().map(|found| found.call_count).sum();
+        assert_eq!(calls, 9 * 362_880);
+        assert_eq!(report.total.live_bytes(), {
+            let lines = report.functions.iter().flat_map(|found| &found.lines);
+            lines.map(|line| line.made.live_bytes()).sum::<i64>() + report.untracked.live_bytes()
+        });
+    });
+}

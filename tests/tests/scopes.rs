@@ -1,0 +1,293 @@
+//! Scopes: what a piece of work did, on whichever threads, apart from all the rest.
+
+use memprof::{InScopeExt, Made, Report, Scope, memprofile};
+use memprof_tests::{Program, Table, run};
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::thread;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+fn block(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+fn made(report: &Report, function: &str, words: &str) -> Made {
+    let path = format!("scopes::{function}");
+    let function = report.functions.iter().find(|found| found.path == path);
+    let lines = &function.expect("the function has run").lines;
+    let line = lines.iter().find(|line| line.source.contains(words));
+    line.expect("such a line").made
+}
+
+fn live(made: Made) -> [i64; 2] {
+    [made.live_bytes(), made.live_count()]
+}
+
+#[memprofile(print = "never")]
+fn keeps(bytes: usize) -> Vec<u8> {
+    drop(block(10));
+    block(bytes) // kept
+}
+
+#[test]
+fn a_scope_has_what_was_done_in_it_and_nothing_else() {
+    let scope = Scope::new("mine");
+    let outside = keeps(1000);
+    let inside = scope.run(|| keeps(200));
+    let after = keeps(3000);
+
+    let report = scope.report();
+    assert_eq!(live(made(&report, "keeps", "kept")), [200, 1]);
+    assert_eq!(made(&report, "keeps", "drop").temporary_count, 1);
+    assert_eq!(report.total.allocated_bytes, 210);
+    assert_eq!(scope.usage().allocated_bytes, 210);
+    assert_eq!(scope.usage().peak_bytes, 200);
+
+    // Freed later and elsewhere, it is the scope's block.
+    thread::spawn(|| drop(inside)).join().unwrap();
+    let report = scope.report();
+    assert_eq!(live(made(&report, "keeps", "kept")), [0, 0]);
+    // But nobody freed it in the scope.
+    assert_eq!(scope.usage().freed_bytes, 10);
+    drop((outside, after));
+    assert_eq!(scope.report(), report);
+}
+
+#[test]
+fn what_is_done_in_an_inner_scope_is_the_outer_ones_too() {
+    let outer = Scope::new("outer");
+    let inner = outer.run(|| Scope::new("inner"));
+    let kept = outer.run(|| {
+        let first = keeps(100);
+        let second = inner.run(|| keeps(20));
+        (first, second, keeps(3))
+    });
+    // Also when the thread isn't in the outer one.
+    let more = inner.run(|| keeps(4000));
+
+    assert_eq!(inner.usage().net_bytes(), 4020);
+    assert_eq!(outer.usage().net_bytes(), 4123);
+    assert_eq!(live(made(&inner.report(), "keeps", "kept")), [4020, 2]);
+    assert_eq!(live(made(&outer.report(), "keeps", "kept")), [4123, 4]);
+    drop((kept, more));
+    assert_eq!(live(outer.report().total), [0, 0]);
+}
+
+#[test]
+fn another_scope_that_is_not_inside_leaves_the_first_without_what_it_does() {
+    let [one, other] = ["one", "other"].map(Scope::new);
+    let kept = one.run(|| (keeps(1), other.run(|| keeps(20)), keeps(300)));
+
+    assert_eq!(one.usage().net_bytes(), 301);
+    assert_eq!(other.usage().net_bytes(), 20);
+    drop(kept);
+}
+
+#[test]
+fn peaks_are_those_of_the_stretches_one_after_the_other() {
+    let scope = Scope::new("peaks");
+    let kept = scope.run(|| block(100));
+    let outside = block(10_000);
+    scope.run(|| drop(block(500)));
+    scope.run(|| drop(kept));
+    scope.run(|| drop(block(50)));
+
+    assert_eq!(scope.usage().peak_bytes, 600);
+    assert_eq!(scope.usage().net_bytes(), 0);
+    drop(outside);
+}
+
+#[test]
+fn a_scope_takes_no_peak_from_who_measures_around_it() {
+    let scope = Scope::new("inner");
+    let ((), usage) = memprof::measure(|| {
+        drop(block(1000));
+        scope.run(|| drop(block(10)));
+    });
+    assert_eq!(usage.peak_bytes, 1000);
+
+    let ((), usage) = memprof::measure(|| {
+        drop(block(10));
+        scope.run(|| drop(block(1000)));
+        drop(block(20));
+    });
+    assert_eq!(usage.peak_bytes, 1000);
+    assert_eq!(usage.allocated_bytes, 1030);
+}
+
+#[memprofile(columns = "hits, allocated, freed, peak")]
+fn guards(scope: &Scope) {
+    drop(block(5000)); // before
+    let guard = scope.enter();
+    drop(block(300)); // in it
+    drop(block(70)); // also
+    drop((guard, block(100))); // after
+}
+
+#[test]
+fn a_scope_that_begins_and_ends_in_a_shown_function_changes_none_of_its_numbers() {
+    let mut program = Program::new(|| {
+        let scope = Scope::new("across lines");
+        guards(&scope);
+        let usage = scope.usage();
+        assert_eq!((usage.allocated_bytes, usage.peak_bytes), (470, 300));
+    });
+    let tables = Table::all_in(&program.stdout());
+
+    let rows = [
+        ("before", 5000),
+        ("in it", 300),
+        ("also", 70),
+        ("after", 100),
+    ];
+    for (words, bytes) in rows {
+        let row = tables[0].row(&format!("// {words}"));
+        let numbers = ["Allocated", "Freed", "Peak"].map(|heading| row.number(heading));
+        assert_eq!(numbers, [Some(bytes); 3], "{words}");
+    }
+    assert_eq!(tables[0].row("let guard").number("Allocated"), Some(0));
+}
+
+#[test]
+fn guards_dropped_out_of_order_are_said_and_harm_nobody() {
+    let [one, other] = ["one", "other"].map(Scope::new);
+    let first = one.enter();
+    let second = other.enter();
+    drop(first);
+    let kept = keeps(100);
+    drop(second);
+    let outside = keeps(1000);
+
+    assert!(one.is_disordered());
+    assert!(!other.is_disordered());
+    assert_eq!(one.usage().allocated_bytes, 0);
+    assert_eq!(other.usage().net_bytes(), 100);
+    assert!(Scope::current().is_none());
+    drop((kept, outside));
+}
+
+#[test]
+fn a_guard_left_behind_is_the_threads_own_trouble() {
+    let scope = Scope::new("forgotten");
+    let inside = scope.clone();
+    thread::spawn(move || std::mem::forget(inside.enter()))
+        .join()
+        .unwrap();
+    let kept = scope.run(|| keeps(7));
+
+    assert_eq!(scope.usage().net_bytes(), 7);
+    drop(kept);
+}
+
+#[memprofile(print = "never")]
+async fn waits_and_keeps(bytes: usize) -> Vec<u8> {
+    let first = block(bytes);
+    tokio::task::yield_now().await;
+    let second = block(bytes);
+    tokio::task::yield_now().await;
+    drop(second);
+    first
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_tasks_in_as_many_scopes_dont_see_each_other() {
+    let tasks = (1..=100_u16).map(|bytes| {
+        let scope = Scope::new(bytes.to_string());
+        let task = tokio::spawn(waits_and_keeps(bytes.into()).in_scope(&scope));
+        (u64::from(bytes), scope, task)
+    });
+    for (bytes, scope, task) in tasks.collect::<Vec<_>>() {
+        let kept = task.await.unwrap();
+        let report = scope.report();
+        let first = made(&report, "waits_and_keeps", "let first");
+        assert_eq!(live(first), [bytes.cast_signed(), 1]);
+        let second = made(&report, "waits_and_keeps", "let second");
+        assert_eq!((second.allocated_bytes, second.live_count()), (bytes, 0));
+        // The runtime may have needed some memory in a poll.
+        assert!(scope.usage().allocated_bytes >= 2 * bytes);
+        drop(kept);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_scope_spawns_can_inherit_it() {
+    let scope = Scope::new("parent");
+    let kept = async {
+        let inherits = tokio::spawn(waits_and_keeps(1000).in_current_scope());
+        let does_not = tokio::spawn(waits_and_keeps(50));
+        (inherits.await.unwrap(), does_not.await.unwrap())
+    };
+    let kept = kept.in_scope(&scope).await;
+
+    let report = scope.report();
+    assert_eq!(
+        live(made(&report, "waits_and_keeps", "let first")),
+        [1000, 1]
+    );
+    drop(kept);
+}
+
+#[test]
+fn a_future_dropped_half_way_is_dropped_in_its_scope() {
+    let scope = Scope::new("cancelled");
+    {
+        let mut future = pin!(waits_and_keeps(400).in_scope(&scope));
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(future.as_mut().poll(context).is_pending());
+        assert_eq!(scope.usage().net_bytes(), 400);
+    }
+    let usage = scope.usage();
+    assert_eq!((usage.allocated_bytes, usage.freed_bytes), (400, 400));
+    assert_eq!(live(scope.report().total), [0, 0]);
+}
+
+#[test]
+fn a_block_that_outlives_its_scope_is_still_its_lines() {
+    let before = memprof::report();
+    let kept: Vec<_> = (0..5000)
+        .map(|_| Scope::new("short").run(|| outlives(3)))
+        .collect();
+    let since = memprof::report().since(&before);
+    assert_eq!(live(made(&since, "outlives", "kept")), [15_000, 5000]);
+
+    // None of a scope that has another's place.
+    let next = Scope::new("next");
+    drop(kept);
+    assert_eq!(next.report().total, Made::default());
+    let since = memprof::report().since(&before);
+    assert_eq!(live(made(&since, "outlives", "kept")), [0, 0]);
+}
+
+#[memprofile(print = "never")]
+fn outlives(bytes: usize) -> Vec<u8> {
+    block(bytes) // kept
+}
+
+#[test]
+fn more_scopes_than_there_is_room_for_still_know_their_usage() {
+    run(|| {
+        let scopes: Vec<_> = (0..5000).map(|_| Scope::new("many")).collect();
+        for scope in &scopes {
+            drop(scope.run(|| keeps(10)));
+            assert_eq!(scope.usage().allocated_bytes, 20);
+        }
+        let reports = scopes.iter().map(Scope::report);
+        let with_lines = reports.filter(|report| report.total.allocated_bytes == 20);
+        assert_eq!(with_lines.count(), 4096);
+    });
+}
+
+#[test]
+fn a_scope_costs_the_program_no_bytes() {
+    let ((), usage) = memprof::measure(|| {
+        let scope = Scope::new(String::new());
+        let inner = scope.run(|| Scope::new(String::new()));
+        inner.run(|| {});
+        let _both = (scope.clone(), inner);
+    });
+    assert_eq!(usage, memprof::Usage::default());
+}
