@@ -11,7 +11,7 @@ const MOST_DECIMALS: u8 = 20;
 
 /// The words of `columns`, each with the variant of `Column` it stands for. The
 /// environment variable of that name takes the same words.
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 9] = [
     ("mem_usage", "MemUsage"),
     ("increment", "Increment"),
     ("hits", "Hits"),
@@ -20,6 +20,7 @@ const COLUMNS: [(&str, &str); 8] = [
     ("net", "Net"),
     ("peak", "Peak"),
     ("count", "Count"),
+    ("time", "Time"),
 ];
 
 /// How many of [`COLUMNS`] are there by default.
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     stream: Option<&'static str>,
     /// `print = "exit"`: a variant of `Print`.
     print: Option<&'static str>,
+    /// `rss = "exact"`: a variant of `Rss`.
+    rss: Option<&'static str>,
     /// `crate = my::memprof`: where the library is.
     path: Option<Path>,
 }
@@ -67,6 +70,9 @@ impl Args {
         if let Some(print) = self.print.map(variant) {
             options.extend(quote!(.print(#private::Print::#print)));
         }
+        if let Some(rss) = self.rss.map(variant) {
+            options.extend(quote!(.rss(#private::Rss::#rss)));
+        }
         options
     }
 }
@@ -94,10 +100,17 @@ impl Parse for Args {
                         &[("call", "Call"), ("exit", "Exit"), ("never", "Never")],
                     )
                 })?,
+                "rss" => once(&mut args.rss, &name, input, |input| {
+                    one_of(
+                        input,
+                        "rss",
+                        &[("exact", "Exact"), ("adaptive", "Adaptive"), ("off", "Off")],
+                    )
+                })?,
                 "crate" => once(&mut args.path, &name, input, path)?,
                 _ => {
                     let message = format!(
-                        "unknown option `{name}`: there are `precision`, `columns`, `stream`, `print` and `crate`"
+                        "unknown option `{name}`: there are `precision`, `columns`, `stream`, `print`, `rss` and `crate`"
                     );
                     return Err(syn::Error::new(name.span(), message));
                 }

@@ -81,14 +81,14 @@ fn tagged(layout: Layout) -> Option<Layout> {
     Some(unsafe { Layout::from_size_align_unchecked(layout.size() + TAG_SIZE, layout.align()) })
 }
 
-/// The layout of a block that there is, with its tag.
+/// The layout of a block that there is, or can be, with its tag.
 ///
 /// # Safety
 ///
-/// [`tagged`] has once had an answer for the same layout.
+/// [`tagged`] has an answer for the same layout.
 #[inline(always)]
 unsafe fn with_tag(layout: Layout) -> Layout {
-    // SAFETY: what was valid then is valid now.
+    // SAFETY: it is the same answer.
     unsafe { Layout::from_size_align_unchecked(layout.size() + TAG_SIZE, layout.align()) }
 }
 
@@ -124,7 +124,7 @@ unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
     if !block.is_null() {
         let Some(tag) = threads::add_allocation(block.addr(), size) else {
             // SAFETY: our caller's promise is the same.
-            return unsafe { counted_first(block, size) };
+            return unsafe { counted_rarely(block, size) };
         };
         // SAFETY: our caller's promise.
         unsafe { write_tag(block, size, tag) };
@@ -132,18 +132,45 @@ unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
     block
 }
 
-/// As [`counted`], for the first block of a thread.
+/// As [`counted`], for a block that is rarely made.
 ///
 /// # Safety
 ///
 /// As for [`write_tag`].
 #[cold]
 #[inline(never)]
-unsafe fn counted_first(block: *mut u8, size: usize) -> *mut u8 {
-    let tag = threads::add_first_allocation(block.addr(), size);
+unsafe fn counted_rarely(block: *mut u8, size: usize) -> *mut u8 {
+    let tag = threads::add_rare_allocation(block.addr(), size);
     // SAFETY: our caller's promise.
     unsafe { write_tag(block, size, tag) };
     block
+}
+
+/// The size of the largest block that is like most.
+const MOST_COMMON_SIZE: usize = (1 << 31) - 1;
+
+/// Whether a block is like most: what is true of all of them the compiler then knows,
+/// and leaves out.
+#[inline(always)]
+fn is_common(layout: Layout) -> bool {
+    layout.align() <= TAG_SIZE && layout.size() <= MOST_COMMON_SIZE
+}
+
+/// Allocates a block that is not [common](is_common).
+///
+/// # Safety
+///
+/// As for [`GlobalAlloc::alloc`] of the allocator around `inner`.
+#[cold]
+#[inline(never)]
+unsafe fn alloc_uncommon(layout: Layout, inner: &impl GlobalAlloc) -> *mut u8 {
+    let Some(tagged) = tagged(layout) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: `tagged` is of more than no bytes.
+    let block = unsafe { inner.alloc(tagged) };
+    // SAFETY: `inner` made room for the tag.
+    unsafe { counted(block, layout.size()) }
 }
 
 /// Frees a block of another line than the current one.
@@ -166,11 +193,13 @@ unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: Tag, inner: &impl Gl
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let Some(tagged) = tagged(layout) else {
-            return ptr::null_mut();
-        };
-        // SAFETY: `tagged` is of more than no bytes.
-        let block = unsafe { self.inner.alloc(tagged) };
+        if !is_common(layout) {
+            // SAFETY: our caller's promise is the same.
+            return unsafe { alloc_uncommon(layout, &self.inner) };
+        }
+        // SAFETY: common blocks are so small that there is room for the tag, and with
+        // it they are of more than no bytes.
+        let block = unsafe { self.inner.alloc(with_tag(layout)) };
         // SAFETY: `inner` made room for the tag.
         unsafe { counted(block, layout.size()) }
     }

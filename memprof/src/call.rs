@@ -14,10 +14,11 @@ use crate::config::{Print, Settings};
 use crate::frame::{self, Outer};
 use crate::heap::HeapSource;
 use crate::profile::{self, CutShort, FunctionProfile};
+use crate::resident::{self, Resident, Rss};
 use crate::site::{Kind, Site};
 use crate::tally::Tally;
 use crate::usage::Usage;
-use crate::{output, own_work, report, rss};
+use crate::{clock, output, own_work, report, rss};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -103,30 +104,6 @@ fn with_current(act: impl FnOnce(&mut Call)) {
     }
 }
 
-/// Resident memory at a moment, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Resident {
-    process: u64,
-    /// What of that the profiler itself has added on this thread so far.
-    own: i64,
-}
-
-impl Resident {
-    /// Now. If it can't be read for once, nothing has changed since `earlier`.
-    fn now(earlier: Self) -> Self {
-        Self {
-            process: rss::resident_bytes().unwrap_or(earlier.process),
-            own: own_work::resident_bytes(),
-        }
-    }
-
-    /// What the program changed since `earlier`.
-    fn increment_since(self, earlier: Self) -> i64 {
-        let all = self.process.wrapping_sub(earlier.process).cast_signed();
-        all.wrapping_sub(self.own.wrapping_sub(earlier.own))
-    }
-}
-
 /// The calling thread, inside a profiled function.
 #[derive(Debug)]
 #[must_use]
@@ -165,12 +142,12 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
 }
 
 fn enter_settling(site: &'static Site) -> Option<Entered> {
-    let call = Call::begin(site)?;
+    let settings = Settings::of(site.options())?;
     let outer = frame::enter(site);
     Some(Entered {
         site,
         outer,
-        depth: call.enter(),
+        depth: Call::begin(site, settings).enter(),
     })
 }
 
@@ -230,9 +207,16 @@ impl Suspended {
 /// A call of a profiled function that settles its lines, from its first to its
 /// last.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is its own")]
 struct Call {
     settings: Settings,
-    reads_resident: bool,
+    /// How often resident memory is read.
+    rss: Rss,
+    reads_time: bool,
+    /// Whether no thread has entered it yet.
+    is_new: bool,
+    /// Whether the open line's execution is one of the first.
+    is_among_first: bool,
     /// The settling call this one was made in. None while a task is not being
     /// polled.
     outer: Option<Box<Call>>,
@@ -250,24 +234,32 @@ struct Call {
     entered: Tally,
     /// The heap when the open line was opened, or taken up again.
     since: Tally,
-    /// Resident memory at that moment, if it is read.
+    /// Resident memory when it was last read, if it is.
     resident_since: Resident,
+    /// The time at that moment, and when the thread entered the call, if it is read.
+    ticks_since: u64,
+    ticks_entered: u64,
+    /// What of the time since then was that of settling calls made from this one.
+    callee_ticks: u64,
     /// The highest that the thread's heap has been since `entered`.
     highest_net_bytes: i64,
     profile: FunctionProfile,
 }
 
 impl Call {
-    /// Begins a call, on its first row. Nothing if profiling is off.
-    fn begin(site: &'static Site) -> Option<Box<Self>> {
-        let settings = Settings::of(site.options())?;
-        let reads_resident = settings.show_resident();
+    /// Begins a call, on its first row, of the function that the thread has entered.
+    fn begin(site: &'static Site, settings: Settings) -> Box<Self> {
         EXIT.call_once(|| crate::os::at_exit(end_of_process));
 
-        let (mut call, resident_bytes) = own_work::during(reads_resident, || {
+        let rss = settings.rss_in_use();
+        let reads_time = settings.show_time();
+        let make = || {
             Box::new(Self {
                 settings,
-                reads_resident,
+                rss,
+                reads_time,
+                is_new: true,
+                is_among_first: true,
                 outer: None,
                 depth: 1,
                 is_inside_another: false,
@@ -277,19 +269,41 @@ impl Call {
                 entered: Tally::default(),
                 since: Tally::default(),
                 resident_since: Resident::default(),
+                ticks_since: 0,
+                ticks_entered: 0,
+                callee_ticks: 0,
                 highest_net_bytes: 0,
                 profile: FunctionProfile::new(site, HeapSource::current()),
             })
-        });
-        call.profile.resident_bytes_at_entry = resident_bytes;
-        Some(call)
+        };
+        if rss != Rss::Off {
+            // Once, before anything is read: it takes pages itself.
+            rss::is_exact();
+        }
+        let (call, _) = own_work::during(reads_at_entry(rss), make);
+        call
     }
 
     /// Makes this the thread's current call: from now on, what the thread does
     /// is done while the open line runs. How many calls there are then.
     fn enter(mut self: Box<Self>) -> usize {
-        if self.reads_resident {
-            self.resident_since = Resident::now(self.resident_since);
+        self.resident_since = match self.rss {
+            Rss::Off => Resident::default(),
+            Rss::Exact => Resident::now(self.resident_since),
+            Rss::Adaptive if reads_at_entry(self.rss) => Resident::noted(self.resident_since),
+            Rss::Adaptive => Resident::last(),
+        };
+        if self.is_new {
+            self.is_new = false;
+            match self.resident_since.process {
+                // Nobody can tell.
+                0 => self.rss = Rss::Off,
+                bytes => self.profile.resident_bytes_at_entry = Some(bytes),
+            }
+        }
+        if self.reads_time {
+            self.ticks_since = clock::ticks();
+            self.ticks_entered = self.ticks_since;
         }
         self.entered = self.profile.heap_source.lap();
         self.since = self.entered;
@@ -343,6 +357,23 @@ impl Call {
         let outer_highest = self.entered.highest_net_bytes;
         let heap_source = self.profile.heap_source;
         heap_source.resume_peak(outer_highest.max(self.highest_net_bytes));
+        if self.reads_time {
+            self.settle_time_of_poll();
+        }
+    }
+
+    /// Puts down how long the thread was in the call.
+    fn settle_time_of_poll(&mut self) {
+        let inclusive = self.ticks_since.wrapping_sub(self.ticks_entered);
+        let own = inclusive.saturating_sub(std::mem::take(&mut self.callee_ticks));
+        self.profile.own_ticks = self.profile.own_ticks.wrapping_add(own);
+        if !self.leaves_to_another() {
+            let sum = &mut self.profile.inclusive_ticks;
+            *sum = sum.wrapping_add(inclusive);
+        }
+        if let Some(outer) = &mut self.outer {
+            outer.callee_ticks = outer.callee_ticks.wrapping_add(inclusive);
+        }
     }
 
     /// Whether what this call does is only put down to the one further out.
@@ -352,13 +383,11 @@ impl Call {
     }
 
     /// What the heap has done since the last moment, for the caller to put down
-    /// to the open line. Resident memory is put down to it here.
+    /// to the open line. Time and resident memory are put down to it here.
     // Inlined, like all that a probe does, so that its numbers stay in registers.
     #[inline(always)]
     fn settle(&mut self) -> Usage {
-        if self.reads_resident {
-            self.settle_resident();
-        }
+        self.watch();
         let now = self.profile.heap_source.lap();
         let stretch = now.since(self.since);
         self.highest_net_bytes = self.highest_net_bytes.max(now.highest_net_bytes);
@@ -370,14 +399,40 @@ impl Call {
         }
     }
 
-    fn settle_resident(&mut self) {
-        let now = Resident::now(self.resident_since);
+    /// Puts down to the open line what can't be counted, but read.
+    #[inline(always)]
+    fn watch(&mut self) {
+        if self.reads_time {
+            self.settle_time();
+        }
+        let now = match self.rss {
+            Rss::Exact => Resident::now(self.resident_since),
+            Rss::Adaptive if self.is_among_first || resident::is_due() => {
+                Resident::noted(self.resident_since)
+            }
+            Rss::Off | Rss::Adaptive => return,
+        };
+        self.settle_resident(now);
+    }
+
+    fn settle_time(&mut self) {
+        let ticks = clock::ticks();
+        let elapsed = ticks.wrapping_sub(std::mem::replace(&mut self.ticks_since, ticks));
+        if !self.leaves_to_another()
+            && let Some(line) = self.profile.lines.get_mut(self.open_line as usize)
+        {
+            line.elapsed_ticks = line.elapsed_ticks.wrapping_add(elapsed);
+        }
+    }
+
+    fn settle_resident(&mut self, now: Resident) {
         if !self.leaves_to_another()
             && let Some(line) = self.profile.lines.get_mut(self.open_line as usize)
         {
             let increment = now.increment_since(self.resident_since);
             line.resident_bytes = now.process;
             line.resident_increment_bytes = line.resident_increment_bytes.wrapping_add(increment);
+            line.resident_read_count = line.resident_read_count.wrapping_add(1);
         }
         self.resident_since = now;
     }
@@ -402,16 +457,22 @@ impl Call {
     /// Goes on with a line that was open before another one was.
     #[inline(always)]
     fn reopen(&mut self, line: u32) {
-        let stretch = self.settle();
-        let execution = self.execution(stretch);
-        self.close_line(execution);
+        if self.earlier.is_none() && self.profile.heap_source.is_at(&self.since) {
+            // Most lines do nothing to the heap.
+            self.watch();
+        } else {
+            let stretch = self.settle();
+            let execution = self.execution(stretch);
+            self.close_line(execution);
+        }
         self.open_line = line;
     }
 
     /// Begins a line.
     #[inline(always)]
-    fn open(&mut self, line: u32) {
+    fn open(&mut self, line: u32, executions: u64) {
         self.reopen(line);
+        self.is_among_first = executions <= resident::ALWAYS_READ;
         if let Some(line) = self.profile.lines.get_mut(line as usize) {
             line.hits = line.hits.wrapping_add(1);
         }
@@ -429,7 +490,13 @@ impl Call {
         let execution = self.earlier.take().unwrap_or_default();
         self.close_line(execution);
         // The call is moved in, so that it is freed in there, as it was made.
-        own_work::during(self.reads_resident, move || {
+        // A table is work; adding a call to others is next to none.
+        let reads_resident = match self.rss {
+            Rss::Off => false,
+            Rss::Exact => true,
+            Rss::Adaptive => self.settings.print == Print::Call,
+        };
+        own_work::during(reads_resident, move || {
             let Self {
                 settings,
                 mut profile,
@@ -449,9 +516,20 @@ impl Call {
     }
 }
 
+/// Whether resident memory is read when the thread enters a call.
+fn reads_at_entry(rss: Rss) -> bool {
+    match rss {
+        Rss::Off => false,
+        Rss::Exact => true,
+        Rss::Adaptive => frame::calls() <= resident::ALWAYS_READ || resident::is_due(),
+    }
+}
+
 /// Begins a line of the thread's current call, and settles the one before.
-pub(crate) fn open(line: u32) {
-    with_current(|call| call.open(line));
+///
+/// `executions` is how often the thread has begun it.
+pub(crate) fn open(line: u32, executions: u64) {
+    with_current(|call| call.open(line, executions));
 }
 
 /// Goes on with a line of the thread's current call that was open before another.

@@ -19,13 +19,15 @@ pub enum Column {
     Peak,
     /// Blocks allocated while the line ran.
     Count,
+    /// How long the line ran.
+    Time,
 }
 
 impl Column {
     /// Those of memory_profiler.
     pub(crate) const DEFAULT: &'static [Self] = &[Self::MemUsage, Self::Increment];
 
-    const ALL: [(&'static str, Self); 8] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("mem_usage", Self::MemUsage),
         ("increment", Self::Increment),
         ("hits", Self::Hits),
@@ -34,6 +36,7 @@ impl Column {
         ("net", Self::Net),
         ("peak", Self::Peak),
         ("count", Self::Count),
+        ("time", Self::Time),
     ];
 
     /// Reads names between commas, in the order in which they are to stand.
@@ -74,7 +77,7 @@ impl Column {
 
     /// Whether it shows the heap.
     pub(crate) fn is_heap(self) -> bool {
-        !self.is_resident() && self != Self::Hits
+        !self.is_resident() && !matches!(self, Self::Hits | Self::Time)
     }
 
     /// What stands above it.
@@ -88,6 +91,7 @@ impl Column {
             Self::Net => "Net",
             Self::Peak => "Peak",
             Self::Count => "Count",
+            Self::Time => "Time",
         }
     }
 }
@@ -111,7 +115,7 @@ mod tests {
         let columns = Column::parse_list("increment,default,increment");
 
         assert_eq!(columns, Some(vec![Column::Increment, Column::MemUsage]));
-        assert_eq!(Column::parse_list("all").map(|all| all.len()), Some(8));
+        assert_eq!(Column::parse_list("all").map(|all| all.len()), Some(9));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::column::Column;
 use crate::output::{self, Stream};
+use crate::resident::Rss;
 use std::env::{self, VarError};
 use std::sync::OnceLock;
 
@@ -31,6 +32,7 @@ pub struct Options {
     columns: Option<&'static [Column]>,
     stream: Option<Stream>,
     print: Option<Print>,
+    rss: Option<Rss>,
 }
 
 impl Options {
@@ -42,6 +44,7 @@ impl Options {
             columns: None,
             stream: None,
             print: None,
+            rss: None,
         }
     }
 
@@ -72,6 +75,13 @@ impl Options {
         self.print = Some(print);
         self
     }
+
+    /// How often resident memory is read.
+    #[must_use]
+    pub const fn rss(mut self, rss: Rss) -> Self {
+        self.rss = Some(rss);
+        self
+    }
 }
 
 /// What holds for a function in this process.
@@ -81,6 +91,7 @@ pub(crate) struct Settings {
     pub(crate) columns: &'static [Column],
     pub(crate) stream: Stream,
     pub(crate) print: Print,
+    pub(crate) rss: Rss,
 }
 
 impl Settings {
@@ -99,12 +110,22 @@ impl Settings {
             columns: said.columns.or(options.columns).unwrap_or(Column::DEFAULT),
             stream: said.stream.or(options.stream).unwrap_or(Stream::Stdout),
             print: said.print.or(options.print).unwrap_or(Print::Call),
+            rss: said.rss.or(options.rss).unwrap_or(Rss::Adaptive),
         })
     }
 
-    /// Whether any column shows resident memory, so that it has to be read.
-    pub(crate) fn show_resident(&self) -> bool {
-        self.columns.iter().any(|column| column.is_resident())
+    /// How often resident memory is read; never if no column shows it.
+    pub(crate) fn rss_in_use(&self) -> Rss {
+        if self.columns.iter().any(|column| column.is_resident()) {
+            self.rss
+        } else {
+            Rss::Off
+        }
+    }
+
+    /// Whether a column shows the time, so that it has to be read.
+    pub(crate) fn show_time(&self) -> bool {
+        self.columns.contains(&Column::Time)
     }
 }
 
@@ -135,6 +156,12 @@ impl Environment {
             "never" => Some(Print::Never),
             _ => None,
         };
+        let rss = |word: &str| match word {
+            "exact" => Some(Rss::Exact),
+            "adaptive" => Some(Rss::Adaptive),
+            "off" => Some(Rss::Off),
+            _ => None,
+        };
         let precision = |word: &str| {
             word.parse()
                 .ok()
@@ -156,6 +183,7 @@ impl Environment {
                 columns: reader.read("MEMPROF_COLUMNS", &Column::accepted(), columns),
                 stream: reader.read("MEMPROF_STREAM", "`stdout` or `stderr`", stream),
                 print: reader.read("MEMPROF_PRINT", "`call`, `exit` or `never`", print),
+                rss: reader.read("MEMPROF_RSS", "`exact`, `adaptive` or `off`", rss),
             },
         }
     }
@@ -222,6 +250,7 @@ mod tests {
             ("MEMPROF_COLUMNS", "hits, net"),
             ("MEMPROF_STREAM", "stderr"),
             ("MEMPROF_PRINT", "exit"),
+            ("MEMPROF_RSS", "exact"),
         ]);
 
         assert!(!environment.is_on);
@@ -232,6 +261,7 @@ mod tests {
         );
         assert_eq!(environment.options.stream, Some(Stream::Stderr));
         assert_eq!(environment.options.print, Some(Print::Exit));
+        assert_eq!(environment.options.rss, Some(Rss::Exact));
         assert!(said.is_empty());
     }
 
@@ -243,6 +273,7 @@ mod tests {
             ("MEMPROF_COLUMNS", "hits,size"),
             ("MEMPROF_STREAM", ""),
             ("MEMPROF_PRINT", "line\nbreak"),
+            ("MEMPROF_RSS", "sometimes"),
         ]);
 
         assert!(environment.is_on);
@@ -253,9 +284,10 @@ mod tests {
                 "MEMPROF is \"maybe\", which is not `on` or `off`; it is ignored",
                 "MEMPROF_PRECISION is \"21\", which is not a number of decimals from 0 to 20; it is ignored",
                 "MEMPROF_COLUMNS is \"hits,size\", which is not a list of `mem_usage`, `increment`, `hits`, \
-                 `allocated`, `freed`, `net`, `peak`, `count`, `default`, `all`; it is ignored",
+                 `allocated`, `freed`, `net`, `peak`, `count`, `time`, `default`, `all`; it is ignored",
                 "MEMPROF_STREAM is \"\", which is not `stdout` or `stderr`; it is ignored",
                 "MEMPROF_PRINT is \"line\\nbreak\", which is not `call`, `exit` or `never`; it is ignored",
+                "MEMPROF_RSS is \"sometimes\", which is not `exact`, `adaptive` or `off`; it is ignored",
             ]
         );
     }

@@ -100,23 +100,24 @@ impl Frame {
     }
 }
 
-/// Begins a line of the function that the thread is in; whether it has to be
-/// settled, too.
+/// Begins a line of the function that the thread is in. If it has to be settled,
+/// too, how often the thread has begun it.
 #[inline(always)]
-pub(crate) fn begin_line(place: u32) -> bool {
+pub(crate) fn begin_line(place: u32) -> Option<u64> {
     let frame = FRAME.get();
     if frame.kind == Kind::Off {
-        return false;
+        return None;
     }
+    let mut executions = 0;
     let line = match frame.counters.lines.get(place as usize) {
         Some(counters) => {
-            counters.hit();
+            executions = counters.hit();
             frame.first_id.wrapping_add(place)
         }
         None => owner::UNTRACKED,
     };
     threads::begin_line(line);
-    frame.kind == Kind::Settling
+    (frame.kind == Kind::Settling).then_some(executions)
 }
 
 /// Goes on with a line that was open before another one was; whether what the other
@@ -128,6 +129,11 @@ pub(crate) fn resume_line(place: u32) -> bool {
     }
     threads::set_tag(threads::tag().with_line(frame.line(place)));
     frame.kind == Kind::Settling
+}
+
+/// How often the thread has called the function that it is in.
+pub(crate) fn calls() -> u64 {
+    FRAME.get().counters.calls()
 }
 
 /// Whether the function that the thread is in is being unwound.

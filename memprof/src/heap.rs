@@ -47,6 +47,12 @@ impl HeapSource {
         }
     }
 
+    /// Whether nothing has been allocated or freed since `earlier`, its last lap.
+    #[inline(always)]
+    pub(crate) fn is_at(self, earlier: &Tally) -> bool {
+        self == Self::Thread && threads::are_at(earlier)
+    }
+
     /// Ends the laps since `outer_highest_net_bytes`, as [`threads::resume_peak`].
     pub(crate) fn resume_peak(self, outer_highest_net_bytes: i64) {
         if self == Self::Thread {

@@ -73,6 +73,7 @@
 //! | `MEMPROF_COLUMNS` | columns between commas, such as `default,allocated` |
 //! | `MEMPROF_STREAM` | `stdout` or `stderr` |
 //! | `MEMPROF_PRINT` | `call`, `exit` or `never` |
+//! | `MEMPROF_RSS` | `exact`, `adaptive` or `off` |
 //!
 //! One that makes no sense is said on the standard error, and ignored.
 //!
@@ -87,6 +88,7 @@
 
 mod alloc;
 mod call;
+mod clock;
 mod column;
 mod config;
 mod frame;
@@ -104,6 +106,7 @@ mod profile;
 mod recorded;
 mod records;
 mod report;
+mod resident;
 mod rss;
 mod scope;
 mod scopes;

@@ -36,6 +36,34 @@ mod unix {
         usize::try_from(length).ok()
     }
 
+    /// Touches pages of fresh memory, one after the other, and calls `look` before the
+    /// first and after each. Whether there was memory for it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn touch_pages(count: usize, mut look: impl FnMut()) -> bool {
+        let page_size = usize::try_from(page_size()).unwrap_or(4096);
+        let size = count * page_size;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping, wherever the system likes, that nothing else knows of.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return false;
+        }
+        // SAFETY: the mapping is of `size` bytes. Refused, as where there are no huge
+        // pages, it changes nothing.
+        unsafe { libc::madvise(start, size, libc::MADV_NOHUGEPAGE) };
+        look();
+        for page in 0..count {
+            // SAFETY: within the mapping, which may be written to. `look` doesn't know
+            // of it.
+            unsafe { start.cast::<u8>().add(page * page_size).write_volatile(1) };
+            look();
+        }
+        // SAFETY: the mapping is whole, and nobody refers to it.
+        unsafe { libc::munmap(start, size) };
+        true
+    }
+
     /// Closes a descriptor; safe to call between `fork` and `exec`.
     ///
     /// The caller opened it, and knows that it is still the same.

@@ -235,12 +235,14 @@ impl LineCounters {
         }
     }
 
-    /// Counts an execution. Only the thread whose counters they are may.
+    /// Counts an execution; how many there are. Only the thread whose counters they
+    /// are may.
     #[inline(always)]
-    pub(crate) fn hit(&self) {
+    pub(crate) fn hit(&self) -> u64 {
         // Relaxed, here and below: each counter stands alone.
         let hits = self.hits.load(Ordering::Relaxed).wrapping_add(1);
         self.hits.store(hits, Ordering::Relaxed);
+        hits
     }
 
     /// As [`hit`](Self::hit), by any thread.

@@ -41,8 +41,8 @@ impl Drop for Frame {
 // call of this library's code, which may be optimised where the program isn't.
 #[cfg_attr(not(debug_assertions), inline)]
 pub fn at(line: u32) {
-    if frame::begin_line(line) {
-        call::open(line);
+    if let Some(executions) = frame::begin_line(line) {
+        call::open(line, executions);
     }
 }
 

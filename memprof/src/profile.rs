@@ -22,6 +22,10 @@ pub(crate) struct LineProfile {
     pub(crate) resident_bytes: u64,
     /// The sum of what each execution changed in resident memory.
     pub(crate) resident_increment_bytes: i64,
+    /// After how many executions resident memory was read.
+    pub(crate) resident_read_count: u64,
+    /// How long it ran, callees included, where time is read.
+    pub(crate) elapsed_ticks: u64,
     /// What the thread that ran the line did to the heap, callees included.
     pub(crate) heap: Usage,
 }
@@ -60,6 +64,10 @@ pub(crate) struct FunctionProfile {
     pub(crate) resident_bytes_at_entry: Option<u64>,
     /// The heap over whole calls. The peak is that of one call.
     pub(crate) heap: Usage,
+    /// How long threads were in the calls, where time is read, and how long of that
+    /// without those in settling calls made from them.
+    pub(crate) inclusive_ticks: u64,
+    pub(crate) own_ticks: u64,
     /// One for each of the site's lines.
     pub(crate) lines: Box<[LineProfile]>,
 }
@@ -75,6 +83,8 @@ impl FunctionProfile {
             last_cut_short: None,
             resident_bytes_at_entry: None,
             heap: Usage::default(),
+            inclusive_ticks: 0,
+            own_ticks: 0,
             lines: vec![LineProfile::default(); site.lines().len()].into(),
         }
     }
@@ -82,6 +92,7 @@ impl FunctionProfile {
     /// Leaves out what memory did, which the call that this one is inside has.
     pub(crate) fn count_executions_only(&mut self) {
         self.heap = Usage::default();
+        self.inclusive_ticks = 0;
         self.resident_bytes_at_entry = None;
         for line in &mut self.lines {
             *line = LineProfile {
@@ -99,12 +110,16 @@ impl FunctionProfile {
         for (line, added) in self.lines.iter_mut().zip(&call.lines) {
             line.hits += added.hits;
             line.resident_increment_bytes += added.resident_increment_bytes;
+            line.resident_read_count += added.resident_read_count;
+            line.elapsed_ticks = line.elapsed_ticks.wrapping_add(added.elapsed_ticks);
             line.heap = line.heap.and(added.heap);
             if added.resident_bytes > 0 {
                 line.resident_bytes = added.resident_bytes;
             }
         }
         self.heap = self.heap.and(call.heap);
+        self.inclusive_ticks = self.inclusive_ticks.wrapping_add(call.inclusive_ticks);
+        self.own_ticks = self.own_ticks.wrapping_add(call.own_ticks);
         self.resident_bytes_at_entry = self
             .resident_bytes_at_entry
             .or(call.resident_bytes_at_entry);

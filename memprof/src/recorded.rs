@@ -9,11 +9,12 @@ use crate::profile::{self, FunctionProfile};
 use crate::records::{self, Reading};
 use crate::site::Site;
 use crate::usage::Usage;
-use crate::{own_work, peak};
+use crate::{clock, own_work, peak, rss};
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Which line made what, and what of that is still alive, at one moment.
 ///
@@ -41,6 +42,10 @@ pub struct Report {
     /// without being seen. 0 as long as the process has one thread.
     pub peak_error_bytes: u64,
 
+    /// Whether resident memory is exact to the page on this kernel, if that is known;
+    /// some round it in steps of 128 KiB and more.
+    pub resident_is_exact: Option<bool>,
+
     /// How often a function was called by a way that is not in `calls`, since there
     /// are too many: such calls are at a beginning there, without a caller.
     pub calls_left_out: u64,
@@ -58,6 +63,13 @@ pub struct FunctionReport {
 
     /// How often it was called.
     pub call_count: u64,
+
+    /// How long threads were in it, callees included; zero where no column asks for
+    /// the time. Of a function that calls itself, in the outermost calls.
+    pub inclusive_elapsed: Duration,
+
+    /// The same without the time in functions it called whose time is asked for, too.
+    pub own_elapsed: Duration,
 
     /// Its lines that can be measured, in the order of the source.
     pub lines: Vec<LineReport>,
@@ -101,8 +113,15 @@ pub struct WhileRunning {
     /// Resident memory when the line was last left, in bytes; 0 where it wasn't read.
     pub resident_bytes: u64,
 
-    /// The sum of what each execution changed in resident memory, in bytes.
+    /// The sum of what the executions changed in resident memory, in bytes.
     pub resident_increment_bytes: i64,
+
+    /// After how many executions resident memory was read: of an increment in between,
+    /// nobody knows which line it was.
+    pub resident_read_count: u64,
+
+    /// How long the line ran; zero where no column asks for the time.
+    pub elapsed: Duration,
 }
 
 /// A function by one of the ways it was called.
@@ -321,9 +340,34 @@ pub(crate) trait Numbers {
     /// All that was made, if that is known from elsewhere than from the lines.
     fn total(&self) -> Option<Made>;
 
-    /// What memory did while lines of a function ran, if that is known, in the order
-    /// of its lines.
-    fn while_running(&self, site: &Site) -> Option<Box<[WhileRunning]>>;
+    /// What memory did while a function ran, if that is known.
+    fn settled(&self, site: &Site) -> Option<Settled>;
+}
+
+/// What memory did while a function ran.
+pub(crate) struct Settled {
+    inclusive_elapsed: Duration,
+    own_elapsed: Duration,
+    /// In the order of its lines.
+    lines: Box<[WhileRunning]>,
+}
+
+impl Settled {
+    fn of(profile: &FunctionProfile) -> Self {
+        let elapsed = |ticks| Duration::from_nanos(clock::nanoseconds(ticks));
+        let lines = profile.lines.iter().map(|line| WhileRunning {
+            heap: line.heap,
+            resident_bytes: line.resident_bytes,
+            resident_increment_bytes: line.resident_increment_bytes,
+            resident_read_count: line.resident_read_count,
+            elapsed: elapsed(line.elapsed_ticks),
+        });
+        Self {
+            inclusive_elapsed: elapsed(profile.inclusive_ticks),
+            own_elapsed: elapsed(profile.own_ticks),
+            lines: lines.collect(),
+        }
+    }
 }
 
 impl Numbers for Reading {
@@ -344,15 +388,8 @@ impl Numbers for Reading {
         })
     }
 
-    fn while_running(&self, site: &Site) -> Option<Box<[WhileRunning]>> {
-        profile::with_kept(site, |profile: &FunctionProfile| {
-            let lines = profile.lines.iter().map(|line| WhileRunning {
-                heap: line.heap,
-                resident_bytes: line.resident_bytes,
-                resident_increment_bytes: line.resident_increment_bytes,
-            });
-            lines.collect()
-        })
+    fn settled(&self, site: &Site) -> Option<Settled> {
+        profile::with_kept(site, Settled::of)
     }
 }
 
@@ -370,7 +407,7 @@ impl Report {
         // numbers: they are of one moment, as far as this thread goes.
         let (paths, calls_left_out) = paths::all();
         let sites = sites(&paths);
-        let mut while_running = Vec::with_capacity(sites.len());
+        let mut settled = Vec::with_capacity(sites.len());
         let mut report = Self {
             functions: sites
                 .iter()
@@ -392,7 +429,8 @@ impl Report {
         (report.untracked, _) = numbers.line(owner::UNTRACKED);
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();
-        while_running.extend(sites.iter().map(|site| numbers.while_running(site)));
+        report.resident_is_exact = rss::is_exact();
+        settled.extend(sites.iter().map(|site| numbers.settled(site)));
         drop(numbers);
 
         report.add_up(&paths);
@@ -403,11 +441,13 @@ impl Report {
                 ..total
             };
         }
-        for (function, while_running) in report.functions.iter_mut().zip(&while_running) {
-            for (place, line) in function.lines.iter_mut().enumerate() {
-                line.while_running = while_running
-                    .as_ref()
-                    .and_then(|all| all.get(place).copied());
+        for (function, settled) in report.functions.iter_mut().zip(&settled) {
+            if let Some(settled) = settled {
+                function.inclusive_elapsed = settled.inclusive_elapsed;
+                function.own_elapsed = settled.own_elapsed;
+                for (line, while_running) in function.lines.iter_mut().zip(&settled.lines) {
+                    line.while_running = Some(*while_running);
+                }
             }
             function.lines.sort_by_key(|line| line.number);
         }
@@ -470,6 +510,9 @@ impl Report {
         // Functions and calls are only ever added, and their lines are always the same.
         for (function, before) in self.functions.iter_mut().zip(&earlier.functions) {
             function.call_count = function.call_count.saturating_sub(before.call_count);
+            let inclusive = &mut function.inclusive_elapsed;
+            *inclusive = inclusive.saturating_sub(before.inclusive_elapsed);
+            function.own_elapsed = function.own_elapsed.saturating_sub(before.own_elapsed);
             for (line, before) in function.lines.iter_mut().zip(&before.lines) {
                 line.hits = line.hits.saturating_sub(before.hits);
                 line.made = line.made.since(before.made);
@@ -563,6 +606,8 @@ impl FunctionReport {
             path: site.path(),
             file: site.file(),
             call_count: 0,
+            inclusive_elapsed: Duration::ZERO,
+            own_elapsed: Duration::ZERO,
             lines: lines.collect(),
         }
     }
@@ -576,6 +621,10 @@ impl WhileRunning {
             resident_increment_bytes: self
                 .resident_increment_bytes
                 .wrapping_sub(earlier.resident_increment_bytes),
+            resident_read_count: self
+                .resident_read_count
+                .saturating_sub(earlier.resident_read_count),
+            elapsed: self.elapsed.saturating_sub(earlier.elapsed),
         }
     }
 }

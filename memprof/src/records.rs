@@ -149,10 +149,12 @@ impl Record {
 
     /// Puts down to the current line of a thread what it has done. Only the thread
     /// may, or nobody else.
-    pub(crate) fn put_down_pending(&self, counters: &Counters) {
-        self.keep_peak(counters);
-        let line = counters.tag().line();
-        self.slots.add(line, &counters.settle());
+    fn put_down_pending(&self, counters: &Counters) {
+        counters.put_down(|| {
+            self.keep_peak(counters);
+            let line = counters.tag().line();
+            self.slots.add(line, &counters.settle());
+        });
     }
 
     /// Before anything is put down: if the heap stands at a new peak since the last
@@ -295,24 +297,14 @@ impl Reading {
         let shared = SHARED.line(line);
         let shared = shared.map_or(0, |counters| counters.bytes_at_peak(epoch));
         records().fold(shared, |sum, record| {
-            let put_down = record.slots.line(line);
-            let put_down = put_down.map_or(0, |counters| counters.bytes_at_peak(epoch));
-            sum.wrapping_add(put_down)
-                .wrapping_add(self.pending_at_peak(record, line, epoch))
+            let of_thread = self.of_thread_and_line(record, line, |put_down, counters| {
+                let put_down = put_down.map_or(0, |put_down| put_down.bytes_at_peak(epoch));
+                let since = counters.and_then(|counters| counters.since_peak(epoch));
+                let pending = counters.map_or(0, |counters| counters.pending().net_bytes());
+                put_down.wrapping_add(since.map_or(0, |since| pending.wrapping_sub(since)))
+            });
+            sum.wrapping_add(of_thread)
         })
-    }
-
-    /// What of a thread's current line, if it is `line`, was alive at the peak and
-    /// isn't put down yet.
-    fn pending_at_peak(&self, record: &Record, line: u32, epoch: u64) -> i64 {
-        match record.counters(self) {
-            Some(counters) if counters.tag().line() == line => {
-                counters.since_peak(epoch).map_or(0, |since| {
-                    counters.pending().net_bytes().wrapping_sub(since)
-                })
-            }
-            _ => 0,
-        }
     }
 
     /// What all threads allocated and freed, read as [`of_line`](Self::of_line).
@@ -327,12 +319,30 @@ impl Reading {
     }
 
     fn of_line_in(&self, record: &Record, line: u32) -> Change {
-        // First, since what is pending goes over to it.
+        self.of_thread_and_line(record, line, |put_down, counters| {
+            let put_down = put_down.map_or_else(Change::default, LineCounters::changes);
+            match counters {
+                Some(counters) => put_down.and(&counters.pending()),
+                None => put_down,
+            }
+        })
+    }
+
+    /// Reads what a thread put down to a line, and the thread's counters if it is in
+    /// that line.
+    fn of_thread_and_line<T>(
+        &self,
+        record: &Record,
+        line: u32,
+        read: impl Fn(Option<&LineCounters>, Option<&Counters>) -> T,
+    ) -> T {
         let put_down = record.slots.line(line);
-        let put_down = put_down.map_or_else(Change::default, LineCounters::changes);
         match record.counters(self) {
-            Some(counters) if counters.tag().line() == line => put_down.and(&counters.pending()),
-            _ => put_down,
+            None => read(put_down, None),
+            Some(counters) => counters.read(|| {
+                let is_in_line = counters.tag().line() == line;
+                read(put_down, is_in_line.then_some(counters))
+            }),
         }
     }
 

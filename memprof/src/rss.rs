@@ -30,6 +30,15 @@ pub fn resident_bytes() -> Option<u64> {
     memory_stats::memory_stats().map(|stats| stats.physical_mem as u64)
 }
 
+/// Whether the kernel's number is exact to the page, found out once by touching some.
+/// No answer where that isn't known.
+pub(crate) fn is_exact() -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    return linux::is_exact();
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use crate::{os, threads};
@@ -90,6 +99,25 @@ mod linux {
         resident_pages
     }
 
+    pub(super) fn is_exact() -> Option<bool> {
+        const PAGES: usize = 16;
+        static IS_EXACT: OnceLock<Option<bool>> = OnceLock::new();
+        *IS_EXACT.get_or_init(|| {
+            let mut readings = [0; PAGES + 1];
+            let mut places = readings.iter_mut();
+            let is_touched = os::touch_pages(PAGES, || {
+                if let (Some(place), Some(bytes)) = (places.next(), resident_bytes()) {
+                    *place = bytes;
+                }
+            });
+            let is_step =
+                |pair: &[u64]| matches!(pair, [a, b] if b.wrapping_sub(*a) == page_size());
+            let steps = readings.windows(2).filter(|pair| is_step(pair)).count();
+            // Other threads may have moved some of the numbers meanwhile.
+            (is_touched && readings[0] > 0).then_some(steps > PAGES / 2)
+        })
+    }
+
     fn page_size() -> u64 {
         static PAGE_SIZE: OnceLock<u64> = OnceLock::new();
         *PAGE_SIZE.get_or_init(os::page_size)
@@ -139,6 +167,11 @@ mod linux {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::linux::parse_statm;
+
+    #[test]
+    fn whether_the_kernel_is_exact_is_found_out() {
+        assert!(super::is_exact().is_some());
+    }
 
     #[test]
     fn statm_gives_its_second_number() {

@@ -7,7 +7,7 @@
 //! that scope and to those around it.
 
 use crate::owner::{self, PathCounters};
-use crate::recorded::{Made, Numbers, Report, WhileRunning};
+use crate::recorded::{Made, Numbers, Report, Settled};
 use crate::site::Site;
 use crate::tally::Tally;
 use crate::usage::Usage;
@@ -350,7 +350,7 @@ impl Numbers for &Scope {
         None
     }
 
-    fn while_running(&self, _: &Site) -> Option<Box<[WhileRunning]>> {
+    fn settled(&self, _: &Site) -> Option<Settled> {
         None
     }
 }

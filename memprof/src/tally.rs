@@ -12,7 +12,7 @@
 
 use crate::owner::{self, Change, Tag};
 use crate::usage::Usage;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// The heap counters of one thread at one moment, since the thread began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,8 +100,12 @@ pub(crate) struct Counters {
     /// The highest of the laps since the stretch began, see [`Self::begin_stretch`].
     stretch_highest_net_bytes: AtomicI64,
     reallocation_count: AtomicU64,
+    /// Bytes that went along as blocks were moved to grow or shrink.
+    moved_bytes: AtomicU64,
     /// What has been put down to lines.
     settled: Settled,
+    /// Odd while something is being put down; grows each time.
+    version: AtomicU64,
     peak: AtPeak,
 }
 
@@ -113,6 +117,7 @@ struct Settled {
     freed_bytes: AtomicU64,
     deallocation_count: AtomicU64,
     temporary_count: AtomicU64,
+    moved_bytes: AtomicU64,
 }
 
 /// What a thread had alive at the process's peak.
@@ -164,13 +169,16 @@ impl Counters {
             latest: [const { AtomicUsize::new(0) }; 2],
             stretch_highest_net_bytes: AtomicI64::new(0),
             reallocation_count: AtomicU64::new(0),
+            moved_bytes: AtomicU64::new(0),
             settled: Settled {
                 allocated_bytes: AtomicU64::new(0),
                 allocation_count: AtomicU64::new(0),
                 freed_bytes: AtomicU64::new(0),
                 deallocation_count: AtomicU64::new(0),
                 temporary_count: AtomicU64::new(0),
+                moved_bytes: AtomicU64::new(0),
             },
+            version: AtomicU64::new(0),
             peak: AtPeak {
                 net_bytes: AtomicI64::new(0),
                 epoch: AtomicU64::new(0),
@@ -239,7 +247,6 @@ impl Counters {
 
     /// Counts bytes and blocks of another line than the current one that were freed.
     pub(crate) fn add_deallocation_of_another(&self, change: &Change) {
-        // First, for the sake of who reads in between: see `pending`.
         add(&self.settled.freed_bytes, change.freed_bytes);
         add(&self.settled.deallocation_count, change.deallocation_count);
         add(&self.freed_bytes, change.freed_bytes);
@@ -259,16 +266,14 @@ impl Counters {
         place.is_some()
     }
 
-    /// Counts a block of the current line that grew or shrank; what the thread has
-    /// alive then.
+    /// Counts a block of the current line that grew or shrank.
     #[inline(always)]
-    pub(crate) fn add_reallocation(&self, old_size: usize, new_size: usize) -> i64 {
+    pub(crate) fn add_reallocation(&self, old_size: usize, new_size: usize) {
         add(&self.reallocation_count, 1);
         if new_size < old_size {
             add(&self.freed_bytes, (old_size - new_size) as u64);
-            self.net_bytes()
         } else {
-            self.grow((new_size - old_size) as u64)
+            self.grow((new_size - old_size) as u64);
         }
     }
 
@@ -278,13 +283,20 @@ impl Counters {
         self.add_deallocation_of_another(&Change::freed(bytes, 0));
     }
 
-    /// If the block at `old` is one of the last two, it is at `new` from now on.
+    /// Notes that a block was moved: if it is one of the last two, it still is.
+    #[inline]
     pub(crate) fn follow(&self, old: usize, new: usize) {
         for latest in &self.latest {
             if latest.load(Ordering::Relaxed) == old {
                 latest.store(new, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Counts bytes that went along with a block of the current line.
+    #[inline]
+    pub(crate) fn add_moved(&self, bytes: u64) {
+        add(&self.moved_bytes, bytes);
     }
 
     /// Begins to count after the end, from nothing.
@@ -296,11 +308,13 @@ impl Counters {
             &self.deallocation_count,
             &self.temporary_count,
             &self.reallocation_count,
+            &self.moved_bytes,
             &self.settled.allocated_bytes,
             &self.settled.allocation_count,
             &self.settled.freed_bytes,
             &self.settled.deallocation_count,
             &self.settled.temporary_count,
+            &self.settled.moved_bytes,
         ] {
             store(counter, 0);
         }
@@ -339,6 +353,7 @@ impl Counters {
             back(&self.freed_bytes, pending.freed_bytes);
             back(&self.deallocation_count, pending.deallocation_count);
             back(&self.temporary_count, pending.temporary_count);
+            back(&self.moved_bytes, pending.moved_bytes);
             return Change::default();
         }
         let settled = &self.settled;
@@ -347,14 +362,51 @@ impl Counters {
         add(&settled.freed_bytes, pending.freed_bytes);
         add(&settled.deallocation_count, pending.deallocation_count);
         add(&settled.temporary_count, pending.temporary_count);
+        add(&settled.moved_bytes, pending.moved_bytes);
         pending
+    }
+
+    /// Puts something down, so that [others](Self::read) see all of it or nothing.
+    #[inline(always)]
+    pub(crate) fn put_down<T>(&self, put_down: impl FnOnce() -> T) -> T {
+        let version = load(&self.version);
+        store(&self.version, version.wrapping_add(1));
+        // What comes after is seen after.
+        fence(Ordering::Release);
+        let answer = put_down();
+        self.version
+            .store(version.wrapping_add(2), Ordering::Release);
+        answer
+    }
+
+    /// Reads what was put down, and what wasn't, at one moment. Of a thread that is
+    /// never done with putting down, of two moments close to each other.
+    pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
+        const MOST_TRIES: u32 = 1000;
+        let mut tries = 0;
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let answer = read();
+            // What came before was seen before.
+            fence(Ordering::Acquire);
+            let is_of_one_moment = version.is_multiple_of(2) && version == load(&self.version);
+            if is_of_one_moment || tries == MOST_TRIES {
+                return answer;
+            }
+            tries += 1;
+            std::hint::spin_loop();
+        }
     }
 
     /// What the current line has done that hasn't been put down to it.
     ///
-    /// Asked by another thread in the middle of an event, this may be too little. So
-    /// that it isn't too much, what is settled is read before what it is taken from.
+    /// Asked by another thread in the middle of an event, this may be too little.
     pub(crate) fn pending(&self) -> Change {
+        let all = Change {
+            temporary_count: load(&self.temporary_count),
+            moved_bytes: load(&self.moved_bytes),
+            ..self.now().into()
+        };
         let settled = &self.settled;
         let settled = Change {
             allocated_bytes: load(&settled.allocated_bytes),
@@ -362,13 +414,16 @@ impl Counters {
             freed_bytes: load(&settled.freed_bytes),
             deallocation_count: load(&settled.deallocation_count),
             temporary_count: load(&settled.temporary_count),
-            moved_bytes: 0,
-        };
-        let all = Change {
-            temporary_count: load(&self.temporary_count),
-            ..self.now().into()
+            moved_bytes: load(&settled.moved_bytes),
         };
         all.without(&settled)
+    }
+
+    /// Whether nothing has been allocated or freed since `earlier`.
+    #[inline(always)]
+    pub(crate) fn are_at(&self, earlier: &Tally) -> bool {
+        load(&self.allocated_bytes) == earlier.allocated_bytes
+            && load(&self.freed_bytes) == earlier.freed_bytes
     }
 
     /// The counters as they stand.
@@ -382,6 +437,12 @@ impl Counters {
             reallocation_count: load(&self.reallocation_count),
             highest_net_bytes: self.highest_net_bytes.load(Ordering::Relaxed),
         }
+    }
+
+    /// All bytes allocated and freed.
+    #[inline(always)]
+    pub(crate) fn traffic_bytes(&self) -> u64 {
+        load(&self.allocated_bytes).wrapping_add(load(&self.freed_bytes))
     }
 
     #[inline(always)]
@@ -407,6 +468,12 @@ impl Counters {
     /// for again.
     pub(crate) fn set_ceiling(&self, net_bytes: i64) {
         store_if_new(&self.ceiling_net_bytes, net_bytes);
+    }
+
+    /// Whether the thread has so much alive that the process may be at a peak.
+    #[inline(always)]
+    pub(crate) fn is_above_ceiling(&self) -> bool {
+        self.net_bytes() > self.ceiling()
     }
 
     #[inline(always)]

@@ -151,10 +151,11 @@ fn put_down(tag: Tag, change: &Change) {
 /// Puts down what the current line has done, and makes another one current.
 #[inline(never)]
 fn settle_and_set(counters: &Counters, tag: Tag) {
-    let before = counters.tag();
-    keep_peak(counters);
-    put_down(before, &counters.settle());
-    counters.store_tag(tag);
+    counters.put_down(|| {
+        keep_peak(counters);
+        put_down(counters.tag(), &counters.settle());
+        counters.store_tag(tag);
+    });
 }
 
 /// Counts what a thread without a record does to a line's blocks.
@@ -165,27 +166,33 @@ fn count_late(tag: Tag, change: &Change) {
 
 /// Counts a new block of the calling thread; the line that made it.
 ///
-/// A new thread's first block isn't counted: [`add_first_allocation`] has to be
-/// called.
+/// None if more is to be done than counting: then [`add_rare_allocation`] has to
+/// be called.
 #[inline(always)]
 pub(crate) fn add_allocation(address: usize, size: usize) -> Option<Tag> {
     COUNTERS.with(|counters| {
         let (tag, net_bytes) = counters.add_allocation(address, size)?;
-        if net_bytes > counters.ceiling() {
-            peak::rise(counters);
-        }
-        Some(tag)
+        (net_bytes <= counters.ceiling()).then_some(tag)
     })
 }
 
-/// Counts the first block of a new thread; the line that made it.
+/// Goes on with a new block for which [`add_allocation`] had no answer: the first
+/// of a thread, which isn't counted yet, or one that may make a peak.
 #[cold]
-pub(crate) fn add_first_allocation(address: usize, size: usize) -> Tag {
-    let is_attached = COUNTERS.with(attach);
-    if !is_attached {
-        count_late(Tag::UNTRACKED, &Change::allocated(size as u64, 1));
-    }
-    add_allocation(address, size).unwrap_or(Tag::UNTRACKED)
+pub(crate) fn add_rare_allocation(address: usize, size: usize) -> Tag {
+    COUNTERS.with(|counters| {
+        if counters.are_new() {
+            if !attach(counters) {
+                count_late(Tag::UNTRACKED, &Change::allocated(size as u64, 1));
+                return Tag::UNTRACKED;
+            }
+            counters.add_allocation(address, size);
+        }
+        if counters.is_above_ceiling() {
+            peak::rise(counters);
+        }
+        counters.tag()
+    })
 }
 
 /// Counts a block that the calling thread freed, if its current line made it.
@@ -209,9 +216,11 @@ pub(crate) fn add_deallocation_of(owner: Tag, address: usize, size: usize) {
             return;
         }
         change.temporary_count = counters.forget(address).into();
-        keep_peak(counters);
-        put_down(owner, &change);
-        counters.add_deallocation_of_another(&change);
+        counters.put_down(|| {
+            keep_peak(counters);
+            put_down(owner, &change);
+            counters.add_deallocation_of_another(&change);
+        });
     });
 }
 
@@ -224,6 +233,16 @@ pub(crate) struct Resized {
     pub(crate) new_size: usize,
 }
 
+impl Resized {
+    fn moved_bytes(&self) -> u64 {
+        if self.old_address == self.new_address {
+            0
+        } else {
+            self.old_size.min(self.new_size) as u64
+        }
+    }
+}
+
 /// Counts a block of `owner` whose size the calling thread changed; whose it is
 /// now.
 ///
@@ -234,20 +253,13 @@ pub(crate) struct Resized {
 #[inline]
 pub(crate) fn add_reallocation(owner: Tag, block: Resized) -> Tag {
     COUNTERS.with(|counters| {
-        if block.old_address != block.new_address && attach(counters) {
-            counters.follow(block.old_address, block.new_address);
-            let moved_bytes = block.old_size.min(block.new_size) as u64;
-            let change = Change {
-                moved_bytes,
-                ..Change::default()
-            };
-            keep_peak(counters);
-            put_down(counters.tag(), &change);
-        }
-        if owner != counters.tag() {
+        if owner != counters.tag() || owner == Tag::NEW_THREAD {
             return add_reallocation_of(owner, block, counters);
         }
-        if counters.add_reallocation(block.old_size, block.new_size) > counters.ceiling() {
+        counters.follow(block.old_address, block.new_address);
+        counters.add_moved(block.moved_bytes());
+        counters.add_reallocation(block.old_size, block.new_size);
+        if counters.is_above_ceiling() {
             peak::rise(counters);
         }
         owner
@@ -263,19 +275,35 @@ fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
         count_late(owner, &Change::allocated(new_size, 1));
         return owner;
     }
+    counters.follow(block.old_address, block.new_address);
     let owner = owner.checked();
-    keep_peak(counters);
+    let line = counters.tag();
+    let moved_bytes = block.moved_bytes();
     if new_size < old_size {
-        put_down(owner, &Change::freed(old_size - new_size, 0));
-        counters.add_shrinking_of_another(old_size - new_size);
+        counters.put_down(|| {
+            keep_peak(counters);
+            put_down(owner, &Change::freed(old_size - new_size, 0));
+            counters.add_shrinking_of_another(old_size - new_size);
+            // Who lets it shrink has moved it, but doesn't own it.
+            let moved = Change {
+                moved_bytes,
+                ..Change::default()
+            };
+            put_down(line, &moved);
+        });
         return owner;
     }
-    put_down(owner, &Change::freed(old_size, 1));
-    put_down(counters.tag(), &Change::allocated(old_size, 1));
-    if counters.add_reallocation(block.old_size, block.new_size) > counters.ceiling() {
+    counters.put_down(|| {
+        keep_peak(counters);
+        put_down(owner, &Change::freed(old_size, 1));
+        put_down(line, &Change::allocated(old_size, 1));
+    });
+    counters.add_moved(moved_bytes);
+    counters.add_reallocation(block.old_size, block.new_size);
+    if counters.is_above_ceiling() {
         peak::rise(counters);
     }
-    counters.tag()
+    line
 }
 
 /// The line that the calling thread is in.
@@ -337,6 +365,18 @@ fn begin_line_slowly(counters: &Counters, line: u32, counts: bool) {
 #[inline(always)]
 pub(crate) fn now() -> Tally {
     COUNTERS.with(Counters::now)
+}
+
+/// Whether the calling thread has allocated and freed nothing since `earlier`.
+#[inline(always)]
+pub(crate) fn are_at(earlier: &Tally) -> bool {
+    COUNTERS.with(|counters| counters.are_at(earlier))
+}
+
+/// All bytes that the calling thread has allocated and freed.
+#[inline]
+pub(crate) fn traffic_bytes() -> u64 {
+    COUNTERS.with(Counters::traffic_bytes)
 }
 
 /// As [`Counters::lap`], of the calling thread.

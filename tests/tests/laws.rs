@@ -331,7 +331,9 @@ fn the_same_call_gives_the_same_heap_numbers_every_time() {
         };
         for table in &tables {
             assert_eq!(numbers(table), numbers(&tables[0]), "{name}");
-            assert_eq!(table.summary, tables[0].summary);
+            let [summary, first] =
+                [table, &tables[0]].map(|table| table.summary.split("; time").next());
+            assert_eq!(summary, first);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A profile as the table that Python's memory_profiler prints.
 
+use crate::clock;
 use crate::column::Column;
 use crate::config::Settings;
 use crate::heap::HeapSource;
 use crate::profile::{FunctionProfile, LineProfile};
+use crate::rss;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::collections::HashMap;
 
@@ -108,6 +110,7 @@ fn cell(
         Column::Net => bytes(line.heap.net_bytes().into()),
         Column::Peak => bytes(line.heap.peak_bytes.into()),
         Column::Count => grouped(line.heap.allocation_count.into()),
+        Column::Time => time(clock::nanoseconds(line.elapsed_ticks)),
     }
 }
 
@@ -142,7 +145,49 @@ fn summary(profile: &FunctionProfile) -> String {
             format!("; {count} cut short, the last in line {line} {how}")
         }
     };
-    format!("{path}{calls}: {heap}{cut_short}")
+    let time = times(profile);
+    let readings = readings(profile);
+    format!("{path}{calls}: {heap}{time}{readings}{cut_short}")
+}
+
+/// How long the calls took, if that is known.
+fn times(profile: &FunctionProfile) -> String {
+    if profile.inclusive_ticks == 0 {
+        return String::new();
+    }
+    let inclusive = clock::nanoseconds(profile.inclusive_ticks);
+    let own = time(clock::nanoseconds(profile.own_ticks));
+    let per_call = match profile.call_count {
+        0 | 1 => String::new(),
+        count => format!(", {} a call", time(inclusive / count)),
+    };
+    format!("; time {}, own {own}{per_call}", time(inclusive))
+}
+
+/// How often resident memory was read, if that was not each time.
+fn readings(profile: &FunctionProfile) -> String {
+    let sum = |number: fn(&LineProfile) -> u64| profile.lines.iter().map(number).sum::<u64>();
+    let (hits, readings) = (sum(|line| line.hits), sum(|line| line.resident_read_count));
+    let rounded = match rss::is_exact() {
+        Some(false) if readings > 0 => "; resident memory rounded by this kernel",
+        _ => "",
+    };
+    if readings == 0 || readings >= hits {
+        return rounded.to_owned();
+    }
+    let [hits, readings] = [hits, readings].map(|count| grouped(count.into()));
+    format!("; resident memory read at {readings} of {hits} lines executed{rounded}")
+}
+
+/// `1.234 ms`.
+#[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
+fn time(nanoseconds: u64) -> String {
+    let units = [("s", 1e9), ("ms", 1e6), ("us", 1e3)];
+    let nanoseconds_f64 = nanoseconds as f64;
+    match units.iter().find(|(_, unit)| nanoseconds_f64 >= *unit) {
+        Some((name, unit)) => format!("{:.3} {name}", nanoseconds_f64 / unit),
+        None => format!("{nanoseconds} ns"),
+    }
 }
 
 /// `bytes` in MiB of 2^20 bytes: `-47.6875 MiB` with 4 decimals.
@@ -183,6 +228,7 @@ mod tests {
     use crate::config::{Options, Print};
     use crate::output::Stream;
     use crate::profile::CutShort;
+    use crate::resident::Rss;
     use crate::site::{Site, path_of};
     use crate::usage::Usage;
 
@@ -204,6 +250,7 @@ mod tests {
             columns,
             stream: Stream::Stdout,
             print: Print::Call,
+            rss: Rss::Exact,
         }
     }
 
@@ -298,14 +345,14 @@ Line #           Mem usage           Increment   Line Contents
         assert_eq!(
             rows(&table),
             "\
-Line #    Mem usage    Increment         Hits    Allocated        Freed          Net         Peak        Count   Line Contents
-==============================================================================================================================
-     8      127 MiB      127 MiB                                                                                 #[memprofile]
-     9                                                                                                           /// Does this.
-    10                                                                                                           fn f() {
-    11      128 MiB        1 MiB            1  1,000,000 B    999,999 B          1 B  1,000,000 B            0       let a = make();
+Line #    Mem usage    Increment         Hits    Allocated        Freed          Net         Peak        Count         Time   Line Contents
+===========================================================================================================================================
+     8      127 MiB      127 MiB                                                                                              #[memprofile]
+     9                                                                                                                        /// Does this.
+    10                                                                                                                        fn f() {
+    11      128 MiB        1 MiB            1  1,000,000 B    999,999 B          1 B  1,000,000 B            0         0 ns       let a = make();
     12
-    13                                                                                                           }"
+    13                                                                                                                        }"
         );
     }
 
@@ -338,6 +385,31 @@ Line #    Mem usage    Increment         Hits    Allocated        Freed         
             summary.ends_with("; 1 cut short, the last in line 11 by a panic"),
             "{summary}"
         );
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        for (nanoseconds, text) in [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1000, "1.000 us"),
+            (1_234_567, "1.235 ms"),
+            (90_000_000_000, "90.000 s"),
+        ] {
+            assert_eq!(time(nanoseconds), text);
+        }
+    }
+
+    #[test]
+    fn the_line_below_says_how_often_resident_memory_was_read() {
+        let mut profile = profile(0, heap(0, 0));
+        profile.lines[1].hits = 3000;
+        profile.lines[1].resident_read_count = 40;
+        let said = "; resident memory read at 40 of 3,000 lines executed";
+        assert!(summary(&profile).ends_with(said));
+
+        profile.lines[1].resident_read_count = 3000;
+        assert!(!summary(&profile).contains("resident"));
     }
 
     #[test]
