@@ -67,6 +67,9 @@ impl<A> CountingAlloc<A> {
     }
 }
 
+/// Whether nothing is counted, and there are no tags.
+const OFF: bool = cfg!(feature = "off");
+
 /// Bytes behind each block, for who made it.
 const TAG_SIZE: usize = size_of::<u64>();
 
@@ -193,6 +196,10 @@ unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: Tag, inner: &impl Gl
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if OFF {
+            // SAFETY: our caller's promises are the same, here and in what follows.
+            return unsafe { self.inner.alloc(layout) };
+        }
         if !is_common(layout) {
             // SAFETY: our caller's promise is the same.
             return unsafe { alloc_uncommon(layout, &self.inner) };
@@ -208,6 +215,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     // pages the kernel has already zeroed. The tag touches the last one only.
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if OFF {
+            // SAFETY: as for `alloc`.
+            return unsafe { self.inner.alloc_zeroed(layout) };
+        }
         let Some(tagged) = tagged(layout) else {
             return ptr::null_mut();
         };
@@ -219,6 +230,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if OFF {
+            // SAFETY: as for `alloc`.
+            return unsafe { self.inner.dealloc(block, layout) };
+        }
         // SAFETY: every method that hands out a block writes its tag, and our
         // caller promises that `layout` is its layout.
         let owner = unsafe { read_tag(block, layout.size()) };
@@ -236,6 +251,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     // Forwarded, so that a block can grow where it is.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if OFF {
+            // SAFETY: as for `alloc`.
+            return unsafe { self.inner.realloc(block, layout, new_size) };
+        }
         let new_layout = Layout::from_size_align(new_size, layout.align());
         let Some(new_tagged) = new_layout.ok().and_then(tagged) else {
             return ptr::null_mut();

@@ -81,6 +81,8 @@
 //!
 //! None is on by default.
 //!
+//! - `off`: for builds that are not to be profiled. The attribute leaves functions as
+//!   they are, the allocator is the one inside, and all numbers are 0.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
 #![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `threads` alone allow it.

@@ -32,8 +32,18 @@ macro_rules! touches_in_a_hot_loop {
     };
 }
 
-touches_in_a_hot_loop!(by_default, precision = 20, columns = "default, hits", print = "exit");
-touches_in_a_hot_loop!(exactly, precision = 20, columns = "default, hits", rss = "exact");
+touches_in_a_hot_loop!(
+    by_default,
+    precision = 20,
+    columns = "default, hits",
+    print = "exit"
+);
+touches_in_a_hot_loop!(
+    exactly,
+    precision = 20,
+    columns = "default, hits",
+    rss = "exact"
+);
 touches_in_a_hot_loop!(never, columns = "default, hits", rss = "off");
 
 #[test]
@@ -51,8 +61,18 @@ fn no_increment_of_a_hot_loop_is_lost() {
     let touched = i64::try_from((TIMES / 1000 - 1) * PAGE).unwrap();
     assert!(table.sum("Increment") >= touched, "{table:?}");
     // And most of the four million lines without a reading.
-    let said = table.summary.split("resident memory read at ").nth(1).unwrap();
-    let readings: u64 = said.split(' ').next().unwrap().replace(',', "").parse().unwrap();
+    let said = table
+        .summary
+        .split("resident memory read at ")
+        .nth(1)
+        .unwrap();
+    let readings: u64 = said
+        .split(' ')
+        .next()
+        .unwrap()
+        .replace(',', "")
+        .parse()
+        .unwrap();
     assert!((16..1_000_000).contains(&readings), "{readings}");
 }
 
@@ -64,7 +84,11 @@ fn exact_is_a_reading_for_each_line() {
     let touch = tables[0].row("touch");
     assert_eq!(touch.number("Hits"), Some(10));
     assert_eq!(touch.number("Increment"), Some(9 * 4096));
-    assert!(!tables[0].summary.contains("resident"), "{}", tables[0].summary);
+    assert!(
+        !tables[0].summary.contains("resident"),
+        "{}",
+        tables[0].summary
+    );
 }
 
 #[test]
@@ -84,7 +108,10 @@ fn off_is_no_reading_at_all() {
         never(&mut untouched(1 << 20), 10_000);
     });
     let touch = tables[0].row("touch");
-    assert_eq!((touch.cell("Mem usage"), touch.cell("Increment")), ("n/a", "n/a"));
+    assert_eq!(
+        (touch.cell("Mem usage"), touch.cell("Increment")),
+        ("n/a", "n/a")
+    );
     assert_eq!(touch.number("Hits"), Some(10));
 }
 
@@ -135,12 +162,18 @@ fn the_times_of_lines_add_up_and_recursion_counts_none_twice() {
             let sum: Duration = function.lines.iter().map(elapsed).sum();
             // Each line's has been rounded to a nanosecond.
             let rounded = Duration::from_nanos(function.lines.len() as u64);
-            assert!(sum.abs_diff(function.inclusive_elapsed) <= rounded, "{report:#?}");
+            assert!(
+                sum.abs_diff(function.inclusive_elapsed) <= rounded,
+                "{report:#?}"
+            );
             assert!(function.own_elapsed > Duration::ZERO);
         }
         let sum = outer.own_elapsed + inner.own_elapsed;
         // What was in neither function's own time was in no function at all.
-        assert!(sum.abs_diff(outer.inclusive_elapsed) <= Duration::from_nanos(2), "{report:#?}");
+        assert!(
+            sum.abs_diff(outer.inclusive_elapsed) <= Duration::from_nanos(2),
+            "{report:#?}"
+        );
         assert_eq!(inner.own_elapsed, inner.inclusive_elapsed);
     });
 }
@@ -160,7 +193,10 @@ fn the_time_of_a_task_is_that_of_its_polls() {
         runtime.unwrap().block_on(waits());
     });
     let cell = tables[0].row("long").cell("Time");
-    assert!(["ns", "us", "ms"].iter().any(|unit| cell.ends_with(unit)), "{cell}");
+    assert!(
+        ["ns", "us", "ms"].iter().any(|unit| cell.ends_with(unit)),
+        "{cell}"
+    );
 }
 
 #[test]
@@ -170,7 +206,10 @@ fn the_line_below_has_the_times_of_calls() {
         takes_time(0);
     });
     let said = tables[0].summary.split("; time ").nth(1).unwrap();
-    assert!(said.contains(", own ") && said.ends_with(" a call"), "{said}");
+    assert!(
+        said.contains(", own ") && said.ends_with(" a call"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,0 +1,92 @@
+//! With feature `off`, nothing is done to a program.
+
+use memprof::{CountingAlloc, Report, Usage, memprofile};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::process::Command;
+
+thread_local! {
+    /// The last layout that the allocator inside was asked for.
+    static ASKED: Cell<Option<Layout>> = const { Cell::new(None) };
+}
+
+/// Notes what it is asked for.
+struct Notes;
+
+// SAFETY: System's blocks.
+unsafe impl GlobalAlloc for Notes {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ASKED.set(Some(layout));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) };
+    }
+}
+
+#[global_allocator]
+static ALLOC: CountingAlloc<Notes> = CountingAlloc::new(Notes);
+
+#[memprofile]
+fn profiled() -> Vec<u8> {
+    Vec::with_capacity(1000)
+}
+
+#[memprofile]
+async fn waits() -> usize {
+    profiled().len()
+}
+
+#[test]
+fn blocks_are_what_the_program_asked_for() {
+    let kept = profiled();
+    assert_eq!(ASKED.get(), Layout::from_size_align(1000, 1).ok());
+    drop(kept);
+}
+
+#[test]
+fn an_async_function_is_as_large_as_without() {
+    async fn plain() -> usize {
+        profiled().len()
+    }
+    assert_eq!(size_of_val(&waits()), size_of_val(&plain()));
+}
+
+#[test]
+fn there_are_no_numbers() {
+    let (kept, usage) = memprof::measure(profiled);
+    assert_eq!(usage, Usage::default());
+    let mut report = memprof::report();
+    report.resident_is_exact = None;
+    assert_eq!(report, Report::default());
+    drop(kept);
+}
+
+#[test]
+fn a_program_prints_nothing_and_has_nothing_of_ours_in_it() {
+    let program = env!("CARGO_BIN_EXE_memprof-off");
+    let output = Command::new(program).output().expect("the program runs");
+    assert_eq!(output.stdout, b"332833500\n");
+    assert_eq!(output.stderr, b"");
+
+    if cfg!(debug_assertions) {
+        // An unoptimised program has what it doesn't call, too.
+        return;
+    }
+    let program = std::fs::read(program).expect("the program can be read");
+    let names = [
+        "memprof7threads",
+        "memprof4call",
+        "comfy_table",
+        "MEMPROF_PRINT",
+    ];
+    for name in names {
+        let is_there = program
+            .windows(name.len())
+            .any(|bytes| bytes == name.as_bytes());
+        assert!(!is_there, "{name}");
+    }
+}
