@@ -137,11 +137,11 @@ pub(crate) fn remove_threads(glance: &Glance) {
     }
 }
 
-/// Makes a peak of what is alive now.
-pub(crate) fn reset() {
+/// Makes a peak of what is alive now; `own` is the thread that wants it.
+pub(crate) fn reset(own: &Counters) {
     let glance = Glance::wait();
     ALONE.store(ptr::null_mut(), Ordering::SeqCst);
     BYTES.store(i64::MIN, Ordering::Relaxed);
     MOST_THREADS.store(records::thread_count(), Ordering::Relaxed);
-    look(&glance, None);
+    look(&glance, Some(own));
 }

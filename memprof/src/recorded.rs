@@ -9,7 +9,7 @@ use crate::profile::{self, FunctionProfile};
 use crate::records::{self, Reading};
 use crate::site::Site;
 use crate::usage::Usage;
-use crate::{clock, own_work, peak, rss};
+use crate::{clock, own_work, peak, rss, threads};
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
 use std::ptr;
@@ -325,7 +325,7 @@ pub fn reset() {
     own_work::during(false, || {
         let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
         *before = Some(Report::of_process());
-        peak::reset();
+        threads::reset_peak();
     });
 }
 
@@ -403,6 +403,11 @@ impl Report {
 
     /// Asks `numbers` about each line there is.
     pub(crate) fn new<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
+        // The peak it tells of is one before there was the report.
+        threads::without_peak(|| Self::build(numbers))
+    }
+
+    fn build<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
         // What a report takes is allocated first, so that nothing is between its
         // numbers: they are of one moment, as far as this thread goes.
         let (paths, calls_left_out) = paths::all();

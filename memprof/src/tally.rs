@@ -470,6 +470,13 @@ impl Counters {
         store_if_new(&self.ceiling_net_bytes, net_bytes);
     }
 
+    /// As [`set_ceiling`](Self::set_ceiling); the one before.
+    pub(crate) fn replace_ceiling(&self, net_bytes: i64) -> i64 {
+        let before = self.ceiling();
+        self.set_ceiling(net_bytes);
+        before
+    }
+
     /// Whether the thread has so much alive that the process may be at a peak.
     #[inline(always)]
     pub(crate) fn is_above_ceiling(&self) -> bool {

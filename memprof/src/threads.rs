@@ -401,6 +401,24 @@ pub(crate) fn resume_peak(outer_highest_net_bytes: i64) {
     COUNTERS.with(|counters| counters.resume_peak(outer_highest_net_bytes));
 }
 
+/// Does `work`, whose blocks make no peak as long as it takes.
+pub(crate) fn without_peak<T>(work: impl FnOnce() -> T) -> T {
+    let ceiling = COUNTERS.with(|counters| counters.replace_ceiling(i64::MAX));
+    let answer = work();
+    COUNTERS.with(|counters| {
+        // Or else another thread has dealt out new ones meanwhile.
+        if counters.ceiling() == i64::MAX {
+            counters.set_ceiling(ceiling);
+        }
+    });
+    answer
+}
+
+/// Has the process's peak be what is alive now.
+pub(crate) fn reset_peak() {
+    COUNTERS.with(peak::reset);
+}
+
 /// Keeps the calling thread's count still while it lives.
 ///
 /// The profiler allocates too, and what it allocates isn't the program's. The

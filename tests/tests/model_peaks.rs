@@ -1,0 +1,209 @@
+//! Random programs on one thread, against a model that does the same sums: what of
+//! the highest heap was whose, which blocks were gone at once, how much was moved, and
+//! all of it in a scope, too. One test to a binary: a peak is the process's.
+
+use memprof::{LineReport, Report, Scope, memprofile, report, reset};
+use proptest::prelude::*;
+use std::alloc::{Layout, alloc, dealloc, realloc};
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+const LINES: usize = 4;
+
+/// One step of a program, by a line.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Make {
+        size: usize,
+    },
+    /// Of the block at this place among those alive, if there are any.
+    Resize {
+        place: usize,
+        size: usize,
+    },
+    Free {
+        place: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    address: usize,
+    size: usize,
+    line: usize,
+    /// How many blocks had been made when it was.
+    number: u64,
+}
+
+#[memprofile(print = "never")]
+#[rustfmt::skip]
+fn run(line: usize, step: Step, block: Option<Block>) -> usize {
+    match line {
+        0 => act(step, block), // line 0
+        1 => act(step, block), // line 1
+        2 => act(step, block), // line 2
+        _ => act(step, block), // line 3
+    }
+}
+
+fn act(step: Step, block: Option<Block>) -> usize {
+    let layout = |size| Layout::from_size_align(size, 8).unwrap();
+    // SAFETY: sizes are more than 0, and a block is one that was made here, of its
+    // size, and not freed.
+    let start = unsafe {
+        match (step, block) {
+            (Step::Make { size }, _) => alloc(layout(size)),
+            (Step::Resize { size, .. }, Some(block)) => {
+                realloc(block.address as *mut u8, layout(block.size), size)
+            }
+            (_, Some(block)) => {
+                dealloc(block.address as *mut u8, layout(block.size));
+                return 0;
+            }
+            (_, None) => return 0,
+        }
+    };
+    assert!(!start.is_null());
+    start.addr()
+}
+
+/// What the model says of the four lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Model {
+    live: [u64; LINES],
+    highest: u64,
+    at_peak: [u64; LINES],
+    temporary: [u64; LINES],
+    moved: [u64; LINES],
+    made: u64,
+}
+
+impl Model {
+    fn grow(&mut self, line: usize, bytes: usize) {
+        self.live[line] += bytes as u64;
+        let all = self.live.iter().sum();
+        if all > self.highest {
+            self.highest = all;
+            self.at_peak = self.live;
+        }
+    }
+
+    fn shrink(&mut self, line: usize, bytes: usize) {
+        self.live[line] -= bytes as u64;
+    }
+
+    fn step(&mut self, line: usize, step: Step, alive: &mut Vec<Block>) {
+        let place = match step {
+            Step::Resize { place, .. } | Step::Free { place } if !alive.is_empty() => {
+                Some(place % alive.len())
+            }
+            _ => None,
+        };
+        let address = run(line, step, place.map(|place| alive[place]));
+        match (step, place) {
+            (Step::Make { size }, _) => {
+                self.made += 1;
+                self.grow(line, size);
+                let number = self.made;
+                alive.push(Block {
+                    address,
+                    size,
+                    line,
+                    number,
+                });
+            }
+            (Step::Resize { size, .. }, Some(place)) => {
+                let block = &mut alive[place];
+                if address != block.address {
+                    self.moved[line] += size.min(block.size) as u64;
+                }
+                if size < block.size {
+                    self.shrink(block.line, block.size - size);
+                } else {
+                    // It goes over before it grows.
+                    self.shrink(block.line, block.size);
+                    self.live[line] += block.size as u64;
+                    block.line = line;
+                    self.grow(line, size - block.size);
+                }
+                (block.address, block.size) = (address, size);
+            }
+            (Step::Free { .. }, Some(place)) => {
+                let block = alive.swap_remove(place);
+                self.shrink(block.line, block.size);
+                if self.made - block.number <= 1 {
+                    self.temporary[block.line] += 1;
+                }
+            }
+            (_, None) => {}
+        }
+    }
+}
+
+fn lines(report: &Report) -> [LineReport; LINES] {
+    let run = report
+        .functions
+        .iter()
+        .find(|found| found.path == "model_peaks::run");
+    let lines = &run.expect("it has run").lines;
+    std::array::from_fn(|line| {
+        let words = format!("// line {line}");
+        *lines
+            .iter()
+            .find(|line| line.source.contains(&words))
+            .unwrap()
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
+    let size = prop_oneof![1..64_usize, 1..5000_usize, Just(1 << 20)];
+    let make = size.clone().prop_map(|size| Step::Make { size });
+    let resize = (any::<usize>(), size).prop_map(|(place, size)| Step::Resize { place, size });
+    let free = any::<usize>().prop_map(|place| Step::Free { place });
+    let last = Just(Step::Free { place: usize::MAX });
+    let step = prop_oneof![3 => make, 2 => resize, 2 => free, 1 => last];
+    prop::collection::vec((0..LINES, step), 1..300)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_line_had_at_the_peak_what_the_model_says(steps in steps()) {
+        // So that nothing but the steps is on the heap meanwhile.
+        let mut alive = Vec::with_capacity(steps.len());
+        let mut model = Model::default();
+        run(0, Step::Free { place: 0 }, None);
+        let scope = Scope::new("model");
+
+        reset();
+        let guard = scope.enter();
+        for (line, step) in &steps {
+            model.step(*line, *step, &mut alive);
+        }
+        drop(guard);
+        let report = report();
+        let in_scope = scope.report();
+        for block in alive {
+            run(0, Step::Free { place: 0 }, Some(block));
+        }
+        let empty = scope.report();
+
+        let all = lines(&report).map(|line| line.made);
+        prop_assert_eq!(all.map(|made| made.bytes_at_peak), model.at_peak);
+        prop_assert_eq!(all.map(|made| made.temporary_count), model.temporary);
+        prop_assert_eq!(all.map(|made| made.moved_bytes), model.moved);
+        let in_scope = lines(&in_scope).map(|line| line.made);
+        for (line, made) in all.into_iter().enumerate() {
+            prop_assert_eq!(made.live_bytes(), model.live[line].cast_signed());
+            // Peaks are the process's.
+            let mut expected = made;
+            expected.bytes_at_peak = 0;
+            prop_assert_eq!(in_scope[line], expected);
+        }
+        prop_assert_eq!(scope.usage().peak_bytes, model.highest);
+
+        prop_assert_eq!(empty.total.live_bytes(), 0);
+    }
+}
