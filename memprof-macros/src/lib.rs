@@ -66,10 +66,12 @@ use proc_macro::TokenStream;
 /// | `net` | `Net` | bytes allocated less bytes freed |
 /// | `peak` | `Peak` | how far the heap stood above the start of the line, at the most, in bytes |
 /// | `count` | `Count` | blocks allocated |
+/// | `time` | `Time` | how long the line ran, callees included; of an `async fn`, in its polls |
 ///
 /// MiB are 2^20 bytes. The first row shows resident memory before the function
-/// ran, in both columns that are about it. Reading it takes about a microsecond a
-/// line; with other columns alone, a line takes nanoseconds.
+/// ran, in both columns that are about it. With `time`, the line below the table has
+/// how long the calls took, in all and without the functions they called whose time
+/// is shown, too.
 ///
 /// # Options
 ///
@@ -94,7 +96,7 @@ use proc_macro::TokenStream;
 ///
 /// ```
 /// # use memprof::memprofile;
-/// #[memprofile(columns = "default, hits, allocated")]
+/// #[memprofile(columns = "default, hits, allocated, time")]
 /// fn fill(count: usize) -> Vec<String> {
 ///     let mut names = Vec::with_capacity(count);
 ///     for number in 0..count {
@@ -135,6 +137,27 @@ use proc_macro::TokenStream;
 ///     list.push(7);
 /// }
 /// # fn main() { let mut list = Vec::new(); often(&mut list); often(&mut list); }
+/// ```
+///
+/// ## `rss = "adaptive" | "exact" | "off"`
+///
+/// How often resident memory is read, which is a system call of half a microsecond.
+/// `adaptive`, the default, reads it after the first 16 executions of a line on a
+/// thread, and whenever the thread has run for twenty times as long as a reading takes
+/// or has allocated and freed 64 KiB since the last one: in a loop of cheap statements
+/// that is a twentieth of the time. What changed in between lands at the next
+/// reading, and the line below the table says how many there were. `exact` reads
+/// after each line, `off` never.
+///
+/// ```
+/// # use memprof::memprofile;
+/// #[memprofile(rss = "exact")]
+/// fn touch(memory: &mut [u8]) {
+///     for page in memory.chunks_mut(4096) {
+///         page[0] = 1;
+///     }
+/// }
+/// # fn main() { touch(&mut vec![0; 1 << 20]); }
 /// ```
 ///
 /// ## `crate = path`

@@ -25,7 +25,9 @@ pub(crate) fn compare(harness: &Harness) {
             Contestant::new("not profiled", line::not_profiled),
             Contestant::new("print = \"never\"", line::never_shown),
             Contestant::new("heap columns", line::heap_columns).during(muted),
+            Contestant::new("heap columns and time", line::heap_and_time).during(muted),
             Contestant::new("default columns", line::default_columns).during(muted),
+            Contestant::new("default, rss = \"exact\"", line::exact).during(muted),
         ],
     );
     harness.compare(
@@ -172,8 +174,36 @@ mod line {
         each(function)
     }
 
+    pub(super) fn heap_and_time() -> f64 {
+        #[memprofile(columns = "hits, allocated, time")]
+        fn function(numbers: u32) -> u32 {
+            let mut sum = 0_u32;
+            for number in 0..numbers {
+                let doubled = black_box(2 * number);
+                let odd = black_box(doubled + 1);
+                sum = black_box(sum.wrapping_add(odd));
+            }
+            sum
+        }
+        each(function)
+    }
+
     pub(super) fn default_columns() -> f64 {
         #[memprofile]
+        fn function(numbers: u32) -> u32 {
+            let mut sum = 0_u32;
+            for number in 0..numbers {
+                let doubled = black_box(2 * number);
+                let odd = black_box(doubled + 1);
+                sum = black_box(sum.wrapping_add(odd));
+            }
+            sum
+        }
+        each(function)
+    }
+
+    pub(super) fn exact() -> f64 {
+        #[memprofile(rss = "exact")]
         fn function(numbers: u32) -> u32 {
             let mut sum = 0_u32;
             for number in 0..numbers {

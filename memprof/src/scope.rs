@@ -261,6 +261,13 @@ impl fmt::Debug for Scope {
 }
 
 /// A thread in a scope, for as long as it lives.
+///
+/// It stays on its thread:
+///
+/// ```compile_fail
+/// let guard = memprof::Scope::new("here").enter();
+/// std::thread::spawn(move || drop(guard));
+/// ```
 #[derive(Debug)]
 #[must_use = "the thread leaves the scope as soon as the guard is dropped"]
 pub struct ScopeGuard {

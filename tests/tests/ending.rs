@@ -1,7 +1,7 @@
 //! However a program ends, its tables are printed, and say how they were cut
 //! short.
 
-use memprof::memprofile;
+use memprof::{__private as private, memprofile};
 use memprof_tests::{Program, Table, run};
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
@@ -313,4 +313,50 @@ fn a_task_begun_in_a_panic_around_it_can_be_cut_short_by_its_own() {
         "{}",
         tables[0].summary
     );
+}
+
+/// A function that code leaves without coming back, as a `longjmp` does.
+static LEFT: private::Site = private::Site::new(
+    private::path_of(&|| ()),
+    "left.rs",
+    1,
+    "fn is_left() {",
+    &[1],
+    private::Options::new().columns(&[private::Column::Allocated]),
+);
+
+#[memprofile(columns = "hits, allocated, freed")]
+fn leaves_a_frame_behind() {
+    std::mem::forget(private::enter(&LEFT));
+    drop(block(70));
+}
+
+#[memprofile(columns = "hits, allocated, freed")]
+fn calls_what_leaves_a_frame_behind() {
+    drop(block(100)); // before
+    leaves_a_frame_behind();
+    drop(block(3)); // after
+}
+
+#[test]
+fn a_frame_that_is_left_behind_is_marked_and_harms_no_caller() {
+    let tables = run(|| {
+        calls_what_leaves_a_frame_behind();
+    });
+
+    // The innermost ends first, whoever ends it.
+    let [left, leaves, calls] = &tables[..] else {
+        panic!("three tables: {tables:?}");
+    };
+    assert!(left.summary.ends_with("as nobody ended it"), "{left:?}");
+    assert_eq!(leaves.total("allocated"), 70);
+    let rows = [
+        ("before", 100),
+        ("leaves_a_frame_behind();", 70),
+        ("after", 3),
+    ];
+    for (words, bytes) in rows {
+        assert_eq!(calls.row(words).number("Allocated"), Some(bytes), "{words}");
+        assert_eq!(calls.row(words).number("Freed"), Some(bytes), "{words}");
+    }
 }
