@@ -27,7 +27,7 @@ const COLUMNS: [(&str, &str); 9] = [
 const DEFAULT_COLUMNS: usize = 2;
 
 /// The attribute's options, each as what it becomes in the generated code.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Args {
     /// `precision = 4`: decimals of the numbers in MiB.
     precision: Option<u8>,
@@ -44,6 +44,18 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// These options, and `outer`'s where these say nothing.
+    pub(crate) fn over(self, outer: &Self) -> Self {
+        Self {
+            precision: self.precision.or(outer.precision),
+            columns: self.columns.or_else(|| outer.columns.clone()),
+            stream: self.stream.or(outer.stream),
+            print: self.print.or(outer.print),
+            rss: self.rss.or(outer.rss),
+            path: self.path.or_else(|| outer.path.clone()),
+        }
+    }
+
     /// The path of what generated code may name.
     pub(crate) fn private(&self) -> TokenStream {
         match &self.path {
@@ -108,6 +120,11 @@ impl Parse for Args {
                     )
                 })?,
                 "crate" => once(&mut args.path, &name, input, path)?,
+                "skip" => {
+                    let message = "`skip` is for what stands in an `impl` block, a trait or a module that has the \
+                                   attribute; here, leave the attribute out";
+                    return Err(syn::Error::new(name.span(), message));
+                }
                 _ => {
                     let message = format!(
                         "unknown option `{name}`: there are `precision`, `columns`, `stream`, `print`, `rss` and `crate`"

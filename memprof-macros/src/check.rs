@@ -18,25 +18,28 @@ pub(crate) fn function(item: TokenStream) -> Result<ItemFn, Refusal> {
     let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
         return Err(other_item(item));
     };
+    can_be_profiled(&function)
+        .map(|()| function)
+        .map_err(Refusal::Error)
+}
+
+/// Whether a function can be.
+pub(crate) fn can_be_profiled(function: &ItemFn) -> Result<(), Error> {
     if let Some(const_token) = &function.sig.constness {
-        return refuse(
+        return Err(Error::new(
             const_token.span,
             "`#[memprofile]` can't profile a `const fn`: it may run at compile time, where there is no \
              memory to measure; profile a function that calls it",
-        );
+        ));
     }
     if let Some(naked) = function.attrs.iter().find(|attribute| is_naked(attribute)) {
-        return refuse(
+        return Err(Error::new(
             naked.pound_token.span,
             "`#[memprofile]` can't profile a naked function: its body is one piece of assembly, with no \
              lines to measure; profile a function that calls it",
-        );
+        ));
     }
-    Ok(function)
-}
-
-fn refuse<T>(span: Span, message: &str) -> Result<T, Refusal> {
-    Err(Refusal::Error(Error::new(span, message)))
+    Ok(())
 }
 
 fn is_naked(attribute: &Attribute) -> bool {
@@ -66,9 +69,7 @@ fn other_item(item: TokenStream) -> Refusal {
         Ok(Item::Struct(item)) => (item.struct_token.span, "a struct"),
         Ok(Item::Enum(item)) => (item.enum_token.span, "an enum"),
         Ok(Item::Union(item)) => (item.union_token.span, "a union"),
-        Ok(Item::Trait(item)) => (item.trait_token.span, "a trait"),
-        Ok(Item::Impl(item)) => (item.impl_token.span, "an `impl` block"),
-        Ok(Item::Mod(item)) => (item.mod_token.span, "a module"),
+        Ok(Item::Mod(item)) => (item.mod_token.span, "a module in a file of its own"),
         Ok(Item::Const(item)) => (item.const_token.span, "a constant"),
         Ok(Item::Static(item)) => (item.static_token.span, "a static"),
         Ok(Item::Type(item)) => (item.type_token.span, "a type alias"),
@@ -76,7 +77,8 @@ fn other_item(item: TokenStream) -> Refusal {
         _ => (Span::call_site(), "something else"),
     };
     let message = format!(
-        "`#[memprofile]` goes on a function with a body, and this is {kind}; put it on the functions"
+        "`#[memprofile]` goes on a function with a body, or on an `impl` block, a trait or a module \
+         `{{ .. }}` with some, and this is {kind}; put it on the functions"
     );
     Refusal::Error(Error::new(span, message))
 }

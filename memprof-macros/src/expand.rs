@@ -32,6 +32,7 @@
 
 use crate::args::Args;
 use crate::check::{self, Refusal};
+use crate::items;
 use crate::source::{self, Lines};
 use crate::walk::Walk;
 use proc_macro2::{Group, Ident, Span, TokenStream};
@@ -57,14 +58,22 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => return refuse(error),
     };
     match check::function(item.clone()) {
-        Ok(_) if cfg!(feature = "off") => item,
-        Ok(function) => profile(&args, function, attribute),
-        Err(Refusal::Error(error)) => refuse(error),
+        Ok(function) => profile(&args, function, Some(attribute)),
+        Err(Refusal::Error(error)) => match items::memprofile(&args, item.clone()) {
+            Some(Ok(items)) => items,
+            Some(Err(error)) => refuse(error),
+            None => refuse(error),
+        },
         Err(Refusal::NotUnderstood) => item,
     }
 }
 
-fn profile(args: &Args, function: ItemFn, attribute: Span) -> TokenStream {
+/// Writes a function with its lines measured; `attribute` is where ours is on it, if it
+/// has one.
+pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) -> TokenStream {
+    if cfg!(feature = "off") {
+        return function.into_token_stream();
+    }
     let ItemFn {
         attrs,
         vis,
@@ -101,7 +110,12 @@ fn profile(args: &Args, function: ItemFn, attribute: Span) -> TokenStream {
 }
 
 /// The line of the first attribute that isn't a comment, or of the function.
-fn first_line(outer: &[Attribute], vis: &syn::Visibility, sig: &Signature, attribute: Span) -> u32 {
+fn first_line(
+    outer: &[Attribute],
+    vis: &syn::Visibility,
+    sig: &Signature,
+    attribute: Option<Span>,
+) -> u32 {
     let attributes = outer
         .iter()
         .filter(|attribute| !attribute.path().is_ident("doc"));
@@ -110,9 +124,7 @@ fn first_line(outer: &[Attribute], vis: &syn::Visibility, sig: &Signature, attri
         .to_token_stream()
         .into_iter()
         .chain(sig.fn_token.to_token_stream());
-    let spans = spans
-        .chain(head.map(|token| token.span()))
-        .chain([attribute]);
+    let spans = spans.chain(head.map(|token| token.span())).chain(attribute);
     let file = sig.fn_token.span.unwrap().file();
     let lines = spans
         .filter(|span| span.unwrap().file() == file)

@@ -1,18 +1,19 @@
 //! The attribute of `memprof`, which re-exports it.
 //!
 //! Each file answers one question: `args` what may be written, `check` what is
-//! refused, `walk` which lines a function has, `source` what their text and
-//! numbers are, `expand` what comes out.
+//! refused, `items` which functions are in an item, `walk` which lines a function has,
+//! `source` what their text and numbers are, `expand` what comes out.
 
 mod args;
 mod check;
 mod expand;
+mod items;
 mod source;
 mod walk;
 
 use proc_macro::TokenStream;
 
-/// Profiles a function line by line.
+/// Profiles a function line by line, or all the functions in an item.
 ///
 /// Each time the function returns, a table is printed: its source, and beside
 /// each line what the line did to memory.
@@ -39,6 +40,29 @@ use proc_macro::TokenStream;
 /// where there is nothing to measure. The function means what it meant: it has
 /// the same signature, drops what it dropped in the same order, and is `Send`
 /// where it was.
+///
+/// On an `impl` block, a trait or a module `{ … }` it is on all functions inside that
+/// it can be on, those of `impl` blocks, traits and modules inside included. Its
+/// options are defaults for theirs; `#[memprofile(skip)]` leaves one out:
+///
+/// ```
+/// use memprof::memprofile;
+///
+/// struct Names(Vec<String>);
+///
+/// #[memprofile(columns = "hits, allocated", print = "exit")]
+/// impl Names {
+///     fn add(&mut self, name: &str) {
+///         self.0.push(name.to_owned());
+///     }
+///
+///     #[memprofile(skip)]
+///     fn len(&self) -> usize {
+///         self.0.len()
+///     }
+/// }
+/// # fn main() { let mut names = Names(Vec::new()); names.add("a"); assert_eq!(names.len(), 1); }
+/// ```
 ///
 /// # Lines
 ///

@@ -40,11 +40,26 @@ async fn waits() -> usize {
     profiled().len()
 }
 
+struct Thing;
+
+#[memprofile(print = "exit")]
+impl Thing {
+    fn makes(&self) -> Vec<u8> {
+        Vec::with_capacity(10)
+    }
+
+    #[memprofile(skip)]
+    fn is_left_out(&self) -> Vec<u8> {
+        self.makes()
+    }
+}
+
 #[test]
 fn blocks_are_what_the_program_asked_for() {
     let kept = profiled();
     assert_eq!(ASKED.get(), Layout::from_size_align(1000, 1).ok());
     drop(kept);
+    drop(Thing.is_left_out());
 }
 
 #[test]

@@ -1,0 +1,188 @@
+//! The attribute on what has functions in it: each of them is profiled as if it had
+//! the attribute itself.
+
+use memprof::{Report, memprofile, report};
+use memprof_tests::run;
+use std::fmt::{self, Display};
+use std::future::Future;
+use std::hint::black_box;
+use std::task::{Context, Waker};
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+fn block(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+struct Shelf {
+    blocks: Vec<Vec<u8>>,
+}
+
+#[memprofile(precision = 4, columns = "hits, allocated")]
+impl Shelf {
+    const SIZE: usize = 100;
+
+    const fn empty() -> Self {
+        Self { blocks: Vec::new() }
+    }
+
+    /// A comment is no line.
+    fn add(&mut self, bytes: usize) -> &mut Self {
+        self.blocks.reserve_exact(1);
+        self.blocks.push(block(bytes)); // added
+        self
+    }
+
+    #[memprofile(columns = "freed")]
+    fn clear(mut self) -> usize {
+        let count = self.blocks.len();
+        self.blocks.clear(); // freed
+        count
+    }
+
+    #[memprofile(skip)]
+    fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    async fn later(&mut self, bytes: usize) -> usize {
+        let added = self.add(bytes).len();
+        std::future::ready(added).await
+    }
+}
+
+#[test]
+fn each_method_of_an_impl_has_a_table_with_the_options_of_both() {
+    let tables = run(|| {
+        let mut shelf = Shelf::empty();
+        shelf.add(Shelf::SIZE).add(50);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(
+            Box::pin(shelf.later(7))
+                .as_mut()
+                .poll(&mut context)
+                .is_ready()
+        );
+        assert_eq!(shelf.len(), 3);
+        assert_eq!(shelf.clear(), 3);
+    });
+
+    let functions: Vec<_> = tables.iter().map(memprof_tests::Table::function).collect();
+    let method = |name: &str| format!("Shelf::{name}");
+    let expected = ["add", "add", "add", "later", "clear"].map(method);
+    assert_eq!(functions, expected);
+    assert_eq!(tables[0].headings, ["Hits", "Allocated"]);
+    assert_eq!(tables[0].row("// added").number("Allocated"), Some(100));
+    assert_eq!(tables[4].headings, ["Freed"]);
+    assert_eq!(tables[4].row("// freed").number("Freed"), Some(157));
+    // The table begins at the function, and not at the attribute on the block.
+    assert!(
+        tables[0].rows[0].source.contains("fn add"),
+        "{:?}",
+        tables[0].rows[0]
+    );
+    assert!(tables[4].rows[0].source.contains("#[memprofile(columns"));
+}
+
+#[memprofile(print = "never")]
+trait Greets {
+    fn name(&self) -> String;
+
+    fn greeting(&self) -> String {
+        let name = self.name();
+        format!("hello {name}")
+    }
+}
+
+impl Greets for u8 {
+    fn name(&self) -> String {
+        self.to_string()
+    }
+}
+
+#[memprofile(print = "never")]
+impl Display for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        drop(block(10));
+        write!(f, "{} blocks", self.blocks.len())
+    }
+}
+
+#[memprofile(print = "never")]
+mod inside {
+    use super::block;
+
+    pub(super) const LARGE: usize = 1000;
+
+    pub(super) fn makes() -> Vec<u8> {
+        block(LARGE)
+    }
+
+    pub(super) struct Maker(pub(super) usize);
+
+    impl Maker {
+        pub(super) fn makes(&self) -> Vec<u8> {
+            block(self.0)
+        }
+    }
+
+    #[memprofile(skip)]
+    impl Maker {
+        pub(super) fn is_left_alone(&self) -> Vec<u8> {
+            block(self.0)
+        }
+    }
+
+    pub(super) mod deeper {
+        pub(in super::super) fn makes() -> Vec<u8> {
+            super::block(4)
+        }
+
+        #[test]
+        fn a_test_in_a_profiled_module_is_a_test() {
+            drop(makes());
+        }
+    }
+
+    #[memprofile(skip)]
+    pub(super) fn is_left_alone() -> Vec<u8> {
+        block(5)
+    }
+}
+
+fn allocated(report: &Report, path: &str) -> Option<u64> {
+    let path = format!("items::{path}");
+    let found = report.functions.iter().find(|found| found.path == path);
+    found.map(|found| found.made().allocated_bytes)
+}
+
+#[test]
+fn traits_and_modules_are_profiled_all_through() {
+    run(|| {
+        assert_eq!(7.greeting(), "hello 7");
+        assert_eq!(Shelf::empty().to_string(), "0 blocks");
+        drop((
+            inside::makes(),
+            inside::Maker(20).makes(),
+            inside::deeper::makes(),
+        ));
+        drop((inside::is_left_alone(), inside::Maker(20).is_left_alone()));
+
+        let report = report();
+        assert!(allocated(&report, "Greets::greeting") >= Some(7));
+        assert!(allocated(&report, "<items::Shelf as core::fmt::Display>::fmt").is_none());
+        let paths: Vec<_> = report.functions.iter().map(|found| found.path).collect();
+        assert!(
+            paths
+                .iter()
+                .any(|path| path.contains("Shelf") && path.ends_with("::fmt")),
+            "{paths:?}"
+        );
+        assert_eq!(allocated(&report, "inside::makes"), Some(1000));
+        assert_eq!(allocated(&report, "inside::Maker::makes"), Some(20));
+        assert_eq!(allocated(&report, "inside::deeper::makes"), Some(4));
+        assert_eq!(allocated(&report, "inside::is_left_alone"), None);
+        assert_eq!(allocated(&report, "inside::Maker::is_left_alone"), None);
+    });
+}

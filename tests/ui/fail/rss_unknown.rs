@@ -1,0 +1,8 @@
+use memprof::memprofile;
+
+#[memprofile(rss = "sometimes")]
+fn profiled() {}
+
+fn main() {
+    profiled();
+}

@@ -1,0 +1,8 @@
+use memprof::memprofile;
+
+#[memprofile(skip)]
+fn profiled() {}
+
+fn main() {
+    profiled();
+}
