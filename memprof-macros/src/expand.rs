@@ -40,7 +40,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     AttrStyle, Attribute, Block, Expr, FnArg, Generics, ItemFn, Pat, PatIdent, PatType, ReturnType,
-    Signature, Type,
+    Signature, Stmt, Type,
 };
 
 /// Writes the function in `item` with its lines measured.
@@ -88,11 +88,24 @@ pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) ->
     let private = args.private();
     Ungroup.visit_block_mut(&mut block);
     let braces = block.brace_token.span;
-    let mut lines = Lines::new(first_line(&outer, &vis, &sig, attribute), braces.close());
-    Walk::new(&private, &mut lines).body(&mut block);
-    let site = site(args, &lines, braces.close());
+    let first_line = first_line(&outer, &vis, &sig, attribute);
+    let mut lines = Lines::new(first_line, &block.to_token_stream(), sig.fn_token.span);
+    let boxed = boxed_async_block(&sig, &mut block);
+    let is_boxed = boxed.is_some();
+    if let Some(expr) = boxed {
+        if let Expr::Async(boxed) = expr {
+            Walk::new(&private, &mut lines).body(&mut boxed.block);
+        }
+        let task = quote!(#private::task(&__MEMPROF_SITE, #expr));
+        *expr = Expr::Verbatim(task);
+    } else {
+        Walk::new(&private, &mut lines).body(&mut block);
+    }
+    let site = site(args, &lines, sig.fn_token.span);
 
-    let body = if sig.asyncness.is_some() {
+    let body = if is_boxed {
+        quote!(#block)
+    } else if sig.asyncness.is_some() {
         async_body(&private, &outer, &mut sig, &block)
     } else {
         quote! {
@@ -107,6 +120,26 @@ pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) ->
     body.set_span(braces.join());
     let defaultness = modifiers.defaultness;
     quote!(#(#outer)* #vis #defaultness #sig #body)
+}
+
+/// The `async` block in a function that consists of boxing it, as `#[async_trait]`
+/// makes them: its lines are the function's.
+fn boxed_async_block<'a>(sig: &Signature, block: &'a mut Block) -> Option<&'a mut Expr> {
+    if sig.asyncness.is_some() {
+        return None;
+    }
+    let [Stmt::Expr(Expr::Call(call), None)] = &mut block.stmts[..] else {
+        return None;
+    };
+    let is_pin = match &*call.func {
+        Expr::Path(function) => {
+            let last = function.path.segments.last();
+            last.is_some_and(|last| last.ident == "pin")
+        }
+        _ => false,
+    };
+    let boxed = call.args.first_mut()?;
+    (is_pin && matches!(boxed, Expr::Async(_))).then_some(boxed)
 }
 
 /// The line of the first attribute that isn't a comment, or of the function.
@@ -124,9 +157,11 @@ fn first_line(
         .to_token_stream()
         .into_iter()
         .chain(sig.fn_token.to_token_stream());
-    let spans = spans.chain(head.map(|token| token.span())).chain(attribute);
     let file = sig.fn_token.span.unwrap().file();
     let lines = spans
+        .chain(head.map(|token| token.span()))
+        .filter(|span| !source::is_attribute(*span))
+        .chain(attribute)
         .filter(|span| span.unwrap().file() == file)
         .map(source::line);
     lines.min().unwrap_or(1)

@@ -73,10 +73,14 @@ use proc_macro::TokenStream;
 /// - What a loop's condition or iterator does is its header's, each time round.
 /// - Locals die on the closing brace of their block, and so do the arguments of an
 ///   `async fn`. Those of another function die after it, on the line of its caller.
-/// - Closures and `async` blocks belong to the line that calls or awaits them.
+/// - Closures and `async` blocks have lines of their own, but for closures that only
+///   compute, such as `|n| n + 1`. Run by the function itself, their lines are in the
+///   table of the call; on another thread, in a task or after the function has
+///   returned, they are in `memprof::report` only.
 /// - Lines that never ran have no numbers.
-/// - With an attribute that rewrites the function, such as `#[tokio::main]`, this one
-///   goes above it: below, it finds a body that has been moved into an `async` block.
+/// - Other attributes may stand above or below, such as `#[tokio::main]`,
+///   `#[async_trait]` and `#[tracing::instrument]`: what they put into the function has
+///   no rows of its own.
 ///
 /// # Columns
 ///

@@ -1,6 +1,7 @@
 //! The text and the numbers of a function's lines.
 
-use proc_macro2::Span;
+use proc_macro2::extra::DelimSpan;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use std::fs;
 
 /// The lines of the source that a function takes up, and those among them that
@@ -15,10 +16,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// From the line of `first` to that of `last`.
-    pub(crate) fn new(first: u32, last: Span) -> Self {
-        let file = last.unwrap().file();
-        let last = line(last).max(first);
+    /// From the line `first` to that on which the last token of `body` ends, in the
+    /// file that `of` is in.
+    pub(crate) fn new(first: u32, body: &TokenStream, of: Span) -> Self {
+        let file = of.unwrap().file();
+        let last = last_line(body, &file).max(first);
         Self {
             file,
             first,
@@ -30,8 +32,12 @@ impl Lines {
     /// The place of the line that `span` is in among those that can be opened.
     ///
     /// None for a line of another function: it comes out of a `macro_rules!`,
-    /// and what it does is its caller's line's.
+    /// and what it does is its caller's line's. And none for what an attribute has
+    /// put into the function, which stands nowhere but on the attribute.
     pub(crate) fn place(&mut self, span: Span) -> Option<u32> {
+        if is_attribute(span) {
+            return None;
+        }
         let number = line(span);
         if !(self.first..=self.last).contains(&number) || span.unwrap().file() != self.file {
             return None;
@@ -71,6 +77,49 @@ impl Lines {
         let mut lines: Vec<&str> = file.lines().skip(skipped).take(count).collect();
         lines.resize(count, "");
         lines.join("\n")
+    }
+}
+
+/// The last line that one of `tokens` ends in, of those that are in `file`.
+fn last_line(tokens: &TokenStream, file: &str) -> u32 {
+    let lines = tokens.clone().into_iter().map(|token| {
+        let span = token.span();
+        let inside = match &token {
+            TokenTree::Group(group) => last_line(&group.stream(), file),
+            _ => 0,
+        };
+        let is_here = span.unwrap().file() == file && !is_attribute(span);
+        if is_here {
+            inside.max(line(end(span)))
+        } else {
+            inside
+        }
+    });
+    lines.max().unwrap_or(0)
+}
+
+/// Whether `span` is all of an attribute, as of what the attribute has put in.
+pub(crate) fn is_attribute(span: Span) -> bool {
+    span.source_text()
+        .is_some_and(|text| text.starts_with("#["))
+}
+
+/// Where `span` ends.
+fn end(span: Span) -> Span {
+    span.unwrap().end().into()
+}
+
+/// Where braces are closed.
+///
+/// Another attribute may have put the code between into braces of its own, which are
+/// then opened and closed in one place: all of what they are around.
+pub(crate) fn close(braces: DelimSpan) -> Span {
+    let [open, close] = [braces.open(), braces.close()];
+    let place = |span: Span| (line(span), span.unwrap().column());
+    if place(open) == place(close) && !is_attribute(close) {
+        end(close)
+    } else {
+        close
     }
 }
 

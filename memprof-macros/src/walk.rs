@@ -7,15 +7,15 @@
 //! one of the user's expressions carries the user's span, and is always printed
 //! by us, never left to `syn`.
 
-use crate::source::Lines;
+use crate::source::{self, Lines};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::token::{Brace, Paren};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Arm, Attribute, Block, Expr, ExprBlock, ExprIf, ExprMatch, ExprParen, GenericArgument, Item,
-    Label, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Type,
+    Arm, Attribute, Block, Expr, ExprAsync, ExprBlock, ExprClosure, ExprIf, ExprMatch, ExprParen,
+    GenericArgument, Item, Label, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Type,
 };
 
 /// Puts the probes into a function's body.
@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
         if block.stmts.is_empty() {
             // Only parameters die here, and a table without any line would look
             // as if the function had not run.
-            let close = block.brace_token.span.close();
+            let close = source::close(block.brace_token.span);
             if let Some(place) = self.lines.place(close) {
                 block.stmts.push(self.probe(place, close, &[]));
             }
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
 
     /// Walks a list of statements, with `self.open` as on entry.
     fn block(&mut self, block: &mut Block) {
-        let close = block.brace_token.span.close();
+        let close = source::close(block.brace_token.span);
         // Not one that may be left out: it can stand after what is then the tail.
         let last_let = block.stmts.iter().rposition(
             |stmt| matches!(stmt, Stmt::Local(local) if !local.attrs.iter().any(is_cfg)),
@@ -258,6 +258,81 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Walks the body of a closure, which may run at any time and on any thread.
+    ///
+    /// The braces around it carry the user's span, or the closure would take our
+    /// edition, and capture by its rules.
+    fn closure(&mut self, closure: &mut ExprClosure) {
+        let start = start_of_closure(closure);
+        let runs_now = closure.asyncness.is_none() && closure.constness.is_none();
+        if !runs_now || computes_only(&closure.body) {
+            return;
+        }
+        let place = self.place_of_block(start);
+        let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(TokenStream::new()));
+        let (braces, body) = match body {
+            Expr::Block(body) if body.label.is_none() && body.attrs.is_empty() => {
+                let braces = body.block.brace_token;
+                let mut block = body.block;
+                self.at_another_time(place, |walk| walk.block(&mut block));
+                (braces, braced(block))
+            }
+            body => {
+                let span = start_of_expr(&body);
+                (Brace(span), self.expr_at_another_time(place, body))
+            }
+        };
+        let private = self.private;
+        let span = Span::mixed_site().located_at(start);
+        let frame =
+            quote_spanned!(span=> let _frame = #private::enter_closure(&__MEMPROF_SITE, #place););
+        let ours = Block {
+            brace_token: Brace(span),
+            stmts: vec![Stmt::Expr(body, None)],
+        };
+        *closure.body = braced(Block {
+            brace_token: braces,
+            stmts: vec![verbatim(frame), Stmt::Expr(braced(ours), None)],
+        });
+    }
+
+    /// Walks an `async` block, which is polled at any time and on any thread; what is
+    /// to stand in its place.
+    fn async_block(&mut self, block: &mut ExprAsync) -> Expr {
+        let start = block.async_token.span;
+        let place = self.place_of_block(start);
+        self.at_another_time(place, |walk| walk.block(&mut block.block));
+        let private = self.private;
+        let span = Span::mixed_site().located_at(start);
+        Expr::Verbatim(quote_spanned!(span=> #private::block(&__MEMPROF_SITE, #place, #block)))
+    }
+
+    /// The line that a closure or an `async` block begins on; if an attribute or a
+    /// macro has made it, the line that it is used on.
+    fn place_of_block(&mut self, start: Span) -> u32 {
+        self.lines.place(start).or(self.open).unwrap_or(0)
+    }
+
+    /// Walks code that runs at another time than what is around it, and begins on the
+    /// line at `place`.
+    fn at_another_time<T>(&mut self, place: u32, walk: impl FnOnce(&mut Self) -> T) -> T {
+        let open = self.open;
+        // Where it stands on the statement's line, it is no other execution of it.
+        self.open = open.filter(|open| *open == place);
+        let answer = walk(self);
+        self.open = open;
+        answer
+    }
+
+    /// As [`at_another_time`](Self::at_another_time), for an expression; it, in braces
+    /// if anything has to stand before it.
+    fn expr_at_another_time(&mut self, place: u32, expr: Expr) -> Expr {
+        let mut expr = expr;
+        let span = Span::mixed_site().located_at(start_of_expr(&expr));
+        self.at_another_time(place, |walk| walk.in_braces(None, &mut expr, span));
+        expr
+    }
+
     fn if_expr(&mut self, expr: &mut ExprIf, resume: Option<u32>) {
         self.visit_expr_mut(&mut expr.cond);
         self.branch(resume, &mut expr.then_branch);
@@ -292,6 +367,13 @@ impl<'a> Walk<'a> {
         } else {
             Span::mixed_site().located_at(span)
         };
+        self.in_braces(resume, branch, brace_span);
+    }
+
+    /// Walks an expression as a branch, and puts it into braces if anything has to
+    /// stand before it.
+    fn in_braces(&mut self, resume: Option<u32>, branch: &mut Expr, brace_span: Span) {
+        let span = start_of_expr(branch);
         let probe_count = self.probe_count;
         let expr = std::mem::replace(branch, Expr::Verbatim(TokenStream::new()));
         let mut block = Block {
@@ -326,12 +408,10 @@ impl VisitMut for Walk<'_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         let resume = self.open;
         match expr {
-            // Their code runs at another time.
-            Expr::Closure(_)
-            | Expr::Async(_)
-            | Expr::Const(_)
-            | Expr::TryBlock(_)
-            | Expr::Macro(_) => {}
+            Expr::Closure(closure) => self.closure(closure),
+            Expr::Async(block) => *expr = self.async_block(block),
+            // Their code runs at another time, or isn't seen.
+            Expr::Const(_) | Expr::TryBlock(_) | Expr::Macro(_) => {}
             // The length is a constant.
             Expr::Repeat(repeat) => self.visit_expr_mut(&mut repeat.expr),
             Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::Unsafe(_) => {
@@ -375,6 +455,37 @@ fn is_place(expr: &Expr) -> bool {
     match expr {
         Expr::Path(_) | Expr::Infer(_) => true,
         Expr::Field(field) => is_place(&field.base),
+        _ => false,
+    }
+}
+
+fn start_of_closure(closure: &ExprClosure) -> Span {
+    let before = [
+        closure
+            .lifetimes
+            .as_ref()
+            .map(|lifetimes| lifetimes.for_token.span),
+        closure.constness.map(|token| token.span),
+        closure.asyncness.map(|token| token.span),
+        closure.capture.map(|token| token.span),
+    ];
+    let first = before.into_iter().flatten().next();
+    first.unwrap_or(closure.inputs_begin.spans[0])
+}
+
+/// Whether `expr` is made of numbers, names and operators only, so that nothing to
+/// speak of happens in it.
+fn computes_only(expr: &Expr) -> bool {
+    match expr {
+        Expr::Lit(_) | Expr::Path(_) => true,
+        Expr::Binary(expr) => computes_only(&expr.left) && computes_only(&expr.right),
+        Expr::Cast(expr) => computes_only(&expr.expr),
+        Expr::Field(expr) => computes_only(&expr.base),
+        Expr::Group(expr) => computes_only(&expr.expr),
+        Expr::Paren(expr) => computes_only(&expr.expr),
+        Expr::Reference(expr) => computes_only(&expr.expr),
+        Expr::Tuple(expr) => expr.elems.iter().all(computes_only),
+        Expr::Unary(expr) => computes_only(&expr.expr),
         _ => false,
     }
 }
@@ -423,6 +534,7 @@ fn start_of_expr(expr: &Expr) -> Span {
         Expr::Async(expr) => expr.async_token.span,
         Expr::Block(expr) => start_of_loop(expr.label.as_ref(), expr.block.brace_token.span.open()),
         Expr::Break(expr) => expr.break_token.span,
+        Expr::Closure(expr) => start_of_closure(expr),
         Expr::Const(expr) => expr.const_token.span,
         Expr::Continue(expr) => expr.continue_token.span,
         Expr::ForLoop(expr) => start_of_loop(expr.label.as_ref(), expr.for_token.span),

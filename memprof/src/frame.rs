@@ -8,12 +8,15 @@ use crate::paths;
 use crate::site::{Kind, Site};
 use crate::{scopes, threads};
 use std::cell::Cell;
+use std::ptr;
 use std::thread;
 
 /// The function that a thread is in.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     kind: Kind,
+    /// None where the thread is in no function.
+    site: Option<&'static Site>,
     /// Whether the thread was unwinding already when it came here, as it does in a
     /// `Drop` after a panic: then it can't be told how the call ends.
     entered_in_panic: bool,
@@ -28,6 +31,7 @@ thread_local! {
     static FRAME: Cell<Frame> = const {
         Cell::new(Frame {
             kind: Kind::Off,
+            site: None,
             entered_in_panic: false,
             first_id: owner::UNTRACKED,
             counters: &owner::NO_COUNTERS,
@@ -60,13 +64,23 @@ pub(crate) fn enter(site: &'static Site) -> Outer {
 /// Enters a function that has been left in the middle, at the line that was open.
 #[inline]
 pub(crate) fn go_on(site: &'static Site, place: u32) -> Outer {
+    go_on_as(site.kind(), site, place)
+}
+
+/// As [`go_on`], but for its lines to own what is made in them and no more.
+pub(crate) fn go_on_owning(site: &'static Site, place: u32) -> Outer {
+    go_on_as(Kind::Owning, site, place)
+}
+
+#[inline]
+fn go_on_as(kind: Kind, site: &'static Site, place: u32) -> Outer {
     let tag = threads::tag();
     let path = paths::find(site, tag.line());
-    let first_id = owner::first_id(path.number);
     let frame = Frame {
-        kind: site.kind(),
+        kind,
+        site: Some(site),
         entered_in_panic: thread::panicking(),
-        first_id,
+        first_id: owner::first_id(path.number),
         counters: path.counters,
     };
     let outer = Outer {
@@ -75,6 +89,14 @@ pub(crate) fn go_on(site: &'static Site, place: u32) -> Outer {
     };
     threads::set_tag(tag.with_line(frame.line(place)));
     outer
+}
+
+/// The line that is open, if the thread is in this function, and not in one that it
+/// called.
+#[inline]
+pub(crate) fn open_line_in(site: &'static Site) -> Option<u32> {
+    let is_in = FRAME.get().site.is_some_and(|in_| ptr::eq(in_, site));
+    is_in.then(|| owner::place_of(threads::tag().line()))
 }
 
 impl Outer {
@@ -124,10 +146,12 @@ pub(crate) fn begin_line(place: u32) -> Option<u64> {
 /// one did has to be settled.
 pub(crate) fn resume_line(place: u32) -> bool {
     let frame = FRAME.get();
-    if frame.kind == Kind::Off {
+    let tag = threads::tag();
+    let resumed = tag.with_line(frame.line(place));
+    if frame.kind == Kind::Off || tag == resumed {
         return false;
     }
-    threads::set_tag(threads::tag().with_line(frame.line(place)));
+    threads::set_tag(resumed);
     frame.kind == Kind::Settling
 }
 

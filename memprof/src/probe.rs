@@ -9,7 +9,7 @@ use crate::frame;
 use crate::site::Site;
 use std::marker::PhantomData;
 
-/// A call of a function that isn't `async`, for as long as it lives.
+/// A call of a function that isn't `async`, or of a closure, for as long as it lives.
 #[derive(Debug)]
 #[must_use]
 pub struct Frame {
@@ -32,6 +32,16 @@ impl Drop for Frame {
         if let Some(entered) = self.entered.take() {
             entered.end();
         }
+    }
+}
+
+/// Begins a closure of a function, which ends when the answer is dropped; `line` is
+/// the one that it stands on.
+// Out of line, since most closures are short.
+pub fn enter_closure(site: &'static Site, line: u32) -> Frame {
+    Frame {
+        entered: call::enter_block(site, line),
+        _not_send: PhantomData,
     }
 }
 
@@ -79,8 +89,8 @@ impl Drop for AtExit {
             // Left with the line that panicked.
         } else if self.begins {
             at(self.line);
-        } else if frame::resume_line(self.line) {
-            call::reopen(self.line);
+        } else {
+            call::resume_line(self.line);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One call of an `async fn`: a future that measures each of its polls.
+//! One call of an `async fn`, or an `async` block: a future that measures each of its
+//! polls.
 //!
 //! A task is polled piecewise, between other tasks and on several threads, and
 //! only its polls are its own. [`Task`] makes its call the thread's current one
@@ -18,7 +19,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pin_project! {
-    /// The future of a profiled `async fn`.
+    /// The future of a profiled `async fn`, or of an `async` block in a profiled function.
     ///
     /// `Send`, `Sync` and `Unpin` where `F` is. It has no `Drop` of its own, which
     /// would ask more of the lifetimes in `F` than `F` does: its first field makes
@@ -49,6 +50,8 @@ struct End {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     NotBegun(&'static Site),
+    /// Not begun, and a block on a line of the function, instead of the whole of it.
+    BlockNotBegun(&'static Site, u32),
     /// Polled, and not at its end; a call is suspended.
     Begun,
     /// At its end, or not profiled.
@@ -66,6 +69,18 @@ pub fn task<F: Future>(site: &'static Site, future: F) -> Task<F> {
     }
 }
 
+/// Measures `future` as an `async` block that stands on a line of the function
+/// described by `site`.
+pub fn block<F: Future>(site: &'static Site, line: u32, future: F) -> Task<F> {
+    Task {
+        suspended: Suspended { call: None },
+        future,
+        end: End {
+            stage: Stage::BlockNotBegun(site, line),
+        },
+    }
+}
+
 /// A value of the function's type, for a `return` that never runs.
 pub fn never<T>() -> T {
     unreachable!("this call stands in a branch that is never taken")
@@ -78,7 +93,8 @@ impl<F: Future> Future for Task<F> {
         let this = self.project();
         let entered = match this.end.stage {
             Stage::NotBegun(site) => call::enter(site),
-            Stage::Begun => this.suspended.call.take().map(call::Suspended::resume),
+            Stage::BlockNotBegun(site, line) => call::enter_block(site, line),
+            Stage::Begun => this.suspended.call.take().and_then(call::Suspended::resume),
             Stage::Ended => None,
         };
         this.end.stage = Stage::Ended;
@@ -130,7 +146,9 @@ impl Drop for Suspended {
     fn drop(&mut self) {
         if let Some(mut call) = self.call.take() {
             call.cut_short(CutShort::DroppedFuture);
-            let entered = call.resume();
+            let Some(entered) = call.resume() else {
+                return;
+            };
             own_work::during(false, || {
                 let none = ManuallyDrop::new(None);
                 let outer = ManuallyDrop::into_inner(DROPPING.replace(none));

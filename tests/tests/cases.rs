@@ -1021,13 +1021,21 @@ fn a_statement_is_one_row_however_many_lines_it_has() {
 
     let list = 4_000_000 + 4 * ENTRY;
     let kept = 11_000_003;
+    let entries = 4 * ENTRY;
     tables[0].assert_heap(&[
         ("let a", keeps(5_000_000)),
+        ("let d", [1, 11_000_000, 0, 11_000_000, 11_000_000, 2]),
+        // Closures have lines of their own.
         (
-            "let d",
-            [1, kept + 4_000_000, 4_000_000, kept, 13_000_001, 6],
+            "drop(block(2_000_000))",
+            [2, 4_000_000, 4_000_000, 0, 2_000_000, 2],
         ),
-        ("let l", [1, list, 0, list, list, 5]),
+        ("block(index + 1)", [2, 3, 0, 3, 2, 2]),
+        ("let l", [1, entries, 0, entries, entries, 1]),
+        (
+            ".map(|millions|",
+            [4, 4_000_000, 0, 4_000_000, 1_000_000, 4],
+        ),
         ("let g", [1, 0, 0, 0, 0, 0]),
         ("drop((a, d, l))", frees(5_000_000 + kept + list)),
     ]);
@@ -1101,7 +1109,10 @@ fn a_failure_that_is_handled_is_on_the_lines_that_handle_it() {
 
     tables[0].assert_heap(&[
         ("let mut freed_at_last", keeps(3_000_000)),
-        ("let tried", drops(8_000_000)),
+        ("let tried", [1, 0, 0, 0, 0, 0]),
+        ("let e = block", [2, 8_000_000, 0, 8_000_000, 8_000_000, 1]),
+        ("e.capacity()", [2, 0, 0, 0, 0, 0]),
+        ("    });", [2, 0, 8_000_000, -8_000_000, 0, 0]),
         ("let text", keeps(5)),
         ("        }", frees(5)),
         ("shrink_to", frees(3_000_000)),
@@ -1128,7 +1139,12 @@ fn a_nested_function_is_on_the_line_that_calls_it() {
         calls_what_it_defines();
     });
 
-    tables[0].assert_heap(&[("let v", drops(4_000_000)), ("let w", drops(2_000_000))]);
+    tables[0].assert_heap(&[
+        ("let v", drops(4_000_000)),
+        // What a closure does is on its own line.
+        ("let closure", drops(2_000_000)),
+        ("let w", [1, 0, 0, 0, 0, 0]),
+    ]);
     assert_eq!(tables[0].row("let t").number("Hits"), None);
 }
 
