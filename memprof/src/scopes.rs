@@ -8,7 +8,7 @@
 //! Called from inside the allocator: only beginning and ending a scope lock.
 
 use crate::leaked::{Leaked, leak};
-use crate::owner::{self, Change, PathCounters, Slots};
+use crate::owner::{self, Change, PathCounters, SHARED, Slots};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -125,13 +125,30 @@ fn visit(mut id: u32, act: impl Fn(&Slots)) {
 /// Adds a change to a line.
 #[inline(never)]
 pub(crate) fn add(id: u32, line: u32, change: &Change) {
-    visit(id, |slots| slots.add_shared(line, change));
+    visit(id, |slots| {
+        make_room(slots, line);
+        slots.add_shared(line, change);
+    });
 }
 
 /// Counts an execution of a line.
 #[inline(never)]
 pub(crate) fn hit(id: u32, line: u32) {
-    visit(id, |slots| slots.hit_shared(line));
+    visit(id, |slots| {
+        make_room(slots, line);
+        slots.hit_shared(line);
+    });
+}
+
+/// Makes room for a line, unless there is: its function may have been called before
+/// the thread came into the scope.
+fn make_room(slots: &Slots, line: u32) {
+    let path = owner::path_of(line);
+    if slots.path(path).is_none()
+        && let Some(shared) = SHARED.path(path)
+    {
+        slots.prepare(path, shared.lines.len());
+    }
 }
 
 /// Counts a call of a path, and makes room for its lines.

@@ -291,3 +291,28 @@ fn a_scope_costs_the_program_no_bytes() {
     });
     assert_eq!(usage, memprof::Usage::default());
 }
+
+#[memprofile(print = "never")]
+fn enters_in_the_middle(scope: &Scope) -> Vec<u8> {
+    drop(block(4));
+    let guard = scope.enter();
+    let kept = block(50); // kept
+    drop(guard);
+    kept
+}
+
+#[test]
+fn a_scope_entered_in_the_middle_of_a_function_has_the_lines_that_follow() {
+    let outer = Scope::new("around the middle");
+    let inner = outer.run(|| Scope::new(String::new()));
+    let kept = enters_in_the_middle(&inner);
+
+    for scope in [&outer, &inner] {
+        let report = scope.report();
+        let line = made(&report, "enters_in_the_middle", "// kept");
+        assert_eq!(live(line), [50, 1]);
+        assert_eq!(report.total.allocated_bytes, 50);
+    }
+    drop(kept);
+    assert_eq!(live(inner.report().total), [0, 0]);
+}
