@@ -245,10 +245,13 @@ impl Clone for Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         // Freed as it was made.
-        let inner = self.0.take();
+        let mut scope = self.0.take();
         own_work::during(false, || {
-            if let Some(inner) = inner.and_then(Arc::into_inner) {
+            // One after the other, however many there are inside each other: dropped by
+            // what is in it, each would take some of the stack.
+            while let Some(mut inner) = scope.take().and_then(Arc::into_inner) {
                 scopes::end(inner.id);
+                scope = inner.outer.take().and_then(|mut outer| outer.0.take());
             }
         });
     }

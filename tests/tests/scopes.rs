@@ -316,3 +316,15 @@ fn a_scope_entered_in_the_middle_of_a_function_has_the_lines_that_follow() {
     drop(kept);
     assert_eq!(live(inner.report().total), [0, 0]);
 }
+
+#[test]
+fn many_scopes_inside_each_other_end_on_a_small_stack() {
+    run(|| {
+        let mut scope = Scope::new("outermost");
+        for _ in 0..5000 {
+            scope = scope.run(|| Scope::new("inner"));
+        }
+        let small = thread::Builder::new().stack_size(64 << 10);
+        small.spawn(move || drop(scope)).unwrap().join().unwrap();
+    });
+}
