@@ -98,9 +98,10 @@ fn visitor_count(place: &Place) -> u32 {
     place.visitors.load(Ordering::SeqCst)
 }
 
-/// Ends a scope: nothing is added to it from now on.
+/// Ends a scope: nothing is added to it from now on. One without a number has no
+/// place to leave.
 pub(crate) fn end(id: u32) {
-    if let Some(place) = place(id) {
+    if let Some(place) = place(id).filter(|_| id != 0) {
         place.id.store(0, Ordering::SeqCst);
         let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
         ended.0.push_back(id);

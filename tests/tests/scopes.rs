@@ -328,3 +328,20 @@ fn many_scopes_inside_each_other_end_on_a_small_stack() {
         small.spawn(move || drop(scope)).unwrap().join().unwrap();
     });
 }
+
+#[test]
+fn a_scope_without_room_ends_no_other() {
+    run(|| {
+        let scopes: Vec<_> = (0..4096).map(|_| Scope::new("in time")).collect();
+        drop(Scope::new("too late"));
+        let next: Vec<_> = (0..3).map(|_| Scope::new("too late, too")).collect();
+        for scope in scopes.iter().chain(&next) {
+            drop(scope.run(|| keeps(10)));
+        }
+
+        let totals = scopes.iter().map(|scope| scope.report().total);
+        assert!(totals.into_iter().all(|total| total.allocated_bytes == 20));
+        let totals = next.iter().map(|scope| scope.report().total);
+        assert!(totals.into_iter().all(|total| total == Made::default()));
+    });
+}
