@@ -109,7 +109,7 @@ impl Scope {
         let name = name.into();
         let outer = Self::current();
         let (inner, _) = own_work::during(false, || {
-            let id = scopes::begin(outer.as_ref().map_or(0, Self::id));
+            let id = scopes::begin(outer.as_ref().map_or(0, Self::id_for_blocks));
             Arc::new(Inner {
                 // A copy of its own, since the program made the other.
                 name: name.as_str().to_owned(),
@@ -225,6 +225,19 @@ impl Scope {
         self.inner().id
     }
 
+    /// The number that blocks made in it carry: that of the innermost scope around it
+    /// that has one, if it has none of its own.
+    fn id_for_blocks(&self) -> u32 {
+        let mut scope = Some(self);
+        while let Some(inner) = scope.map(Self::inner) {
+            if inner.id != 0 {
+                return inner.id;
+            }
+            scope = inner.outer.as_ref();
+        }
+        0
+    }
+
     /// Adds a stretch to the scope and those around it.
     fn add(&self, stretch: Usage) {
         let mut scope = Some(self);
@@ -319,7 +332,9 @@ fn change_levels(change: impl FnOnce(&mut Option<Box<Level>>)) {
         }
         change(&mut levels);
     });
-    let id = levels.as_ref().map_or(0, |level| level.scope.id());
+    let id = levels
+        .as_ref()
+        .map_or(0, |level| level.scope.id_for_blocks());
     threads::set_tag(threads::tag().with_scope(id));
     if levels.is_some() {
         begin_stretch();

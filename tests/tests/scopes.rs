@@ -345,3 +345,21 @@ fn a_scope_without_room_ends_no_other() {
         assert!(totals.into_iter().all(|total| total == Made::default()));
     });
 }
+
+#[test]
+fn a_scope_without_room_leaves_its_lines_to_the_one_around_it() {
+    run(|| {
+        let outer = Scope::new(String::new());
+        let many: Vec<_> = (0..5000).map(|_| Scope::new("many")).collect();
+        let beyond = outer.run(|| Scope::new(String::new()));
+        drop(many);
+        let inner = beyond.run(|| Scope::new(String::new()));
+        let kept = [beyond.run(|| keeps(300)), inner.run(|| keeps(20))];
+
+        assert_eq!(live(made(&inner.report(), "keeps", "kept")), [20, 1]);
+        assert_eq!(live(made(&outer.report(), "keeps", "kept")), [320, 2]);
+        assert_eq!(beyond.report().total, Made::default());
+        assert_eq!(beyond.usage().net_bytes(), 320);
+        drop(kept);
+    });
+}
