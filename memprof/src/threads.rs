@@ -139,12 +139,35 @@ fn keep_peak(counters: &Counters) {
 
 /// Puts a change down to a line in a scope, as the calling thread's doing.
 fn put_down(tag: Tag, change: &Change) {
+    put_down_to_line(tag, change);
+    put_down_to_scope(tag, change);
+}
+
+fn put_down_to_line(tag: Tag, change: &Change) {
     match RECORD.get() {
         Some(record) => record.slots.add(tag.line(), change),
         None => SHARED.add_shared(tag.line(), change),
     }
+}
+
+fn put_down_to_scope(tag: Tag, change: &Change) {
     if tag.scope() != 0 {
         scopes::add(tag.scope(), tag.line(), change);
+    }
+}
+
+/// Puts a block down to another line, or to the same one in another scope.
+fn hand_over(size: u64, from: Tag, to: Tag) {
+    let changes = [
+        (from, Change::freed(size, 1)),
+        (to, Change::allocated(size, 1)),
+    ];
+    for (tag, change) in &changes {
+        // Scopes don't change what the line itself made.
+        if from.line() != to.line() {
+            put_down_to_line(*tag, change);
+        }
+        put_down_to_scope(*tag, change);
     }
 }
 
@@ -295,8 +318,7 @@ fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
     }
     counters.put_down(|| {
         keep_peak(counters);
-        put_down(owner, &Change::freed(old_size, 1));
-        put_down(line, &Change::allocated(old_size, 1));
+        hand_over(old_size, owner, line);
     });
     counters.add_moved(moved_bytes);
     counters.add_reallocation(block.old_size, block.new_size);

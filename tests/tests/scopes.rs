@@ -363,3 +363,27 @@ fn a_scope_without_room_leaves_its_lines_to_the_one_around_it() {
         drop(kept);
     });
 }
+
+#[memprofile(print = "never")]
+fn grows(list: &mut Vec<u8>, bytes: usize) {
+    list.reserve_exact(bytes); // grows
+}
+
+#[test]
+fn a_block_that_its_own_line_grows_in_another_scope_is_not_made_again() {
+    run(|| {
+        let mut list = Vec::new();
+        let scopes = [100, 200, 300].map(|bytes| {
+            let scope = Scope::new("grows");
+            scope.run(|| grows(&mut list, bytes));
+            scope
+        });
+
+        let line = made(&memprof::report(), "grows", "// grows");
+        assert_eq!((line.allocated_bytes, line.allocation_count), (300, 1));
+        assert_eq!(live(line), [300, 1]);
+        // In the scopes, it went over from one to the next.
+        let alive = scopes.map(|scope| live(made(&scope.report(), "grows", "// grows")));
+        assert_eq!(alive, [[0, 0], [0, 0], [300, 1]]);
+    });
+}
