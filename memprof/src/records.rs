@@ -14,6 +14,7 @@
 
 use crate::leaked::{Leaked, leak};
 use crate::owner::{self, Change, LineCounters, SHARED, Slots};
+use crate::scopes;
 use crate::tally::Counters;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -152,8 +153,12 @@ impl Record {
     fn put_down_pending(&self, counters: &Counters) {
         counters.put_down(|| {
             self.keep_peak(counters);
-            let line = counters.tag().line();
-            self.slots.add(line, &counters.settle());
+            let tag = counters.tag();
+            let change = counters.settle();
+            self.slots.add(tag.line(), &change);
+            if tag.scope() != 0 {
+                scopes::add(tag.scope(), tag.line(), &change);
+            }
         });
     }
 

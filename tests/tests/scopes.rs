@@ -387,3 +387,17 @@ fn a_block_that_its_own_line_grows_in_another_scope_is_not_made_again() {
         assert_eq!(alive, [[0, 0], [0, 0], [300, 1]]);
     });
 }
+
+#[test]
+fn what_a_thread_does_last_is_its_scopes_too() {
+    let scope = Scope::new("never left");
+    let inside = scope.clone();
+    let work = move || {
+        std::mem::forget(inside.enter());
+        drop(inside);
+        std::mem::forget(block(70));
+    };
+    thread::spawn(work).join().unwrap();
+
+    assert!(scope.report().untracked.live_bytes() >= 70);
+}
