@@ -115,16 +115,40 @@ mod unix {
     pub(crate) fn at_thread_end(run: extern "C" fn(*mut libc::c_void)) -> bool {
         use std::sync::OnceLock;
         static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
-        let key = KEY.get_or_init(|| {
+        let key = KEY.get_or_init(|| late_key(run));
+        let any_value = std::ptr::without_provenance(1);
+        // SAFETY: the key is one that was made, and its value is never looked at.
+        key.is_some_and(|key| unsafe { libc::pthread_setspecific(key, any_value) } == 0)
+    }
+
+    /// A key that comes after those of others: systems go round in the order of the
+    /// keys, and give away the first that is free. So `run` is called in the last
+    /// round, too, however late in it a thread says that it wants it.
+    #[cfg(target_os = "linux")]
+    fn late_key(run: extern "C" fn(*mut libc::c_void)) -> Option<libc::pthread_key_t> {
+        /// The last of those whose values a thread of glibc's has without allocating.
+        const LATE: libc::pthread_key_t = 31;
+        let new_key = || {
             let mut key = 0;
             // SAFETY: the key is written to a place that is borrowed for the call, and
             // `run` can be called for as long as this code is loaded.
             let failed = unsafe { libc::pthread_key_create(&raw mut key, Some(run)) };
             (failed == 0).then_some(key)
-        });
-        let any_value = std::ptr::without_provenance(1);
-        // SAFETY: the key is one that was made, and its value is never looked at.
-        key.is_some_and(|key| unsafe { libc::pthread_setspecific(key, any_value) } == 0)
+        };
+        let mut key = new_key()?;
+        let mut early_keys = [None; LATE as usize];
+        for place in &mut early_keys {
+            if key >= LATE {
+                break;
+            }
+            let Some(later) = new_key() else { break };
+            *place = Some(std::mem::replace(&mut key, later));
+        }
+        for early in early_keys.into_iter().flatten() {
+            // SAFETY: the key was made above, and no thread has a value for it.
+            unsafe { libc::pthread_key_delete(early) };
+        }
+        Some(key)
     }
 
     /// Writes all of `bytes` to the standard output or error, past the lock

@@ -70,11 +70,12 @@ fn attach_new(counters: &Counters) -> bool {
 /// Whether the calling thread will [leave](leave_record) its record before its
 /// locals go away.
 ///
-/// Not if it has had its say, as far as can be known: of a thread whose very first
-/// allocation is in the last of the rounds that its end takes, it can't.
+/// Not if it has had its say: the system goes round four times. In a program with more
+/// than thirty destructors of C's for threads, it can't be known of one whose first
+/// allocation is in a round after the first.
 #[cfg(target_os = "linux")]
 fn will_be_told_of_the_end() -> bool {
-    /// The system goes round four times, and the first may be before the last.
+    /// The first of four rounds may have been before the thread's first allocation.
     const MOST_ENDINGS: u8 = 3;
     let _ = ENDING.try_with(|_| ());
     ENDINGS.get() < MOST_ENDINGS && os::at_thread_end(leave_record_at_end)

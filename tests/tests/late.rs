@@ -10,6 +10,7 @@ use std::mem::forget;
 use std::panic::{catch_unwind, set_hook};
 use std::process::exit;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 #[global_allocator]
@@ -376,4 +377,51 @@ fn a_panic_hook_can_call_profiled_functions_and_take_reports() {
     let ending = format!("; cut short in line {line} by a panic");
     assert!(outer.summary.ends_with(&ending), "{}", outer.summary);
     assert!(outer.row("panic!").number("Allocated") > Some(110));
+}
+
+/// What a thread has for the rounds of its end.
+struct Rounds {
+    key: libc::pthread_key_t,
+    so_far: AtomicU32,
+    /// The first in which it uses memory, as it does in those that follow.
+    first: u32,
+}
+
+/// Has the system come round once more.
+extern "C" fn in_each_round(rounds: *mut std::ffi::c_void) {
+    // SAFETY: they are there until the thread has ended.
+    let this = unsafe { &*rounds.cast::<Rounds>() };
+    // SAFETY: the key is there for as long.
+    unsafe { libc::pthread_setspecific(this.key, rounds) };
+    if this.so_far.fetch_add(1, Ordering::Relaxed) + 1 >= this.first {
+        uses_memory();
+    }
+}
+
+#[test]
+fn a_thread_may_begin_to_use_memory_in_any_round_of_its_end() {
+    run(|| {
+        for first in 1..=4 {
+            alone(|| {
+                let used = reported_of(|| {
+                    let mut key = 0;
+                    // SAFETY: the key is borrowed for the call.
+                    unsafe { libc::pthread_key_create(&raw mut key, Some(in_each_round)) };
+                    let rounds = Rounds {
+                        key,
+                        so_far: AtomicU32::new(0),
+                        first,
+                    };
+                    let at_first = || {
+                        let value = std::ptr::from_ref(&rounds).cast();
+                        // SAFETY: the thread is waited for before the rounds are gone.
+                        unsafe { libc::pthread_setspecific(key, value) };
+                    };
+                    on_a_c_thread(at_first, || {});
+                    assert_eq!(rounds.so_far.into_inner(), 4);
+                });
+                assert_eq!(used, times(u64::from(5 - first), ONCE));
+            });
+        }
+    });
 }
