@@ -8,9 +8,12 @@ static CLOCK: OnceLock<Clock> = OnceLock::new();
 
 fn clock() -> &'static Clock {
     // Finding out how fast the counter goes takes about a millisecond, once.
-    CLOCK.get_or_init(|| {
-        let _paused = crate::threads::pause();
-        Clock::new()
+    CLOCK.get().unwrap_or_else(|| {
+        let _no_fork = crate::forks::hold_off();
+        CLOCK.get_or_init(|| {
+            let _paused = crate::threads::pause();
+            Clock::new()
+        })
     })
 }
 

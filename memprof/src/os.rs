@@ -76,7 +76,6 @@ mod unix {
     /// Has `run` called in each forked child, before `fork` returns there.
     ///
     /// It may do only what a signal handler may.
-    #[cfg(target_os = "linux")]
     pub(crate) fn in_forked_children(run: unsafe extern "C" fn()) {
         // SAFETY: `run` can be called for as long as this code is loaded, and the
         // C library forgets it when the code is unloaded. No answer to a failure
@@ -206,6 +205,10 @@ pub(crate) fn around_forks(
     _in_child: unsafe extern "C" fn(),
 ) {
 }
+
+/// Does nothing: there is no `fork`.
+#[cfg(not(unix))]
+pub(crate) fn in_forked_children(_run: unsafe extern "C" fn()) {}
 
 /// Does nothing: `print = "exit"` isn't available here, see
 /// [`Print::Exit`](crate::config::Print).

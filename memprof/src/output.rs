@@ -4,7 +4,8 @@
 //! whatever goes wrong here, it goes wrong in silence.
 
 use crate::os;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, PoisonError, TryLockError};
 
 /// Where a table is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +16,34 @@ pub enum Stream {
     Stderr,
 }
 
+/// The lock of whoever writes, one of these. Held over a fork, as other locks are, it would
+/// have the fork wait for the reader of a pipe.
+static ONE_AT_A_TIME: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
+
+/// How often the lock was held by a thread that a child doesn't have.
+static CHANGES: AtomicUsize = AtomicUsize::new(0);
+
+fn one_at_a_time() -> &'static Mutex<()> {
+    // Relaxed: it changes while there is one thread.
+    let place = CHANGES.load(Ordering::Relaxed) % ONE_AT_A_TIME.len();
+    &ONE_AT_A_TIME[place]
+}
+
+extern "C" fn change_lock_in_child() {
+    if let Err(TryLockError::WouldBlock) = one_at_a_time().try_lock() {
+        CHANGES.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Writes `text` so that it doesn't mix with another thread's.
 ///
 /// Not through `std::io::stdout`: its lock may be held, for as long as it takes,
 /// by a thread that waits for this one.
 pub(crate) fn write(stream: Stream, text: &str) {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    static KNOWS_FORKS: Once = Once::new();
+    KNOWS_FORKS.call_once(|| os::in_forked_children(change_lock_in_child));
+    let lock = one_at_a_time().lock();
+    let _lock = lock.unwrap_or_else(PoisonError::into_inner);
     let _ = os::write_past_locks(stream == Stream::Stderr, text.as_bytes());
 }
 

@@ -9,14 +9,14 @@
 //! The function that is called looks its path up by the line that its thread is
 //! in, most often in a small table of the thread's own.
 
+use crate::forks::Lock;
 use crate::owner::{self, PathCounters, SHARED};
 use crate::site::Site;
-use crate::{os, own_work, threads};
+use crate::{own_work, threads};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::LazyLock;
 
 /// A function by a path.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ struct Paths {
     left_out: u64,
 }
 
-static PATHS: LazyLock<Mutex<Paths>> = LazyLock::new(Mutex::default);
+static PATHS: LazyLock<Lock<Paths>> = LazyLock::new(Lock::default);
 
 /// A path as a thread finds it.
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +62,6 @@ thread_local! {
     // the probes need.
     static LATEST: [Cell<Option<Found>>; REMEMBERED] =
         const { [const { Cell::new(None) }; REMEMBERED] };
-
-    // The lock, while the thread forks.
-    static FORKING: Cell<Option<ManuallyDrop<MutexGuard<'static, Paths>>>> =
-        const { Cell::new(None) };
 }
 
 /// The path of `site`, called from the line `caller`.
@@ -90,12 +86,9 @@ pub(crate) fn find(site: &'static Site, caller: u32) -> Found {
 
 #[cold]
 fn look_up(site: &'static Site, caller: u32) -> Found {
-    static KNOWS_FORKS: Once = Once::new();
-    KNOWS_FORKS.call_once(|| os::around_forks(before_fork, after_fork, after_fork));
-
     let line_count = site.lines().len();
     let (number, _) = own_work::during(false, || {
-        let mut paths = lock();
+        let mut paths = PATHS.lock();
         let number = paths.find(site, caller);
         if number != 0 {
             SHARED.prepare(number, line_count);
@@ -113,10 +106,6 @@ fn look_up(site: &'static Site, caller: u32) -> Found {
         number,
         counters,
     }
-}
-
-fn lock() -> MutexGuard<'static, Paths> {
-    PATHS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Paths {
@@ -171,15 +160,6 @@ impl Paths {
 /// All paths, by their number less 1, so that a path comes after its caller's; and
 /// how often a call's path was left out as there were too many.
 pub(crate) fn all() -> (Vec<Path>, u64) {
-    let paths = lock();
+    let paths = PATHS.lock();
     (paths.all.clone(), paths.left_out)
-}
-
-/// Holds the lock over a fork, so that the child doesn't get it held for ever.
-extern "C" fn before_fork() {
-    FORKING.set(Some(ManuallyDrop::new(lock())));
-}
-
-extern "C" fn after_fork() {
-    FORKING.take().map(ManuallyDrop::into_inner);
 }

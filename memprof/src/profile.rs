@@ -4,13 +4,14 @@
 //! business, how they look [`report`](crate::report)'s.
 
 use crate::config::{Print, Settings};
+use crate::forks::Lock;
 use crate::heap::HeapSource;
 use crate::site::Site;
 use crate::usage::Usage;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 /// One line of a function, over all its executions.
@@ -130,7 +131,7 @@ impl FunctionProfile {
 /// site.
 type Recorded = HashMap<usize, (Settings, FunctionProfile)>;
 
-static RECORDED: LazyLock<Mutex<Recorded>> = LazyLock::new(Mutex::default);
+static RECORDED: LazyLock<Lock<Recorded>> = LazyLock::new(Lock::default);
 
 /// Whether what was kept has been taken, and calls come too late for it.
 static IS_EXITING: AtomicBool = AtomicBool::new(false);
@@ -141,7 +142,7 @@ pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
     if IS_EXITING.load(Ordering::Relaxed) {
         return;
     }
-    let mut kept = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = RECORDED.lock();
     let address = std::ptr::from_ref(call.site).addr();
     let (_, total) = kept
         .entry(address)
@@ -151,7 +152,7 @@ pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
 
 /// Shows what was kept of a function, if anything was.
 pub(crate) fn with_kept<T>(site: &Site, show: impl FnOnce(&FunctionProfile) -> T) -> Option<T> {
-    let kept = RECORDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = RECORDED.lock();
     let (_, profile) = kept.get(&std::ptr::from_ref(site).addr())?;
     Some(show(profile))
 }
@@ -165,10 +166,10 @@ pub(crate) fn show_at_exit(show: impl Fn(&Settings, &FunctionProfile)) -> bool {
     IS_EXITING.store(true, Ordering::Relaxed);
     let kept = (0..10_000).find_map(|_| {
         let kept = RECORDED.try_lock();
-        if kept.is_err() {
+        if kept.is_none() {
             thread::yield_now();
         }
-        kept.ok()
+        kept
     });
     let functions = kept.iter().flat_map(|kept| kept.values());
     let mut functions: Vec<_> = functions

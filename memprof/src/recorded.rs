@@ -2,6 +2,7 @@
 //!
 //! A report is data: who measures it, and how it looks, is others' business.
 
+use crate::forks::Lock;
 use crate::heap::{self, HeapSource};
 use crate::owner::{self, Change};
 use crate::paths::{self, Path};
@@ -13,7 +14,6 @@ use crate::{clock, own_work, peak, rss, threads};
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Which line made what, and what of that is still alive, at one moment.
@@ -266,7 +266,7 @@ impl AddAssign for Made {
 }
 
 /// What [`report`] leaves out: what there was at the last [`reset`].
-static BEFORE: Mutex<Option<Report>> = Mutex::new(None);
+static BEFORE: Lock<Option<Report>> = Lock::new(None);
 
 /// Which line made what, since the process began or [`reset`].
 ///
@@ -309,7 +309,7 @@ static BEFORE: Mutex<Option<Report>> = Mutex::new(None);
 #[must_use]
 pub fn report() -> Report {
     // Held over the reading, so that no reset comes in between.
-    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = BEFORE.lock();
     let mut report = Report::of_process();
     if let Some(before) = &*before {
         report.subtract(before);
@@ -323,7 +323,7 @@ pub fn report() -> Report {
 /// are at the next peak, which is the highest that the heap stands from here on.
 pub fn reset() {
     own_work::during(false, || {
-        let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = BEFORE.lock();
         *before = Some(Report::of_process());
         threads::reset_peak();
     });

@@ -6,6 +6,7 @@
 //! into stretches, each in one scope, and what it does in a stretch belongs to
 //! that scope and to those around it.
 
+use crate::forks::Lock;
 use crate::owner::{self, PathCounters};
 use crate::recorded::{Made, Numbers, Report, Settled};
 use crate::site::Site;
@@ -19,8 +20,8 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 /// A piece of work with a profile of its own.
@@ -69,7 +70,7 @@ struct Inner {
     /// Its number among the [scopes] that are alive, 0 if there were too many.
     id: u32,
     outer: Option<Scope>,
-    usage: Mutex<Usage>,
+    usage: Lock<Usage>,
     is_disordered: AtomicBool,
 }
 
@@ -78,7 +79,7 @@ static GONE: Inner = Inner {
     name: String::new(),
     id: 0,
     outer: None,
-    usage: Mutex::new(Usage::ZERO),
+    usage: Lock::new(Usage::ZERO),
     is_disordered: AtomicBool::new(false),
 };
 
@@ -115,7 +116,7 @@ impl Scope {
                 name: name.as_str().to_owned(),
                 id: id.unwrap_or(0),
                 outer,
-                usage: Mutex::default(),
+                usage: Lock::default(),
                 is_disordered: AtomicBool::new(false),
             })
         });
@@ -193,11 +194,7 @@ impl Scope {
     #[must_use]
     pub fn usage(&self) -> Usage {
         change_levels(|_| {});
-        *self
-            .inner()
-            .usage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *self.inner().usage.lock()
     }
 
     /// Which line made what in the scope, and what of that is still alive.
@@ -242,7 +239,7 @@ impl Scope {
     fn add(&self, stretch: Usage) {
         let mut scope = Some(self);
         while let Some(inner) = scope.map(Self::inner) {
-            let mut usage = inner.usage.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut usage = inner.usage.lock();
             *usage = usage.then(stretch);
             scope = inner.outer.as_ref();
         }

@@ -7,11 +7,11 @@
 //!
 //! Called from inside the allocator: only beginning and ending a scope lock.
 
+use crate::forks::Lock;
 use crate::leaked::{Leaked, leak};
 use crate::owner::{self, Change, PathCounters, SHARED, Slots};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// The low bits of a number are the place, the others how often it was given away.
 const PLACE_BITS: u32 = 12;
@@ -36,7 +36,7 @@ static PLACES: [Leaked<[Place; RACK]>; MOST / RACK] = [const { Leaked::empty() }
 
 /// The numbers of scopes that have ended, the longest ago first; and how many places
 /// there are.
-static ENDED: Mutex<(VecDeque<u32>, u32)> = Mutex::new((VecDeque::new(), 0));
+static ENDED: Lock<(VecDeque<u32>, u32)> = Lock::new((VecDeque::new(), 0));
 
 fn place(id: u32) -> Option<&'static Place> {
     let index = id as usize % MOST;
@@ -57,7 +57,7 @@ impl Place {
 /// Begins a scope inside `outer`, or inside none if that is 0; its number. Nothing
 /// if there are too many, or no memory.
 pub(crate) fn begin(outer: u32) -> Option<u32> {
-    let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ended = ENDED.lock();
     let (ended, count) = &mut *ended;
     // One that a thread is still adding to will do another time.
     let is_left = |id: &u32| place(*id).is_some_and(|place| visitor_count(place) == 0);
@@ -103,7 +103,7 @@ fn visitor_count(place: &Place) -> u32 {
 pub(crate) fn end(id: u32) {
     if let Some(place) = place(id).filter(|_| id != 0) {
         place.id.store(0, Ordering::SeqCst);
-        let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = ENDED.lock();
         ended.0.push_back(id);
     }
 }

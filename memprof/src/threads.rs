@@ -1,6 +1,7 @@
 //! What the calling thread counts: the events of the allocator, the line that it is
 //! in, and its way from the first block to the last.
 
+use crate::forks;
 use crate::os;
 use crate::owner::{self, Change, PathCounters, SHARED, Tag};
 use crate::peak;
@@ -10,6 +11,7 @@ use crate::tally::{Counters, Tally};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
@@ -30,7 +32,14 @@ thread_local! {
     static ENDING: Ending = const { Ending };
 
     // The locks, while the thread forks.
-    static FORKING: Cell<Option<ManuallyDrop<(Reading, Glance)>>> = const { Cell::new(None) };
+    static FORKING: Cell<Option<ManuallyDrop<Forking>>> = const { Cell::new(None) };
+}
+
+/// What a thread holds over a fork, so that the child doesn't get it held for ever.
+struct Forking {
+    reading: Reading,
+    glance: Glance,
+    _locks: Option<RwLockWriteGuard<'static, ()>>,
 }
 
 /// Leaves the thread's record when it is dropped; but not on Linux, where that is
@@ -109,10 +118,15 @@ fn leave_record() {
     }
 }
 
-/// Holds the locks over a fork, so that the child doesn't get them held for ever.
 extern "C" fn before_fork() {
-    let reading = Reading::begin();
-    FORKING.set(Some(ManuallyDrop::new((reading, Glance::wait()))));
+    // First, since a report is read by who has some.
+    let locks = forks::begin();
+    let forking = Forking {
+        reading: Reading::begin(),
+        glance: Glance::wait(),
+        _locks: locks,
+    };
+    FORKING.set(Some(ManuallyDrop::new(forking)));
 }
 
 extern "C" fn after_fork() {
@@ -122,11 +136,14 @@ extern "C" fn after_fork() {
 /// Takes the threads that a child doesn't have out of the list. Their memory is
 /// still there: nothing has run in the child that could use it again.
 extern "C" fn in_forked_child() {
-    if let Some((reading, glance)) = FORKING.take().map(ManuallyDrop::into_inner) {
+    if let Some(forking) = FORKING.take().map(ManuallyDrop::into_inner) {
+        let Forking {
+            reading, glance, ..
+        } = &forking;
         COUNTERS.with(|own| {
             let others = records::records().filter(|record| record.is_of_another(own));
-            others.for_each(|record| record.end(&reading, &glance));
-            peak::remove_threads(&glance);
+            others.for_each(|record| record.end(reading, glance));
+            peak::remove_threads(glance);
         });
     }
 }
