@@ -426,7 +426,9 @@ impl Report {
         let numbers = numbers();
         for (call, number) in report.calls.iter_mut().zip(1..) {
             call.call_count = numbers.call_count(number);
-            for (line, id) in call.lines.iter_mut().zip(owner::first_id(number)..) {
+            // What lines beyond these made is untracked, and the next ids are another's.
+            let lines = call.lines.iter_mut().take(owner::MOST_LINES);
+            for (line, id) in lines.zip(owner::first_id(number)..) {
                 (line.made, line.hits) = numbers.line(id);
                 line.inclusive = line.made;
             }

@@ -1,0 +1,80 @@
+//! A function with more lines than there is room for in what a block carries. No
+//! program has one, so it is put together from what the attribute writes.
+
+use memprof::__private::{Options, Print, Site, at, enter};
+use memprof::{LineReport, Scope, report};
+use memprof_tests::{assert_law_3, run};
+use std::hint::black_box;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+const LINES: usize = (1 << 14) + 10;
+
+static NUMBERS: [u32; LINES] = {
+    let mut numbers = [0; LINES];
+    let mut place = 0;
+    while place < LINES {
+        numbers[place] = 1 + place as u32;
+        place += 1;
+    }
+    numbers
+};
+
+static LONG: Site = Site::new(
+    || "many_lines::long",
+    file!(),
+    1,
+    "",
+    &NUMBERS,
+    Options::new().print(Print::Never),
+);
+
+static SHORT: Site = Site::new(
+    || "many_lines::short",
+    file!(),
+    1,
+    "",
+    &[1, 2, 3, 4],
+    Options::new().print(Print::Never),
+);
+
+fn block(bytes: usize) -> Vec<u8> {
+    black_box(Vec::with_capacity(bytes))
+}
+
+/// Has a line make a block.
+fn makes(site: &'static Site, line: u32, bytes: usize) -> Vec<u8> {
+    let _frame = enter(site);
+    at(line);
+    block(bytes)
+}
+
+#[test]
+fn lines_beyond_those_there_is_room_for_are_nobodys() {
+    run(|| {
+        let scope = Scope::new("all of them");
+        let kept = scope.run(|| {
+            let last = u32::try_from(LINES - 1).unwrap();
+            [
+                makes(&LONG, 5, 1000),
+                makes(&LONG, last, 200),
+                makes(&SHORT, 3, 30),
+            ]
+        });
+
+        for report in [report(), scope.report()] {
+            let with_blocks = |line: &&LineReport| line.made.allocation_count > 0;
+            let [long, short] = &report.functions[..] else {
+                panic!("two functions have run");
+            };
+            let long: Vec<_> = long.lines.iter().filter(with_blocks).collect();
+            assert_eq!(long.len(), 1, "{long:?}");
+            assert_eq!((long[0].number, long[0].made.live_bytes()), (6, 1000));
+            assert_eq!(short.lines[3].made.live_bytes(), 30);
+            assert!(report.untracked.live_bytes() >= 200);
+            assert_law_3(&report);
+        }
+        drop(kept);
+    });
+}
