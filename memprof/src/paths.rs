@@ -39,8 +39,6 @@ struct Paths {
     all: Vec<Path>,
     /// By the caller and the address of the site.
     numbers: HashMap<(u32, usize), u32>,
-    /// How often there were too many.
-    left_out: u64,
 }
 
 static PATHS: LazyLock<Lock<Paths>> = LazyLock::new(Lock::default);
@@ -131,7 +129,6 @@ impl Paths {
         if self.all.len() < MOST {
             return self.add(Path { site, caller });
         }
-        self.left_out += 1;
         match self.numbers.get(&(BEYOND, address)) {
             Some(number) => *number,
             None => self.add(Path {
@@ -157,9 +154,7 @@ impl Paths {
     }
 }
 
-/// All paths, by their number less 1, so that a path comes after its caller's; and
-/// how often a call's path was left out as there were too many.
-pub(crate) fn all() -> (Vec<Path>, u64) {
-    let paths = PATHS.lock();
-    (paths.all.clone(), paths.left_out)
+/// All paths, by their number less 1, so that a path comes after its caller's.
+pub(crate) fn all() -> Vec<Path> {
+    PATHS.lock().all.clone()
 }

@@ -410,7 +410,7 @@ impl Report {
     fn build<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
         // What a report takes is allocated first, so that nothing is between its
         // numbers: they are of one moment, as far as this thread goes.
-        let (paths, calls_left_out) = paths::all();
+        let paths = paths::all();
         let sites = sites(&paths);
         let mut settled = Vec::with_capacity(sites.len());
         let mut report = Self {
@@ -419,7 +419,6 @@ impl Report {
                 .map(|site| FunctionReport::empty(site))
                 .collect(),
             calls: calls(&paths, &sites),
-            calls_left_out,
             ..Self::default()
         };
 
@@ -481,7 +480,10 @@ impl Report {
                 line.inclusive += inclusive;
             }
         }
-        for call in &self.calls {
+        for (call, path) in self.calls.iter().zip(paths) {
+            if path.caller == paths::BEYOND {
+                self.calls_left_out += call.call_count;
+            }
             let Some(function) = self.functions.get_mut(call.function) else {
                 continue;
             };

@@ -13,10 +13,10 @@ const LINES: usize = (1 << 14) + 10;
 
 static NUMBERS: [u32; LINES] = {
     let mut numbers = [0; LINES];
-    let mut place = 0;
-    while place < LINES {
-        numbers[place] = 1 + place as u32;
-        place += 1;
+    let mut number = 0_u32;
+    while (number as usize) < LINES {
+        numbers[number as usize] = 1 + number;
+        number += 1;
     }
     numbers
 };
