@@ -11,11 +11,11 @@
 //! between a call's begin and its end.
 
 use crate::config::{Print, Settings};
-use crate::frame::{self, Outer};
+use crate::frame;
 use crate::heap::HeapSource;
 use crate::profile::{self, CutShort, FunctionProfile};
 use crate::resident::{self, Resident, Rss};
-use crate::site::{Kind, Site};
+use crate::site::Site;
 use crate::tally::Tally;
 use crate::usage::Usage;
 use crate::{clock, output, own_work, report, rss};
@@ -104,175 +104,11 @@ fn with_current(act: impl FnOnce(&mut Call)) {
     }
 }
 
-/// The calling thread, inside a profiled function.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Entered {
-    site: &'static Site,
-    back: Back,
-}
-
-/// What the thread goes back to.
-#[derive(Debug)]
-enum Back {
-    /// From a call: to what was around it.
-    Outer {
-        outer: Outer,
-        /// How many settling calls there are with this one, or 0 if it isn't one.
-        depth: usize,
-    },
-    /// From a closure or an `async` block that runs on its own, away from the function
-    /// it stands in: to what it runs in.
-    Elsewhere(Outer),
-    /// From one that the function itself runs: to the line that was open.
-    Line(u32),
-}
-
-/// A call, or an `async` block, that its thread has left in the middle.
-#[derive(Debug)]
-pub(crate) struct Suspended {
-    site: &'static Site,
-    /// The line that was open.
-    place: u32,
-    left: Left,
-}
-
-#[derive(Debug)]
-enum Left {
-    /// A call, if it settles.
-    Call(Option<Box<Call>>),
-    Block,
-}
-
-/// Begins a call. Nothing if profiling is off.
-#[inline]
-pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
-    let back = match site.kind() {
-        Kind::Off => return None,
-        Kind::Owning => Back::Outer {
-            outer: frame::enter(site),
-            depth: 0,
-        },
-        Kind::Settling => enter_settling(site)?,
-    };
-    Some(Entered { site, back })
-}
-
-fn enter_settling(site: &'static Site) -> Option<Back> {
-    let settings = Settings::of(site.options())?;
-    let outer = frame::enter(site);
-    Some(Back::Outer {
-        outer,
-        depth: Call::begin(site, settings).enter(),
-    })
-}
-
-/// Begins a closure or an `async` block of a function, on the line at `place`, or goes
-/// on with it there. Nothing if profiling is off.
-///
-/// Where the function itself runs it, the lines in it are lines of that call. Where
-/// it runs on another thread, in a task or after the function has returned, they
-/// are lines of the function all the same, but no call's.
-#[inline]
-pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
-    if site.kind() == Kind::Off {
-        return None;
-    }
-    let back = match frame::open_line_in(site) {
-        Some(line) => {
-            resume_line(place);
-            Back::Line(line)
-        }
-        None => Back::Elsewhere(frame::go_on_owning(site, place)),
-    };
-    Some(Entered { site, back })
-}
-
-/// Goes on with a line that was open before another one was.
-pub(crate) fn resume_line(place: u32) {
-    if frame::resume_line(place) {
-        with_current(|call| call.reopen(place));
-    }
-}
-
-impl Entered {
-    /// Ends the call, and prints its table if that is wanted.
-    #[inline]
-    pub(crate) fn end(self) {
-        match self.back {
-            Back::Outer { outer, depth: 0 } | Back::Elsewhere(outer) => {
-                outer.restore();
-            }
-            Back::Outer { outer, depth } => end_settling(outer, depth),
-            // What panicked stays the open line.
-            Back::Line(line) if !frame::is_panicking() => resume_line(line),
-            Back::Line(_) => {}
-        }
-    }
-
-    /// Leaves the call, to be gone on with on any thread.
-    pub(crate) fn suspend(self) -> Suspended {
-        let (place, left) = match self.back {
-            Back::Outer { outer, depth } => {
-                let call = (depth > 0).then(|| Call::leave(depth)).flatten();
-                (outer.restore(), Left::Call(call))
-            }
-            Back::Elsewhere(outer) => (outer.restore(), Left::Block),
-            Back::Line(line) => {
-                let place = frame::open_line_in(self.site).unwrap_or(line);
-                resume_line(line);
-                (place, Left::Block)
-            }
-        };
-        Suspended {
-            site: self.site,
-            place,
-            left,
-        }
-    }
-}
-
-fn end_settling(outer: Outer, depth: usize) {
-    let is_panicking = frame::is_panicking();
-    let call = Call::leave(depth);
-    outer.restore();
-    if let Some(mut call) = call {
-        if is_panicking && call.profile.last_cut_short.is_none() {
-            call.cut_short(CutShort::Panic);
-        }
-        call.end();
-    }
-}
-
-impl Suspended {
-    /// Goes on. Nothing if profiling is off, which it can't be any more.
-    pub(crate) fn resume(self) -> Option<Entered> {
-        match self.left {
-            Left::Block => enter_block(self.site, self.place),
-            Left::Call(call) => {
-                let outer = frame::go_on(self.site, self.place);
-                let depth = call.map_or(0, Call::enter);
-                Some(Entered {
-                    site: self.site,
-                    back: Back::Outer { outer, depth },
-                })
-            }
-        }
-    }
-
-    /// Notes that the call won't get beyond the line that is open.
-    pub(crate) fn cut_short(&mut self, how: CutShort) {
-        if let Left::Call(Some(call)) = &mut self.left {
-            call.cut_short(how);
-        }
-    }
-}
-
 /// A call of a profiled function that settles its lines, from its first to its
 /// last.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is its own")]
-struct Call {
+pub(crate) struct Call {
     settings: Settings,
     /// How often resident memory is read.
     rss: Rss,
@@ -312,7 +148,7 @@ struct Call {
 
 impl Call {
     /// Begins a call, on its first row, of the function that the thread has entered.
-    fn begin(site: &'static Site, settings: Settings) -> Box<Self> {
+    pub(crate) fn begin(site: &'static Site, settings: Settings) -> Box<Self> {
         EXIT.call_once(|| crate::os::at_exit(end_of_process));
 
         let rss = settings.rss_in_use();
@@ -350,7 +186,7 @@ impl Call {
 
     /// Makes this the thread's current call: from now on, what the thread does
     /// is done while the open line runs. How many calls there are then.
-    fn enter(mut self: Box<Self>) -> usize {
+    pub(crate) fn enter(mut self: Box<Self>) -> usize {
         self.resident_since = match self.rss {
             Rss::Off => Resident::default(),
             Rss::Exact => Resident::now(self.resident_since),
@@ -388,7 +224,7 @@ impl Call {
     ///
     /// Calls further in that nobody left, as code that never comes back leaves
     /// them, are ended. Nothing if the call itself was.
-    fn leave(depth: usize) -> Option<Box<Self>> {
+    pub(crate) fn leave(depth: usize) -> Option<Box<Self>> {
         loop {
             let mut call = take_current()?;
             if call.depth < depth {
@@ -543,14 +379,21 @@ impl Call {
     }
 
     /// Notes that the call won't get beyond the line that is open.
-    fn cut_short(&mut self, how: CutShort) {
+    pub(crate) fn cut_short(&mut self, how: CutShort) {
         let line = self.profile.site.lines().get(self.open_line as usize);
         self.profile.cut_short_count = 1;
         self.profile.last_cut_short = Some((how, line.copied().unwrap_or(0)));
     }
 
+    /// Notes that a panic has ended it, unless it was cut short already.
+    pub(crate) fn panic(&mut self) {
+        if self.profile.last_cut_short.is_none() {
+            self.cut_short(CutShort::Panic);
+        }
+    }
+
     /// Ends a call that has been left, and prints its table if that is wanted.
-    fn end(mut self: Box<Self>) {
+    pub(crate) fn end(mut self: Box<Self>) {
         let execution = self.earlier.take().unwrap_or_default();
         self.close_line(execution);
         // The call is moved in, so that it is freed in there, as it was made.
@@ -594,6 +437,11 @@ fn reads_at_entry(rss: Rss) -> bool {
 /// `executions` is how often the thread has begun it.
 pub(crate) fn open(line: u32, executions: u64) {
     with_current(|call| call.open(line, executions));
+}
+
+/// Goes on with a line of the thread's current call that was open before another.
+pub(crate) fn reopen(line: u32) {
+    with_current(|call| call.reopen(line));
 }
 
 /// Settles what the open line of the thread's current call has done so far. It stays

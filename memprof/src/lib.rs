@@ -93,6 +93,7 @@ mod call;
 mod clock;
 mod column;
 mod config;
+mod entered;
 mod forks;
 mod frame;
 mod heap;

@@ -4,9 +4,9 @@
 //! They name a line by its place alone and find the call on the thread. So they
 //! borrow nothing: no lifetime is drawn out by them, and a future stays `Send`.
 
-use crate::call::{self, Entered};
-use crate::frame;
+use crate::entered::{self, Entered};
 use crate::site::Site;
+use crate::{call, frame};
 use std::marker::PhantomData;
 
 /// A call of a function that isn't `async`, or of a closure, for as long as it lives.
@@ -22,7 +22,7 @@ pub struct Frame {
 /// Begins a call of a function, which ends when the answer is dropped.
 pub fn enter(site: &'static Site) -> Frame {
     Frame {
-        entered: call::enter(site),
+        entered: entered::enter(site),
         _not_send: PhantomData,
     }
 }
@@ -40,7 +40,7 @@ impl Drop for Frame {
 // Out of line, since most closures are short.
 pub fn enter_closure(site: &'static Site, line: u32) -> Frame {
     Frame {
-        entered: call::enter_block(site, line),
+        entered: entered::enter_block(site, line),
         _not_send: PhantomData,
     }
 }
@@ -90,7 +90,7 @@ impl Drop for AtExit {
         } else if self.begins {
             at(self.line);
         } else {
-            call::resume_line(self.line);
+            entered::resume_line(self.line);
         }
     }
 }

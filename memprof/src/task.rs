@@ -7,7 +7,7 @@
 //! travels in the future. The line that was open at an `.await` is open again
 //! when the task goes on.
 
-use crate::call::{self, Entered};
+use crate::entered::{self, Entered};
 use crate::own_work;
 use crate::profile::CutShort;
 use crate::site::Site;
@@ -37,7 +37,7 @@ pin_project! {
 /// The call, while the task is between two polls.
 #[derive(Debug)]
 struct Suspended {
-    call: Option<call::Suspended>,
+    call: Option<entered::Suspended>,
 }
 
 /// Ends the call of a task that is dropped half way.
@@ -92,9 +92,13 @@ impl<F: Future> Future for Task<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let entered = match this.end.stage {
-            Stage::NotBegun(site) => call::enter(site),
-            Stage::BlockNotBegun(site, line) => call::enter_block(site, line),
-            Stage::Begun => this.suspended.call.take().and_then(call::Suspended::resume),
+            Stage::NotBegun(site) => entered::enter(site),
+            Stage::BlockNotBegun(site, line) => entered::enter_block(site, line),
+            Stage::Begun => this
+                .suspended
+                .call
+                .take()
+                .and_then(entered::Suspended::resume),
             Stage::Ended => None,
         };
         this.end.stage = Stage::Ended;
@@ -116,7 +120,7 @@ impl<F: Future> Future for Task<F> {
 struct Polled(Option<Entered>);
 
 impl Polled {
-    fn suspend(mut self) -> Option<call::Suspended> {
+    fn suspend(mut self) -> Option<entered::Suspended> {
         self.0.take().map(Entered::suspend)
     }
 }

@@ -1,0 +1,176 @@
+//! The calling thread inside a function: its way in and out, of a call, of a closure
+//! and of an `async` block.
+//!
+//! A function that the thread enters is its [frame](crate::frame), and if its lines are
+//! to be settled also a [call](crate::call). A closure or an `async` block of a
+//! function has the function's lines, wherever and whenever it runs.
+
+use crate::call::{self, Call};
+use crate::config::Settings;
+use crate::frame::{self, Outer};
+use crate::profile::CutShort;
+use crate::site::{Kind, Site};
+
+/// The calling thread, inside a profiled function.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Entered {
+    site: &'static Site,
+    back: Back,
+}
+
+/// What the thread goes back to.
+#[derive(Debug)]
+enum Back {
+    /// From a call: to what was around it.
+    Outer {
+        outer: Outer,
+        /// How many settling calls there are with this one, or 0 if it isn't one.
+        depth: usize,
+    },
+    /// From a closure or an `async` block that runs on its own, away from the function
+    /// it stands in: to what it runs in.
+    Elsewhere(Outer),
+    /// From one that the function itself runs: to the line that was open.
+    Line(u32),
+}
+
+/// A call, or an `async` block, that its thread has left in the middle.
+#[derive(Debug)]
+pub(crate) struct Suspended {
+    site: &'static Site,
+    /// The line that was open.
+    place: u32,
+    left: Left,
+}
+
+#[derive(Debug)]
+enum Left {
+    /// A call, if it settles.
+    Call(Option<Box<Call>>),
+    Block,
+}
+
+/// Begins a call. Nothing if profiling is off.
+#[inline]
+pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
+    let back = match site.kind() {
+        Kind::Off => return None,
+        Kind::Owning => Back::Outer {
+            outer: frame::enter(site),
+            depth: 0,
+        },
+        Kind::Settling => enter_settling(site)?,
+    };
+    Some(Entered { site, back })
+}
+
+fn enter_settling(site: &'static Site) -> Option<Back> {
+    let settings = Settings::of(site.options())?;
+    let outer = frame::enter(site);
+    Some(Back::Outer {
+        outer,
+        depth: Call::begin(site, settings).enter(),
+    })
+}
+
+/// Begins a closure or an `async` block of a function, on the line at `place`, or goes
+/// on with it there. Nothing if profiling is off.
+///
+/// Where the function itself runs it, the lines in it are lines of that call. Where
+/// it runs on another thread, in a task or after the function has returned, they
+/// are lines of the function all the same, but no call's.
+#[inline]
+pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
+    if site.kind() == Kind::Off {
+        return None;
+    }
+    let back = match frame::open_line_in(site) {
+        Some(line) => {
+            resume_line(place);
+            Back::Line(line)
+        }
+        None => Back::Elsewhere(frame::go_on_owning(site, place)),
+    };
+    Some(Entered { site, back })
+}
+
+/// Goes on with a line that was open before another one was.
+pub(crate) fn resume_line(place: u32) {
+    if frame::resume_line(place) {
+        call::reopen(place);
+    }
+}
+
+impl Entered {
+    /// Ends the call, and prints its table if that is wanted.
+    #[inline]
+    pub(crate) fn end(self) {
+        match self.back {
+            Back::Outer { outer, depth: 0 } | Back::Elsewhere(outer) => {
+                outer.restore();
+            }
+            Back::Outer { outer, depth } => end_settling(outer, depth),
+            // What panicked stays the open line.
+            Back::Line(line) if !frame::is_panicking() => resume_line(line),
+            Back::Line(_) => {}
+        }
+    }
+
+    /// Leaves the call, to be gone on with on any thread.
+    pub(crate) fn suspend(self) -> Suspended {
+        let (place, left) = match self.back {
+            Back::Outer { outer, depth } => {
+                let call = (depth > 0).then(|| Call::leave(depth)).flatten();
+                (outer.restore(), Left::Call(call))
+            }
+            Back::Elsewhere(outer) => (outer.restore(), Left::Block),
+            Back::Line(line) => {
+                let place = frame::open_line_in(self.site).unwrap_or(line);
+                resume_line(line);
+                (place, Left::Block)
+            }
+        };
+        Suspended {
+            site: self.site,
+            place,
+            left,
+        }
+    }
+}
+
+fn end_settling(outer: Outer, depth: usize) {
+    let is_panicking = frame::is_panicking();
+    let call = Call::leave(depth);
+    outer.restore();
+    if let Some(mut call) = call {
+        if is_panicking {
+            call.panic();
+        }
+        call.end();
+    }
+}
+
+impl Suspended {
+    /// Goes on. Nothing if profiling is off, which it can't be any more.
+    pub(crate) fn resume(self) -> Option<Entered> {
+        match self.left {
+            Left::Block => enter_block(self.site, self.place),
+            Left::Call(call) => {
+                let outer = frame::go_on(self.site, self.place);
+                let depth = call.map_or(0, Call::enter);
+                Some(Entered {
+                    site: self.site,
+                    back: Back::Outer { outer, depth },
+                })
+            }
+        }
+    }
+
+    /// Notes that the call won't get beyond the line that is open.
+    pub(crate) fn cut_short(&mut self, how: CutShort) {
+        if let Left::Call(Some(call)) = &mut self.left {
+            call.cut_short(how);
+        }
+    }
+}
