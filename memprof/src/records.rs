@@ -356,12 +356,14 @@ impl Reading {
         let Some(counters) = record.counters(self) else {
             return ended;
         };
-        let running = Change::from(counters.now());
-        if counters.tag().line() == owner::PROFILER {
-            // It will take it back.
-            ended.and(&running.without(&counters.pending()))
-        } else {
-            ended.and(&running)
-        }
+        counters.read(|| {
+            let running = Change::from(counters.now());
+            if counters.tag().line() == owner::PROFILER {
+                // It will take it back.
+                ended.and(&running.without(&counters.pending()))
+            } else {
+                ended.and(&running)
+            }
+        })
     }
 }

@@ -13,6 +13,7 @@
 use crate::owner::{self, Change, Tag};
 use crate::usage::Usage;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
+use std::thread;
 
 /// The heap counters of one thread at one moment, since the thread began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -382,19 +383,28 @@ impl Counters {
     /// Reads what was put down, and what wasn't, at one moment. Of a thread that is
     /// never done with putting down, of two moments close to each other.
     pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
-        const MOST_TRIES: u32 = 1000;
+        const SHORT_TRIES: u32 = 100;
+        const MOST_TRIES: u32 = 10_000;
         let mut tries = 0;
         loop {
             let version = self.version.load(Ordering::Acquire);
+            let tag = self.tag();
             let answer = read();
             // What came before was seen before.
             fence(Ordering::Acquire);
-            let is_of_one_moment = version.is_multiple_of(2) && version == load(&self.version);
+            // A line that has done nothing gives way to another with nothing put down.
+            let is_of_one_moment =
+                version.is_multiple_of(2) && version == load(&self.version) && tag == self.tag();
             if is_of_one_moment || tries == MOST_TRIES {
                 return answer;
             }
             tries += 1;
-            std::hint::spin_loop();
+            if tries <= SHORT_TRIES {
+                std::hint::spin_loop();
+            } else {
+                // The thread may be waiting for a processor, in the middle of it.
+                thread::yield_now();
+            }
         }
     }
 

@@ -2,8 +2,11 @@
 //! alive, is what is alive in the process; to the byte, on any thread.
 
 use memprof::{LineReport, Made, Report, memprofile, report, reset};
+#[cfg(unix)]
+use memprof_tests::alone;
 use memprof_tests::run;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -493,5 +496,63 @@ fn a_thread_that_begins_with_a_profiled_call_is_counted_once() {
         assert_eq!(numbers(making), [5000, 5, 5000, 5]);
         assert!(since.total.live_bytes() < 8000, "{since:#?}");
         drop(kept);
+    });
+}
+
+static IS_OVER: AtomicBool = AtomicBool::new(false);
+
+#[memprofile(print = "never")]
+fn changes_lines() {
+    let mut rounds = 0_u64;
+    while !IS_OVER.load(Ordering::Relaxed) {
+        rounds = rounds.wrapping_add(1); // nothing
+        drop(block(100)); // something
+    }
+    black_box(rounds);
+}
+
+#[test]
+fn a_report_puts_what_a_busy_thread_does_down_to_no_line_that_did_nothing() {
+    run(|| {
+        let busy = thread::spawn(changes_lines);
+        while report().functions.is_empty() {}
+        for _ in 0..10_000 {
+            let made = line(&report(), "changes_lines", "// nothing").made;
+            assert_eq!(made, Made::default());
+        }
+        IS_OVER.store(true, Ordering::Relaxed);
+        busy.join().unwrap();
+    });
+}
+
+#[memprofile(print = "exit", columns = "hits, allocated")]
+fn makes_nothing() -> u64 {
+    black_box(1)
+}
+
+#[test]
+#[cfg(unix)]
+fn what_the_profiler_does_on_a_busy_thread_is_in_no_report() {
+    run(|| {
+        // What the harness does on its own thread is in reports.
+        alone(|| {
+            makes_nothing();
+            let busy = thread::spawn(|| {
+                while !IS_OVER.load(Ordering::Relaxed) {
+                    makes_nothing();
+                }
+            });
+            // The thread has begun to, and does nothing else.
+            let calls = report().functions[0].call_count;
+            while report().functions[0].call_count < calls + 2 {}
+            let before = report().total.allocated_bytes;
+            let reporting = memprof::measure(report).1.allocated_bytes;
+            for times in 2..10_000 {
+                let total = report().total.allocated_bytes;
+                assert_eq!(total, before + times * reporting);
+            }
+            IS_OVER.store(true, Ordering::Relaxed);
+            busy.join().unwrap();
+        });
     });
 }
