@@ -53,6 +53,7 @@ fn numbers_are_the_processes_and_leave_the_profiler_out() {
     assert_eq!(outer.row("let kept").number("Allocated"), Some(300));
     assert_eq!(outer.row("let kept").number("Freed"), Some(200));
     assert_eq!(outer.row("drop(kept)").number("Freed"), Some(100));
-    let spawned = outer.row("thread::scope").number("Allocated").unwrap();
+    // On whichever line this thread was meanwhile.
+    let spawned = outer.total("allocated") - 300;
     assert!(spawned > 1_000_000, "{spawned}");
 }
