@@ -383,8 +383,8 @@ fn a_panic_hook_can_call_profiled_functions_and_take_reports() {
 struct Rounds {
     key: libc::pthread_key_t,
     so_far: AtomicU32,
-    /// The first in which it uses memory, as it does in those that follow.
-    first: u32,
+    /// What it does in each.
+    act: fn(u32),
 }
 
 /// Has the system come round once more.
@@ -393,34 +393,42 @@ extern "C" fn in_each_round(rounds: *mut std::ffi::c_void) {
     let this = unsafe { &*rounds.cast::<Rounds>() };
     // SAFETY: the key is there for as long.
     unsafe { libc::pthread_setspecific(this.key, rounds) };
-    if this.so_far.fetch_add(1, Ordering::Relaxed) + 1 >= this.first {
-        uses_memory();
-    }
+    (this.act)(this.so_far.fetch_add(1, Ordering::Relaxed) + 1);
+}
+
+/// Runs a C thread that does `at_first`, and then `act` in each round of its end.
+fn in_rounds(at_first: fn(), act: fn(u32)) {
+    let mut key = 0;
+    // SAFETY: the key is borrowed for the call.
+    unsafe { libc::pthread_key_create(&raw mut key, Some(in_each_round)) };
+    let rounds = Rounds {
+        key,
+        so_far: AtomicU32::new(0),
+        act,
+    };
+    let begin = || {
+        let value = std::ptr::from_ref(&rounds).cast();
+        // SAFETY: the thread is waited for before the rounds are gone.
+        unsafe { libc::pthread_setspecific(key, value) };
+        at_first();
+    };
+    on_a_c_thread(begin, || {});
+    assert_eq!(rounds.so_far.into_inner(), 4);
 }
 
 #[test]
 fn a_thread_may_begin_to_use_memory_in_any_round_of_its_end() {
+    let acts: [fn(u32); 4] = [
+        |_| uses_memory(),
+        |round| (round >= 2).then(uses_memory).unwrap_or_default(),
+        |round| (round >= 3).then(uses_memory).unwrap_or_default(),
+        |round| (round >= 4).then(uses_memory).unwrap_or_default(),
+    ];
     run(|| {
-        for first in 1..=4 {
+        for (act, rounds) in acts.into_iter().zip([4, 3, 2, 1]) {
             alone(|| {
-                let used = reported_of(|| {
-                    let mut key = 0;
-                    // SAFETY: the key is borrowed for the call.
-                    unsafe { libc::pthread_key_create(&raw mut key, Some(in_each_round)) };
-                    let rounds = Rounds {
-                        key,
-                        so_far: AtomicU32::new(0),
-                        first,
-                    };
-                    let at_first = || {
-                        let value = std::ptr::from_ref(&rounds).cast();
-                        // SAFETY: the thread is waited for before the rounds are gone.
-                        unsafe { libc::pthread_setspecific(key, value) };
-                    };
-                    on_a_c_thread(at_first, || {});
-                    assert_eq!(rounds.so_far.into_inner(), 4);
-                });
-                assert_eq!(used, times(u64::from(5 - first), ONCE));
+                let used = reported_of(|| in_rounds(|| {}, act));
+                assert_eq!(used, times(rounds, ONCE));
             });
         }
     });
