@@ -137,6 +137,14 @@ pub(crate) fn remove_threads(glance: &Glance) {
     }
 }
 
+/// Something has changed that no thread's own counters have.
+pub(crate) fn look_again() {
+    ALONE.store(ptr::null_mut(), Ordering::SeqCst);
+    if let Some(glance) = Glance::at_once() {
+        look(&glance, None);
+    }
+}
+
 /// Makes a peak of what is alive now; `own` is the thread that wants it.
 pub(crate) fn reset(own: &Counters) {
     let glance = Glance::wait();

@@ -202,7 +202,10 @@ fn settle_and_set(counters: &Counters, tag: Tag) {
 /// Counts what a thread without a record does to a line's blocks.
 #[cold]
 fn count_late(tag: Tag, change: &Change) {
-    records::count_late(tag.checked().line(), change);
+    let tag = tag.checked();
+    records::count_late(tag.line(), change);
+    put_down_to_scope(tag, change);
+    peak::look_again();
 }
 
 /// Counts a new block of the calling thread; the line that made it.

@@ -2,7 +2,7 @@
 //! asks for a profile there, and still it has to be right, or nothing else is.
 #![cfg(unix)]
 
-use memprof::{Made, Report, Usage, measure, memprofile, report};
+use memprof::{Made, Report, Scope, Usage, measure, memprofile, report, reset};
 use memprof_tests::{alone, on_a_c_thread, run};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -431,5 +431,39 @@ fn a_thread_may_begin_to_use_memory_in_any_round_of_its_end() {
                 assert_eq!(used, times(rounds, ONCE));
             });
         }
+    });
+}
+
+#[memprofile(print = "never")]
+fn keeps(bytes: usize) -> Vec<u8> {
+    block(bytes)
+}
+
+static KEPT: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+
+#[test]
+fn what_a_thread_frees_at_the_very_last_is_gone_from_its_scope_and_from_the_peak() {
+    run(|| {
+        alone(|| {
+            let scope = Scope::new("kept");
+            *KEPT.lock().unwrap() = Some(scope.run(|| keeps(1 << 20)));
+            reset();
+            in_rounds(uses_memory, |round| match round {
+                4 => drop(KEPT.lock().unwrap().take()),
+                _ => uses_memory(),
+            });
+
+            assert_eq!(scope.report().total.live_bytes(), 0);
+            // So much less that this is no peak.
+            let peak = report().total.bytes_at_peak;
+            let kept = keeps(500 << 10);
+            let report = report();
+            assert_eq!(report.total.bytes_at_peak, peak);
+            let lines = report.functions.iter().flat_map(|function| &function.lines);
+            let lines = lines.map(|line| line.made).chain([report.untracked]);
+            let sum: u64 = lines.map(|made| made.bytes_at_peak).sum();
+            assert_eq!(sum, peak);
+            drop(kept);
+        });
     });
 }
