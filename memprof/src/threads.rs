@@ -279,7 +279,9 @@ pub(crate) struct Resized {
 
 impl Resized {
     fn moved_bytes(&self) -> u64 {
-        if self.old_address == self.new_address {
+        // It neither grew nor shrank. Nor would it be seen, since a line that has
+        // allocated and freed nothing isn't settled.
+        if self.old_size == self.new_size || self.old_address == self.new_address {
             0
         } else {
             self.old_size.min(self.new_size) as u64

@@ -245,3 +245,31 @@ fn bytes_that_went_along_as_blocks_moved_are_counted() {
         assert!(moved_bytes > 0);
     });
 }
+
+#[memprofile(print = "never")]
+#[rustfmt::skip]
+fn asks_for_the_same_size(start: *mut u8, layout: Layout) -> *mut u8 {
+    // SAFETY: the block is of this layout.
+    let same = unsafe { realloc(start, layout, layout.size()) }; // asks
+    let kept = block(10); // next
+    drop(kept);
+    same
+}
+
+#[test]
+fn a_block_that_neither_grows_nor_shrinks_moves_no_bytes_of_any_line() {
+    run(|| {
+        // So aligned that it is another block each time.
+        let layout = Layout::from_size_align(640, 64).unwrap();
+        // SAFETY: of more than no bytes.
+        let start = unsafe { alloc(layout) };
+        let start = asks_for_the_same_size(start, layout);
+        let report = report();
+        for line in &report.functions[0].lines {
+            assert_eq!(line.made.moved_bytes, 0, "{line:?}");
+        }
+        assert_adds_up(&report);
+        // SAFETY: as above.
+        unsafe { dealloc(start, layout) };
+    });
+}
