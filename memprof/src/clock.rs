@@ -25,9 +25,19 @@ pub(crate) fn ticks() -> u64 {
 
 /// How long so many ticks take.
 pub(crate) fn nanoseconds(ticks: u64) -> u64 {
-    if ticks == 0 {
-        // Of programs that never ask for the time, and so have no clock.
+    // None of programs that never ask for the time, and so have no clock. Less than none
+    // where the counters of two processors differ: a sum of such wraps.
+    if ticks.cast_signed() <= 0 {
         return 0;
     }
     clock().delta_as_nanos(0, ticks)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_clock_that_went_backwards_makes_no_centuries() {
+        assert_eq!(super::nanoseconds(3_u64.wrapping_sub(5)), 0);
+        assert!(super::nanoseconds(1 << 40) > 0);
+    }
 }
