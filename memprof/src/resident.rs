@@ -43,7 +43,7 @@ const LINES_TO_A_LOOK: u32 = 8;
 
 thread_local! {
     /// What the thread read last, 0 if nothing.
-    static LAST: Cell<u64> = const { Cell::new(0) };
+    static LAST: Cell<Resident> = const { Cell::new(Resident { process: 0, own: 0 }) };
     /// The time of the next reading.
     static DUE_TICKS: Cell<u64> = const { Cell::new(0) };
     /// Or what the thread has allocated and freed by then.
@@ -83,7 +83,7 @@ impl Resident {
         let cost = ticks.wrapping_sub(before).min(COST_TICKS.get());
         COST_TICKS.set(cost);
         LOOKED_TICKS.set(ticks);
-        LAST.set(now.process);
+        LAST.set(now);
         DUE_TICKS.set(ticks.saturating_add(cost.saturating_mul(READINGS_APART)));
         DUE_TRAFFIC_BYTES.set(threads::traffic_bytes().saturating_add(BYTES_APART));
         now
@@ -91,13 +91,11 @@ impl Resident {
 
     /// As it was at the thread's last reading; now, if there was none.
     pub(crate) fn last() -> Self {
-        match LAST.get() {
-            0 => Self::noted(Self::default()),
-            process => Self {
-                process,
-                own: own_work::resident_bytes(),
-            },
+        let last = LAST.get();
+        if last.process == 0 {
+            return Self::noted(Self::default());
         }
+        last
     }
 
     /// What the program changed since `earlier`.
@@ -134,4 +132,21 @@ fn look(ticks: u64) -> bool {
         WITHOUT_LOOK.set(LINES_TO_A_LOOK - 1);
     }
     ticks >= DUE_TICKS.get()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{Resident, own_work};
+
+    #[test]
+    fn what_the_profiler_adds_after_a_reading_is_no_increment_since() {
+        Resident::noted(Resident::default());
+        let (touched, _) = own_work::during(true, || vec![1_u8; 64 << 20]);
+        let entered = Resident::last();
+
+        let increment = Resident::now(entered).increment_since(entered);
+        // Other tests may run beside this one.
+        assert!(increment < 32 << 20, "{increment}");
+        drop(touched);
+    }
 }
