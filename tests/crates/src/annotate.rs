@@ -1,0 +1,182 @@
+//! The attribute on every function of a file.
+//!
+//! Only the attribute's text is put in, on the line that is there: everything else
+//! stays byte for byte, and each line keeps its number.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use std::collections::BTreeMap;
+use syn::visit::{self, Visit};
+use syn::{
+    Attribute, File, ForeignItemFn, ImplItem, ImplItemFn, Item, ItemFn, Macro, Signature,
+    TraitItem, TraitItemFn,
+};
+
+/// What is put before a function. Its tables would mix with what tests print.
+const ATTRIBUTE: &str = "#[::memprof::memprofile(print = \"never\")] ";
+
+/// Functions of some files.
+#[derive(Debug, Default)]
+pub struct Functions {
+    /// How many have got the attribute.
+    pub annotated: usize,
+    /// How many have not, by the reason.
+    pub left_out: BTreeMap<&'static str, usize>,
+}
+
+/// The file with the attribute on each function that can carry it.
+///
+/// # Errors
+///
+/// If it isn't a file of Rust items, as one that is included somewhere may not be.
+pub fn annotate(source: &str, functions: &mut Functions) -> syn::Result<String> {
+    let file: File = syn::parse_str(source)?;
+    let mut found = Found {
+        functions,
+        offsets: Vec::new(),
+    };
+    found.visit_file(&file);
+    let mut offsets = found.offsets;
+    offsets.sort_unstable();
+
+    let mut annotated = String::with_capacity(source.len() + ATTRIBUTE.len() * offsets.len());
+    let mut end = 0;
+    for offset in offsets {
+        annotated.push_str(&source[end..offset]);
+        annotated.push_str(ATTRIBUTE);
+        end = offset;
+    }
+    annotated.push_str(&source[end..]);
+    Ok(annotated)
+}
+
+struct Found<'a> {
+    functions: &'a mut Functions,
+    /// Where the attribute goes, in bytes from the file's beginning.
+    offsets: Vec<usize>,
+}
+
+impl Found<'_> {
+    fn function(&mut self, attrs: &[Attribute], signature: &Signature, all: impl ToTokens) {
+        let reason = if signature.constness.is_some() {
+            "const"
+        } else if attrs.iter().any(is_naked) {
+            "naked"
+        } else {
+            let first = all.into_token_stream().into_iter().next();
+            self.offsets
+                .extend(first.map(|token| token.span().byte_range().start));
+            self.functions.annotated += 1;
+            return;
+        };
+        self.left_out(reason, 1);
+    }
+
+    fn left_out(&mut self, reason: &'static str, count: usize) {
+        if count > 0 {
+            *self.functions.left_out.entry(reason).or_default() += count;
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Found<'_> {
+    fn visit_item_fn(&mut self, function: &'ast ItemFn) {
+        self.function(&function.attrs, &function.sig, function);
+        visit::visit_item_fn(self, function);
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
+        self.function(&function.attrs, &function.sig, function);
+        visit::visit_impl_item_fn(self, function);
+    }
+
+    fn visit_trait_item_fn(&mut self, function: &'ast TraitItemFn) {
+        if function.default.is_some() {
+            self.function(&function.attrs, &function.sig, function);
+        } else {
+            self.left_out("without a body", 1);
+        }
+        visit::visit_trait_item_fn(self, function);
+    }
+
+    fn visit_foreign_item_fn(&mut self, _: &'ast ForeignItemFn) {
+        self.left_out("without a body", 1);
+    }
+
+    fn visit_macro(&mut self, called: &'ast Macro) {
+        self.left_out("in a macro", functions_in(called.tokens.clone()));
+    }
+
+    // What `syn` has no syntax for.
+
+    fn visit_item(&mut self, item: &'ast Item) {
+        if let Item::Verbatim(tokens) = item {
+            self.left_out("in other syntax", functions_in(tokens.clone()));
+        }
+        visit::visit_item(self, item);
+    }
+
+    fn visit_impl_item(&mut self, item: &'ast ImplItem) {
+        if let ImplItem::Verbatim(tokens) = item {
+            self.left_out("in other syntax", functions_in(tokens.clone()));
+        }
+        visit::visit_impl_item(self, item);
+    }
+
+    fn visit_trait_item(&mut self, item: &'ast TraitItem) {
+        if let TraitItem::Verbatim(tokens) = item {
+            self.left_out("in other syntax", functions_in(tokens.clone()));
+        }
+        visit::visit_trait_item(self, item);
+    }
+}
+
+fn is_naked(attribute: &Attribute) -> bool {
+    attribute.to_token_stream().to_string().contains("naked") && !attribute.path().is_ident("doc")
+}
+
+/// How many functions begin in `tokens`: `fn`, and a name or what stands for one.
+fn functions_in(tokens: TokenStream) -> usize {
+    let mut count = 0;
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Group(group) => count += functions_in(group.stream()),
+            TokenTree::Ident(word) if word == "fn" => {
+                count += usize::from(match tokens.peek() {
+                    Some(TokenTree::Ident(_)) => true,
+                    Some(TokenTree::Punct(next)) => next.as_char() == '$',
+                    _ => false,
+                });
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_attribute_is_put_in() {
+        let source = r#"
+            /// Said.
+            pub async unsafe fn f() { fn inner() {} }
+            trait T { fn declared(); #[inline] fn default() {} }
+            impl T for ä { fn declared() {} const fn c() {} }
+            macro_rules! m { ($f:ident) => { fn $f() { let g: fn(); } fn h() {} } }
+        "#;
+        let mut functions = Functions::default();
+
+        let annotated = annotate(source, &mut functions).unwrap();
+
+        assert_eq!(annotated.replace(ATTRIBUTE, ""), source);
+        assert!(annotated.contains(&format!("{ATTRIBUTE}/// Said.")));
+        assert!(annotated.contains(&format!("{ATTRIBUTE}#[inline] fn default")));
+        assert_eq!(functions.annotated, 4);
+        let left_out = [("const", 1), ("in a macro", 2), ("without a body", 1)];
+        assert_eq!(functions.left_out, BTreeMap::from(left_out));
+    }
+}

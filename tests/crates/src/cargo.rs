@@ -1,0 +1,255 @@
+//! What cargo is asked to do, and what it says.
+
+use crate::{Failure, PublishedCrate};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, fs};
+
+/// The library, for the crates that get the attribute.
+const MEMPROF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../memprof");
+
+/// Where the crates' sources are, after fetching what isn't there yet: a package that
+/// depends on all of them has cargo do it.
+pub fn sources(folder: &Path, crates: &[PublishedCrate]) -> Result<Vec<PathBuf>, Failure> {
+    let mut manifest = String::from(
+        "[package]\nname = \"fetch\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n",
+    );
+    for PublishedCrate { name, version, .. } in crates {
+        manifest += &format!("{name} = {{ version = \"={version}\", default-features = false }}\n");
+    }
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(folder.join("src/lib.rs"), "")?;
+    fs::write(folder.join("Cargo.toml"), manifest)?;
+    let output = cargo(folder)
+        .args(["metadata", "--format-version=1"])
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata["packages"].as_array().ok_or("no packages")?;
+    let source = |published: &PublishedCrate| {
+        let package = packages.iter().find(|package| {
+            package["name"] == published.name && package["version"] == published.version
+        });
+        let manifest = package.and_then(|package| package["manifest_path"].as_str());
+        let manifest = manifest.ok_or_else(|| format!("{} is not there", published.name))?;
+        Ok(Path::new(manifest).with_file_name(""))
+    };
+    crates.iter().map(source).collect()
+}
+
+/// A copy of a published crate, depending on memprof.
+pub struct Package<'a> {
+    folder: PathBuf,
+    target: &'a Path,
+    arguments: &'a [&'a str],
+}
+
+/// What came of a crate's tests.
+#[derive(Default)]
+pub struct Tested {
+    pub is_built: bool,
+    pub passed: usize,
+    pub failed: usize,
+    /// Of the crate itself, each with how often it was said.
+    pub warnings: BTreeMap<String, usize>,
+    /// The files it consists of, by their paths in its folder.
+    pub files: BTreeSet<PathBuf>,
+    /// What was said of errors, and of tests that failed.
+    pub said: String,
+}
+
+impl<'a> Package<'a> {
+    /// Copies the crate from `source` to `folder`, with the lock file that is there.
+    pub fn copied(
+        source: &Path,
+        folder: PathBuf,
+        target: &'a Path,
+        arguments: &'a [&'a str],
+    ) -> Result<Self, Failure> {
+        let lock = fs::read(folder.join("Cargo.lock"));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        copy(source, &folder)?;
+        if let Ok(lock) = lock {
+            fs::write(folder.join("Cargo.lock"), lock)?;
+        }
+        let manifest = folder.join("Cargo.toml");
+        let mut text = String::new();
+        let mut is_left_out = false;
+        for line in fs::read_to_string(&manifest)?.lines() {
+            if line.starts_with('[') {
+                // Benchmarks aren't run, and it takes longer to build than most crates.
+                is_left_out = line.starts_with("[dev-dependencies.criterion");
+            }
+            if !is_left_out {
+                text += line;
+                text.push('\n');
+            }
+        }
+        text += &format!("\n[workspace]\n\n[dependencies.memprof]\npath = {MEMPROF:?}\n");
+        fs::write(manifest, text)?;
+        Ok(Self {
+            folder,
+            target,
+            arguments,
+        })
+    }
+
+    pub fn path(&self, file: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// Runs the crate's tests, but for those in its documentation.
+    pub fn test(&self) -> Result<Tested, Failure> {
+        let output = cargo(&self.folder)
+            .args(["test", "--lib", "--tests", "--no-fail-fast"])
+            .arg("--message-format=json")
+            .args(self.arguments)
+            .arg("--target-dir")
+            .arg(self.target)
+            .stdin(Stdio::null())
+            .output()?;
+        let mut tested = Tested {
+            is_built: true,
+            ..Tested::default()
+        };
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            if line.starts_with("{\"reason\"") {
+                self.message(&serde_json::from_str(line)?, &mut tested)?;
+            } else if let Some((_, counts)) = line.split_once("test result: ") {
+                tested.passed += count_before(counts, "passed");
+                tested.failed += count_before(counts, "failed");
+            } else if line.starts_with("test ") && line.ends_with("FAILED") {
+                tested.said += line;
+                tested.said.push('\n');
+            }
+        }
+        if !tested.is_built || tested.files.is_empty() {
+            tested.is_built = false;
+            tested.said += &String::from_utf8_lossy(&output.stderr);
+        }
+        Ok(tested)
+    }
+
+    fn message(&self, message: &Value, tested: &mut Tested) -> Result<(), Failure> {
+        let manifest = message["manifest_path"].as_str();
+        let is_ours =
+            manifest.is_some_and(|manifest| Path::new(manifest).starts_with(&self.folder));
+        match message["reason"].as_str() {
+            Some("compiler-message") if is_ours => {
+                let message = &message["message"];
+                let rendered = message["rendered"].as_str().unwrap_or_default();
+                match message["level"].as_str() {
+                    Some("warning") => {
+                        // Without columns, which the attribute moves.
+                        let span = &message["spans"][0];
+                        let warning = format!(
+                            "{}:{}: {} {}",
+                            span["file_name"],
+                            span["line_start"],
+                            message["code"]["code"],
+                            message["message"]
+                        );
+                        // How many there are of a target is said at its end.
+                        if span.is_object() {
+                            *tested.warnings.entry(warning).or_default() += 1;
+                        }
+                    }
+                    Some("error") => tested.said += rendered,
+                    _ => {}
+                }
+            }
+            Some("compiler-artifact")
+                if is_ours && message["target"]["kind"][0] != "custom-build" =>
+            {
+                let outputs = message["filenames"].as_array().into_iter().flatten();
+                for output in outputs.filter_map(Value::as_str) {
+                    self.files(Path::new(output), &mut tested.files)?;
+                }
+            }
+            Some("build-finished") => tested.is_built = message["success"] == true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Adds the files that the compiler read for `output`, which it lists beside it.
+    fn files(&self, output: &Path, files: &mut BTreeSet<PathBuf>) -> Result<(), Failure> {
+        let name = output.file_stem().and_then(|name| name.to_str());
+        let name = name.ok_or("an artifact without a name")?;
+        let names = [name, name.strip_prefix("lib").unwrap_or(name)];
+        let lists = names.map(|name| output.with_file_name(format!("{name}.d")));
+        let Some(list) = lists.iter().find(|list| list.exists()) else {
+            return Ok(());
+        };
+        for file in fs::read_to_string(list)?.split_ascii_whitespace() {
+            let file = file.trim_end_matches(':');
+            let file = Path::new(file)
+                .strip_prefix(&self.folder)
+                .unwrap_or(Path::new(file));
+            let is_source = file.extension().is_some_and(|extension| extension == "rs");
+            if is_source && file.is_relative() && self.folder.join(file).exists() {
+                files.insert(self.folder.join(file).canonicalize()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the library again, and measures how long that takes.
+    pub fn build_again(&self, root: &Path, is_release: bool) -> Result<Duration, Failure> {
+        fs::File::options()
+            .append(true)
+            .open(root)?
+            .set_modified(SystemTime::now())?;
+        let mut build = cargo(&self.folder);
+        build
+            .args(["build", "--lib", "--offline", "--quiet"])
+            .args(self.arguments)
+            .arg("--target-dir")
+            .arg(self.target)
+            .args(is_release.then_some("--release"))
+            .stderr(Stdio::null());
+        let start = Instant::now();
+        let status = build.status()?;
+        if !status.success() {
+            return Err("it does not build".into());
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// The number before `word` in a test's result.
+fn count_before(counts: &str, word: &str) -> usize {
+    let mut words = counts.split([' ', ';']).rev();
+    words.find(|candidate| *candidate == word);
+    words
+        .next()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0)
+}
+
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(folder);
+    command
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}

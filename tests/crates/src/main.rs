@@ -1,0 +1,232 @@
+//! Puts the attribute on every function of published crates, and shows that their
+//! own tests see no difference.
+//!
+//! ```text
+//! cargo run --release --manifest-path tests/crates/Cargo.toml --target-dir target/crates -- [crate…]
+//! ```
+//!
+//! Without a name, all crates in the table below; `--short` is for those that take
+//! seconds. With `--time`, also how long a crate takes to build. Each crate is
+//! copied twice to the target folder, as published and with the attribute, and each
+//! copy built and tested: as many tests must pass and fail, and the compiler must
+//! have no more to warn of. What is fetched is fetched once.
+
+mod annotate;
+mod cargo;
+
+use annotate::{Functions, annotate};
+use cargo::{Package, Tested};
+use std::collections::BTreeSet;
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+type Failure = Box<dyn Error>;
+
+/// A crate whose published archive has tests in it.
+struct PublishedCrate {
+    name: &'static str,
+    version: &'static str,
+    /// Features, and what to leave out of its tests, as arguments of `cargo test`.
+    arguments: &'static [&'static str],
+    /// Whether it is in the short form.
+    is_quick: bool,
+}
+
+const fn published(
+    name: &'static str,
+    version: &'static str,
+    arguments: &'static [&'static str],
+) -> PublishedCrate {
+    PublishedCrate {
+        name,
+        version,
+        arguments,
+        is_quick: false,
+    }
+}
+
+const fn quick(published: PublishedCrate) -> PublishedCrate {
+    PublishedCrate {
+        is_quick: true,
+        ..published
+    }
+}
+
+#[rustfmt::skip]
+const CRATES: [PublishedCrate; 14] = [
+    // Small, and of few dependencies.
+    quick(published("semver", "1.0.28", &[])),
+    published("httparse", "1.10.1", &[]),
+    // Containers, with much `unsafe`.
+    quick(published("slab", "0.4.12", &[])),
+    published("bytes", "1.12.2", &[]),
+    published("hashbrown", "0.16.1", &[]),
+    published("indexmap", "2.14.2", &[]),
+    published("smallvec", "1.16.6", &[]),
+    // Without the standard library.
+    published("heapless", "0.9.3", &[]),
+    // Closures and iterators.
+    published("itertools", "0.14.0", &[]),
+    published("nom", "8.0.0", &[]),
+    published("petgraph", "0.8.3", &[]),
+    // Generics of visitors.
+    published("serde_json", "1.0.154", &[]),
+    // Asynchronous.
+    published("tokio-util", "0.7.20", &["--features=full"]),
+    published("tower", "0.5.3", &["--features=full"]),
+];
+
+fn main() -> Result<ExitCode, Failure> {
+    let (options, names): (Vec<String>, Vec<String>) =
+        env::args().skip(1).partition(|word| word.starts_with("--"));
+    let has = |option: &str| options.iter().any(|given| given == option);
+    // `target/crates/release/memprof-crates`, so that cargo's own folder is ours.
+    let target = env::current_exe()?.canonicalize()?;
+    let target = target.ancestors().nth(2).ok_or("no target folder")?;
+    let sources = cargo::sources(&target.join("fetch"), &CRATES)?;
+
+    let mut annotated_count = 0;
+    let mut differing = Vec::new();
+    for (published, source) in CRATES.iter().zip(&sources) {
+        let is_chosen = match &names[..] {
+            [] => published.is_quick || !has("--short"),
+            names => names.iter().any(|name| name == published.name),
+        };
+        if is_chosen {
+            let outcome = compare(published, source, target, has("--time"))?;
+            annotated_count += outcome.annotated_count;
+            if !outcome.is_same {
+                differing.push(published.name);
+            }
+        }
+    }
+    println!("{annotated_count} functions annotated in all");
+    if differing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("with a difference: {}", differing.join(", "));
+    Ok(ExitCode::FAILURE)
+}
+
+/// What came of one crate.
+struct Outcome {
+    annotated_count: usize,
+    is_same: bool,
+}
+
+/// Builds and tests a crate without and with the attribute, and prints what it found.
+fn compare(
+    published: &PublishedCrate,
+    source: &Path,
+    target: &Path,
+    is_timed: bool,
+) -> Result<Outcome, Failure> {
+    let PublishedCrate { name, version, .. } = published;
+    println!("{name} {version}");
+    let build = target.join("build");
+    let folder = target.join("copies").join(format!("{name}-{version}"));
+    let copied =
+        |kind: &str| Package::copied(source, folder.join(kind), &build, published.arguments);
+    let plain = copied("plain")?;
+    let before = plain.test()?;
+    if !before.is_built {
+        return Err(format!("as published, it does not build:\n{}", before.said).into());
+    }
+
+    let marked = copied("annotated")?;
+    fs::copy(plain.path("Cargo.lock"), marked.path("Cargo.lock"))?;
+    let functions = annotate_all(&plain, &marked, &before.files)?;
+    let after = marked.test()?;
+
+    println!("  functions: {}", functions_text(&functions));
+    println!(
+        "  tests: {} passed and {} failed; with the attribute {} and {}",
+        before.passed, before.failed, after.passed, after.failed
+    );
+    let new_warnings = new_warnings(&before, &after);
+    for warning in &new_warnings {
+        println!("  new warning: {warning}");
+    }
+    let is_same = after.is_built
+        && (before.passed, before.failed) == (after.passed, after.failed)
+        && new_warnings.is_empty();
+    if !is_same {
+        println!("  before:\n{}\n  after:\n{}", before.said, after.said);
+    } else if is_timed {
+        for (profile, is_release) in [("dev", false), ("release", true)] {
+            let (before, after) = build_times(&plain, &marked, is_release)?;
+            println!(
+                "  {profile} build: {:.2} s; with the attribute {:.2} s, x {:.2}",
+                before.as_secs_f64(),
+                after.as_secs_f64(),
+                after.as_secs_f64() / before.as_secs_f64()
+            );
+        }
+    }
+    Ok(Outcome {
+        annotated_count: functions.annotated,
+        is_same,
+    })
+}
+
+/// Puts the attribute into those `files` of a crate that the compiler reads.
+fn annotate_all(
+    plain: &Package<'_>,
+    marked: &Package<'_>,
+    files: &BTreeSet<PathBuf>,
+) -> Result<Functions, Failure> {
+    let mut functions = Functions::default();
+    for file in files {
+        let source = fs::read_to_string(file)?;
+        match annotate(&source, &mut functions) {
+            Ok(annotated) => fs::write(marked.path(file.strip_prefix(plain.path(""))?), annotated)?,
+            Err(error) => println!("  left as it is: {}: {error}", file.display()),
+        }
+    }
+    Ok(functions)
+}
+
+fn functions_text(functions: &Functions) -> String {
+    let left_out = functions.left_out.iter();
+    let left_out: Vec<String> = left_out
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    let annotated = functions.annotated;
+    match &left_out[..] {
+        [] => format!("{annotated} annotated"),
+        left_out => format!("{annotated} annotated; left out: {}", left_out.join(", ")),
+    }
+}
+
+/// The warnings that came up more often `after` than `before`.
+fn new_warnings(before: &Tested, after: &Tested) -> Vec<String> {
+    let is_new = |(warning, count): &(&String, &usize)| {
+        **count > before.warnings.get(*warning).copied().unwrap_or(0)
+    };
+    let new = after.warnings.iter().filter(is_new);
+    new.map(|(warning, _)| warning.clone()).collect()
+}
+
+/// How long the library takes to build without and with the attribute, each the
+/// shortest of three times.
+fn build_times(
+    plain: &Package<'_>,
+    marked: &Package<'_>,
+    is_release: bool,
+) -> Result<(Duration, Duration), Failure> {
+    let mut shortest = (Duration::MAX, Duration::MAX);
+    // The first time builds its dependencies, too, and doesn't count.
+    for round in 0..4 {
+        let root = Path::new("src/lib.rs");
+        let before = plain.build_again(&plain.path(root), is_release)?;
+        let after = marked.build_again(&marked.path(root), is_release)?;
+        if round > 0 {
+            shortest = (shortest.0.min(before), shortest.1.min(after));
+        }
+    }
+    Ok(shortest)
+}
