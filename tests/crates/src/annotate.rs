@@ -31,6 +31,12 @@ pub struct Functions {
 /// If it isn't a file of Rust items, as one that is included somewhere may not be.
 pub fn annotate(source: &str, functions: &mut Functions) -> syn::Result<String> {
     let file: File = syn::parse_str(source)?;
+    // What an allocator calls may not allocate, and a probe does when it begins.
+    if file.items.iter().any(is_global_allocator) {
+        let left_out = functions.left_out.entry("beside an allocator");
+        *left_out.or_default() += functions_in(file.into_token_stream());
+        return Ok(source.to_owned());
+    }
     let mut found = Found {
         functions,
         offsets: Vec::new(),
@@ -131,6 +137,14 @@ impl<'ast> Visit<'ast> for Found<'_> {
     }
 }
 
+fn is_global_allocator(item: &Item) -> bool {
+    let Item::Static(item) = item else {
+        return false;
+    };
+    let mut attributes = item.attrs.iter();
+    attributes.any(|attribute| attribute.path().is_ident("global_allocator"))
+}
+
 fn is_naked(attribute: &Attribute) -> bool {
     attribute.to_token_stream().to_string().contains("naked") && !attribute.path().is_ident("doc")
 }
@@ -177,6 +191,18 @@ mod tests {
         assert!(annotated.contains(&format!("{ATTRIBUTE}#[inline] fn default")));
         assert_eq!(functions.annotated, 4);
         let left_out = [("const", 1), ("in a macro", 2), ("without a body", 1)];
+        assert_eq!(functions.left_out, BTreeMap::from(left_out));
+    }
+
+    #[test]
+    fn a_file_with_an_allocator_is_left_as_it_is() {
+        let source = "#[global_allocator] static A: System = System; fn f() {}";
+        let mut functions = Functions::default();
+
+        assert_eq!(annotate(source, &mut functions).unwrap(), source);
+
+        assert_eq!(functions.annotated, 0);
+        let left_out = [("beside an allocator", 1)];
         assert_eq!(functions.left_out, BTreeMap::from(left_out));
     }
 }

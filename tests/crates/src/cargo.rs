@@ -3,6 +3,7 @@
 use crate::{Failure, PublishedCrate};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -46,7 +47,7 @@ pub fn sources(folder: &Path, crates: &[PublishedCrate]) -> Result<Vec<PathBuf>,
 pub struct Package<'a> {
     folder: PathBuf,
     target: &'a Path,
-    arguments: &'a [&'a str],
+    features: &'a [&'a str],
 }
 
 /// What came of a crate's tests.
@@ -69,7 +70,7 @@ impl<'a> Package<'a> {
         source: &Path,
         folder: PathBuf,
         target: &'a Path,
-        arguments: &'a [&'a str],
+        features: &'a [&'a str],
     ) -> Result<Self, Failure> {
         let lock = fs::read(folder.join("Cargo.lock"));
         if folder.exists() {
@@ -92,12 +93,17 @@ impl<'a> Package<'a> {
                 text.push('\n');
             }
         }
-        text += &format!("\n[workspace]\n\n[dependencies.memprof]\npath = {MEMPROF:?}\n");
+        // The probes optimised, as README advises.
+        writeln!(
+            text,
+            "\n[workspace]\n\n[dependencies.memprof]\npath = {MEMPROF:?}\n\n\
+             [profile.dev.package.memprof]\nopt-level = 3"
+        )?;
         fs::write(manifest, text)?;
         Ok(Self {
             folder,
             target,
-            arguments,
+            features,
         })
     }
 
@@ -105,12 +111,12 @@ impl<'a> Package<'a> {
         self.folder.join(file)
     }
 
-    /// Runs the crate's tests, but for those in its documentation.
-    pub fn test(&self) -> Result<Tested, Failure> {
+    /// Runs the crate's tests that are chosen by `tests`.
+    pub fn test(&self, tests: &[&str]) -> Result<Tested, Failure> {
         let output = cargo(&self.folder)
-            .args(["test", "--lib", "--tests", "--no-fail-fast"])
-            .arg("--message-format=json")
-            .args(self.arguments)
+            .args(["test", "--no-fail-fast", "--message-format=json"])
+            .args(tests)
+            .args(self.features)
             .arg("--target-dir")
             .arg(self.target)
             .stdin(Stdio::null())
@@ -147,14 +153,12 @@ impl<'a> Package<'a> {
                 let rendered = message["rendered"].as_str().unwrap_or_default();
                 match message["level"].as_str() {
                     Some("warning") => {
-                        // Without columns, which the attribute moves.
+                        // Without columns, which the attribute moves, and without words:
+                        // a closure's value is now said to be a block's.
                         let span = &message["spans"][0];
                         let warning = format!(
-                            "{}:{}: {} {}",
-                            span["file_name"],
-                            span["line_start"],
-                            message["code"]["code"],
-                            message["message"]
+                            "{}:{}: {}",
+                            span["file_name"], span["line_start"], message["code"]["code"]
                         );
                         // How many there are of a target is said at its end.
                         if span.is_object() {
@@ -210,7 +214,7 @@ impl<'a> Package<'a> {
         let mut build = cargo(&self.folder);
         build
             .args(["build", "--lib", "--offline", "--quiet"])
-            .args(self.arguments)
+            .args(self.features)
             .arg("--target-dir")
             .arg(self.target)
             .args(is_release.then_some("--release"))
