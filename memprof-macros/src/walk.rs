@@ -275,7 +275,10 @@ impl<'a> Walk<'a> {
                 let braces = body.block.brace_token;
                 let mut block = body.block;
                 self.at_another_time(place, |walk| walk.block(&mut block));
-                (braces, braced(block))
+                // Bare, and all on the statement's line, its braces would be said to be
+                // unnecessary in ours.
+                let span = Span::mixed_site().located_at(start);
+                (braces, parenthesised(braced(block), span))
             }
             body => {
                 let span = start_of_expr(&body);
@@ -386,12 +389,8 @@ impl<'a> Walk<'a> {
             Some(Stmt::Expr(expr, None)) if is_macro_in_braces(&expr) => {
                 // Bare, it would be a statement here, and expand to statements.
                 let span = Span::mixed_site().located_at(span);
-                let parenthesised = Expr::Paren(ExprParen {
-                    attrs: Vec::new(),
-                    paren_token: Paren(span),
-                    expr: Box::new(expr),
-                });
-                block.stmts.push(Stmt::Expr(parenthesised, None));
+                let expr = parenthesised(expr, span);
+                block.stmts.push(Stmt::Expr(expr, None));
                 braced(block)
             }
             last => {
@@ -442,6 +441,14 @@ fn braced(block: Block) -> Expr {
         attrs: Vec::new(),
         label: None,
         block,
+    })
+}
+
+fn parenthesised(expr: Expr, span: Span) -> Expr {
+    Expr::Paren(ExprParen {
+        attrs: Vec::new(),
+        paren_token: Paren(span),
+        expr: Box::new(expr),
     })
 }
 

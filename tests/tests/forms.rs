@@ -1298,3 +1298,17 @@ mod runtimes {
         }
     }
 }
+
+/// All on the statement's line, so that nothing stands before the closure's value.
+#[memprofile(print = "never")]
+fn closures_of_one_call_in_braces() -> i32 {
+    let mut numbers = 1..;
+    let mut next = || -> i32 { numbers.next().unwrap() };
+    let is_long = |text: &str| -> bool { text.len() > 3 };
+    next() + next() + i32::from(is_long("four"))
+}
+
+#[test]
+fn the_braces_of_a_closure_with_a_return_type_are_not_unnecessary() {
+    assert_eq!(closures_of_one_call_in_braces(), 4);
+}

@@ -115,10 +115,10 @@ impl<'a> Package<'a> {
     pub fn test(&self, tests: &[&str]) -> Result<Tested, Failure> {
         let output = cargo(&self.folder)
             .args(["test", "--no-fail-fast", "--message-format=json"])
-            .args(tests)
             .args(self.features)
             .arg("--target-dir")
             .arg(self.target)
+            .args(tests)
             .stdin(Stdio::null())
             .output()?;
         let mut tested = Tested {
