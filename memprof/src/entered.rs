@@ -54,6 +54,10 @@ enum Left {
 /// Begins a call. Nothing if profiling is off.
 #[inline]
 pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
+    // First, since finding out more may have brought the thread here.
+    if frame::is_own_work() {
+        return Some(unprofiled(site));
+    }
     let back = match site.kind() {
         Kind::Off => return None,
         Kind::Owning => Back::Outer {
@@ -63,6 +67,15 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
         Kind::Settling => enter_settling(site)?,
     };
     Some(Entered { site, back })
+}
+
+/// Enters what the profiler itself calls.
+#[cold]
+fn unprofiled(site: &'static Site) -> Entered {
+    Entered {
+        site,
+        back: Back::Elsewhere(frame::enter_unprofiled()),
+    }
 }
 
 fn enter_settling(site: &'static Site) -> Option<Back> {
@@ -82,6 +95,9 @@ fn enter_settling(site: &'static Site) -> Option<Back> {
 /// are lines of the function all the same, but no call's.
 #[inline]
 pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
+    if frame::is_own_work() {
+        return Some(unprofiled(site));
+    }
     if site.kind() == Kind::Off {
         return None;
     }

@@ -91,6 +91,26 @@ fn go_on_as(kind: Kind, site: &'static Site, place: u32) -> Outer {
     outer
 }
 
+/// Whether the thread is at work for the profiler, and comes to the program's code from
+/// there: to an allocator that is profiled itself.
+#[inline]
+pub(crate) fn is_own_work() -> bool {
+    threads::tag().line() == owner::PROFILER
+}
+
+/// Enters a function without profiling it.
+pub(crate) fn enter_unprofiled() -> Outer {
+    let outer = FRAME.get();
+    FRAME.set(Frame {
+        kind: Kind::Off,
+        ..outer
+    });
+    Outer {
+        frame: outer,
+        line: threads::tag().line(),
+    }
+}
+
 /// The line that is open, if the thread is in this function, and not in one that it
 /// called.
 #[inline]

@@ -410,9 +410,11 @@ impl Report {
     fn build<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
         // What a report takes is allocated first, so that nothing is between its
         // numbers: they are of one moment, as far as this thread goes.
-        let paths = paths::all();
-        let sites = sites(&paths);
-        let mut settled = Vec::with_capacity(sites.len());
+        let ((paths, sites), _) = own_work::during(false, || {
+            let paths = paths::all();
+            let sites = sites(&paths);
+            (paths, sites)
+        });
         let mut report = Self {
             functions: sites
                 .iter()
@@ -436,7 +438,9 @@ impl Report {
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();
         report.resident_is_exact = rss::is_exact();
-        settled.extend(sites.iter().map(|site| numbers.settled(site)));
+        let settled = |site: &&Site| numbers.settled(site);
+        let (settled, _): (Vec<_>, _) =
+            own_work::during(false, || sites.iter().map(settled).collect());
         drop(numbers);
 
         report.add_up(&paths);
@@ -457,6 +461,7 @@ impl Report {
             }
             function.lines.sort_by_key(|line| line.number);
         }
+        own_work::during(false, || drop((paths, sites, settled)));
         report
     }
 

@@ -59,7 +59,7 @@ const fn quick(published: PublishedCrate) -> PublishedCrate {
     }
 }
 
-const CRATES: [PublishedCrate; 16] = [
+const CRATES: [PublishedCrate; 15] = [
     // Small, and of few dependencies.
     quick(published("semver", "1.0.28", &[])),
     // Containers, with much `unsafe`.
@@ -95,7 +95,6 @@ const CRATES: [PublishedCrate; 16] = [
         ],
         ..published("tokio-util", "0.7.20", &["--features=full"])
     },
-    published("tower", "0.5.3", &["--features=full,tracing/std"]),
 ];
 
 fn main() -> Result<ExitCode, Failure> {
