@@ -216,8 +216,7 @@ impl SecondThread {
         // would count.
         let clock = mine.to.max(other.to) - mine.from.min(other.from);
         if cpu.as_secs_f64() / clock.as_secs_f64() < 1.7 {
-            // Whoever sleeps for a moment has a CPU sooner the next time.
-            thread::sleep(Duration::from_millis(1));
+            thread::yield_now();
             return None;
         }
         Some(f64::midpoint(mine.step, other.step))

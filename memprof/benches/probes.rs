@@ -118,8 +118,7 @@ mod probe {
     }
 }
 
-/// A loop under the attribute itself. Written out for each: the lines of a function
-/// that a macro wrote would be one.
+/// A loop under the attribute itself.
 mod line {
     use super::{black_box, memprofile, time};
 
@@ -133,22 +132,26 @@ mod line {
         })
     }
 
-    pub(super) fn not_profiled() -> f64 {
-        fn function(numbers: u32) -> u32 {
-            let mut sum = 0_u32;
-            for number in 0..numbers {
-                let doubled = black_box(2 * number);
-                let odd = black_box(doubled + 1);
-                sum = black_box(sum.wrapping_add(odd));
-            }
-            sum
-        }
-        each(function)
+    /// The same function under each attribute. Its body stands where the macro is used,
+    /// since the lines of one that stood here would all be one.
+    macro_rules! under_each {
+        ($($name:ident: $(#[$attribute:meta])?,)* |$numbers:ident| $body:tt) => {
+            $(pub(super) fn $name() -> f64 {
+                $(#[$attribute])?
+                fn function($numbers: u32) -> u32 $body
+                each(function)
+            })*
+        };
     }
 
-    pub(super) fn never_shown() -> f64 {
-        #[memprofile(print = "never")]
-        fn function(numbers: u32) -> u32 {
+    under_each! {
+        not_profiled: ,
+        never_shown: #[memprofile(print = "never")],
+        heap_columns: #[memprofile(columns = "hits, allocated")],
+        heap_and_time: #[memprofile(columns = "hits, allocated, time")],
+        default_columns: #[memprofile],
+        exact: #[memprofile(rss = "exact")],
+        |numbers| {
             let mut sum = 0_u32;
             for number in 0..numbers {
                 let doubled = black_box(2 * number);
@@ -157,63 +160,6 @@ mod line {
             }
             sum
         }
-        each(function)
-    }
-
-    pub(super) fn heap_columns() -> f64 {
-        #[memprofile(columns = "hits, allocated")]
-        fn function(numbers: u32) -> u32 {
-            let mut sum = 0_u32;
-            for number in 0..numbers {
-                let doubled = black_box(2 * number);
-                let odd = black_box(doubled + 1);
-                sum = black_box(sum.wrapping_add(odd));
-            }
-            sum
-        }
-        each(function)
-    }
-
-    pub(super) fn heap_and_time() -> f64 {
-        #[memprofile(columns = "hits, allocated, time")]
-        fn function(numbers: u32) -> u32 {
-            let mut sum = 0_u32;
-            for number in 0..numbers {
-                let doubled = black_box(2 * number);
-                let odd = black_box(doubled + 1);
-                sum = black_box(sum.wrapping_add(odd));
-            }
-            sum
-        }
-        each(function)
-    }
-
-    pub(super) fn default_columns() -> f64 {
-        #[memprofile]
-        fn function(numbers: u32) -> u32 {
-            let mut sum = 0_u32;
-            for number in 0..numbers {
-                let doubled = black_box(2 * number);
-                let odd = black_box(doubled + 1);
-                sum = black_box(sum.wrapping_add(odd));
-            }
-            sum
-        }
-        each(function)
-    }
-
-    pub(super) fn exact() -> f64 {
-        #[memprofile(rss = "exact")]
-        fn function(numbers: u32) -> u32 {
-            let mut sum = 0_u32;
-            for number in 0..numbers {
-                let doubled = black_box(2 * number);
-                let odd = black_box(doubled + 1);
-                sum = black_box(sum.wrapping_add(odd));
-            }
-            sum
-        }
-        each(function)
     }
 }
 

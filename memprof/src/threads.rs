@@ -363,7 +363,8 @@ pub(crate) fn tag() -> Tag {
     })
 }
 
-/// Makes `line` the calling thread's current one; what it was in before.
+/// Makes another line, or another scope, the calling thread's current one; what it was
+/// in before.
 #[inline(always)]
 pub(crate) fn set_tag(tag: Tag) -> Tag {
     COUNTERS.with(|counters| {
@@ -389,19 +390,19 @@ pub(crate) fn begin_line(line: u32) {
         if tag.scope() == 0 && counters.are_settled() {
             counters.store_tag(Tag(line.into()));
         } else {
-            begin_line_slowly(counters, line, true);
+            begin_line_slowly(counters, line);
         }
     });
 }
 
 #[inline(never)]
-fn begin_line_slowly(counters: &Counters, line: u32, counts: bool) {
+fn begin_line_slowly(counters: &Counters, line: u32) {
     if !attach(counters) {
         return;
     }
     let tag = counters.tag().with_line(line);
     settle_and_set(counters, tag);
-    if counts && tag.scope() != 0 {
+    if tag.scope() != 0 {
         scopes::hit(tag.scope(), line);
     }
 }

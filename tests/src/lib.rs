@@ -7,6 +7,7 @@
 
 #[cfg(unix)]
 mod c;
+mod code;
 mod made;
 mod program;
 mod strict;
@@ -14,7 +15,8 @@ mod table;
 
 #[cfg(unix)]
 pub use c::{alone, on_a_c_thread};
-pub use made::{assert_law_3, assert_made, made};
+pub use code::{block, pause};
+pub use made::{assert_law_3, assert_made, line, made, numbers};
 pub use program::{Program, run};
 pub use strict::{Fault, Strict};
 pub use table::{Row, Table};

@@ -1,28 +1,39 @@
 //! What lines made, held against what they should have made.
 
-use memprof::{FunctionReport, Made, Report};
+use memprof::{FunctionReport, LineReport, Made, Report};
 
 /// Bytes and blocks that are alive, and all that there ever were.
-fn numbers(made: Made) -> [i64; 4] {
+#[must_use]
+pub fn numbers(made: Made) -> [i64; 4] {
     let [bytes, blocks] = [made.allocated_bytes, made.allocation_count].map(u64::cast_signed);
     [made.live_bytes(), made.live_count(), bytes, blocks]
 }
 
-/// What the line of `function`, the end of a path, that contains `words` made, and has alive: bytes
-/// and blocks alive, bytes and blocks made.
+/// The line of `function`, the end of a path, that contains `words`.
 ///
 /// # Panics
 ///
 /// If there is no such line, or more than one.
 #[must_use]
 #[track_caller]
-pub fn made(report: &Report, function: &str, words: &str) -> [i64; 4] {
+pub fn line<'a>(report: &'a Report, function: &str, words: &str) -> &'a LineReport {
     let lines = &named(report, function).lines;
     let mut with_words = lines.iter().filter(|line| line.source.contains(words));
     match (with_words.next(), with_words.next()) {
-        (Some(line), None) => numbers(line.made),
+        (Some(line), None) => line,
         _ => panic!("not one line with {words:?} in {lines:#?}"),
     }
+}
+
+/// What a [`line`] made, and has alive: bytes and blocks alive, bytes and blocks made.
+///
+/// # Panics
+///
+/// As [`line`].
+#[must_use]
+#[track_caller]
+pub fn made(report: &Report, function: &str, words: &str) -> [i64; 4] {
+    numbers(line(report, function, words).made)
 }
 
 /// Asserts that the lines of `function` made what `expected` says, as

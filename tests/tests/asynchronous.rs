@@ -2,9 +2,8 @@
 //! what runs between them.
 
 use memprof::{measure_async, memprofile};
-use memprof_tests::{Table, run};
-use std::future::{Future, poll_fn};
-use std::hint::black_box;
+use memprof_tests::{Table, block, pause, run};
+use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -12,24 +11,6 @@ use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-/// Lets other tasks run, without allocating.
-async fn pause() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if waited {
-            return Poll::Ready(());
-        }
-        waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 fn four_workers() -> Runtime {
     Builder::new_multi_thread()

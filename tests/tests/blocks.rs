@@ -3,19 +3,14 @@
 
 use async_trait::async_trait;
 use memprof::{memprofile, report};
-use memprof_tests::{assert_law_3, made, run};
+use memprof_tests::{assert_law_3, block, made, run};
 use rayon::prelude::*;
 use std::future::Future;
-use std::hint::black_box;
 use std::pin::Pin;
 use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 #[memprofile(columns = "hits, allocated")]
 fn spawns_a_thread() -> Vec<u8> {

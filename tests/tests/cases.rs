@@ -6,8 +6,8 @@
 //! about options, streams and tools that memprof doesn't have.
 
 use memprof::{measure, memprofile, report};
-use memprof_tests::{Program, Table, assert_law_3, assert_made, made, run};
-use std::future::{Future, poll_fn};
+use memprof_tests::{Program, Table, assert_law_3, assert_made, block, made, pause, run};
+use std::future::Future;
 use std::hint::black_box;
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
@@ -21,24 +21,6 @@ static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
 /// What a list takes for each block in it.
 const ENTRY: i64 = size_of::<Vec<u8>>().cast_signed() as i64;
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
-
-/// Lets others run, without allocating.
-async fn pause() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if waited {
-            return Poll::Ready(());
-        }
-        waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
 
 /// Polls a future to its end.
 fn block_on<F: Future>(future: F) -> F::Output {

@@ -2,8 +2,8 @@
 //! short.
 
 use memprof::{__private as private, memprofile};
-use memprof_tests::{Program, Table, run};
-use std::future::{Future, poll_fn};
+use memprof_tests::{Program, Table, block, pause, run};
+use std::future::Future;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,10 +13,6 @@ use std::task::{Context, Poll, Waker};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 #[memprofile(columns = "hits, allocated, freed")]
 fn fails(how: &str) {
@@ -219,19 +215,6 @@ async fn awaits(bytes: usize, other: Option<Boxed>) -> usize {
         return other.await + held.len();
     }
     held.len()
-}
-
-/// Pending once.
-fn pause() -> impl Future<Output = ()> {
-    let mut waited = false;
-    poll_fn(move |context| {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut waited, true) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
 }
 
 #[test]

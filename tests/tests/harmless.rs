@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use memprof::memprofile;
-use memprof_tests::{Program, Table, run};
+use memprof_tests::{Program, Table, block, run};
 use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::hint::black_box;
@@ -12,10 +12,6 @@ use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 #[memprofile(columns = "all")]
 fn profiled(bytes: usize) -> usize {

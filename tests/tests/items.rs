@@ -2,18 +2,13 @@
 //! the attribute itself.
 
 use memprof::{Report, memprofile, report};
-use memprof_tests::run;
+use memprof_tests::{block, run};
 use std::fmt::{self, Display};
 use std::future::Future;
-use std::hint::black_box;
 use std::task::{Context, Waker};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 struct Shelf {
     blocks: Vec<Vec<u8>>,

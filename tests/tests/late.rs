@@ -3,9 +3,8 @@
 #![cfg(unix)]
 
 use memprof::{Made, Report, Scope, Usage, measure, memprofile, report, reset};
-use memprof_tests::{alone, on_a_c_thread, run};
+use memprof_tests::{alone, block, on_a_c_thread, run};
 use std::cell::Cell;
-use std::hint::black_box;
 use std::mem::forget;
 use std::panic::{catch_unwind, set_hook};
 use std::process::exit;
@@ -15,10 +14,6 @@ use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 /// Drops 100 bytes, and leaves 10 behind.
 fn uses_memory() {

@@ -5,7 +5,7 @@
 //! Each function of the corpus is compiled twice: plain, to be measured by the
 //! oracle, and profiled.
 
-use memprof_tests::{Program, Row, Table, run};
+use memprof_tests::{Program, Row, Table, block, run};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use std::alloc::System;
 use std::hint::black_box;
@@ -34,10 +34,6 @@ macro_rules! corpus {
 }
 
 /// As it comes out of somewhere else: a block of `bytes` bytes.
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
-
 /// A value that allocates when it is dropped.
 struct Parting;
 

@@ -3,8 +3,7 @@
 
 use memprof::__private::{Options, Print, Site, at, enter};
 use memprof::{LineReport, Scope, report};
-use memprof_tests::{assert_law_3, run};
-use std::hint::black_box;
+use memprof_tests::{assert_law_3, block, run};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -38,10 +37,6 @@ static SHORT: Site = Site::new(
     &[1, 2, 3, 4],
     Options::new().print(Print::Never),
 );
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 /// Has a line make a block.
 fn makes(site: &'static Site, line: u32, bytes: usize) -> Vec<u8> {

@@ -1,10 +1,10 @@
 //! Law 3: what the lines made and is alive, and what nobody's line made and is
 //! alive, is what is alive in the process; to the byte, on any thread.
 
-use memprof::{LineReport, Made, Report, memprofile, report, reset};
+use memprof::{Made, memprofile, report, reset};
 #[cfg(unix)]
 use memprof_tests::alone;
-use memprof_tests::run;
+use memprof_tests::{assert_law_3, block, line, numbers, run};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -12,42 +12,6 @@ use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
-
-fn line<'a>(report: &'a Report, function: &str, words: &str) -> &'a LineReport {
-    let path = format!("ownership::{function}");
-    let function = report
-        .functions
-        .iter()
-        .find(|function| function.path == path);
-    let lines = &function.expect("the function has run").lines;
-    lines
-        .iter()
-        .find(|line| line.source.contains(words))
-        .expect("such a line")
-}
-
-/// Live bytes and blocks, and all that there ever were.
-fn numbers(made: Made) -> [i64; 4] {
-    let [bytes, blocks] = [made.allocated_bytes, made.allocation_count].map(u64::cast_signed);
-    [made.live_bytes(), made.live_count(), bytes, blocks]
-}
-
-fn assert_law_3(report: &Report) {
-    let lines = report.functions.iter().flat_map(|function| &function.lines);
-    let made = lines.map(|line| line.made).chain([report.untracked]);
-    let sum = made.fold([0; 4], |sum, made| {
-        let numbers = numbers(made);
-        std::array::from_fn(|index| sum[index] + numbers[index])
-    });
-    let process = numbers(report.total);
-    // What goes over to another line is made a second time there.
-    assert_eq!(sum[..2], process[..2], "{report:#?}");
-    assert!(sum[2] >= process[2] && sum[3] >= process[3], "{report:#?}");
-}
 
 #[memprofile(print = "never")]
 fn keeps_and_drops(kept: &mut Vec<Vec<u8>>, times: usize) {
@@ -292,8 +256,8 @@ fn reports_begin_at_the_last_reset() {
 
 #[memprofile(columns = "all")]
 fn reports_in_the_middle() -> i64 {
-    let held = block(1000);
-    let live = line(&report(), "reports_in_the_middle", "let held")
+    let held = block(1000); // held
+    let live = line(&report(), "reports_in_the_middle", concat!("//", " held"))
         .made
         .live_bytes();
     drop(held);

@@ -2,18 +2,11 @@
 //! counted once however functions call each other.
 
 use memprof::{CallReport, Made, Report, memprofile, report};
-use memprof_tests::run;
-use std::future::{Future, poll_fn};
-use std::hint::black_box;
-use std::task::Poll;
+use memprof_tests::{block, pause, run};
 use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 /// Each call as `function line > function line > function`, with how often, and what
 /// was made in it and under it.
@@ -170,19 +163,6 @@ fn threads_begin_ways_of_their_own() {
         let report = report();
         assert!(calls(&report).contains(&call("leaf", 3, 6, 6)));
     });
-}
-
-/// Pending once.
-fn pause() -> impl Future<Output = ()> {
-    let mut waited = false;
-    poll_fn(move |context| {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut waited, true) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
 }
 
 #[memprofile(print = "never")]

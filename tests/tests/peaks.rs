@@ -1,27 +1,14 @@
 //! The process's highest heap and whose it was, blocks that are gone as soon as
 //! they are made, and bytes that growing blocks take along.
 
-use memprof::{LineReport, Report, memprofile, report, reset};
-use memprof_tests::run;
+use memprof::{Report, memprofile, report, reset};
+use memprof_tests::{block, line, run};
 use std::alloc::{Layout, alloc, dealloc, realloc};
-use std::hint::black_box;
 use std::sync::mpsc::channel;
 use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
-
-fn line<'a>(report: &'a Report, function: &str, words: &str) -> &'a LineReport {
-    let path = format!("peaks::{function}");
-    let function = report.functions.iter().find(|found| found.path == path);
-    let lines = &function.expect("the function has run").lines;
-    let line = lines.iter().find(|line| line.source.contains(words));
-    line.expect("such a line")
-}
 
 /// What the lines had at the peak, and the untracked blocks, is the peak.
 fn assert_adds_up(report: &Report) {
@@ -86,7 +73,7 @@ fn what_was_alive_at_the_peak_is_not_what_was_before_or_after() {
             reset();
             hills(highest);
             let report = report();
-            let at_peak = ["low", "// hill", "// crumb"]
+            let at_peak = ["let low", "// hill", "// crumb"]
                 .map(|words| line(&report, "hills", words).made.bytes_at_peak);
             // With the crumb on top.
             assert_eq!(at_peak, [100, 10_000, 1], "{highest}");

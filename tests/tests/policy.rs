@@ -1,8 +1,11 @@
 //! How often resident memory is read, and the time of lines.
 
 use memprof::{LineReport, WhileRunning, memprofile, report};
-use memprof_tests::{Program, Table, run};
+use memprof_tests::{Program, Table, pause, run};
+use std::future::Future;
 use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 #[global_allocator]
@@ -178,25 +181,43 @@ fn the_times_of_lines_add_up_and_recursion_counts_none_twice() {
     });
 }
 
-#[memprofile(columns = "time, hits")]
+#[memprofile(print = "exit", columns = "time, hits")]
 async fn waits() {
-    tokio::time::sleep(Duration::from_secs(100)).await; // long
+    pause().await;
+}
+
+#[memprofile(print = "exit", columns = "time, hits")]
+fn polls_twice() {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut waits = pin!(waits());
+    assert!(waits.as_mut().poll(&mut context).is_pending());
+    also_takes_time(1); // between the polls
+    assert!(waits.as_mut().poll(&mut context).is_ready());
 }
 
 #[test]
 fn the_time_of_a_task_is_that_of_its_polls() {
-    let tables = run(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build();
-        runtime.unwrap().block_on(waits());
+    run(|| {
+        polls_twice();
+        let report = report();
+        let of = |name: &str| {
+            let found = report
+                .functions
+                .iter()
+                .find(|found| found.path.ends_with(name));
+            found.unwrap()
+        };
+        let inclusive = ["waits", "also_takes_time"].map(|name| of(name).inclusive_elapsed);
+        let outer = of("polls_twice");
+        // Were the time between its polls the task's, it would be counted twice here.
+        let sum = outer.own_elapsed + inclusive.into_iter().sum::<Duration>();
+        let rounded = Duration::from_nanos(4);
+        assert!(
+            sum.abs_diff(outer.inclusive_elapsed) <= rounded,
+            "{report:#?}"
+        );
+        assert!(inclusive.iter().all(|elapsed| *elapsed > Duration::ZERO));
     });
-    let cell = tables[0].row("long").cell("Time");
-    assert!(
-        ["ns", "us", "ms"].iter().any(|unit| cell.ends_with(unit)),
-        "{cell}"
-    );
 }
 
 #[test]

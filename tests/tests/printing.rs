@@ -1,15 +1,10 @@
 //! What is printed, where and when: the options, and the environment over them.
 
 use memprof::memprofile;
-use memprof_tests::{Program, Table, run};
-use std::hint::black_box;
+use memprof_tests::{Program, Table, block, run};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 #[memprofile]
 fn plain(bytes: usize) -> usize {

@@ -5,10 +5,10 @@
 use futures::StreamExt as _;
 use futures::stream::{self, FuturesUnordered};
 use memprof::{Report, measure, memprofile, report};
-use memprof_tests::{assert_law_3, assert_made, made, run};
+use memprof_tests::{assert_law_3, assert_made, block, made, pause, run};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -23,24 +23,6 @@ use tokio::time::{Instant, timeout};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
-
-/// Lets other tasks run, without allocating.
-async fn pause() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if waited {
-            return Poll::Ready(());
-        }
-        waited = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
 
 fn one_thread() -> Runtime {
     Builder::new_current_thread().build().unwrap()

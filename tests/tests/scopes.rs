@@ -1,9 +1,8 @@
 //! Scopes: what a piece of work did, on whichever threads, apart from all the rest.
 
 use memprof::{InScopeExt, Made, Report, Scope, memprofile};
-use memprof_tests::{Program, Table, run};
+use memprof_tests::{Program, Table, block, line, run};
 use std::future::Future;
-use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::thread;
@@ -11,16 +10,8 @@ use std::thread;
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
-
 fn made(report: &Report, function: &str, words: &str) -> Made {
-    let path = format!("scopes::{function}");
-    let function = report.functions.iter().find(|found| found.path == path);
-    let lines = &function.expect("the function has run").lines;
-    let line = lines.iter().find(|line| line.source.contains(words));
-    line.expect("such a line").made
+    line(report, function, words).made
 }
 
 fn live(made: Made) -> [i64; 2] {

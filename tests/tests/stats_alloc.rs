@@ -2,18 +2,13 @@
 //! process from it.
 
 use memprof::memprofile;
-use memprof_tests::run;
+use memprof_tests::{block, run};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
-use std::hint::black_box;
 use std::thread;
 
 #[global_allocator]
 static ALLOC: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 #[memprofile(columns = "hits, allocated, freed, net, peak, count")]
 fn inner(bytes: usize) -> Vec<u8> {

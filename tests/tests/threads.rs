@@ -2,7 +2,7 @@
 //! profiler allocates lands nowhere.
 
 use memprof::{Usage, measure, memprofile};
-use memprof_tests::run;
+use memprof_tests::{block, run};
 use std::hint::black_box;
 use std::panic::catch_unwind;
 use std::sync::Barrier;
@@ -11,10 +11,6 @@ use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-
-fn block(bytes: usize) -> Vec<u8> {
-    black_box(Vec::with_capacity(bytes))
-}
 
 #[memprofile(columns = "hits, allocated, freed, peak, count")]
 fn works_beside(started: &Barrier, done: &Barrier) {
