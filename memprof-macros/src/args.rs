@@ -64,11 +64,11 @@ impl Args {
         }
     }
 
-    /// The options as an expression of type `Options`.
-    pub(crate) fn options(&self) -> TokenStream {
+    /// The options as an expression of type `Options`, if there are any.
+    pub(crate) fn options(&self) -> Option<TokenStream> {
         let private = self.private();
         let variant = |name: &str| Ident::new(name, Span::mixed_site());
-        let mut options = quote!(#private::Options::new());
+        let mut options = TokenStream::new();
         if let Some(decimals) = self.precision {
             options.extend(quote!(.precision(#decimals)));
         }
@@ -85,7 +85,7 @@ impl Args {
         if let Some(rss) = self.rss.map(variant) {
             options.extend(quote!(.rss(#private::Rss::#rss)));
         }
-        options
+        (!options.is_empty()).then(|| quote!(#private::Options::new() #options))
     }
 }
 

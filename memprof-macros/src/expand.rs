@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! fn f(a: A) -> R {
-//!     static __MEMPROF_SITE: Site = Site::new(..);
+//!     enum __MemprofSite {}
+//!     static __MEMPROF_SITE: Site = Site::new(type_name::<__MemprofSite>, ..);
 //!     let _frame = enter(&__MEMPROF_SITE);
 //!     { { at(1); let x = ..; at(2); tail } }
 //! }
@@ -16,7 +17,8 @@
 //!
 //! ```text
 //! fn f(a: A, __arg1: B) -> impl Future<Output = R> {
-//!     static __MEMPROF_SITE: Site = Site::new(..);
+//!     enum __MemprofSite {}
+//!     static __MEMPROF_SITE: Site = Site::new(type_name::<__MemprofSite>, ..);
 //!     task(&__MEMPROF_SITE, async move { let a = a; let (b, c) = __arg1; { body } })
 //! }
 //! ```
@@ -36,7 +38,7 @@ use crate::items;
 use crate::source::{self, Lines};
 use crate::walk::Walk;
 use proc_macro2::{Group, Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     AttrStyle, Attribute, Block, Expr, FnArg, Generics, ItemFn, Pat, PatIdent, PatType, ReturnType,
@@ -89,7 +91,7 @@ pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) ->
     Ungroup.visit_block_mut(&mut block);
     let braces = block.brace_token.span;
     let first_line = first_line(&outer, &vis, &sig, attribute);
-    let mut lines = Lines::new(first_line, &block.to_token_stream(), sig.fn_token.span);
+    let mut lines = Lines::new(first_line, &block, sig.fn_token.span);
     let boxed = boxed_async_block(&sig, &mut block);
     let is_boxed = boxed.is_some();
     if let Some(expr) = boxed {
@@ -170,21 +172,20 @@ fn first_line(
 /// The function as static data.
 fn site(args: &Args, lines: &Lines, span: Span) -> TokenStream {
     let private = args.private();
-    let options = args.options();
+    let file = lines.file();
     let first_line = lines.first();
     let text = lines.text(span);
     let opened = lines.opened();
-    // At the user's span, for the user's file.
-    let file = quote_spanned!(Span::mixed_site().located_at(span)=> #private::file!());
+    let options = args.options().map(|options| quote!(.with(#options)));
     quote! {
+        enum __MemprofSite {}
         static __MEMPROF_SITE: #private::Site = #private::Site::new(
-            #private::path_of(&|| ()),
+            #private::type_name::<__MemprofSite>,
             #file,
             #first_line,
             #text,
             &[#(#opened),*],
-            #options,
-        );
+        ) #options;
     }
 }
 

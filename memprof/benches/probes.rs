@@ -80,20 +80,13 @@ mod probe {
 
     /// As they are where profiling is off: there is no call to be in.
     pub(super) fn off() -> f64 {
-        each(private::at)
+        each(|line| private::at(line))
     }
 
     const fn site(print: Print) -> Site {
         let options = Options::new().columns(&[Column::Hits, Column::Allocated]);
         let lines = &[1, 2, 3, 4];
-        Site::new(
-            private::path_of(&|| ()),
-            "",
-            1,
-            "",
-            lines,
-            options.print(print),
-        )
+        Site::new(|| "probes", "", 1, "", lines).with(options.print(print))
     }
 
     /// What probes cost in a call of the function described by `site`.
@@ -102,7 +95,7 @@ mod probe {
     fn within(site: &'static Site) -> f64 {
         let call = move || {
             std::mem::forget(private::enter(site));
-            each(private::at)
+            each(|line| private::at(line))
         };
         thread::spawn(call).join().expect("probes don't panic")
     }

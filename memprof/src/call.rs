@@ -435,6 +435,7 @@ fn reads_at_entry(rss: Rss) -> bool {
 /// Begins a line of the thread's current call, and settles the one before.
 ///
 /// `executions` is how often the thread has begun it.
+#[inline(always)]
 pub(crate) fn open(line: u32, executions: u64) {
     with_current(|call| call.open(line, executions));
 }

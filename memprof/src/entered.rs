@@ -61,7 +61,7 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
     let back = match site.kind() {
         Kind::Off => return None,
         Kind::Owning => Back::Outer {
-            outer: frame::enter(site),
+            outer: frame::enter(site, Kind::Owning),
             depth: 0,
         },
         Kind::Settling => enter_settling(site)?,
@@ -78,9 +78,10 @@ fn unprofiled(site: &'static Site) -> Entered {
     }
 }
 
+#[inline(never)]
 fn enter_settling(site: &'static Site) -> Option<Back> {
     let settings = Settings::of(site.options())?;
-    let outer = frame::enter(site);
+    let outer = frame::enter(site, Kind::Settling);
     Some(Back::Outer {
         outer,
         depth: Call::begin(site, settings).enter(),

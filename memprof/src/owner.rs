@@ -14,7 +14,7 @@
 //! that what it had until then is what it had at the peak.
 
 use crate::leaked::{Leaked, leak, leak_all};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// The id of whatever isn't a line of a profiled function.
 pub(crate) const UNTRACKED: u32 = 0;
@@ -318,16 +318,45 @@ impl LineCounters {
 /// The counters of one path: its calls, and its lines by their place.
 #[derive(Debug)]
 pub(crate) struct PathCounters {
+    path: u32,
+    /// The address of what describes the function, or 0.
+    function: AtomicUsize,
     calls: AtomicU64,
     pub(crate) lines: &'static [LineCounters],
 }
 
 impl PathCounters {
-    const fn new(lines: &'static [LineCounters]) -> Self {
+    const fn new(path: u32, lines: &'static [LineCounters]) -> Self {
         Self {
+            path,
+            function: AtomicUsize::new(0),
             calls: AtomicU64::new(0),
             lines,
         }
+    }
+
+    pub(crate) fn path(&self) -> u32 {
+        self.path
+    }
+
+    /// The id of a line, by its place.
+    #[inline(always)]
+    pub(crate) fn line(&self, place: u32) -> u32 {
+        if (place as usize) < self.lines.len() {
+            first_id(self.path).wrapping_add(place)
+        } else {
+            UNTRACKED
+        }
+    }
+
+    /// Whether they are of the function that is described at this address.
+    #[inline(always)]
+    pub(crate) fn are_of(&self, function: usize) -> bool {
+        self.function.load(Ordering::Relaxed) == function
+    }
+
+    pub(crate) fn set_function(&self, function: usize) {
+        self.function.store(function, Ordering::Relaxed);
     }
 
     /// Counts a call. Only the thread whose counters they are may.
@@ -348,7 +377,7 @@ impl PathCounters {
 }
 
 /// Those of a path for which there was no memory.
-pub(crate) static NO_COUNTERS: PathCounters = PathCounters::new(&[]);
+pub(crate) static NO_COUNTERS: PathCounters = PathCounters::new(0, &[]);
 
 type Row = [Leaked<PathCounters>; FANOUT];
 type Rack = [Leaked<Row>; FANOUT];
@@ -385,7 +414,7 @@ impl Slots {
             Some(there) => Some(there),
             None => {
                 let lines = leak_all(line_count.min(MOST_LINES), LineCounters::new)?;
-                Some(room.set(leak(PathCounters::new(lines))?))
+                Some(room.set(leak(PathCounters::new(path, lines))?))
             }
         }
     }

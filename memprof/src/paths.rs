@@ -43,47 +43,64 @@ struct Paths {
 
 static PATHS: LazyLock<Lock<Paths>> = LazyLock::new(Lock::default);
 
-/// A path as a thread finds it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    site: &'static Site,
-    caller: u32,
-    pub(crate) number: u32,
-    /// The calling thread's.
-    pub(crate) counters: &'static PathCounters,
+/// A path that a thread has found: its caller, and the thread's counters for it, which
+/// know its function.
+#[derive(Debug)]
+struct Found {
+    caller: Cell<u32>,
+    counters: Cell<&'static PathCounters>,
 }
 
-const REMEMBERED: usize = 128;
+impl Found {
+    const fn none() -> Self {
+        Self {
+            caller: Cell::new(0),
+            counters: Cell::new(&owner::NO_COUNTERS),
+        }
+    }
+}
+
+const PLACE_BITS: u32 = 8;
 
 thread_local! {
-    // What was found last, by caller and site. Without a destructor, as all that
-    // the probes need.
-    static LATEST: [Cell<Option<Found>>; REMEMBERED] =
-        const { [const { Cell::new(None) }; REMEMBERED] };
+    // What was found last, two of a place. Without a destructor, as all that the
+    // probes need.
+    static LATEST: [[Found; 2]; 1 << PLACE_BITS] =
+        const { [const { [const { Found::none() }; 2] }; 1 << PLACE_BITS] };
 }
 
-/// The path of `site`, called from the line `caller`.
-#[inline]
-pub(crate) fn find(site: &'static Site, caller: u32) -> Found {
-    // Sites are some words apart, and lines next to each other.
-    let hash = (ptr::from_ref(site).addr() >> 4) ^ caller as usize ^ (caller >> 11) as usize;
+/// The calling thread's counters for the path of `site`, called from the line `caller`.
+#[inline(always)]
+pub(crate) fn find(site: &'static Site, caller: u32) -> &'static PathCounters {
+    let function = ptr::from_ref(site).addr();
     LATEST.with(|latest| {
-        let Some(place) = latest.get(hash % REMEMBERED) else {
+        let Some([last, before]) = latest.get(place_of(function, caller)) else {
             return look_up(site, caller);
         };
-        match place.get() {
-            Some(found) if found.caller == caller && ptr::eq(found.site, site) => found,
-            _ => {
-                let found = look_up(site, caller);
-                place.set(Some(found));
-                found
+        for found in [last, before] {
+            let counters = found.counters.get();
+            if found.caller.get() == caller && counters.are_of(function) {
+                return counters;
             }
         }
+        let counters = look_up(site, caller);
+        before.caller.set(last.caller.replace(caller));
+        before.counters.set(last.counters.replace(counters));
+        counters
     })
 }
 
+/// Where a path is among the latest.
+#[inline(always)]
+fn place_of(function: usize, caller: u32) -> usize {
+    /// Odd, and without a pattern: the golden ratio's digits.
+    const MIXER: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mixed = (function as u64 ^ u64::from(caller) << 32).wrapping_mul(MIXER);
+    (mixed >> (u64::BITS - PLACE_BITS)) as usize
+}
+
 #[cold]
-fn look_up(site: &'static Site, caller: u32) -> Found {
+fn look_up(site: &'static Site, caller: u32) -> &'static PathCounters {
     let line_count = site.lines().len();
     let (number, _) = own_work::during(false, || {
         let mut paths = PATHS.lock();
@@ -93,17 +110,12 @@ fn look_up(site: &'static Site, caller: u32) -> Found {
         }
         number
     });
-    let counters = if number == 0 {
-        &owner::NO_COUNTERS
-    } else {
-        threads::prepare_path(number, line_count)
-    };
-    Found {
-        site,
-        caller,
-        number,
-        counters,
+    if number == 0 {
+        return &owner::NO_COUNTERS;
     }
+    let counters = threads::prepare_path(number, line_count);
+    counters.set_function(ptr::from_ref(site).addr());
+    counters
 }
 
 impl Paths {

@@ -4,9 +4,11 @@
 pub use crate::column::Column;
 pub use crate::config::{Options, Print};
 pub use crate::output::Stream;
-pub use crate::probe::{AtExit, Frame, at, at_exit, back_at_exit, enter, enter_closure};
+pub use crate::probe::{
+    AtExit, BackAtExit, Frame, at, at_exit, back_at_exit, enter, enter_closure,
+};
 pub use crate::resident::Rss;
-pub use crate::site::{Site, path_of};
+pub use crate::site::Site;
 pub use crate::task::{Task, block, never, task};
-pub use core::file;
+pub use core::any::type_name;
 pub use core::future::Future;

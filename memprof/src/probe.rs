@@ -3,10 +3,14 @@
 //!
 //! They name a line by its place alone and find the call on the thread. So they
 //! borrow nothing: no lifetime is drawn out by them, and a future stays `Send`.
+//!
+//! All of them are calls out of line, and of C's convention, which says that they don't
+//! unwind: in place they would be a hundred bytes each, and twice as much to compile in
+//! a program that has them everywhere.
 
 use crate::entered::{self, Entered};
 use crate::site::Site;
-use crate::{call, frame};
+use crate::{call, frame, threads};
 use std::marker::PhantomData;
 
 /// A call of a function that isn't `async`, or of a closure, for as long as it lives.
@@ -37,7 +41,6 @@ impl Drop for Frame {
 
 /// Begins a closure of a function, which ends when the answer is dropped; `line` is
 /// the one that it stands on.
-// Out of line, since most closures are short.
 pub fn enter_closure(site: &'static Site, line: u32) -> Frame {
     Frame {
         entered: entered::enter_block(site, line),
@@ -47,22 +50,21 @@ pub fn enter_closure(site: &'static Site, line: u32) -> Frame {
 
 /// Begins a line of the function that the thread is in, and settles the one before
 /// if the function's lines are to be shown.
-// Of an optimised build, a line is a few instructions in place; of any other, a
-// call of this library's code, which may be optimised where the program isn't.
-#[cfg_attr(not(debug_assertions), inline)]
-pub fn at(line: u32) {
-    if let Some(executions) = frame::begin_line(line) {
-        call::open(line, executions);
-    }
+pub extern "C" fn at(line: u32) {
+    frame::begin_line(line, |id, executions| settle(line, id, executions));
 }
 
-/// Opens a line when it is dropped.
+// By itself, for the other lines to save no registers.
+#[inline(never)]
+extern "C" fn settle(line: u32, id: u32, executions: u64) {
+    threads::begin_line(id);
+    call::open(line, executions);
+}
+
+/// Begins a line when it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct AtExit {
-    line: u32,
-    begins: bool,
-}
+pub struct AtExit(u32);
 
 /// Begins `line` when the answer is dropped: that of a closing brace, on which
 /// the locals declared before it die, or of a loop's header, which runs once
@@ -70,27 +72,46 @@ pub struct AtExit {
 ///
 /// Not if it is dropped by a panic: then everything up to the end of the call is
 /// the panicking line's.
+#[inline]
 pub fn at_exit(line: u32) -> AtExit {
-    AtExit { line, begins: true }
-}
-
-/// As [`at_exit`], but goes on with `line`: that of a statement of which a block
-/// was only a part.
-pub fn back_at_exit(line: u32) -> AtExit {
-    AtExit {
-        line,
-        begins: false,
-    }
+    AtExit(line)
 }
 
 impl Drop for AtExit {
+    #[inline]
     fn drop(&mut self) {
-        if frame::is_panicking() {
-            // Left with the line that panicked.
-        } else if self.begins {
-            at(self.line);
-        } else {
-            entered::resume_line(self.line);
-        }
+        leave_to(self.0);
+    }
+}
+
+extern "C" fn leave_to(line: u32) {
+    // Or else it is left with the line that panicked.
+    if !frame::is_panicking() {
+        at(line);
+    }
+}
+
+/// Goes on with a line when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct BackAtExit(u32);
+
+/// As [`at_exit`], but goes on with `line`: that of a statement of which a block
+/// was only a part.
+#[inline]
+pub fn back_at_exit(line: u32) -> BackAtExit {
+    BackAtExit(line)
+}
+
+impl Drop for BackAtExit {
+    #[inline]
+    fn drop(&mut self) {
+        go_back_to(self.0);
+    }
+}
+
+extern "C" fn go_back_to(line: u32) {
+    if !frame::is_panicking() {
+        entered::resume_line(line);
     }
 }

@@ -111,15 +111,19 @@ pub(crate) fn is_due() -> bool {
     if threads::traffic_bytes() >= DUE_TRAFFIC_BYTES.get() {
         return true;
     }
-    let without_look = WITHOUT_LOOK.get();
-    if without_look > 0 {
-        WITHOUT_LOOK.set(without_look - 1);
-        return false;
-    }
-    look(clock::ticks())
+    // Not `get` and `set`, which are calls.
+    let is_short = WITHOUT_LOOK.with(|lines| match lines.get() {
+        0 => false,
+        left => {
+            lines.set(left - 1);
+            true
+        }
+    });
+    !is_short && look(clock::ticks())
 }
 
 /// Whether the thread should read again, as it is this time.
+#[inline(never)]
 fn look(ticks: u64) -> bool {
     let since_last = ticks.wrapping_sub(LOOKED_TICKS.replace(ticks));
     let short_looks = if since_last < COST_TICKS.get() {

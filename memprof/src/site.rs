@@ -28,11 +28,24 @@ pub(crate) enum Kind {
     Settling,
 }
 
+impl Kind {
+    #[inline(always)]
+    pub(crate) fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::Off,
+            1 => Self::Owning,
+            _ => Self::Settling,
+        }
+    }
+}
+
 const UNKNOWN: u8 = u8::MAX;
 
 impl Site {
     /// Describes a function.
     ///
+    /// `path` is the name of a type that it declares: the path to that begins with the
+    /// function's, and with the type that a method belongs to, which no macro knows.
     /// `source` is its text from `first_line` on. `lines` are the numbers of the
     /// lines that can be opened, the first of them `first_line`; a line is
     /// opened by its place in this list.
@@ -43,7 +56,6 @@ impl Site {
         first_line: u32,
         source: &'static str,
         lines: &'static [u32],
-        options: Options,
     ) -> Self {
         Self {
             path,
@@ -51,17 +63,22 @@ impl Site {
             first_line,
             source,
             lines,
-            options,
+            options: Options::new(),
             kind: AtomicU8::new(UNKNOWN),
         }
+    }
+
+    /// With what the attribute says about it.
+    #[must_use]
+    pub const fn with(mut self, options: Options) -> Self {
+        self.options = options;
+        self
     }
 
     /// The function's path, its type included: `blog::posts::get_post`.
     pub(crate) fn path(&self) -> &'static str {
         let path = (self.path)();
-        // That of the closure in the function's static, see `path_of`.
-        path.rsplit_once("::__MEMPROF_SITE")
-            .map_or(path, |(function, _)| function)
+        path.strip_suffix("::__MemprofSite").unwrap_or(path)
     }
 
     pub(crate) fn file(&self) -> &'static str {
@@ -81,10 +98,8 @@ impl Site {
     pub(crate) fn kind(&self) -> Kind {
         // Relaxed: it is the same whoever finds it out.
         match self.kind.load(Ordering::Relaxed) {
-            0 => Kind::Off,
-            1 => Kind::Owning,
-            2 => Kind::Settling,
-            _ => self.find_kind(),
+            UNKNOWN => self.find_kind(),
+            number => Kind::from_number(number.into()),
         }
     }
 
@@ -109,11 +124,4 @@ impl Site {
     pub(crate) fn source_lines(&self) -> impl Iterator<Item = (u32, &'static str)> {
         (self.first_line..).zip(self.source.lines())
     }
-}
-
-/// The path of a closure, which begins with that of the function it is in.
-///
-/// It knows what no macro can: the type that a method belongs to.
-pub const fn path_of<F: Fn()>(_: &F) -> fn() -> &'static str {
-    std::any::type_name::<F>
 }

@@ -381,30 +381,34 @@ pub(crate) fn set_tag(tag: Tag) -> Tag {
     })
 }
 
-/// Makes a line of the same scope current, and counts its execution.
+/// Makes a line of the same scope current, and counts its execution there.
 #[inline(always)]
 pub(crate) fn begin_line(line: u32) {
-    COUNTERS.with(|counters| {
-        let tag = counters.tag();
-        // Of a new thread, too, it is not 0.
-        if tag.scope() == 0 && counters.are_settled() {
+    let is_begun = COUNTERS.with(|counters| {
+        // Of a new thread, too, the scope is not 0.
+        let is_all = counters.tag().scope() == 0 && counters.are_settled();
+        if is_all {
             counters.store_tag(Tag(line.into()));
-        } else {
-            begin_line_slowly(counters, line);
         }
+        is_all
     });
+    if !is_begun {
+        begin_line_slowly(line);
+    }
 }
 
 #[inline(never)]
-fn begin_line_slowly(counters: &Counters, line: u32) {
-    if !attach(counters) {
-        return;
-    }
-    let tag = counters.tag().with_line(line);
-    settle_and_set(counters, tag);
-    if tag.scope() != 0 {
-        scopes::hit(tag.scope(), line);
-    }
+fn begin_line_slowly(line: u32) {
+    COUNTERS.with(|counters| {
+        if !attach(counters) {
+            return;
+        }
+        let tag = counters.tag().with_line(line);
+        settle_and_set(counters, tag);
+        if tag.scope() != 0 {
+            scopes::hit(tag.scope(), line);
+        }
+    });
 }
 
 /// The calling thread's counters as they stand.

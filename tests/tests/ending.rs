@@ -299,14 +299,8 @@ fn a_task_begun_in_a_panic_around_it_can_be_cut_short_by_its_own() {
 }
 
 /// A function that code leaves without coming back, as a `longjmp` does.
-static LEFT: private::Site = private::Site::new(
-    private::path_of(&|| ()),
-    "left.rs",
-    1,
-    "fn is_left() {",
-    &[1],
-    private::Options::new().columns(&[private::Column::Allocated]),
-);
+static LEFT: private::Site = private::Site::new(|| "left", "left.rs", 1, "fn is_left() {", &[1])
+    .with(private::Options::new().columns(&[private::Column::Allocated]));
 
 #[memprofile(columns = "hits, allocated, freed")]
 fn leaves_a_frame_behind() {

@@ -20,23 +20,11 @@ static NUMBERS: [u32; LINES] = {
     numbers
 };
 
-static LONG: Site = Site::new(
-    || "many_lines::long",
-    file!(),
-    1,
-    "",
-    &NUMBERS,
-    Options::new().print(Print::Never),
-);
+static LONG: Site = Site::new(|| "many_lines::long", file!(), 1, "", &NUMBERS)
+    .with(Options::new().print(Print::Never));
 
-static SHORT: Site = Site::new(
-    || "many_lines::short",
-    file!(),
-    1,
-    "",
-    &[1, 2, 3, 4],
-    Options::new().print(Print::Never),
-);
+static SHORT: Site = Site::new(|| "many_lines::short", file!(), 1, "", &[1, 2, 3, 4])
+    .with(Options::new().print(Print::Never));
 
 /// Has a line make a block.
 fn makes(site: &'static Site, line: u32, bytes: usize) -> Vec<u8> {

@@ -225,20 +225,19 @@ fn grouped(number: i128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Options, Print};
+    use crate::config::Print;
     use crate::output::Stream;
     use crate::profile::CutShort;
     use crate::resident::Rss;
-    use crate::site::{Site, path_of};
+    use crate::site::Site;
     use crate::usage::Usage;
 
     static SITE: Site = Site::new(
-        path_of(&|| ()),
+        || "memprof::f",
         "src/lib.rs",
         8,
         "#[memprofile]\n/// Does this.\nfn f() {\n    let a = make();\n\n}",
         &[8, 11, 13],
-        Options::new(),
     );
 
     const MIB: i64 = 1 << 20;
@@ -307,7 +306,7 @@ Line #    Mem usage    Increment   Line Contents
     12
     13                             }
 
-memprof::report::table::tests::SITE::{{closure}}: heap net -3 B, allocated 5 B, freed 8 B, peak 5 B
+memprof::f: heap net -3 B, allocated 5 B, freed 8 B, peak 5 B
 
 "
         );

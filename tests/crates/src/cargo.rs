@@ -1,6 +1,8 @@
 //! What cargo is asked to do, and what it says.
 
 use crate::{Failure, PublishedCrate};
+use object::read::archive::ArchiveFile;
+use object::{Object, ObjectSection, SectionKind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -205,27 +207,67 @@ impl<'a> Package<'a> {
         Ok(())
     }
 
-    /// Builds the library again, and measures how long that takes.
-    pub fn build_again(&self, root: &Path, is_release: bool) -> Result<Duration, Failure> {
+    /// Builds the library once more, all of it, and measures how long that takes.
+    pub fn build_again(&self, is_release: bool) -> Result<Duration, Failure> {
         fs::File::options()
             .append(true)
-            .open(root)?
+            .open(self.path("src/lib.rs"))?
             .set_modified(SystemTime::now())?;
-        let mut build = cargo(&self.folder);
-        build
-            .args(["build", "--lib", "--offline", "--quiet"])
-            .args(self.features)
-            .arg("--target-dir")
-            .arg(self.target)
-            .args(is_release.then_some("--release"))
-            .stderr(Stdio::null());
         let start = Instant::now();
-        let status = build.status()?;
-        if !status.success() {
+        let output = self.build(is_release).output()?;
+        if !output.status.success() {
             return Err("it does not build".into());
         }
         Ok(start.elapsed())
     }
+
+    /// How many bytes of code there are in the library, optimised.
+    pub fn text_bytes(&self) -> Result<u64, Failure> {
+        // The other copy's has the same name.
+        self.build_again(true)?;
+        let output = self.build(true).output()?;
+        let mut bytes = 0;
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let message: Value = serde_json::from_str(line)?;
+            let manifest = message["manifest_path"].as_str();
+            if manifest == self.path("Cargo.toml").to_str() {
+                let files = message["filenames"].as_array().into_iter().flatten();
+                let files = files.filter_map(Value::as_str);
+                for file in files.filter(|file| file.ends_with(".rlib")) {
+                    bytes += text_bytes_of(&fs::read(file)?)?;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn build(&self, is_release: bool) -> Command {
+        let mut build = cargo(&self.folder);
+        build
+            .args(["build", "--lib", "--offline", "--message-format=json"])
+            .args(self.features)
+            .arg("--target-dir")
+            .arg(self.target)
+            .args(is_release.then_some("--release"))
+            // Or else only what changed would be.
+            .env("CARGO_INCREMENTAL", "0");
+        build
+    }
+}
+
+/// How many bytes of code there are in a library.
+fn text_bytes_of(library: &[u8]) -> Result<u64, Failure> {
+    let archive = ArchiveFile::parse(library)?;
+    let mut bytes = 0;
+    for member in archive.members() {
+        // One of the members is the compiler's own.
+        if let Ok(object) = object::File::parse(member?.data(library)?) {
+            let sections = object.sections();
+            let code = sections.filter(|section| section.kind() == SectionKind::Text);
+            bytes += code.map(|section| section.size()).sum::<u64>();
+        }
+    }
+    Ok(bytes)
 }
 
 /// The number before `word` in a test's result.
