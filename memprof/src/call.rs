@@ -121,7 +121,7 @@ pub(crate) struct Call {
     /// polled.
     outer: Option<Box<Call>>,
     /// How many there are with this one.
-    depth: usize,
+    depth: u32,
     /// Whether one further out is a call of the same function, in whose numbers all
     /// that this one does is already.
     is_inside_another: bool,
@@ -184,9 +184,13 @@ impl Call {
         call
     }
 
+    pub(crate) fn site(&self) -> &'static Site {
+        self.profile.site
+    }
+
     /// Makes this the thread's current call: from now on, what the thread does
     /// is done while the open line runs. How many calls there are then.
-    pub(crate) fn enter(mut self: Box<Self>) -> usize {
+    pub(crate) fn enter(mut self: Box<Self>) -> u32 {
         self.resident_since = match self.rss {
             Rss::Off => Resident::default(),
             Rss::Exact => Resident::now(self.resident_since),
@@ -224,7 +228,7 @@ impl Call {
     ///
     /// Calls further in that nobody left, as code that never comes back leaves
     /// them, are ended. Nothing if the call itself was.
-    pub(crate) fn leave(depth: usize) -> Option<Box<Self>> {
+    pub(crate) fn leave(depth: u32) -> Option<Box<Self>> {
         loop {
             let mut call = take_current()?;
             if call.depth < depth {
@@ -469,7 +473,7 @@ pub(crate) fn resume_peak(highest_net_bytes: i64) {
 }
 
 /// How deep the thread's current call is, if it is in one.
-fn current_depth() -> Option<usize> {
+fn current_depth() -> Option<u32> {
     let mut depth = None;
     with_current(|call| depth = Some(call.depth));
     depth

@@ -26,7 +26,7 @@ enum Back {
     Outer {
         outer: Outer,
         /// How many settling calls there are with this one, or 0 if it isn't one.
-        depth: usize,
+        depth: u32,
     },
     /// From a closure or an `async` block that runs on its own, away from the function
     /// it stands in: to what it runs in.
@@ -35,20 +35,20 @@ enum Back {
     Line(u32),
 }
 
-/// A call, or an `async` block, that its thread has left in the middle.
+/// How far a call of an `async fn` has come, or an `async` block, while no thread is in
+/// it.
+// Two words, which is all that a profiled future is larger than a plain one.
 #[derive(Debug)]
-pub(crate) struct Suspended {
-    site: &'static Site,
-    /// The line that was open.
-    place: u32,
-    left: Left,
-}
-
-#[derive(Debug)]
-enum Left {
-    /// A call, if it settles.
-    Call(Option<Box<Call>>),
-    Block,
+pub(crate) enum Stage {
+    NotBegun(&'static Site),
+    /// With the line that the block is on.
+    BlockNotBegun(&'static Site, u32),
+    /// Left in the middle, with the line that was open, as the next two.
+    Settling(Box<Call>, u32),
+    Owning(&'static Site, u32),
+    Block(&'static Site, u32),
+    /// At its end, or not profiled.
+    Ended,
 }
 
 /// Begins a call. Nothing if profiling is off.
@@ -135,28 +135,28 @@ impl Entered {
     }
 
     /// Leaves the call, to be gone on with on any thread.
-    pub(crate) fn suspend(self) -> Suspended {
-        let (place, left) = match self.back {
+    pub(crate) fn suspend(self) -> Stage {
+        match self.back {
             Back::Outer { outer, depth } => {
                 let call = (depth > 0).then(|| Call::leave(depth)).flatten();
-                (outer.restore(), Left::Call(call))
+                let place = outer.restore();
+                match call {
+                    Some(call) => Stage::Settling(call, place),
+                    None => Stage::Owning(self.site, place),
+                }
             }
-            Back::Elsewhere(outer) => (outer.restore(), Left::Block),
+            Back::Elsewhere(outer) => Stage::Block(self.site, outer.restore()),
             Back::Line(line) => {
                 let place = frame::open_line_in(self.site).unwrap_or(line);
                 resume_line(line);
-                (place, Left::Block)
+                Stage::Block(self.site, place)
             }
-        };
-        Suspended {
-            site: self.site,
-            place,
-            left,
         }
     }
 }
 
-fn end_settling(outer: Outer, depth: usize) {
+#[inline(never)]
+fn end_settling(outer: Outer, depth: u32) {
     let is_panicking = frame::is_panicking();
     let call = Call::leave(depth);
     outer.restore();
@@ -168,26 +168,33 @@ fn end_settling(outer: Outer, depth: usize) {
     }
 }
 
-impl Suspended {
-    /// Goes on. Nothing if profiling is off, which it can't be any more.
-    pub(crate) fn resume(self) -> Option<Entered> {
-        match self.left {
-            Left::Block => enter_block(self.site, self.place),
-            Left::Call(call) => {
-                let outer = frame::go_on(self.site, self.place);
-                let depth = call.map_or(0, Call::enter);
-                Some(Entered {
-                    site: self.site,
-                    back: Back::Outer { outer, depth },
-                })
+impl Stage {
+    /// Begins, or goes on. Nothing if profiling is off, or it has ended.
+    pub(crate) fn enter(self) -> Option<Entered> {
+        let (site, outer, depth) = match self {
+            Self::NotBegun(site) => return enter(site),
+            Self::BlockNotBegun(site, place) | Self::Block(site, place) => {
+                return enter_block(site, place);
             }
-        }
+            Self::Ended => return None,
+            Self::Settling(call, place) => {
+                let site = call.site();
+                (site, frame::go_on(site, place), call.enter())
+            }
+            Self::Owning(site, place) => (site, frame::go_on(site, place), 0),
+        };
+        let back = Back::Outer { outer, depth };
+        Some(Entered { site, back })
     }
 
-    /// Notes that the call won't get beyond the line that is open.
-    pub(crate) fn cut_short(&mut self, how: CutShort) {
-        if let Left::Call(Some(call)) = &mut self.left {
-            call.cut_short(how);
+    /// Goes on with what was left in the middle, for its end: it won't get beyond the
+    /// line that is open. Nothing if it wasn't.
+    pub(crate) fn enter_to_end(mut self, how: CutShort) -> Option<Entered> {
+        match &mut self {
+            Self::NotBegun(_) | Self::BlockNotBegun(..) | Self::Ended => return None,
+            Self::Settling(call, _) => call.cut_short(how),
+            Self::Owning(..) | Self::Block(..) => {}
         }
+        self.enter()
     }
 }

@@ -7,7 +7,7 @@
 //! travels in the future. The line that was open at an `.await` is open again
 //! when the task goes on.
 
-use crate::entered::{self, Entered};
+use crate::entered::{Entered, Stage};
 use crate::own_work;
 use crate::profile::CutShort;
 use crate::site::Site;
@@ -27,45 +27,32 @@ pin_project! {
     /// `future` then drops are seen, and its last field ends the call.
     #[derive(Debug)]
     pub struct Task<F> {
-        suspended: Suspended,
+        state: State,
         #[pin]
         future: F,
         end: End,
     }
 }
 
-/// The call, while the task is between two polls.
+/// Begins the end of a task that is dropped.
 #[derive(Debug)]
-struct Suspended {
-    call: Option<entered::Suspended>,
-}
-
-/// Ends the call of a task that is dropped half way.
-#[derive(Debug)]
-struct End {
+struct State {
+    /// [`Stage::Ended`] while the task is being polled.
     stage: Stage,
 }
 
-/// How far the task has come.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    NotBegun(&'static Site),
-    /// Not begun, and a block on a line of the function, instead of the whole of it.
-    BlockNotBegun(&'static Site, u32),
-    /// Polled, and not at its end; a call is suspended.
-    Begun,
-    /// At its end, or not profiled.
-    Ended,
-}
+/// Ends the end of a task that is dropped.
+#[derive(Debug)]
+struct End;
 
 /// Measures `future` as a call of the function described by `site`.
 pub fn task<F: Future>(site: &'static Site, future: F) -> Task<F> {
     Task {
-        suspended: Suspended { call: None },
-        future,
-        end: End {
+        state: State {
             stage: Stage::NotBegun(site),
         },
+        future,
+        end: End,
     }
 }
 
@@ -73,11 +60,11 @@ pub fn task<F: Future>(site: &'static Site, future: F) -> Task<F> {
 /// described by `site`.
 pub fn block<F: Future>(site: &'static Site, line: u32, future: F) -> Task<F> {
     Task {
-        suspended: Suspended { call: None },
-        future,
-        end: End {
+        state: State {
             stage: Stage::BlockNotBegun(site, line),
         },
+        future,
+        end: End,
     }
 }
 
@@ -89,93 +76,121 @@ pub fn never<T>() -> T {
 impl<F: Future> Future for Task<F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let entered = match this.end.stage {
-            Stage::NotBegun(site) => entered::enter(site),
-            Stage::BlockNotBegun(site, line) => entered::enter_block(site, line),
-            Stage::Begun => this
-                .suspended
-                .call
-                .take()
-                .and_then(entered::Suspended::resume),
-            Stage::Ended => None,
-        };
-        this.end.stage = Stage::Ended;
-        let Some(entered) = entered else {
-            return this.future.poll(context);
-        };
-
-        let polled = Polled(Some(entered));
+        let polled = Polled::begin(&mut this.state.stage);
         let poll = this.future.poll(context);
         if poll.is_pending() {
-            this.suspended.call = polled.suspend();
-            this.end.stage = Stage::Begun;
+            polled.suspend();
         }
         poll
     }
 }
 
 /// A poll under way. Dropped, by a panic too, it ends the call.
-struct Polled(Option<Entered>);
+// Out of line, for a level of futures to take little of the stack.
+struct Polled<'a> {
+    stage: &'a mut Stage,
+    entered: Option<Entered>,
+}
 
-impl Polled {
-    fn suspend(mut self) -> Option<entered::Suspended> {
-        self.0.take().map(Entered::suspend)
+impl<'a> Polled<'a> {
+    #[inline(never)]
+    fn begin(stage: &'a mut Stage) -> Self {
+        let entered = std::mem::replace(stage, Stage::Ended).enter();
+        Self { stage, entered }
+    }
+
+    #[inline(never)]
+    fn suspend(mut self) {
+        if let Some(entered) = self.entered.take() {
+            *self.stage = entered.suspend();
+        }
     }
 }
 
-impl Drop for Polled {
+impl Drop for Polled<'_> {
+    #[inline(never)]
     fn drop(&mut self) {
-        if let Some(entered) = self.0.take() {
+        if let Some(entered) = self.entered.take() {
             entered.end();
         }
     }
 }
 
-/// A task that is being dropped half way, and those that were when it began to be.
+/// A task that is being dropped half way.
 #[derive(Debug)]
-struct Dropping {
+struct HalfWay {
     entered: Entered,
-    outer: Option<Box<Dropping>>,
+    /// What the thread was dropping when it came to this one.
+    outer: Option<Box<HalfWay>>,
+    others: usize,
 }
 
 thread_local! {
     // Without a destructor, for the reasons of `threads`.
-    static DROPPING: Cell<ManuallyDrop<Option<Box<Dropping>>>> =
+    static HALF_WAY: Cell<ManuallyDrop<Option<Box<HalfWay>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
+
+    // How many other tasks the thread has begun to drop since then.
+    static OTHERS: Cell<usize> = const { Cell::new(0) };
 }
 
-impl Drop for Suspended {
+impl Drop for State {
     fn drop(&mut self) {
-        if let Some(mut call) = self.call.take() {
-            call.cut_short(CutShort::DroppedFuture);
-            let Some(entered) = call.resume() else {
-                return;
-            };
-            own_work::during(false, || {
-                let none = ManuallyDrop::new(None);
-                let outer = ManuallyDrop::into_inner(DROPPING.replace(none));
-                let dropping = Box::new(Dropping { entered, outer });
-                DROPPING.set(ManuallyDrop::new(Some(dropping)));
-            });
+        let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+        match stage.enter_to_end(CutShort::DroppedFuture) {
+            Some(entered) => begin_end(entered),
+            None => OTHERS.set(OTHERS.get() + 1),
         }
     }
 }
 
+fn begin_end(entered: Entered) {
+    own_work::during(false, || {
+        let outer = ManuallyDrop::into_inner(HALF_WAY.replace(ManuallyDrop::new(None)));
+        let half_way = Box::new(HalfWay {
+            entered,
+            outer,
+            others: OTHERS.replace(0),
+        });
+        HALF_WAY.set(ManuallyDrop::new(Some(half_way)));
+    });
+}
+
 impl Drop for End {
     fn drop(&mut self) {
-        if !matches!(self.stage, Stage::Begun) {
+        if let Some(others) = OTHERS.get().checked_sub(1) {
+            OTHERS.set(others);
             return;
         }
-        let (dropping, _) = own_work::during(false, || {
-            let none = ManuallyDrop::new(None);
-            let dropping = ManuallyDrop::into_inner(DROPPING.replace(none))?;
-            DROPPING.set(ManuallyDrop::new(dropping.outer));
-            Some(dropping.entered)
+        let (entered, _) = own_work::during(false, || {
+            let half_way = HALF_WAY.replace(ManuallyDrop::new(None));
+            let half_way = *ManuallyDrop::into_inner(half_way)?;
+            HALF_WAY.set(ManuallyDrop::new(half_way.outer));
+            OTHERS.set(half_way.others);
+            Some(half_way.entered)
         });
-        if let Some(entered) = dropping {
+        if let Some(entered) = entered {
             entered.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Task, task};
+    use crate::site::Site;
+    use std::future::{Ready, ready};
+
+    static SITE: Site = Site::new(|| "memprof::f", "src/lib.rs", 1, "", &[1]);
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_task_is_two_words_larger_than_its_future() {
+        let task: Task<Ready<u64>> = task(&SITE, ready(1));
+
+        assert_eq!(size_of_val(&task), size_of::<Ready<u64>>() + 16);
     }
 }
