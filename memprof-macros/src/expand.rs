@@ -39,6 +39,8 @@ use crate::source::{self, Lines};
 use crate::walk::Walk;
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
+use std::env;
+use std::sync::LazyLock;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     AttrStyle, Attribute, Block, Expr, FnArg, Generics, ItemFn, Pat, PatIdent, PatType, ReturnType,
@@ -73,7 +75,7 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Writes a function with its lines measured; `attribute` is where ours is on it, if it
 /// has one.
 pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) -> TokenStream {
-    if cfg!(feature = "off") {
+    if cfg!(feature = "off") || is_for_clippy() {
         return function.into_token_stream();
     }
     let ItemFn {
@@ -122,6 +124,18 @@ pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) ->
     body.set_span(braces.join());
     let defaultness = modifiers.defaultness;
     quote!(#(#outer)* #vis #defaultness #sig #body)
+}
+
+/// Whether it is clippy that compiles the program, and nothing of it will run.
+///
+/// It is to see what people wrote: what comes out of here has lints of its own, and
+/// hides some of theirs.
+fn is_for_clippy() -> bool {
+    static ANSWER: LazyLock<bool> = LazyLock::new(|| {
+        let compiler = env::current_exe().unwrap_or_default();
+        compiler.file_stem() == Some("clippy-driver".as_ref())
+    });
+    *ANSWER
 }
 
 /// The `async` block in a function that consists of boxing it, as `#[async_trait]`
@@ -257,15 +271,7 @@ fn own_arguments(sig: &mut Signature) -> TokenStream {
                 let attrs = attrs
                     .iter()
                     .filter(|attribute| !attribute.path().is_ident("doc"));
-                // That it shadows is the point, and that it only moves `_x`.
-                let attrs = quote! {
-                    #(#attrs)*
-                    #[allow(
-                        clippy::shadow_same,
-                        clippy::used_underscore_binding,
-                        clippy::no_effect_underscore_binding
-                    )]
-                };
+                let attrs = quote!(#(#attrs)*);
                 if let Pat::Ident(PatIdent {
                     by_ref: None,
                     mutability,

@@ -4,6 +4,7 @@
 //! and asserts that to the byte: in the tables as they are printed, and in the
 //! report of who made what. Missing are the cases about child processes, and
 //! about options, streams and tools that memprof doesn't have.
+#![expect(clippy::let_and_return, reason = "each is to have a line of its own")]
 
 use memprof::{measure, memprofile, report};
 use memprof_tests::{Program, Table, assert_law_3, assert_made, block, made, pause, run};

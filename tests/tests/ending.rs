@@ -1,5 +1,6 @@
 //! However a program ends, its tables are printed, and say how they were cut
 //! short.
+#![expect(clippy::manual_assert, reason = "a panic is to have a line of its own")]
 
 use memprof::{__private as private, memprofile};
 use memprof_tests::{Program, Table, block, pause, run};

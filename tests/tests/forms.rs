@@ -43,7 +43,8 @@
     clippy::non_minimal_cfg,
     clippy::ptr_arg,
     clippy::semicolon_if_nothing_returned,
-    clippy::trivially_copy_pass_by_ref
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unused_async
 )]
 
 use memprof::memprofile;

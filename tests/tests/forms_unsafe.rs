@@ -1,5 +1,6 @@
 //! As `forms.rs`, for functions that are `unsafe`.
 #![deny(warnings, unsafe_op_in_unsafe_fn, unused_unsafe)]
+#![expect(clippy::unused_async, reason = "it is the form that counts")]
 
 use memprof::memprofile;
 use std::future::Future;

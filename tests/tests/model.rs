@@ -1,6 +1,7 @@
 //! Random programs: blocks made, grown, shrunk and freed by random lines on random
 //! threads, against a model that does the same sums. One test to a binary: a
 //! report is the process's.
+#![expect(clippy::match_same_arms, reason = "each is to have a line of its own")]
 
 use memprof::{Made, memprofile, report};
 use proptest::prelude::*;

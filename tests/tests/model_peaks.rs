@@ -1,6 +1,7 @@
 //! Random programs on one thread, against a model that does the same sums: what of
 //! the highest heap was whose, which blocks were gone at once, how much was moved, and
 //! all of it in a scope, too. One test to a binary: a peak is the process's.
+#![expect(clippy::match_same_arms, reason = "each is to have a line of its own")]
 
 use memprof::{LineReport, Report, Scope, memprofile, report, reset};
 use proptest::prelude::*;

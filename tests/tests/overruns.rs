@@ -11,6 +11,7 @@ use std::alloc::{GlobalAlloc, Layout};
 static ALLOC: CountingAlloc = CountingAlloc::system();
 
 /// Does something in one of three lines.
+#[expect(clippy::match_same_arms, reason = "each has a line of its own")]
 #[memprofile(print = "never")]
 #[rustfmt::skip]
 fn on_line(line: usize, act: &mut dyn FnMut()) {

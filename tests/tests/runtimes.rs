@@ -946,6 +946,7 @@ fn a_future_left_in_a_thread_local_is_dropped_with_its_thread() {
 }
 
 #[memprofile(columns = "hits, allocated, freed, net, peak, count")]
+#[expect(clippy::unused_async, reason = "a call of it is what is measured")]
 async fn forgets_a_future() -> usize {
     let mut leaked = Box::pin(waits_for_ever(1000));
     assert!(poll_once(leaked.as_mut()).is_pending());
