@@ -241,6 +241,27 @@ impl<'a> Package<'a> {
         Ok(bytes)
     }
 
+    /// The nanoseconds that a program prints which uses the library, optimised.
+    pub fn times_in_use(&self, name: &str, program: &str) -> Result<Vec<f64>, Failure> {
+        let folder = self.path("in_use");
+        fs::create_dir_all(folder.join("src"))?;
+        fs::write(folder.join("src/main.rs"), program)?;
+        fs::write(
+            folder.join("Cargo.toml"),
+            format!(
+                "[package]\nname = \"in_use\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+                 {name} = {{ path = \"..\" }}\nmemprof = {{ path = {MEMPROF:?} }}\n"
+            ),
+        )?;
+        let output = cargo(&folder)
+            .args(["run", "--release", "--quiet", "--target-dir"])
+            .arg(self.target.join("in_use"))
+            .output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let times = text.split_whitespace().map(str::parse);
+        Ok(times.collect::<Result<_, _>>()?)
+    }
+
     fn build(&self, is_release: bool) -> Command {
         let mut build = cargo(&self.folder);
         build

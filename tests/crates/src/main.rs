@@ -6,11 +6,11 @@
 //! ```
 //!
 //! Without a name, all crates in the table below; `--short` is for those that take
-//! seconds. With `--time`, also how long a crate takes to build, and how much code it
-//! is then. Each crate is
-//! copied twice to the target folder, as published and with the attribute, and each
-//! copy built and tested: as many tests must pass and fail, and the compiler must
-//! have no more to warn of. What is fetched is fetched once.
+//! seconds. Each crate is copied twice to the target folder, as published and with the
+//! attribute, and each copy built and tested: as many tests must pass and fail, and the
+//! compiler must have no more to warn of. With `--time`, also how long a crate takes to
+//! build, how much code it is then, and how long it takes in use. What is fetched is
+//! fetched once.
 
 mod annotate;
 mod cargo;
@@ -37,6 +37,8 @@ struct PublishedCrate {
     tests: &'static [&'static str],
     /// Whether it is in the short form.
     is_quick: bool,
+    /// A program that uses it, and prints how long that takes.
+    program: Option<&'static str>,
 }
 
 const fn published(
@@ -50,6 +52,7 @@ const fn published(
         features,
         tests: &["--lib", "--tests"],
         is_quick: false,
+        program: None,
     }
 }
 
@@ -83,7 +86,10 @@ const CRATES: [PublishedCrate; 15] = [
     // Visitors, and numbers.
     published("http", "1.5.0", &[]),
     published("num-bigint", "0.4.8", &[]),
-    published("serde_json", "1.0.154", &[]),
+    PublishedCrate {
+        program: Some(include_str!("../in_use/serde_json.rs")),
+        ..published("serde_json", "1.0.154", &[])
+    },
     // Asynchronous. A profiled `async` block is larger than a plain one, and these two
     // tests are of a box that tells futures apart by their size.
     PublishedCrate {
@@ -198,6 +204,18 @@ fn compare(
             after >> 10,
             after as f64 / before as f64
         );
+        if let Some(program) = published.program {
+            let before = plain.times_in_use(name, program)?;
+            let after = marked.times_in_use(name, program)?;
+            for (before, after) in before.iter().zip(after) {
+                println!(
+                    "  in use: {:.2} ms; with the attribute {:.2} ms, x {:.1}",
+                    before / 1e6,
+                    after / 1e6,
+                    after / before
+                );
+            }
+        }
     }
     Ok(Outcome {
         annotated_count: functions.annotated,
