@@ -160,6 +160,9 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallLine {
+    /// The line's number in its file.
+    pub number: u32,
+
     /// How often it was begun.
     pub hits: u64,
 
@@ -459,7 +462,10 @@ impl Report {
                     line.while_running = Some(*while_running);
                 }
             }
-            function.lines.sort_by_key(|line| line.number);
+            function.lines.sort_unstable_by_key(|line| line.number);
+        }
+        for call in &mut report.calls {
+            call.lines.sort_unstable_by_key(|line| line.number);
         }
         own_work::during(false, || drop((paths, sites, settled)));
         report
@@ -568,7 +574,8 @@ fn calls(paths: &[Path], sites: &[&'static Site]) -> Vec<CallReport> {
         let lines = paths.get(path).map_or(&[][..], |path| path.site.lines());
         lines.get(place).copied().unwrap_or(0)
     };
-    let empty = CallLine {
+    let empty = |number: &u32| CallLine {
+        number: *number,
         hits: 0,
         made: Made::default(),
         inclusive: Made::default(),
@@ -583,7 +590,7 @@ fn calls(paths: &[Path], sites: &[&'static Site]) -> Vec<CallReport> {
                 line: line_number(call, owner::place_of(path.caller) as usize),
             }),
             call_count: 0,
-            lines: vec![empty; path.site.lines().len()],
+            lines: path.site.lines().iter().map(empty).collect(),
         }
     });
     calls.collect()

@@ -50,6 +50,32 @@ fn call(way: &str, count: u64, own: u64, inclusive: u64) -> (String, u64, u64, u
 }
 
 #[memprofile(print = "never")]
+fn with_an_inner_block() -> usize {
+    let outer = block(100);
+    let inner = {
+        let first = block(20);
+        block(3).capacity() + first.capacity()
+    };
+    outer.capacity() + inner
+}
+
+#[test]
+fn the_lines_of_a_call_are_in_the_order_of_the_functions() {
+    run(|| {
+        with_an_inner_block();
+
+        let report = report();
+        let of_function = report.functions[0].lines.iter();
+        let of_function: Vec<_> = of_function.map(|line| (line.number, line.made)).collect();
+        let of_call = report.calls[0].lines.iter();
+        let of_call: Vec<_> = of_call.map(|line| (line.number, line.made)).collect();
+        assert_eq!(of_call, of_function);
+        let numbers: Vec<u32> = of_call.iter().map(|(number, _)| *number).collect();
+        assert!(numbers.is_sorted(), "{numbers:?}");
+    });
+}
+
+#[memprofile(print = "never")]
 fn outer() {
     leaf(100); // first
     for _ in 0..3 {
