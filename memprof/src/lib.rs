@@ -115,6 +115,7 @@ mod rss;
 mod scope;
 mod scopes;
 mod site;
+mod snapshot;
 mod tally;
 mod task;
 mod threads;
@@ -129,11 +130,11 @@ pub use crate::alloc::CountingAlloc;
 pub use crate::heap::use_stats_alloc;
 pub use crate::measure::{Measure, measure, measure_async};
 pub use crate::recorded::{
-    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning, report,
-    reset,
+    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
 };
 pub use crate::rss::resident_bytes;
 pub use crate::scope::{InScope, InScopeExt, Scope, ScopeGuard};
+pub use crate::snapshot::{report, reset};
 pub use crate::usage::Usage;
 pub use memprof_macros::memprofile;
 

@@ -1,24 +1,16 @@
-//! What has been recorded of the whole process, or of a scope, as a snapshot.
+//! What has been recorded of the whole process, or of a scope, as data.
 //!
-//! A report is data: who measures it, and how it looks, is others' business.
+//! Who measures it, and how it looks, is others' business.
 
-use crate::forks::Lock;
-use crate::heap::{self, HeapSource};
-use crate::owner::{self, Change};
-use crate::paths::{self, Path};
-use crate::profile::{self, FunctionProfile};
-use crate::records::{self, Reading};
-use crate::site::Site;
+use crate::owner::Change;
 use crate::usage::Usage;
-use crate::{clock, own_work, peak, rss, threads};
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
 use std::ops::AddAssign;
-use std::ptr;
 use std::time::Duration;
 
 /// Which line made what, and what of that is still alive, at one moment.
 ///
-/// Made by [`report`], of the whole process, and by
+/// Made by [`report`](crate::report), of the whole process, and by
 /// [`Scope::report`](crate::Scope::report), of what was done in a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,10 +48,10 @@ pub struct Report {
 #[non_exhaustive]
 pub struct FunctionReport {
     /// Its path, with the type that a method belongs to.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
 
     /// The file it is in, as the compiler named it.
-    pub file: &'static str,
+    pub file: Cow<'static, str>,
 
     /// How often it was called.
     pub call_count: u64,
@@ -76,14 +68,14 @@ pub struct FunctionReport {
 }
 
 /// What one line made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LineReport {
     /// The line's number in its file.
     pub number: u32,
 
     /// The line's text.
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
 
     /// How often it was begun; a loop's header once more than its body.
     pub hits: u64,
@@ -193,7 +185,7 @@ pub struct Made {
     pub deallocation_count: u64,
 
     /// What of these was alive when the heap of the process stood highest, since the
-    /// process began or [`reset`]. 0 in the report of a scope.
+    /// process began or [`reset`](crate::reset). 0 in the report of a scope.
     pub bytes_at_peak: u64,
 
     /// Blocks that were freed by the thread that made them before it had made more
@@ -268,252 +260,10 @@ impl AddAssign for Made {
     }
 }
 
-/// What [`report`] leaves out: what there was at the last [`reset`].
-static BEFORE: Lock<Option<Report>> = Lock::new(None);
-
-/// Which line made what, since the process began or [`reset`].
-///
-/// Counts every block of every thread, and may be called at any time. It takes
-/// nothing away and stops nobody: of a thread that is running, the last it did may
-/// be missing. The calling thread's own numbers are exact, and so are all of them
-/// while the others rest.
-///
-/// ```
-/// use memprof::memprofile;
-///
-/// #[global_allocator]
-/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-///
-/// #[memprofile(print = "never")]
-/// fn greet(names: &[&str]) -> Vec<String> {
-///     let mut greetings = Vec::with_capacity(names.len());
-///     for name in names {
-///         greetings.push(name.to_uppercase());
-///     }
-///     greetings
-/// }
-///
-/// # fn main() {
-/// let greetings = greet(&["ada", "grace"]);
-///
-/// let report = memprof::report();
-/// let alive: Vec<i64> = report.functions[0].lines.iter().map(|line| line.made.live_count()).collect();
-/// // The first row, the list, the loop, the greetings, and two closing lines.
-/// assert_eq!(alive, [0, 1, 0, 2, 0, 0]);
-///
-/// drop(greetings);
-/// let freed = memprof::report().since(&report);
-/// assert_eq!(freed.functions[0].lines[3].made.deallocation_count, 2);
-/// # }
-/// ```
-///
-/// Where the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc),
-/// nothing has been made, which is said once on the standard error.
-#[must_use]
-pub fn report() -> Report {
-    // Held over the reading, so that no reset comes in between.
-    let before = BEFORE.lock();
-    let mut report = Report::of_process();
-    if let Some(before) = &*before {
-        report.subtract(before);
-    }
-    report
-}
-
-/// Has later [reports](report) begin here.
-///
-/// Blocks that are alive stay out of them, but for being freed; and for what they
-/// are at the next peak, which is the highest that the heap stands from here on.
-pub fn reset() {
-    own_work::during(false, || {
-        let mut before = BEFORE.lock();
-        *before = Some(Report::of_process());
-        threads::reset_peak();
-    });
-}
-
-/// Where the numbers of a report come from.
-pub(crate) trait Numbers {
-    /// What was made by a line, and its executions.
-    fn line(&self, id: u32) -> (Made, u64);
-
-    /// The calls of a path.
-    fn call_count(&self, path: u32) -> u64;
-
-    /// All that was made, if that is known from elsewhere than from the lines.
-    fn total(&self) -> Option<Made>;
-
-    /// What memory did while a function ran, if that is known.
-    fn settled(&self, site: &Site) -> Option<Settled>;
-}
-
-/// What memory did while a function ran.
-pub(crate) struct Settled {
-    inclusive_elapsed: Duration,
-    own_elapsed: Duration,
-    /// In the order of its lines.
-    lines: Box<[WhileRunning]>,
-}
-
-impl Settled {
-    fn of(profile: &FunctionProfile) -> Self {
-        let elapsed = |ticks| Duration::from_nanos(clock::nanoseconds(ticks));
-        let lines = profile.lines.iter().map(|line| WhileRunning {
-            heap: line.heap,
-            resident_bytes: line.resident_bytes,
-            resident_increment_bytes: line.resident_increment_bytes,
-            resident_read_count: line.resident_read_count,
-            elapsed: elapsed(line.elapsed_ticks),
-        });
-        Self {
-            inclusive_elapsed: elapsed(profile.inclusive_ticks),
-            own_elapsed: elapsed(profile.own_ticks),
-            lines: lines.collect(),
-        }
-    }
-}
-
-impl Numbers for Reading {
-    fn line(&self, id: u32) -> (Made, u64) {
-        let made = Made::new(self.of_line(id), self.bytes_at_peak(id));
-        (made, records::hits(id))
-    }
-
-    fn call_count(&self, path: u32) -> u64 {
-        records::calls(path)
-    }
-
-    fn total(&self) -> Option<Made> {
-        let made = Made::new(self.of_process(), 0);
-        Some(Made {
-            bytes_at_peak: peak::bytes(),
-            ..made
-        })
-    }
-
-    fn settled(&self, site: &Site) -> Option<Settled> {
-        profile::with_kept(site, Settled::of)
-    }
-}
-
 impl Report {
-    fn of_process() -> Self {
-        if HeapSource::current() == HeapSource::Nobody {
-            heap::say_nobody_counts();
-        }
-        Self::new(Reading::begin)
-    }
-
-    /// Asks `numbers` about each line there is.
-    pub(crate) fn new<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
-        // The peak it tells of is one before there was the report.
-        threads::without_peak(|| Self::build(numbers))
-    }
-
-    fn build<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
-        // What a report takes is allocated first, so that nothing is between its
-        // numbers: they are of one moment, as far as this thread goes.
-        let ((paths, sites), _) = own_work::during(false, || {
-            let paths = paths::all();
-            let sites = sites(&paths);
-            (paths, sites)
-        });
-        let mut report = Self {
-            functions: sites
-                .iter()
-                .map(|site| FunctionReport::empty(site))
-                .collect(),
-            calls: calls(&paths, &sites),
-            ..Self::default()
-        };
-
-        let numbers = numbers();
-        for (call, number) in report.calls.iter_mut().zip(1..) {
-            call.call_count = numbers.call_count(number);
-            // What lines beyond these made is untracked, and the next ids are another's.
-            let lines = call.lines.iter_mut().take(owner::MOST_LINES);
-            for (line, id) in lines.zip(owner::first_id(number)..) {
-                (line.made, line.hits) = numbers.line(id);
-                line.inclusive = line.made;
-            }
-        }
-        (report.untracked, _) = numbers.line(owner::UNTRACKED);
-        let total = numbers.total();
-        report.peak_error_bytes = peak::error_bytes();
-        report.resident_is_exact = rss::is_exact();
-        let settled = |site: &&Site| numbers.settled(site);
-        let (settled, _): (Vec<_>, _) =
-            own_work::during(false, || sites.iter().map(settled).collect());
-        drop(numbers);
-
-        report.add_up(&paths);
-        if let Some(total) = total {
-            report.total = Made {
-                temporary_count: report.total.temporary_count,
-                moved_bytes: report.total.moved_bytes,
-                ..total
-            };
-        }
-        for (function, settled) in report.functions.iter_mut().zip(&settled) {
-            if let Some(settled) = settled {
-                function.inclusive_elapsed = settled.inclusive_elapsed;
-                function.own_elapsed = settled.own_elapsed;
-                for (line, while_running) in function.lines.iter_mut().zip(&settled.lines) {
-                    line.while_running = Some(*while_running);
-                }
-            }
-            function.lines.sort_unstable_by_key(|line| line.number);
-        }
-        for call in &mut report.calls {
-            call.lines.sort_unstable_by_key(|line| line.number);
-        }
-        own_work::during(false, || drop((paths, sites, settled)));
-        report
-    }
-
-    /// Adds up what there is by call: the inclusive numbers, and those by function.
-    fn add_up(&mut self, paths: &[Path]) {
-        // A call comes after the one it was made from.
-        for index in (0..self.calls.len()).rev() {
-            let (callers, calls) = self.calls.split_at_mut(index);
-            let mut inclusive = Made::default();
-            for line in calls.iter().take(1).flat_map(|call| &call.lines) {
-                inclusive += line.inclusive;
-            }
-            let caller = paths
-                .get(index)
-                .map_or(owner::UNTRACKED, |path| path.caller);
-            let call = (owner::path_of(caller) as usize).checked_sub(1);
-            let call = call.and_then(|call| callers.get_mut(call));
-            if let Some(line) =
-                call.and_then(|call| call.lines.get_mut(owner::place_of(caller) as usize))
-            {
-                line.inclusive += inclusive;
-            }
-        }
-        for (call, path) in self.calls.iter().zip(paths) {
-            if path.caller == paths::BEYOND {
-                self.calls_left_out += call.call_count;
-            }
-            let Some(function) = self.functions.get_mut(call.function) else {
-                continue;
-            };
-            function.call_count += call.call_count;
-            for (sum, line) in function.lines.iter_mut().zip(&call.lines) {
-                sum.hits += line.hits;
-                sum.made += line.made;
-                sum.inclusive += line.inclusive;
-            }
-        }
-        self.total = self.untracked;
-        for line in self.functions.iter().flat_map(|function| &function.lines) {
-            self.total += line.made;
-        }
-    }
-
     /// What was made and freed between `earlier` and this report.
     ///
-    /// Both have to have been taken after the last [`reset`]. A number that seems to
+    /// Both have to have been taken after the last [`reset`](crate::reset). A number that seems to
     /// have fallen, of a thread that was running, is 0. Bytes at the peak are those of
     /// this report: the peak may have been before `earlier`.
     #[must_use]
@@ -523,7 +273,7 @@ impl Report {
         difference
     }
 
-    fn subtract(&mut self, earlier: &Self) {
+    pub(crate) fn subtract(&mut self, earlier: &Self) {
         self.untracked = self.untracked.since(earlier.untracked);
         self.total = self.total.since(earlier.total);
         self.calls_left_out = self.calls_left_out.saturating_sub(earlier.calls_left_out);
@@ -554,48 +304,6 @@ impl Report {
     }
 }
 
-/// The functions of the paths, each once, in the order in which they first ran.
-fn sites(paths: &[Path]) -> Vec<&'static Site> {
-    let mut sites: Vec<&'static Site> = Vec::with_capacity(paths.len());
-    let mut seen = HashSet::new();
-    for path in paths {
-        if seen.insert(ptr::from_ref(path.site)) {
-            sites.push(path.site);
-        }
-    }
-    sites
-}
-
-/// The paths as calls without numbers.
-fn calls(paths: &[Path], sites: &[&'static Site]) -> Vec<CallReport> {
-    let places = sites.iter().map(|site| ptr::from_ref(*site));
-    let places: HashMap<_, _> = places.zip(0..).collect();
-    let line_number = |path: usize, place: usize| {
-        let lines = paths.get(path).map_or(&[][..], |path| path.site.lines());
-        lines.get(place).copied().unwrap_or(0)
-    };
-    let empty = |number: &u32| CallLine {
-        number: *number,
-        hits: 0,
-        made: Made::default(),
-        inclusive: Made::default(),
-    };
-    let calls = paths.iter().map(|path| {
-        let call = (owner::path_of(path.caller) as usize).checked_sub(1);
-        let call = call.filter(|_| path.caller != paths::BEYOND);
-        CallReport {
-            function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
-            caller: call.map(|call| Caller {
-                call,
-                line: line_number(call, owner::place_of(path.caller) as usize),
-            }),
-            call_count: 0,
-            lines: path.site.lines().iter().map(empty).collect(),
-        }
-    });
-    calls.collect()
-}
-
 impl FunctionReport {
     /// What all its lines made.
     #[must_use]
@@ -611,26 +319,6 @@ impl FunctionReport {
         let mut sum = Made::default();
         self.lines.iter().for_each(|line| sum += line.inclusive);
         sum
-    }
-
-    /// In the order in which the lines are numbered in a block's tag.
-    fn empty(site: &'static Site) -> Self {
-        let lines = site.lines().iter().map(|number| LineReport {
-            number: *number,
-            source: site.source(*number),
-            hits: 0,
-            made: Made::default(),
-            inclusive: Made::default(),
-            while_running: None,
-        });
-        Self {
-            path: site.path(),
-            file: site.file(),
-            call_count: 0,
-            inclusive_elapsed: Duration::ZERO,
-            own_elapsed: Duration::ZERO,
-            lines: lines.collect(),
-        }
     }
 }
 

@@ -8,8 +8,9 @@
 
 use crate::forks::Lock;
 use crate::owner::{self, PathCounters};
-use crate::recorded::{Made, Numbers, Report, Settled};
+use crate::recorded::{Made, Report};
 use crate::site::Site;
+use crate::snapshot::{Numbers, Settled};
 use crate::tally::Tally;
 use crate::usage::Usage;
 use crate::{call, own_work, scopes, threads};

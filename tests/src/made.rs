@@ -63,7 +63,7 @@ fn named<'a>(report: &'a Report, function: &str) -> &'a FunctionReport {
         .filter(|named| named.path.ends_with(&ending))
         .collect();
     let [named] = named[..] else {
-        let paths: Vec<&str> = report.functions.iter().map(|named| named.path).collect();
+        let paths: Vec<&str> = report.functions.iter().map(|named| &*named.path).collect();
         panic!("not one {function:?} in {paths:?}")
     };
     named

@@ -167,7 +167,7 @@ fn traits_and_modules_are_profiled_all_through() {
         let report = report();
         assert!(allocated(&report, "Greets::greeting") >= Some(7));
         assert!(allocated(&report, "<items::Shelf as core::fmt::Display>::fmt").is_none());
-        let paths: Vec<_> = report.functions.iter().map(|found| found.path).collect();
+        let paths: Vec<_> = report.functions.iter().map(|found| &*found.path).collect();
         assert!(
             paths
                 .iter()

@@ -150,10 +150,11 @@ fn lines(report: &Report) -> [LineReport; LINES] {
     let lines = &run.expect("it has run").lines;
     std::array::from_fn(|line| {
         let words = format!("// line {line}");
-        *lines
-            .iter()
+        let mut lines = lines.iter();
+        lines
             .find(|line| line.source.contains(&words))
             .unwrap()
+            .clone()
     })
 }
 
