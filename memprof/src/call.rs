@@ -18,11 +18,10 @@ use crate::resident::{self, Resident, Rss};
 use crate::site::Site;
 use crate::tally::Tally;
 use crate::usage::Usage;
-use crate::{clock, output, own_work, report, rss};
+use crate::{clock, own_work, report, rss};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::Once;
 
 thread_local! {
     // Without a destructor, for the reasons of `threads`: a function may well be
@@ -79,9 +78,6 @@ fn remove_active(site: &'static Site) {
         ACTIVE.set(ManuallyDrop::new(active));
     }
 }
-
-/// Whether [`end_of_process`] will be called.
-static EXIT: Once = Once::new();
 
 /// Takes the thread's current call, for a moment: [`set_current`] has to follow.
 #[inline]
@@ -149,8 +145,6 @@ pub(crate) struct Call {
 impl Call {
     /// Begins a call, on its first row, of the function that the thread has entered.
     pub(crate) fn begin(site: &'static Site, settings: Settings) -> Box<Self> {
-        EXIT.call_once(|| crate::os::at_exit(end_of_process));
-
         let rss = settings.rss_in_use();
         let reads_time = settings.show_time();
         let make = || {
@@ -479,16 +473,10 @@ fn current_depth() -> Option<u32> {
     depth
 }
 
-/// Ends the calls that the exiting thread is still in, and prints what was kept
-/// for this moment.
-extern "C" fn end_of_process() {
+/// Ends the calls that the exiting thread is still in.
+pub(crate) fn end_all() {
     while let Some(mut call) = current_depth().and_then(Call::leave) {
         call.cut_short(CutShort::ProcessExit);
         call.end();
     }
-    own_work::during(false, || {
-        if !profile::show_at_exit(report::print) {
-            output::say("the tables at exit are lost: another thread holds on to them");
-        }
-    });
 }

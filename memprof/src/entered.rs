@@ -7,6 +7,7 @@
 
 use crate::call::{self, Call};
 use crate::config::Settings;
+use crate::exit;
 use crate::frame::{self, Outer};
 use crate::profile::CutShort;
 use crate::site::{Kind, Site};
@@ -58,7 +59,7 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
     if frame::is_own_work() {
         return Some(unprofiled(site));
     }
-    let back = match site.kind() {
+    let back = match kind_of(site) {
         Kind::Off => return None,
         Kind::Owning => Back::Outer {
             outer: frame::enter(site, Kind::Owning),
@@ -67,6 +68,21 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
         Kind::Settling => enter_settling(site)?,
     };
     Some(Entered { site, back })
+}
+
+#[inline]
+fn kind_of(site: &'static Site) -> Kind {
+    site.kind().unwrap_or_else(|| kind_of_new(site))
+}
+
+/// As [`kind_of`], of a function that runs for the first time.
+#[cold]
+fn kind_of_new(site: &'static Site) -> Kind {
+    let kind = site.find_kind();
+    if kind != Kind::Off {
+        exit::prepare();
+    }
+    kind
 }
 
 /// Enters what the profiler itself calls.
@@ -99,7 +115,7 @@ pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
     if frame::is_own_work() {
         return Some(unprofiled(site));
     }
-    if site.kind() == Kind::Off {
+    if kind_of(site) == Kind::Off {
         return None;
     }
     let back = match frame::open_line_in(site) {
@@ -107,7 +123,7 @@ pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
             resume_line(place);
             Back::Line(line)
         }
-        None => Back::Elsewhere(frame::go_on_owning(site, place)),
+        None => Back::Elsewhere(frame::go_on(site, Kind::Owning, place)),
     };
     Some(Entered { site, back })
 }
@@ -179,9 +195,13 @@ impl Stage {
             Self::Ended => return None,
             Self::Settling(call, place) => {
                 let site = call.site();
-                (site, frame::go_on(site, place), call.enter())
+                (
+                    site,
+                    frame::go_on(site, Kind::Settling, place),
+                    call.enter(),
+                )
             }
-            Self::Owning(site, place) => (site, frame::go_on(site, place), 0),
+            Self::Owning(site, place) => (site, frame::go_on(site, Kind::Owning, place), 0),
         };
         let back = Back::Outer { outer, depth };
         Some(Entered { site, back })

@@ -45,6 +45,12 @@ impl Drop for NoFork {
     }
 }
 
+/// Whether the calling thread has none of the locks.
+#[cfg(feature = "files")]
+pub(crate) fn holds_none() -> bool {
+    HELD.get() == 0
+}
+
 /// Waits until no other thread has a lock, and has all wait that want one.
 ///
 /// Nothing if the thread has one itself, as one that forks in the middle of its work,

@@ -138,18 +138,9 @@ pub(crate) fn enter(site: &'static Site, kind: Kind) -> Outer {
     begin(kind, counters, tag, 0)
 }
 
-/// Enters a function that has been left in the middle, at the line that was open.
-#[inline]
-pub(crate) fn go_on(site: &'static Site, place: u32) -> Outer {
-    go_on_as(site.kind(), site, place)
-}
-
-/// As [`go_on`], but for its lines to own what is made in them and no more.
-pub(crate) fn go_on_owning(site: &'static Site, place: u32) -> Outer {
-    go_on_as(Kind::Owning, site, place)
-}
-
-fn go_on_as(kind: Kind, site: &'static Site, place: u32) -> Outer {
+/// Enters a function that has been left in the middle, at the line that was open; or a
+/// part of one that runs by itself.
+pub(crate) fn go_on(site: &'static Site, kind: Kind, place: u32) -> Outer {
     let tag = threads::tag();
     let counters = paths::find(site, tag.line());
     begin(kind, counters, tag, place)

@@ -94,6 +94,7 @@ mod clock;
 mod column;
 mod config;
 mod entered;
+mod exit;
 mod forks;
 mod frame;
 mod heap;
@@ -132,6 +133,8 @@ pub use crate::measure::{Measure, measure, measure_async};
 pub use crate::recorded::{
     CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
 };
+#[cfg(feature = "files")]
+pub use crate::report::{FileError, Format, Quantity};
 pub use crate::rss::resident_bytes;
 pub use crate::scope::{InScope, InScopeExt, Scope, ScopeGuard};
 pub use crate::snapshot::{report, reset};

@@ -93,18 +93,19 @@ impl Site {
         &self.options
     }
 
-    /// What is done at the function's lines in this process.
+    /// What is done at the function's lines in this process, once that has been
+    /// [found out](Self::find_kind).
     #[inline]
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Option<Kind> {
         // Relaxed: it is the same whoever finds it out.
         match self.kind.load(Ordering::Relaxed) {
-            UNKNOWN => self.find_kind(),
-            number => Kind::from_number(number.into()),
+            UNKNOWN => None,
+            number => Some(Kind::from_number(number.into())),
         }
     }
 
     #[cold]
-    fn find_kind(&self) -> Kind {
+    pub(crate) fn find_kind(&self) -> Kind {
         let kind = match Settings::of(&self.options) {
             None => Kind::Off,
             Some(settings) if settings.print == Print::Never => Kind::Owning,

@@ -1,6 +1,39 @@
-//! How a profile looks.
+//! How a profile looks, and a report.
+//!
+//! Each file is a face: it reads what was recorded, and what was recorded doesn't know
+//! it.
 
+#[cfg(feature = "files")]
+mod at_exit;
+#[cfg(feature = "files")]
+mod csv;
+#[cfg(feature = "files")]
+mod file;
+#[cfg(feature = "files")]
+mod folded;
+#[cfg(feature = "files")]
+mod format;
+#[cfg(feature = "files")]
+mod json;
+#[cfg(feature = "files")]
+mod markdown;
+#[cfg(feature = "files")]
+mod pprof;
+#[cfg(feature = "files")]
+mod pstats;
+#[cfg(feature = "files")]
+mod speedscope;
+#[cfg(feature = "files")]
+mod stacks;
 mod table;
+mod units;
+
+#[cfg(feature = "files")]
+pub(crate) use at_exit::{prepare_output, write_output};
+#[cfg(feature = "files")]
+pub use file::FileError;
+#[cfg(feature = "files")]
+pub use format::{Format, Quantity};
 
 use crate::config::Settings;
 use crate::heap::{self, HeapSource};

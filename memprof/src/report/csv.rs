@@ -1,0 +1,63 @@
+//! A report's lines as comma-separated values.
+
+use crate::recorded::Report;
+use std::io;
+
+const HEADINGS: [&str; 20] = [
+    "function",
+    "file",
+    "line",
+    "source",
+    "hits",
+    "allocated_bytes",
+    "allocation_count",
+    "freed_bytes",
+    "deallocation_count",
+    "live_bytes",
+    "live_count",
+    "bytes_at_peak",
+    "temporary_count",
+    "moved_bytes",
+    "inclusive_allocated_bytes",
+    "inclusive_live_bytes",
+    "resident_bytes",
+    "resident_increment_bytes",
+    "peak_bytes",
+    "elapsed_ns",
+];
+
+pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(HEADINGS)?;
+    for function in &report.functions {
+        for line in &function.lines {
+            let made = line.made;
+            let inclusive = line.inclusive;
+            let running = line.while_running;
+            let known = |number: Option<String>| number.unwrap_or_default();
+            writer.write_record([
+                &*function.path,
+                &*function.file,
+                &line.number.to_string(),
+                line.source.trim(),
+                &line.hits.to_string(),
+                &made.allocated_bytes.to_string(),
+                &made.allocation_count.to_string(),
+                &made.freed_bytes.to_string(),
+                &made.deallocation_count.to_string(),
+                &made.live_bytes().to_string(),
+                &made.live_count().to_string(),
+                &made.bytes_at_peak.to_string(),
+                &made.temporary_count.to_string(),
+                &made.moved_bytes.to_string(),
+                &inclusive.allocated_bytes.to_string(),
+                &inclusive.live_bytes().to_string(),
+                &known(running.map(|running| running.resident_bytes.to_string())),
+                &known(running.map(|running| running.resident_increment_bytes.to_string())),
+                &known(running.map(|running| running.heap.peak_bytes.to_string())),
+                &known(running.map(|running| running.elapsed.as_nanos().to_string())),
+            ])?;
+        }
+    }
+    writer.flush()
+}

@@ -1,0 +1,139 @@
+//! Reports in files.
+
+use super::format::Format;
+use super::json::{self, Unreadable};
+use crate::recorded::Report;
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+impl Report {
+    /// Writes the report to a file, in the format of its ending.
+    ///
+    /// What is there already is replaced once all of the report is written, and stays
+    /// whole if it can't be.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("report.json");
+    /// memprof::report().write(&path)?;
+    ///
+    /// let report = memprof::Report::read(&path)?;
+    /// assert_eq!(report.total.deallocation_count, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If no format has this ending, or the file can't be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = path.as_ref();
+        match Format::of_path(path) {
+            Some(format) => self.write_as(format, path),
+            None => Err(FileError::new(path, Problem::Ending)),
+        }
+    }
+
+    /// As [`write`](Self::write), in a given format, whatever the ending.
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be written.
+    pub fn write_as(&self, format: Format, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = path.as_ref();
+        replace(path, |out| self.write_to(format, out))
+            .map_err(|error| FileError::new(path, Problem::Write(error)))
+    }
+
+    /// Reads a report from a file in the format [`Json`](Format::Json).
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read, or isn't such a report.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let path = path.as_ref();
+        let text = fs::read(path).map_err(|error| FileError::new(path, Problem::Read(error)))?;
+        json::read(&text).map_err(|error| FileError::new(path, Problem::Unreadable(error)))
+    }
+}
+
+/// Writes a file beside `path`, and then puts it in its place; or to `path` itself, if
+/// it is a pipe or a device.
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        let mut out = io::BufWriter::new(fs::File::options().write(true).open(path)?);
+        write(&mut out)?;
+        return out.flush();
+    }
+    // Where a link leads, so that it stays one.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".memprof-");
+    // As other files, and not only for its owner.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut out = io::BufWriter::new(builder.tempfile_in(folder)?);
+    write(&mut out)?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Why a report wasn't written to a file, or read from it.
+#[derive(Debug)]
+pub struct FileError {
+    path: PathBuf,
+    problem: Problem,
+}
+
+#[derive(Debug)]
+enum Problem {
+    Ending,
+    Write(io::Error),
+    Read(io::Error),
+    Unreadable(Unreadable),
+}
+
+impl FileError {
+    fn new(path: &Path, problem: Problem) -> Self {
+        Self {
+            path: path.to_owned(),
+            problem,
+        }
+    }
+}
+
+impl fmt::Display for FileError {
+    #[expect(
+        clippy::unnecessary_debug_formatting,
+        reason = "a name may have anything in it"
+    )]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = &self.path;
+        match &self.problem {
+            Problem::Ending => write!(
+                f,
+                "no report is written to {path:?}: its name should end in one of {}",
+                Format::endings()
+            ),
+            Problem::Write(error) => write!(f, "the report can't be written to {path:?}: {error}"),
+            Problem::Read(error) => write!(f, "{path:?} can't be read: {error}"),
+            Problem::Unreadable(error) => write!(f, "{path:?} can't be read: {error}"),
+        }
+    }
+}
+
+impl Error for FileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.problem {
+            Problem::Write(error) | Problem::Read(error) => Some(error),
+            Problem::Ending | Problem::Unreadable(_) => None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! A report as folded stacks: a row for each, with one number.
+
+use super::format::Quantity;
+use super::stacks;
+use crate::recorded::Report;
+use std::io;
+
+pub(crate) fn write(report: &Report, quantity: Quantity, out: impl io::Write) -> io::Result<()> {
+    let mut out = io::BufWriter::new(out);
+    stacks::for_each(report, |frames, line| {
+        let number = quantity.of(&line.made);
+        if number > 0 {
+            let names = frames.iter().rev().map(|frame| name(&frame.name(report)));
+            let names: Vec<_> = names.collect();
+            io::Write::write_fmt(&mut out, format_args!("{} {number}\n", names.join(";")))?;
+        }
+        Ok::<_, io::Error>(())
+    })?;
+    let untracked = quantity.of(&report.untracked);
+    if untracked > 0 {
+        io::Write::write_fmt(&mut out, format_args!("untracked {untracked}\n"))?;
+    }
+    io::Write::flush(&mut out)
+}
+
+/// A name without what tells names apart.
+fn name(name: &str) -> String {
+    let kept = |char: char| {
+        if char == ';' || char.is_control() {
+            ' '
+        } else {
+            char
+        }
+    };
+    name.chars().map(kept).collect()
+}

@@ -1,0 +1,197 @@
+//! The formats that a report is written in, each for someone else who reads it.
+
+use super::{csv, folded, json, markdown, pprof, pstats, speedscope};
+use crate::recorded::{Made, Report};
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// A format for [reports](Report) in files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// `.json`: all of a report, and the only format that [`Report::read`] reads.
+    ///
+    /// ```text
+    /// { "format": "memprof report", "version": 1,
+    ///   "process": { BLOCKS, "peak_error_bytes", "resident_is_exact", "calls_left_out" },
+    ///   "untracked": { BLOCKS },
+    ///   "functions": [ { "name", "file", "line", "calls", "own_ns", "inclusive_ns",
+    ///     "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },
+    ///       "while_running": null or { "resident_bytes", "resident_increment_bytes",
+    ///         "resident_read_count", "allocated_bytes", "freed_bytes", "net_bytes",
+    ///         "peak_bytes", "allocation_count", "deallocation_count",
+    ///         "reallocation_count", "elapsed_ns" } } ] } ],
+    ///   "calls": [ { "function", "caller": null or { "call", "line" }, "calls",
+    ///     "lines": [ { "line", "hits", BLOCKS, "inclusive": { BLOCKS } } ] } ] }
+    /// ```
+    ///
+    /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
+    /// `deallocation_count`, `live_bytes`, `live_count`, `bytes_at_peak`,
+    /// `temporary_count` and `moved_bytes`, as in [`Made`]. All numbers are integers.
+    /// `function` and `call` are places in the lists; a call comes after its caller.
+    /// Of a call, lines without numbers are left out.
+    Json,
+
+    /// `.csv`: the lines as a table, with headings as the keys of JSON.
+    Csv,
+
+    /// `.md`: the lines that made something, those with most bytes alive first, for a
+    /// pull request.
+    Markdown,
+
+    /// `.folded`: a stack of functions and lines in each row, and the
+    /// [quantity](Quantity) that its last line has: for flame graphs, as of inferno.
+    Folded,
+
+    /// `.speedscope.json`: what was allocated, is alive and was alive at the peak, for
+    /// <https://www.speedscope.app>.
+    Speedscope,
+
+    /// `.pb.gz`: for Go's `pprof` and what reads the same, with Go's sample types
+    /// `alloc_objects`, `alloc_space`, `inuse_objects` and `inuse_space`, and
+    /// `peak_space` and `temporary_objects`; by function and statement.
+    Pprof,
+
+    /// `.prof`: as Python's `profile` writes it, for `pstats`, `SnakeViz` and `gprof2dot`:
+    /// calls, times and callers by function. Times are 0 where no column asked for
+    /// them. How the time of a function is divided among several callers isn't known:
+    /// there, too, it is 0.
+    Pstats,
+}
+
+impl Format {
+    /// All of them, with the ending of their files; of two that fit, the first counts.
+    const ENDINGS: [(&'static str, Self); 7] = [
+        (".speedscope.json", Self::Speedscope),
+        (".json", Self::Json),
+        (".csv", Self::Csv),
+        (".md", Self::Markdown),
+        (".folded", Self::Folded),
+        (".pb.gz", Self::Pprof),
+        (".prof", Self::Pstats),
+    ];
+
+    /// The format that a file's name ends in.
+    ///
+    /// ```
+    /// use memprof::Format;
+    ///
+    /// assert_eq!(Format::of_path("out/today.pb.gz"), Some(Format::Pprof));
+    /// assert_eq!(Format::of_path("today.txt"), None);
+    /// ```
+    #[must_use]
+    pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
+        let name = path.as_ref().file_name()?.to_string_lossy();
+        let mut endings = Self::ENDINGS.iter();
+        let (_, format) = endings.find(|(ending, _)| name.ends_with(ending))?;
+        Some(*format)
+    }
+
+    /// The format of a name: an ending without its first dot.
+    ///
+    /// ```
+    /// assert_eq!(memprof::Format::named("folded"), Some(memprof::Format::Folded));
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut endings = Self::ENDINGS.iter();
+        let (_, format) = endings.find(|(ending, _)| ending.get(1..) == Some(name))?;
+        Some(*format)
+    }
+
+    /// The endings, for people.
+    pub(crate) fn endings() -> String {
+        let endings: Vec<_> = Self::ENDINGS
+            .iter()
+            .map(|(ending, _)| format!("`{ending}`"))
+            .collect();
+        endings.join(", ")
+    }
+}
+
+/// What the one number of a row is about, in a format that has but one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Quantity {
+    /// Bytes that were allocated.
+    #[default]
+    AllocatedBytes,
+    /// Blocks that were allocated.
+    AllocationCount,
+    /// Bytes that are alive.
+    LiveBytes,
+    /// Blocks that are alive.
+    LiveCount,
+    /// Bytes that were alive when the heap stood highest.
+    BytesAtPeak,
+    /// Blocks that were freed at once.
+    TemporaryCount,
+}
+
+impl Quantity {
+    pub(crate) fn of(self, made: &Made) -> u64 {
+        match self {
+            Self::AllocatedBytes => made.allocated_bytes,
+            Self::AllocationCount => made.allocation_count,
+            // Of a difference they may be negative, and no stack is.
+            Self::LiveBytes => u64::try_from(made.live_bytes()).unwrap_or(0),
+            Self::LiveCount => u64::try_from(made.live_count()).unwrap_or(0),
+            Self::BytesAtPeak => made.bytes_at_peak,
+            Self::TemporaryCount => made.temporary_count,
+        }
+    }
+}
+
+impl Report {
+    /// Writes the report to `out`.
+    ///
+    /// ```
+    /// let mut text = Vec::new();
+    /// memprof::report().write_to(memprof::Format::Csv, &mut text)?;
+    /// assert!(text.starts_with(b"function,file,line,source,hits,allocated_bytes"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write_to(&self, format: Format, out: impl io::Write) -> io::Result<()> {
+        match format {
+            Format::Json => json::write(self, out),
+            Format::Csv => csv::write(self, out),
+            Format::Markdown => markdown::write(self, out),
+            Format::Folded => folded::write(self, Quantity::default(), out),
+            Format::Speedscope => speedscope::write(self, out),
+            Format::Pprof => pprof::write(self, out),
+            Format::Pstats => pstats::write(self, out),
+        }
+    }
+
+    /// Writes the report to `out` as [`Format::Folded`], with the numbers of `quantity`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write_folded(&self, quantity: Quantity, out: impl io::Write) -> io::Result<()> {
+        folded::write(self, quantity, out)
+    }
+
+    /// Takes the text of the source out of all lines, for a file that others may see.
+    #[must_use]
+    pub fn without_source(mut self) -> Self {
+        let functions = self.functions.iter_mut();
+        for line in functions.flat_map(|function| &mut function.lines) {
+            line.source = "".into();
+        }
+        self
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut endings = Self::ENDINGS.iter();
+        let ending = endings.find(|(_, format)| format == self);
+        f.write_str(ending.map_or("", |(ending, _)| ending.trim_start_matches('.')))
+    }
+}

@@ -1,0 +1,426 @@
+//! A report as JSON: the format that keeps all of it, and can be read again.
+//!
+//! Its shape is described at [`Format::Json`](super::Format::Json). A later version of
+//! it has a higher number, and may have more keys: those that aren't known are skipped.
+
+use crate::recorded::{
+    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
+};
+use crate::usage::Usage;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// What is in `"format"`.
+const NAME: &str = "memprof report";
+
+/// The number of the latest shape, which is the one that is written.
+const VERSION: u64 = 1;
+
+/// Writes `report`.
+pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
+    serde_json::to_writer(out, &Document::of(report)).map_err(io::Error::from)
+}
+
+/// Reads what [`write`] has written.
+pub(crate) fn read(text: &[u8]) -> Result<Report, Unreadable> {
+    let head: Head = serde_json::from_slice(text).map_err(|error| {
+        if text.trim_ascii().is_empty() {
+            Unreadable::Empty
+        } else if error.is_eof() {
+            Unreadable::Truncated
+        } else {
+            Unreadable::NotAReport(error)
+        }
+    })?;
+    if head.format != NAME {
+        return Err(Unreadable::Foreign);
+    }
+    if head.version > VERSION {
+        return Err(Unreadable::Newer(head.version));
+    }
+    let document: Document = serde_json::from_slice(text).map_err(Unreadable::Damaged)?;
+    document.into_report()
+}
+
+/// Why a text is not read.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    Empty,
+    Truncated,
+    Foreign,
+    NotAReport(serde_json::Error),
+    Newer(u64),
+    Damaged(serde_json::Error),
+    /// What is wrong in it.
+    Inconsistent(&'static str),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("it is empty, and should be a report of memprof as JSON"),
+            Self::Truncated => f.write_str(
+                "it ends in the middle, as if the writing had been cut short; have it written again",
+            ),
+            Self::Foreign => write!(
+                f,
+                "it is JSON, but its `format` is not `{NAME}`; reports are written by \
+                 `MEMPROF_OUTPUT` and `Report::write`"
+            ),
+            Self::NotAReport(error) => write!(
+                f,
+                "it is no report of memprof as JSON: {error}; reports are written by \
+                 `MEMPROF_OUTPUT` and `Report::write`"
+            ),
+            Self::Newer(version) => write!(
+                f,
+                "a later memprof has written it, in version {version} of the format, and this one \
+                 reads up to {VERSION}; read it with that one"
+            ),
+            Self::Damaged(error) => write!(f, "it is a report, but a damaged one: {error}"),
+            Self::Inconsistent(what) => {
+                write!(f, "it is a report, but a damaged one: {what}")
+            }
+        }
+    }
+}
+
+/// What tells a report from other JSON, whatever else there is.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    format: String,
+    #[serde(default)]
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: Cow<'static, str>,
+    version: u64,
+    process: Process,
+    untracked: Blocks,
+    functions: Vec<Function>,
+    calls: Vec<Call>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Process {
+    #[serde(flatten)]
+    total: Blocks,
+    peak_error_bytes: u64,
+    resident_is_exact: Option<bool>,
+    calls_left_out: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Function {
+    name: Cow<'static, str>,
+    file: Cow<'static, str>,
+    /// The first of its lines; for who reads no further.
+    line: u32,
+    calls: u64,
+    own_ns: u64,
+    inclusive_ns: u64,
+    lines: Vec<Line>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(rename = "line")]
+    number: u32,
+    source: Cow<'static, str>,
+    hits: u64,
+    #[serde(flatten)]
+    made: Blocks,
+    inclusive: Blocks,
+    while_running: Option<Running>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Call {
+    /// By its place in `functions`.
+    function: usize,
+    caller: Option<Calling>,
+    calls: u64,
+    /// Those that have numbers.
+    lines: Vec<LineOfCall>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Calling {
+    /// By its place in `calls`, before this one.
+    call: usize,
+    line: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LineOfCall {
+    line: u32,
+    hits: u64,
+    #[serde(flatten)]
+    made: Blocks,
+    inclusive: Blocks,
+}
+
+/// Blocks made in one place. The live ones are written for readers, and not read.
+#[derive(Serialize, Deserialize)]
+struct Blocks {
+    allocated_bytes: u64,
+    allocation_count: u64,
+    freed_bytes: u64,
+    deallocation_count: u64,
+    #[serde(skip_deserializing)]
+    live_bytes: i64,
+    #[serde(skip_deserializing)]
+    live_count: i64,
+    bytes_at_peak: u64,
+    temporary_count: u64,
+    moved_bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Running {
+    resident_bytes: u64,
+    resident_increment_bytes: i64,
+    resident_read_count: u64,
+    allocated_bytes: u64,
+    freed_bytes: u64,
+    #[serde(skip_deserializing)]
+    net_bytes: i64,
+    peak_bytes: u64,
+    allocation_count: u64,
+    deallocation_count: u64,
+    reallocation_count: u64,
+    elapsed_ns: u64,
+}
+
+impl Document {
+    fn of(report: &Report) -> Self {
+        Self {
+            format: NAME.into(),
+            version: VERSION,
+            process: Process {
+                total: Blocks::of(report.total),
+                peak_error_bytes: report.peak_error_bytes,
+                resident_is_exact: report.resident_is_exact,
+                calls_left_out: report.calls_left_out,
+            },
+            untracked: Blocks::of(report.untracked),
+            functions: report.functions.iter().map(Function::of).collect(),
+            calls: report.calls.iter().map(Call::of).collect(),
+        }
+    }
+
+    fn into_report(self) -> Result<Report, Unreadable> {
+        let functions: Vec<_> = self
+            .functions
+            .into_iter()
+            .map(Function::into_report)
+            .collect();
+        for function in &functions {
+            if !function
+                .lines
+                .is_sorted_by(|line, next| line.number < next.number)
+            {
+                return Err(Unreadable::Inconsistent("lines are out of order"));
+            }
+        }
+        let mut calls = Vec::with_capacity(self.calls.len());
+        for (place, call) in self.calls.into_iter().enumerate() {
+            if call
+                .caller
+                .as_ref()
+                .is_some_and(|caller| caller.call >= place)
+            {
+                return Err(Unreadable::Inconsistent("a call comes before its caller"));
+            }
+            calls.push(call.into_report(&functions)?);
+        }
+        Ok(Report {
+            functions,
+            calls,
+            untracked: self.untracked.into_made(),
+            total: self.process.total.into_made(),
+            peak_error_bytes: self.process.peak_error_bytes,
+            resident_is_exact: self.process.resident_is_exact,
+            calls_left_out: self.process.calls_left_out,
+        })
+    }
+}
+
+impl Function {
+    fn of(function: &FunctionReport) -> Self {
+        let lines = function.lines.iter();
+        Self {
+            name: function.path.clone(),
+            file: function.file.clone(),
+            line: function.lines.first().map_or(0, |line| line.number),
+            calls: function.call_count,
+            own_ns: nanoseconds(function.own_elapsed),
+            inclusive_ns: nanoseconds(function.inclusive_elapsed),
+            lines: lines.map(Line::of).collect(),
+        }
+    }
+
+    fn into_report(self) -> FunctionReport {
+        FunctionReport {
+            path: self.name,
+            file: self.file,
+            call_count: self.calls,
+            inclusive_elapsed: Duration::from_nanos(self.inclusive_ns),
+            own_elapsed: Duration::from_nanos(self.own_ns),
+            lines: self.lines.into_iter().map(Line::into_report).collect(),
+        }
+    }
+}
+
+impl Line {
+    fn of(line: &LineReport) -> Self {
+        Self {
+            number: line.number,
+            source: line.source.clone(),
+            hits: line.hits,
+            made: Blocks::of(line.made),
+            inclusive: Blocks::of(line.inclusive),
+            while_running: line.while_running.map(Running::of),
+        }
+    }
+
+    fn into_report(self) -> LineReport {
+        LineReport {
+            number: self.number,
+            source: self.source,
+            hits: self.hits,
+            made: self.made.into_made(),
+            inclusive: self.inclusive.into_made(),
+            while_running: self.while_running.map(Running::into_report),
+        }
+    }
+}
+
+impl Call {
+    fn of(call: &CallReport) -> Self {
+        let has_numbers = |line: &&CallLine| {
+            line.hits > 0 || line.made != Made::default() || line.inclusive != Made::default()
+        };
+        let lines = call
+            .lines
+            .iter()
+            .filter(has_numbers)
+            .map(|line| LineOfCall {
+                line: line.number,
+                hits: line.hits,
+                made: Blocks::of(line.made),
+                inclusive: Blocks::of(line.inclusive),
+            });
+        Self {
+            function: call.function,
+            caller: call.caller.map(|caller| Calling {
+                call: caller.call,
+                line: caller.line,
+            }),
+            calls: call.call_count,
+            lines: lines.collect(),
+        }
+    }
+
+    fn into_report(self, functions: &[FunctionReport]) -> Result<CallReport, Unreadable> {
+        let function = functions.get(self.function);
+        let function = function.ok_or(Unreadable::Inconsistent("a call is of no function"))?;
+        let empty = |line: &LineReport| CallLine {
+            number: line.number,
+            hits: 0,
+            made: Made::default(),
+            inclusive: Made::default(),
+        };
+        let mut lines: Vec<_> = function.lines.iter().map(empty).collect();
+        for line in self.lines {
+            let place = lines.binary_search_by_key(&line.line, |known| known.number);
+            let place = place.ok().and_then(|place| lines.get_mut(place));
+            let place = place.ok_or(Unreadable::Inconsistent("a call is of no line"))?;
+            place.hits = line.hits;
+            place.made = line.made.into_made();
+            place.inclusive = line.inclusive.into_made();
+        }
+        Ok(CallReport {
+            function: self.function,
+            caller: self.caller.map(|caller| Caller {
+                call: caller.call,
+                line: caller.line,
+            }),
+            call_count: self.calls,
+            lines,
+        })
+    }
+}
+
+impl Blocks {
+    fn of(made: Made) -> Self {
+        Self {
+            allocated_bytes: made.allocated_bytes,
+            allocation_count: made.allocation_count,
+            freed_bytes: made.freed_bytes,
+            deallocation_count: made.deallocation_count,
+            live_bytes: made.live_bytes(),
+            live_count: made.live_count(),
+            bytes_at_peak: made.bytes_at_peak,
+            temporary_count: made.temporary_count,
+            moved_bytes: made.moved_bytes,
+        }
+    }
+
+    fn into_made(self) -> Made {
+        Made {
+            allocated_bytes: self.allocated_bytes,
+            allocation_count: self.allocation_count,
+            freed_bytes: self.freed_bytes,
+            deallocation_count: self.deallocation_count,
+            bytes_at_peak: self.bytes_at_peak,
+            temporary_count: self.temporary_count,
+            moved_bytes: self.moved_bytes,
+        }
+    }
+}
+
+impl Running {
+    fn of(running: WhileRunning) -> Self {
+        Self {
+            resident_bytes: running.resident_bytes,
+            resident_increment_bytes: running.resident_increment_bytes,
+            resident_read_count: running.resident_read_count,
+            allocated_bytes: running.heap.allocated_bytes,
+            freed_bytes: running.heap.freed_bytes,
+            net_bytes: running.heap.net_bytes(),
+            peak_bytes: running.heap.peak_bytes,
+            allocation_count: running.heap.allocation_count,
+            deallocation_count: running.heap.deallocation_count,
+            reallocation_count: running.heap.reallocation_count,
+            elapsed_ns: nanoseconds(running.elapsed),
+        }
+    }
+
+    fn into_report(self) -> WhileRunning {
+        WhileRunning {
+            heap: Usage {
+                allocated_bytes: self.allocated_bytes,
+                freed_bytes: self.freed_bytes,
+                peak_bytes: self.peak_bytes,
+                allocation_count: self.allocation_count,
+                deallocation_count: self.deallocation_count,
+                reallocation_count: self.reallocation_count,
+            },
+            resident_bytes: self.resident_bytes,
+            resident_increment_bytes: self.resident_increment_bytes,
+            resident_read_count: self.resident_read_count,
+            elapsed: Duration::from_nanos(self.elapsed_ns),
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,77 @@
+//! A report as a table in Markdown, for people who read it in a browser.
+
+use super::units::{bytes, grouped};
+use crate::recorded::{FunctionReport, LineReport, Made, Report};
+use std::io;
+
+pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> {
+    let Report {
+        total, untracked, ..
+    } = report;
+    writeln!(
+        out,
+        "**{}** alive in {} blocks, {} at the peak, {} allocated in {} blocks; of these, {} \
+         alive and {} allocated outside of profiled functions.\n",
+        bytes(total.live_bytes().into()),
+        grouped(total.live_count().into()),
+        bytes(total.bytes_at_peak.into()),
+        bytes(total.allocated_bytes.into()),
+        grouped(total.allocation_count.into()),
+        bytes(untracked.live_bytes().into()),
+        bytes(untracked.allocated_bytes.into()),
+    )?;
+    let lines = report.functions.iter().flat_map(|function| {
+        let lines = function.lines.iter();
+        lines.map(move |line| (function, line))
+    });
+    let mut lines: Vec<(&FunctionReport, &LineReport)> = lines
+        .filter(|(_, line)| line.made != Made::default())
+        .collect();
+    if lines.is_empty() {
+        return writeln!(out, "No line of a profiled function allocated anything.");
+    }
+    lines.sort_by_key(|(_, line)| {
+        let made = &line.made;
+        let key = (made.live_bytes(), made.bytes_at_peak, made.allocated_bytes);
+        std::cmp::Reverse(key)
+    });
+    writeln!(
+        out,
+        "| Alive | Blocks alive | At the peak | Allocated | Blocks | Hits | Where | Line |\n\
+         |--:|--:|--:|--:|--:|--:|---|---|"
+    )?;
+    for (function, line) in lines {
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            bytes(line.made.live_bytes().into()),
+            grouped(line.made.live_count().into()),
+            bytes(line.made.bytes_at_peak.into()),
+            bytes(line.made.allocated_bytes.into()),
+            grouped(line.made.allocation_count.into()),
+            grouped(line.hits.into()),
+            code(&format!("{}:{}", function.path, line.number)),
+            code(line.source.trim()),
+        )?;
+    }
+    Ok(())
+}
+
+/// A text as code in a cell, whatever is in it.
+fn code(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect();
+    if text.trim().is_empty() {
+        return String::new();
+    }
+    // Longer than any fence in it, and a bar would end the cell.
+    let mut longest = 0;
+    for run in text.split(|char| char != '`') {
+        longest = longest.max(run.len());
+    }
+    let fence = "`".repeat(longest + 1);
+    let gap = if longest > 0 { " " } else { "" };
+    format!("{fence}{gap}{}{gap}{fence}", text.replace('|', "\\|"))
+}

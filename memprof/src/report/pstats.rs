@@ -1,0 +1,106 @@
+//! A report as the statistics of Python's `profile`, which `pstats` reads.
+//!
+//! They are a dictionary from a function, `(file, line, name)`, to its calls that aren't
+//! recursive, all its calls, its own time, its inclusive time and, as another dictionary,
+//! the same by caller; written as `marshal` does, the format of Python's own files.
+
+use crate::recorded::{FunctionReport, Report};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+/// Calls, and how long they took.
+#[derive(Clone, Copy, Default)]
+struct Calls {
+    count: u64,
+    own: Duration,
+    inclusive: Duration,
+}
+
+pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> {
+    let mut callers = vec![BTreeMap::new(); report.functions.len()];
+    for call in &report.calls {
+        let caller = call.caller.and_then(|caller| report.calls.get(caller.call));
+        if let (Some(caller), Some(callers)) = (caller, callers.get_mut(call.function)) {
+            let calls: &mut Calls = callers.entry(caller.function).or_default();
+            calls.count += call.call_count;
+        }
+    }
+
+    let mut text = vec![b'{'];
+    for (function, mut callers) in report.functions.iter().zip(callers) {
+        let calls = Calls {
+            count: function.call_count,
+            own: function.own_elapsed,
+            inclusive: function.inclusive_elapsed,
+        };
+        // Of several, nobody knows who took how much of it.
+        if let [only] = &mut callers.values_mut().collect::<Vec<_>>()[..]
+            && only.count == calls.count
+        {
+            **only = calls;
+        }
+        name(&mut text, function);
+        tuple(&mut text, 5);
+        numbers(&mut text, calls);
+        text.push(b'{');
+        for (caller, calls) in callers {
+            if let Some(caller) = report.functions.get(caller) {
+                name(&mut text, caller);
+                tuple(&mut text, 4);
+                numbers(&mut text, calls);
+            }
+        }
+        text.push(b'0');
+    }
+    text.push(b'0');
+    out.write_all(&text)?;
+    out.flush()
+}
+
+fn name(text: &mut Vec<u8>, function: &FunctionReport) {
+    let line = function.lines.first().map_or(0, |line| line.number);
+    tuple(text, 3);
+    string(text, &function.file);
+    integer(text, line.into());
+    string(text, &function.path);
+}
+
+fn numbers(text: &mut Vec<u8>, calls: Calls) {
+    integer(text, calls.count);
+    integer(text, calls.count);
+    float(text, calls.own.as_secs_f64());
+    float(text, calls.inclusive.as_secs_f64());
+}
+
+fn tuple(text: &mut Vec<u8>, length: u8) {
+    text.extend([b')', length]);
+}
+
+fn string(text: &mut Vec<u8>, string: &str) {
+    text.push(b'u');
+    let length = u32::try_from(string.len()).unwrap_or(0);
+    text.extend(length.to_le_bytes());
+    text.extend(&string.as_bytes()[..length as usize]);
+}
+
+fn float(text: &mut Vec<u8>, number: f64) {
+    text.push(b'g');
+    text.extend(number.to_le_bytes());
+}
+
+fn integer(text: &mut Vec<u8>, number: u64) {
+    if let Ok(small) = i32::try_from(number) {
+        text.push(b'i');
+        text.extend(small.to_le_bytes());
+        return;
+    }
+    // In digits of 15 bits, the lowest first.
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(15);
+    text.push(b'l');
+    text.extend(digits.to_le_bytes());
+    for digit in 0..digits {
+        let digit = (number >> (15 * digit)) & 0x7fff;
+        text.extend(u16::try_from(digit).unwrap_or(0).to_le_bytes());
+    }
+}

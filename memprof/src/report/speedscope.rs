@@ -1,0 +1,109 @@
+//! A report for speedscope: a stack for each line of each call, with several weights.
+//!
+//! Its file format: <https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources>
+
+use super::format::Quantity;
+use super::stacks;
+use crate::recorded::Report;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::convert::Infallible;
+use std::io;
+
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    exporter: &'static str,
+    name: &'static str,
+    shared: Shared<'a>,
+    profiles: Vec<Profile<'a>>,
+}
+
+#[derive(Serialize)]
+struct Shared<'a> {
+    frames: Vec<Frame<'a>>,
+}
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    name: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    file: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Profile<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: &'static str,
+    unit: &'static str,
+    start_value: u64,
+    end_value: u64,
+    /// The frames of each stack, by their places, the outermost first.
+    samples: &'a [Vec<usize>],
+    weights: Vec<u64>,
+}
+
+const PROFILES: [(&str, &str, Quantity); 5] = [
+    ("allocated", "bytes", Quantity::AllocatedBytes),
+    ("alive", "bytes", Quantity::LiveBytes),
+    ("at the peak", "bytes", Quantity::BytesAtPeak),
+    ("blocks allocated", "none", Quantity::AllocationCount),
+    ("temporary blocks", "none", Quantity::TemporaryCount),
+];
+
+pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
+    let mut frames = Vec::new();
+    let mut places = HashMap::new();
+    let mut samples = Vec::new();
+    let mut made = Vec::new();
+    let Ok(()) = stacks::for_each(report, |stack, line| {
+        let stack = stack.iter().rev().map(|frame| match places.entry(*frame) {
+            Entry::Occupied(place) => *place.get(),
+            Entry::Vacant(place) => {
+                frames.push(Frame {
+                    name: frame.name(report),
+                    file: frame.function(report).map_or("", |function| &function.file),
+                    line: Some(frame.line),
+                });
+                *place.insert(frames.len() - 1)
+            }
+        });
+        samples.push(stack.collect::<Vec<_>>());
+        made.push(line.made);
+        Ok::<_, Infallible>(())
+    });
+    samples.push(vec![frames.len()]);
+    made.push(report.untracked);
+    frames.push(Frame {
+        name: "untracked".to_owned(),
+        file: "",
+        line: None,
+    });
+
+    let profiles = PROFILES.iter().map(|(name, unit, quantity)| {
+        let weights: Vec<u64> = made.iter().map(|made| quantity.of(made)).collect();
+        Profile {
+            kind: "sampled",
+            name,
+            unit,
+            start_value: 0,
+            end_value: weights.iter().sum(),
+            samples: &samples,
+            weights,
+        }
+    });
+    let file = File {
+        schema: "https://www.speedscope.app/file-format-schema.json",
+        exporter: concat!("memprof ", env!("CARGO_PKG_VERSION")),
+        name: "memprof",
+        shared: Shared { frames },
+        profiles: profiles.collect(),
+    };
+    serde_json::to_writer(out, &file).map_err(io::Error::from)
+}

@@ -1,0 +1,410 @@
+//! Reports in files: what is written at the end of the process, what is read again, and
+//! what others read of it.
+
+use memprof::{Format, Report, memprofile, report};
+use memprof_tests::{Program, block, line};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, exit};
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+#[memprofile(columns = "all", print = "exit")]
+fn keeps() -> Vec<Vec<u8>> {
+    let mut kept = Vec::with_capacity(4);
+    for size in 1..=4 {
+        kept.push(makes(size));
+    }
+    kept
+}
+
+#[memprofile(print = "never")]
+fn makes(size: usize) -> Vec<u8> {
+    drop(block(1000 * size)); // at once
+    block(10 * size) // kept
+}
+
+fn read(folder: &Path) -> Report {
+    Report::read(folder.join("report.json")).unwrap()
+}
+
+fn assert_kept(report: &Report) {
+    let kept = line(report, "makes", "// kept").made;
+    assert_eq!((kept.live_bytes(), kept.live_count()), (100, 4));
+    let at_once = line(report, "makes", "// at once").made;
+    assert_eq!(at_once.allocated_bytes, 10_000);
+    assert_eq!((at_once.live_bytes(), at_once.temporary_count), (0, 4));
+    let in_loop = line(report, "keeps", "kept.push");
+    assert_eq!(in_loop.hits, 4);
+    let running = in_loop.while_running.unwrap();
+    assert_eq!(running.heap.net_bytes(), 100);
+}
+
+/// The word after `words`, which follow on what the test harness prints.
+fn word_after<'a>(words: &str, stdout: &'a str) -> &'a str {
+    let (_, rest) = stdout.split_once(words).unwrap();
+    rest.split_whitespace().next().unwrap()
+}
+
+#[test]
+fn the_report_is_written_at_the_end_of_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    Program::new(|| std::mem::forget(keeps()))
+        .env("MEMPROF_OUTPUT", folder.path().join("report.json"))
+        .env("MEMPROF_PRINT", "never")
+        .stdout();
+
+    let report = read(folder.path());
+    assert_eq!(line(&report, "makes", "// kept").made.live_bytes(), 100);
+}
+
+#[test]
+fn the_report_is_written_with_what_the_tables_at_exit_show() {
+    let folder = tempfile::tempdir().unwrap();
+    Program::new(|| std::mem::forget(keeps()))
+        .env("MEMPROF_OUTPUT", folder.path().join("report.json"))
+        .stdout();
+
+    assert_kept(&read(folder.path()));
+}
+
+#[test]
+fn the_report_is_written_after_an_exit_in_the_middle() {
+    #[memprofile(columns = "allocated", print = "exit")]
+    fn ends() {
+        std::mem::forget(keeps());
+        exit(3);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let output = Program::new(|| {
+        let () = ends();
+    })
+    .env("MEMPROF_OUTPUT", folder.path().join("report.json"))
+    .output();
+
+    assert_eq!(output.status.code(), Some(3));
+    let report = read(folder.path());
+    assert_kept(&report);
+    // The call that was ended by it is in there, too.
+    assert_eq!(line(&report, "ends", "exit(3)").hits, 1);
+    let keeping = line(&report, "ends", "forget").while_running.unwrap();
+    assert_eq!(keeping.heap.allocation_count, 9);
+}
+
+#[test]
+fn the_report_is_written_after_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Program::new(|| {
+        let _kept = keeps();
+        panic!("on purpose");
+    })
+    .env("MEMPROF_OUTPUT", folder.path().join("report.json"))
+    .output();
+
+    assert!(!output.status.success());
+    let kept = line(&read(folder.path()), "makes", "// kept").made;
+    assert_eq!((kept.allocated_bytes, kept.live_bytes()), (100, 0));
+}
+
+#[test]
+fn a_process_can_have_its_number_in_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let stdout = Program::new(|| {
+        drop(keeps());
+        println!("number {}", std::process::id());
+    })
+    .env("MEMPROF_OUTPUT", folder.path().join("%p.csv"))
+    .env("MEMPROF_PRINT", "never")
+    .stdout();
+
+    let name = format!("{}.csv", word_after("number ", &stdout));
+    assert!(folder.path().join(name).exists());
+}
+
+#[test]
+fn the_format_can_be_named_and_the_source_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report");
+    Program::new(|| drop(keeps()))
+        .env("MEMPROF_OUTPUT", &path)
+        .env("MEMPROF_FORMAT", "json")
+        .env("MEMPROF_CONFIDENTIAL", "on")
+        .stdout();
+
+    let report = Report::read(&path).unwrap();
+    let lines = report.functions.iter().flat_map(|function| &function.lines);
+    assert!(lines.clone().count() > 5);
+    assert!(lines.clone().all(|line| line.source.is_empty()));
+}
+
+#[test]
+fn an_ending_that_is_no_format_is_said_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Program::new(|| drop(keeps()))
+        .env("MEMPROF_OUTPUT", folder.path().join("report.txt"))
+        .output();
+
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("report.txt"), "{stderr}");
+    assert!(stderr.contains("which is none of `.speedscope.json`, `.json`"));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_harms_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Program::new(|| drop(keeps()))
+        .env("MEMPROF_OUTPUT", folder.path().join("nowhere/report.json"))
+        .output();
+
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("the report can't be written to"),
+        "{stderr}"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_device_is_written_to_and_stays_one() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let error = report().write_as(Format::Json, "/dev/full").unwrap_err();
+    assert!(error.to_string().contains("/dev/full"), "{error}");
+    report().write_as(Format::Json, "/dev/null").unwrap();
+    for device in ["/dev/full", "/dev/null"] {
+        assert!(fs::metadata(device).unwrap().file_type().is_char_device());
+    }
+}
+
+#[test]
+fn a_report_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    std::mem::forget(keeps());
+    let written = report();
+    written.write(&path).unwrap();
+
+    assert_eq!(Report::read(&path).unwrap(), written);
+}
+
+#[test]
+fn what_was_there_stays_whole_until_it_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    fs::write(&path, "before").unwrap();
+    report().write(&path).unwrap();
+
+    let names = fs::read_dir(&folder).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["report.json"]);
+    assert!(Report::read(&path).is_ok());
+}
+
+/// What is said of a file with this text.
+fn refusal(text: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    fs::write(&path, text).unwrap();
+    let said = Report::read(&path).unwrap_err().to_string();
+    let (_, said) = said.split_once("report.json\" can't be read: ").unwrap();
+    said.to_owned()
+}
+
+#[test]
+fn what_is_no_report_is_refused_in_a_sentence() {
+    assert!(refusal(b"").starts_with("it is empty"));
+    assert!(refusal(b"  \n").starts_with("it is empty"));
+    assert!(refusal(b"{\"version\":").starts_with("it ends in the middle"));
+    assert!(refusal(b"{}").starts_with("it is JSON, but its `format` is not"));
+    assert!(refusal(b"\x1f\x8b\x08").starts_with("it is no report of memprof as JSON"));
+    assert!(refusal(&b"[".repeat(100_000)).starts_with("it is no report of memprof as JSON"));
+    let newer = br#"{"format": "memprof report", "version": 2, "functions": 7}"#;
+    assert!(refusal(newer).starts_with("a later memprof has written it, in version 2"));
+    let damaged = br#"{"format": "memprof report", "version": 1, "functions": 7}"#;
+    assert!(refusal(damaged).starts_with("it is a report, but a damaged one"));
+}
+
+#[test]
+fn half_a_report_is_refused_wherever_it_ends() {
+    drop(keeps());
+    let mut text = Vec::new();
+    report().write_to(Format::Json, &mut text).unwrap();
+    for end in (0..text.len()).step_by(97) {
+        let said = refusal(&text[..end]);
+        let is_said = said.starts_with("it ends in the middle") || said.starts_with("it is empty");
+        assert!(is_said, "at {end} of {}: {said}", text.len());
+    }
+}
+
+#[test]
+fn a_report_that_points_nowhere_is_refused() {
+    drop(keeps());
+    let mut text = Vec::new();
+    report().write_to(Format::Json, &mut text).unwrap();
+    let whole: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let damages: [fn(&mut serde_json::Value); 4] = [
+        |report| report["calls"][0]["function"] = 99.into(),
+        |report| report["calls"][0]["caller"] = serde_json::json!({"call": 0, "line": 1}),
+        |report| report["calls"][1]["lines"][0]["line"] = 0.into(),
+        |report| report["functions"][0]["lines"][0]["line"] = 1_000_000.into(),
+    ];
+    for damage in damages {
+        let mut report = whole.clone();
+        damage(&mut report);
+        let said = refusal(report.to_string().as_bytes());
+        assert!(
+            said.starts_with("it is a report, but a damaged one: "),
+            "{said}"
+        );
+    }
+}
+
+/// The report of a program of which all is known, as a file.
+fn written_as(name: &str, program: &mut Program) -> (tempfile::TempDir, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    program.env("MEMPROF_OUTPUT", &path).stdout();
+    let text = fs::read(path).unwrap();
+    (folder, text)
+}
+
+#[test]
+fn comma_separated_values_have_a_row_for_each_line() {
+    let mut program = Program::new(|| std::mem::forget(keeps()));
+    let (_folder, text) = written_as("report.csv", &mut program);
+
+    let mut rows = csv::Reader::from_reader(&text[..]);
+    let headings = rows.headers().unwrap().clone();
+    let rows: Vec<_> = rows.records().map(Result::unwrap).collect();
+    let kept = rows.iter().find(|row| row[3].ends_with("// kept")).unwrap();
+    let column = |name: &str| &kept[headings.iter().position(|heading| heading == name).unwrap()];
+    assert_eq!(column("function"), "files::makes");
+    assert_eq!(column("hits"), "4");
+    assert_eq!(column("live_bytes"), "100");
+    assert_eq!(column("resident_bytes"), "");
+}
+
+#[test]
+fn folded_stacks_add_up_to_all_that_was_allocated() {
+    let mut program = Program::new(|| {
+        std::mem::forget(keeps());
+        let report = report();
+        println!(
+            "total {}",
+            report.total.allocated_bytes - report.untracked.allocated_bytes
+        );
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.folded");
+    let stdout = program.env("MEMPROF_OUTPUT", &path).stdout();
+    let text = fs::read_to_string(path).unwrap();
+
+    let tracked = text.lines().filter(|row| !row.starts_with("untracked "));
+    let numbers = tracked.clone().map(|row| row.rsplit(' ').next().unwrap());
+    let sum: u64 = numbers.map(|number| number.parse::<u64>().unwrap()).sum();
+    assert_eq!(sum.to_string(), word_after("total ", &stdout));
+    let mut nested = tracked.filter(|row| row.contains(";files::makes:"));
+    assert!(nested.all(|row| row.starts_with("files::keeps:")));
+}
+
+#[test]
+fn speedscopes_profiles_add_up() {
+    let mut program = Program::new(|| std::mem::forget(keeps()));
+    let (_folder, text) = written_as("report.speedscope.json", &mut program);
+
+    let file: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let frames = file["shared"]["frames"].as_array().unwrap().len();
+    for profile in file["profiles"].as_array().unwrap() {
+        let samples = profile["samples"].as_array().unwrap();
+        let weights = profile["weights"].as_array().unwrap();
+        assert_eq!(samples.len(), weights.len());
+        let sum: u64 = weights.iter().map(|weight| weight.as_u64().unwrap()).sum();
+        assert_eq!(profile["endValue"], sum);
+        let places = samples.iter().flat_map(|stack| stack.as_array().unwrap());
+        assert!(
+            places
+                .clone()
+                .all(|place| place.as_u64().unwrap() < frames as u64)
+        );
+    }
+}
+
+#[test]
+fn markdown_begins_with_the_line_that_keeps_most() {
+    let mut program = Program::new(|| std::mem::forget(keeps()));
+    let (_folder, text) = written_as("report.md", &mut program);
+
+    let text = String::from_utf8(text).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|row| row.starts_with("| ")).collect();
+    assert!(rows[0].starts_with("| Alive | Blocks alive |"), "{text}");
+    assert!(
+        rows[1].contains("| 100 B | 4 |") || rows[2].contains("| 100 B | 4 |"),
+        "{text}"
+    );
+}
+
+/// Whether a program that others wrote can be started here.
+fn has(program: &str, argument: &str) -> bool {
+    let is_there = Command::new(program).arg(argument).output().is_ok();
+    if !is_there {
+        eprintln!("skipped: {program} is not installed");
+    }
+    is_there
+}
+
+#[test]
+fn pythons_pstats_has_the_same_calls_and_times() {
+    if !has("python3", "--version") {
+        return;
+    }
+    let mut program = Program::new(|| std::mem::forget(keeps()));
+    let (folder, _) = written_as("report.prof", &mut program);
+
+    let script = "import pstats, sys\n\
+        for (file, line, name), (cc, nc, tt, ct, callers) in pstats.Stats(sys.argv[1]).stats.items():\n\
+        \x20   print(name, cc, nc, tt <= ct, [(c[2], v[:2]) for c, v in callers.items()])";
+    let output = Command::new("python3")
+        .args(["-c", script])
+        .arg(folder.path().join("report.prof"))
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stdout.contains("files::keeps 1 1 True []"),
+        "{stdout}{stderr}"
+    );
+    let makes = "files::makes 4 4 True [('files::keeps', (4, 4))]";
+    assert!(stdout.contains(makes), "{stdout}{stderr}");
+}
+
+#[test]
+fn gos_pprof_has_the_same_lines() {
+    if !has("go", "version") {
+        return;
+    }
+    let mut program = Program::new(|| std::mem::forget(keeps()));
+    let (folder, _) = written_as("report.pb.gz", &mut program);
+
+    let top = |index: &str| {
+        let output = Command::new("go")
+            .args(["tool", "pprof", "-top", "-lines", "-unit=B"])
+            .arg(format!("-sample_index={index}"))
+            .arg(folder.path().join("report.pb.gz"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
+    };
+    let row = |text: &str| {
+        let mut rows = text.lines().filter(|row| row.contains("files::makes"));
+        let first = rows.next().unwrap_or_else(|| panic!("{text}"));
+        first.split_whitespace().next().unwrap().to_owned()
+    };
+    assert_eq!(row(&top("inuse_space")), "100B");
+    assert_eq!(row(&top("alloc_space")), "10000B");
+}
