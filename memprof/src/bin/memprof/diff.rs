@@ -1,0 +1,204 @@
+//! Two reports, and what changed between them.
+
+use crate::lines::{Quantity, lines, number, table, text};
+use clap::ValueEnum;
+use memprof::{Made, Report};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::str::FromStr;
+
+/// What a line is known by in both reports: its function, its text, and the how manieth
+/// of these it is.
+type Key<'a> = (&'a str, &'a str, usize);
+
+/// A line in both reports.
+#[derive(Default)]
+struct Change<'a> {
+    /// In the later report, if it is there.
+    number: u32,
+    before: (Made, u64),
+    after: (Made, u64),
+    key: Key<'a>,
+}
+
+impl Change<'_> {
+    fn of(&self, quantity: Quantity) -> i128 {
+        let of = |(made, hits): &(Made, u64)| quantity.of(made, *hits);
+        of(&self.after) - of(&self.before)
+    }
+}
+
+const COLUMNS: [Quantity; 4] = [
+    Quantity::LiveBytes,
+    Quantity::LiveCount,
+    Quantity::AllocatedBytes,
+    Quantity::AllocationCount,
+];
+
+pub(crate) fn show(
+    before: &Report,
+    after: &Report,
+    sort: Quantity,
+    top: usize,
+    mut out: impl Write,
+) -> io::Result<()> {
+    let mut columns = COLUMNS.to_vec();
+    if !columns.contains(&sort) {
+        columns.insert(0, sort);
+    }
+    let mut changes = changes(before, after);
+    changes.retain(|change| columns.iter().any(|column| change.of(*column) != 0));
+    changes.sort_by_key(|change| Reverse(change.of(sort).abs()));
+    if changes.is_empty() {
+        writeln!(out, "no line has changed")?;
+    } else {
+        let headings = columns.iter().map(|column| column.heading());
+        let mut table = table(headings.chain(["Where", "Line"]));
+        for change in changes.iter().take(top) {
+            let (function, source, _) = change.key;
+            let numbers = columns
+                .iter()
+                .map(|column| number(&signed(*column, change.of(*column))));
+            let place = match change.number {
+                0 => format!("{} (gone)", text(function)),
+                line => format!("{}:{line}", text(function)),
+            };
+            table.add_row(numbers.chain([place, text(source)].map(Into::into)));
+        }
+        writeln!(out, "{}", table.trim_fmt())?;
+        if changes.len() > top {
+            writeln!(out, "and {} lines more", changes.len() - top)?;
+        }
+    }
+    let total = |quantity: Quantity| {
+        let change = quantity.of(&after.total, 0) - quantity.of(&before.total, 0);
+        signed(quantity, change)
+    };
+    let [alive, allocated] = [Quantity::LiveBytes, Quantity::AllocatedBytes].map(total);
+    writeln!(out, "\nprocess: {alive} alive, {allocated} allocated")
+}
+
+fn signed(quantity: Quantity, number: i128) -> String {
+    let sign = if number > 0 { "+" } else { "" };
+    format!("{sign}{}", quantity.text(number))
+}
+
+fn changes<'a>(before: &'a Report, after: &'a Report) -> Vec<Change<'a>> {
+    let mut changes: Vec<Change<'a>> = Vec::new();
+    let mut places = HashMap::new();
+    for (report, is_after) in [(before, false), (after, true)] {
+        let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+        for (function, line) in lines(report) {
+            let name = (&*function.path, line.source.trim());
+            let nth = seen.entry(name).or_default();
+            let key = (name.0, name.1, *nth);
+            *nth += 1;
+            let place = *places.entry(key).or_insert_with(|| {
+                changes.push(Change {
+                    key,
+                    ..Change::default()
+                });
+                changes.len() - 1
+            });
+            if let Some(change) = changes.get_mut(place) {
+                let numbers = (line.made, line.hits);
+                if is_after {
+                    change.after = numbers;
+                    change.number = line.number;
+                } else {
+                    change.before = numbers;
+                }
+            }
+        }
+    }
+    changes
+}
+
+/// How much there may be of something, as in `live_bytes>+5%`.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    text: String,
+    quantity: Quantity,
+    most: Most,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Most {
+    /// Of the later report.
+    Number(i128),
+    /// More than in the earlier one.
+    More(i128),
+    MorePercent(f64),
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "it should be a quantity, `>` and a number, as in `live_bytes>+5%`, \
+                        `allocation_count>+100` or `bytes_at_peak>64MiB`";
+        let (quantity, most) = text.split_once('>').ok_or(expected)?;
+        let quantity = Quantity::from_str(quantity.trim(), true).map_err(|_| {
+            let names = Quantity::value_variants().iter().map(ToString::to_string);
+            let names: Vec<_> = names.collect();
+            format!("{quantity:?} is none of {}", names.join(", "))
+        })?;
+        let most = most.trim();
+        let most = match most.strip_prefix('+') {
+            None => Most::Number(number_of(most).ok_or(expected)?),
+            Some(more) => match more.strip_suffix('%') {
+                None => Most::More(number_of(more).ok_or(expected)?),
+                Some(percent) => {
+                    let percent: f64 = percent.trim().parse().map_err(|_| expected)?;
+                    if !percent.is_finite() || percent < 0.0 {
+                        return Err(expected.to_owned());
+                    }
+                    Most::MorePercent(percent)
+                }
+            },
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            quantity,
+            most,
+        })
+    }
+}
+
+/// `100`, `64 KiB`, `1MiB`.
+fn number_of(text: &str) -> Option<i128> {
+    let end = text.find(|char: char| !char.is_ascii_digit());
+    let (digits, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit: i128 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    let number: i128 = digits.parse::<u64>().ok()?.into();
+    Some(number * unit)
+}
+
+impl Limit {
+    /// What is to be said if the later report is beyond the limit.
+    #[expect(clippy::cast_precision_loss, reason = "a part of a percent")]
+    pub(crate) fn passed(&self, before: &Report, after: &Report) -> Option<String> {
+        let hits = |report: &Report| lines(report).map(|(_, line)| line.hits).sum();
+        let [was, is] = [before, after].map(|report| self.quantity.of(&report.total, hits(report)));
+        let is_passed = match self.most {
+            Most::Number(most) => is > most,
+            Most::More(more) => is - was > more,
+            Most::MorePercent(percent) => (is - was) as f64 > was as f64 * percent / 100.0,
+        };
+        is_passed.then(|| {
+            format!(
+                "{} is passed: it was {}, and is {}",
+                self.text,
+                self.quantity.text(was),
+                self.quantity.text(is)
+            )
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! The lines of a report, and what there is to know of each.
+
+use crate::units::{bytes, grouped};
+use clap::ValueEnum;
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use memprof::{FunctionReport, LineReport, Made, Report};
+
+/// A number that a line has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Quantity {
+    LiveBytes,
+    LiveCount,
+    BytesAtPeak,
+    AllocatedBytes,
+    AllocationCount,
+    FreedBytes,
+    TemporaryCount,
+    MovedBytes,
+    Hits,
+}
+
+impl Quantity {
+    pub(crate) const DEFAULT: [Self; 6] = [
+        Self::LiveBytes,
+        Self::LiveCount,
+        Self::BytesAtPeak,
+        Self::AllocatedBytes,
+        Self::AllocationCount,
+        Self::Hits,
+    ];
+
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            Self::LiveBytes => "Alive",
+            Self::LiveCount => "Blocks alive",
+            Self::BytesAtPeak => "At the peak",
+            Self::AllocatedBytes => "Allocated",
+            Self::AllocationCount => "Blocks",
+            Self::FreedBytes => "Freed",
+            Self::TemporaryCount => "Temporary",
+            Self::MovedBytes => "Moved",
+            Self::Hits => "Hits",
+        }
+    }
+
+    /// The number of a line that ran `hits` times and made this.
+    pub(crate) fn of(self, made: &Made, hits: u64) -> i128 {
+        match self {
+            Self::LiveBytes => made.live_bytes().into(),
+            Self::LiveCount => made.live_count().into(),
+            Self::BytesAtPeak => made.bytes_at_peak.into(),
+            Self::AllocatedBytes => made.allocated_bytes.into(),
+            Self::AllocationCount => made.allocation_count.into(),
+            Self::FreedBytes => made.freed_bytes.into(),
+            Self::TemporaryCount => made.temporary_count.into(),
+            Self::MovedBytes => made.moved_bytes.into(),
+            Self::Hits => hits.into(),
+        }
+    }
+
+    /// The number, with its unit.
+    pub(crate) fn text(self, number: i128) -> String {
+        match self {
+            Self::LiveBytes
+            | Self::BytesAtPeak
+            | Self::AllocatedBytes
+            | Self::FreedBytes
+            | Self::MovedBytes => bytes(number),
+            Self::LiveCount | Self::AllocationCount | Self::TemporaryCount | Self::Hits => {
+                grouped(number)
+            }
+        }
+    }
+}
+
+/// Each line with its function.
+pub(crate) fn lines(report: &Report) -> impl Iterator<Item = (&FunctionReport, &LineReport)> {
+    report.functions.iter().flat_map(|function| {
+        let lines = function.lines.iter();
+        lines.map(move |line| (function, line))
+    })
+}
+
+/// A table with these headings, of which the last two are texts.
+pub(crate) fn table(headings: impl IntoIterator<Item = &'static str>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(headings);
+    table
+}
+
+/// A number, at the right of its column.
+pub(crate) fn number(text: &str) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// A text from a file, with nothing in it that a terminal obeys.
+pub(crate) fn text(text: &str) -> String {
+    let shown = text.trim().chars();
+    let shown = shown.map(|char| if char.is_control() { '\u{fffd}' } else { char });
+    shown.collect()
+}

@@ -1,0 +1,184 @@
+//! The command `memprof`: looks at reports that were written to files.
+
+mod diff;
+mod lines;
+mod show;
+#[path = "../../report/units.rs"]
+#[expect(dead_code, reason = "the library shows more kinds of numbers")]
+mod units;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use diff::Limit;
+use lines::Quantity;
+use memprof::{Format, Report};
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Line-by-line memory profiles, from files.
+///
+/// A program whose functions are under `#[memprofile]` writes such a file where
+/// `MEMPROF_OUTPUT` says, at its end; or where it calls `Report::write`.
+#[derive(Debug, Parser)]
+#[command(name = "memprof", version, max_term_width = 90)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the lines of a report as a table
+    ///
+    /// Lines that made nothing are left out.
+    Show {
+        /// A report, as JSON
+        file: PathBuf,
+
+        /// Only functions whose path has this in it
+        #[arg(long, value_name = "TEXT")]
+        function: Option<String>,
+
+        /// Lines with most of this first
+        #[arg(long, value_enum, default_value_t = Quantity::LiveBytes)]
+        sort: Quantity,
+
+        /// At the most so many lines
+        #[arg(long, value_name = "COUNT", default_value_t = 30)]
+        top: usize,
+
+        /// The columns, in their order
+        #[arg(long, value_enum, value_delimiter = ',', default_values_t = Quantity::DEFAULT)]
+        columns: Vec<Quantity>,
+    },
+
+    /// Write a report in another format
+    ///
+    /// The output's ending chooses it: .speedscope.json, .json, .csv, .md, .folded,
+    /// .pb.gz (pprof) or .prof (Python's pstats).
+    Convert {
+        /// A report, as JSON
+        file: PathBuf,
+
+        /// Where to
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+
+        /// The format, whatever the ending: an ending without its first dot
+        #[arg(long, value_name = "NAME", value_parser = format_named)]
+        format: Option<Format>,
+
+        /// Leave out the text of the source
+        #[arg(long)]
+        confidential: bool,
+    },
+
+    /// Show what changed between two reports, line by line
+    ///
+    /// Lines are the same if their function and their text are, whatever their numbers.
+    /// Exits with 1 if a limit is passed.
+    Diff {
+        /// The earlier report, as JSON
+        before: PathBuf,
+
+        /// The later one
+        after: PathBuf,
+
+        /// A limit for the whole process, as in `live_bytes>+5%`, `allocation_count>+100`
+        /// or `bytes_at_peak>64MiB`; may be given several times
+        #[arg(long, value_name = "LIMIT")]
+        fail_on: Vec<Limit>,
+
+        /// At the most so many lines
+        #[arg(long, value_name = "COUNT", default_value_t = 30)]
+        top: usize,
+
+        /// Lines where this changed most first
+        #[arg(long, value_enum, default_value_t = Quantity::LiveBytes)]
+        sort: Quantity,
+    },
+}
+
+fn format_named(name: &str) -> Result<Format, String> {
+    Format::named(name.trim_start_matches('.')).ok_or_else(|| {
+        "it should be one of speedscope.json, json, csv, md, folded, pb.gz, prof".to_owned()
+    })
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().command) {
+        Ok(code) => code,
+        // Whoever read it has seen enough.
+        Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("memprof: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    let out = io::stdout().lock();
+    match command {
+        Command::Show {
+            file,
+            function,
+            sort,
+            top,
+            columns,
+        } => {
+            let report = Report::read(file)?;
+            show::show(&report, function.as_deref(), sort, top, &columns, out)?;
+        }
+        Command::Convert {
+            file,
+            output,
+            format,
+            confidential,
+        } => {
+            let mut report = Report::read(file)?;
+            if confidential {
+                report = report.without_source();
+            }
+            match format {
+                Some(format) => report.write_as(format, output)?,
+                None => report.write(output)?,
+            }
+        }
+        Command::Diff {
+            before,
+            after,
+            fail_on,
+            top,
+            sort,
+        } => {
+            let [before, after] = [Report::read(before)?, Report::read(after)?];
+            diff::show(&before, &after, sort, top, out)?;
+            let passed = fail_on
+                .iter()
+                .filter_map(|limit| limit.passed(&before, &after));
+            let passed: Vec<String> = passed.collect();
+            if !passed.is_empty() {
+                eprintln!("memprof: {}", passed.join("\nmemprof: "));
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_possible_value() {
+            Some(value) => f.write_str(value.get_name()),
+            None => Ok(()),
+        }
+    }
+}

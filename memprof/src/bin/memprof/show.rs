@@ -1,0 +1,55 @@
+//! A report as a table of its lines.
+
+use crate::lines::{Quantity, lines, number, table, text};
+use memprof::{Made, Report};
+use std::cmp::Reverse;
+use std::io::{self, Write};
+
+pub(crate) fn show(
+    report: &Report,
+    function: Option<&str>,
+    sort: Quantity,
+    top: usize,
+    columns: &[Quantity],
+    mut out: impl Write,
+) -> io::Result<()> {
+    let mut chosen: Vec<_> = lines(report)
+        .filter(|(of, _)| function.is_none_or(|name| of.path.contains(name)))
+        .filter(|(_, line)| line.made != Made::default())
+        .collect();
+    chosen.sort_by_key(|(_, line)| Reverse(sort.of(&line.made, line.hits)));
+
+    let headings = columns.iter().map(|column| column.heading());
+    let mut table = table(headings.chain(["Where", "Line"]));
+    for (of, line) in chosen.iter().take(top) {
+        let numbers = columns
+            .iter()
+            .map(|column| number(&column.text(column.of(&line.made, line.hits))));
+        let place = format!("{}:{}", text(&of.path), line.number);
+        let texts = [place, text(&line.source)];
+        table.add_row(numbers.chain(texts.map(Into::into)));
+    }
+    writeln!(out, "{}", table.trim_fmt())?;
+    if chosen.len() > top {
+        writeln!(out, "and {} lines more", chosen.len() - top)?;
+    }
+
+    let sum = |made: &Made| {
+        let parts = [
+            Quantity::LiveBytes,
+            Quantity::BytesAtPeak,
+            Quantity::AllocatedBytes,
+        ];
+        parts.map(|part| part.text(part.of(made, 0)))
+    };
+    let [alive, at_peak, allocated] = sum(&report.total);
+    writeln!(
+        out,
+        "\nprocess: {alive} alive, {at_peak} at the peak, {allocated} allocated"
+    )?;
+    let [alive, at_peak, allocated] = sum(&report.untracked);
+    writeln!(
+        out,
+        "untracked: {alive} alive, {at_peak} at the peak, {allocated} allocated"
+    )
+}
