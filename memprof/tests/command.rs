@@ -1,0 +1,226 @@
+//! What the command `memprof` says of reports, and how it exits.
+
+use memprof::memprofile;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+#[memprofile(print = "never")]
+fn keeps(count: usize) -> Vec<Vec<u8>> {
+    let mut kept = Vec::with_capacity(10);
+    for _ in 0..count {
+        kept.push(vec![1_u8; 1000]);
+    }
+    kept
+}
+
+/// Two reports: at the first, two blocks were alive, at the second, five.
+struct Reports {
+    _folder: TempDir,
+    before: PathBuf,
+    after: PathBuf,
+}
+
+/// A report is of the process.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn reports() -> Reports {
+    let folder = tempfile::tempdir().unwrap();
+    let [before, after] = ["before.json", "after.json"].map(|name| folder.path().join(name));
+    let _one = ONE_AT_A_TIME.lock().unwrap();
+    memprof::reset();
+    let two = keeps(2);
+    memprof::report().write(&before).unwrap();
+    let three = keeps(3);
+    memprof::report().write(&after).unwrap();
+    drop((two, three));
+    Reports {
+        _folder: folder,
+        before,
+        after,
+    }
+}
+
+fn memprof(arguments: &[&Path]) -> Output {
+    let command = env!("CARGO_BIN_EXE_memprof");
+    Command::new(command).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn words(row: &str) -> Vec<&str> {
+    row.split_whitespace().collect()
+}
+
+#[test]
+fn show_has_the_line_that_keeps_most_first() {
+    let reports = reports();
+    let shown = stdout(&memprof(&["show".as_ref(), &reports.after]));
+
+    let mut rows = shown.lines();
+    let headings = rows.next().unwrap();
+    assert!(
+        words(headings).starts_with(&["Alive", "Blocks", "alive"]),
+        "{shown}"
+    );
+    let first = words(rows.next().unwrap());
+    assert_eq!(first[..5], ["5,000", "B", "5", "5,000", "B"], "{shown}");
+    assert!(
+        first.ends_with(&["kept.push(vec![1_u8;", "1000]);"]),
+        "{shown}"
+    );
+    assert!(shown.contains("\nprocess: "), "{shown}");
+}
+
+#[test]
+fn show_takes_columns_an_order_and_a_number_of_lines() {
+    let reports = reports();
+    let arguments = ["--sort=hits", "--columns=hits,allocated_bytes", "--top=1"];
+    let mut all: Vec<&Path> = arguments.iter().map(Path::new).collect();
+    all.extend([Path::new("show"), &reports.after]);
+    all.swap(0, 3);
+    let shown = stdout(&memprof(&all));
+
+    let rows: Vec<_> = shown.lines().map(words).collect();
+    assert_eq!(rows[0], ["Hits", "Allocated", "Where", "Line"]);
+    assert_eq!(rows[1][..3], ["5", "5,000", "B"]);
+    assert_eq!(rows[2], ["and", "1", "lines", "more"]);
+}
+
+#[test]
+fn diff_shows_what_came_and_limits_are_kept() {
+    let reports = reports();
+    let diff = |limit: &str| {
+        let limit = format!("--fail-on={limit}");
+        memprof(&[
+            "diff".as_ref(),
+            &reports.before,
+            &reports.after,
+            limit.as_ref(),
+        ])
+    };
+
+    let shown = stdout(&diff("hits>1000"));
+    let first = words(shown.lines().nth(1).unwrap());
+    assert_eq!(first[..4], ["+3,000", "B", "+3", "+3,000"], "{shown}");
+
+    for passed in ["live_count>+3", "live_bytes>+5%", "live_bytes>1 KiB"] {
+        let output = diff(passed);
+        assert_eq!(output.status.code(), Some(1), "{passed}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            stderr.contains(&format!("{passed} is passed: it was ")),
+            "{stderr}"
+        );
+    }
+    for kept in [
+        "live_bytes>+1 MiB",
+        "live_bytes>+100000%",
+        "allocation_count>100000",
+    ] {
+        assert_eq!(diff(kept).status.code(), Some(0), "{kept}");
+    }
+}
+
+#[test]
+fn diff_knows_a_line_by_its_text_when_it_has_moved() {
+    let reports = reports();
+    let text = fs::read_to_string(&reports.after).unwrap();
+    let mut moved: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for function in moved["functions"].as_array_mut().unwrap() {
+        for line in function["lines"].as_array_mut().unwrap() {
+            line["line"] = (line["line"].as_u64().unwrap() + 1000).into();
+        }
+    }
+    moved["calls"] = serde_json::json!([]);
+    fs::write(&reports.after, moved.to_string()).unwrap();
+
+    let shown = stdout(&memprof(&[
+        "diff".as_ref(),
+        &reports.before,
+        &reports.after,
+    ]));
+    let first = words(shown.lines().nth(1).unwrap());
+    assert_eq!(first[..4], ["+3,000", "B", "+3", "+3,000"], "{shown}");
+    assert!(!shown.contains("(gone)"), "{shown}");
+}
+
+#[test]
+fn convert_writes_the_format_of_the_ending() {
+    let reports = reports();
+    let folder = reports.after.parent().unwrap();
+    for name in [
+        "a.csv",
+        "a.md",
+        "a.folded",
+        "a.speedscope.json",
+        "a.pb.gz",
+        "a.prof",
+    ] {
+        let output = folder.join(name);
+        let arguments = [
+            Path::new("convert"),
+            &reports.after,
+            Path::new("-o"),
+            &output,
+        ];
+        assert_eq!(stdout(&memprof(&arguments)), "");
+        assert!(fs::metadata(&output).unwrap().len() > 40, "{name}");
+    }
+    let output = folder.join("secret.json");
+    let arguments = ["convert".as_ref(), &*reports.after, "-o".as_ref(), &output];
+    stdout(&memprof(
+        &[&arguments[..], &["--confidential".as_ref()]].concat(),
+    ));
+    assert!(!fs::read_to_string(&output).unwrap().contains("kept"));
+}
+
+#[test]
+fn what_is_no_report_is_a_sentence_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let found: [(&[u8], &str); 3] = [
+        (b"", "it is empty"),
+        (b"\x00\xff\x00", "it is no report of memprof"),
+        (b"{\"format\": \"memprof", "it ends in the middle"),
+    ];
+    for (text, said) in found {
+        fs::write(&path, text).unwrap();
+        let output = memprof(&["show".as_ref(), &path]);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(said), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
+#[test]
+fn nothing_in_a_report_is_obeyed_by_the_terminal() {
+    let reports = reports();
+    let text = fs::read_to_string(&reports.after).unwrap();
+    let hostile = text.replace(
+        "kept.push(vec",
+        "\\u001b]0;title\\u0007\\u009b31m\\r\\nkept(vec",
+    );
+    let hostile = hostile.replace("::keeps", "::\\u001b[2Jkeeps");
+    fs::write(&reports.after, hostile).unwrap();
+
+    for arguments in [
+        &[Path::new("show"), &reports.after][..],
+        &[Path::new("diff"), &reports.before, &reports.after],
+    ] {
+        let shown = stdout(&memprof(arguments));
+        assert!(shown.contains("kept(vec"), "{shown}");
+        let mut rows = shown.lines();
+        assert!(rows.all(|row| !row.contains(char::is_control)), "{shown:?}");
+    }
+}
