@@ -3,6 +3,7 @@
 
 use memprof::{Format, Report, memprofile, report};
 use memprof_tests::{Program, block, line};
+use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, exit};
@@ -261,6 +262,43 @@ fn a_report_that_points_nowhere_is_refused() {
             said.starts_with("it is a report, but a damaged one: "),
             "{said}"
         );
+    }
+}
+
+#[test]
+fn calls_that_are_nested_without_end_are_refused() {
+    drop(keeps());
+    let mut text = Vec::new();
+    report().write_to(Format::Json, &mut text).unwrap();
+    let mut nested: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let calls = nested["calls"].as_array_mut().unwrap();
+    for place in calls.len()..20_000 {
+        let caller = serde_json::json!({"call": place - 1, "line": 1});
+        calls.push(serde_json::json!({"function": 0, "caller": caller, "calls": 1, "lines": []}));
+    }
+    assert!(refusal(nested.to_string().as_bytes()).ends_with("calls are nested too deep"));
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_report_is_read_or_refused(
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+    ) {
+        drop(keeps());
+        let mut text = Vec::new();
+        report().write_to(Format::Json, &mut text).unwrap();
+        for (place, byte) in damages {
+            let place = place.index(text.len());
+            text[place] = byte;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        fs::write(&path, text).unwrap();
+        if let Ok(report) = Report::read(&path) {
+            for name in ["csv", "folded", "json", "md", "pb.gz", "prof", "speedscope.json"] {
+                report.write_to(Format::named(name).unwrap(), std::io::sink()).unwrap();
+            }
+        }
     }
 }
 

@@ -19,6 +19,9 @@ const NAME: &str = "memprof report";
 /// The number of the latest shape, which is the one that is written.
 const VERSION: u64 = 1;
 
+/// No function is on a way twice, so that only a forged file has longer ones.
+const DEEPEST: usize = 10_000;
+
 /// Writes `report`.
 pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
     serde_json::to_writer(out, &Document::of(report)).map_err(io::Error::from)
@@ -230,14 +233,19 @@ impl Document {
             }
         }
         let mut calls = Vec::with_capacity(self.calls.len());
-        for (place, call) in self.calls.into_iter().enumerate() {
-            if call
-                .caller
-                .as_ref()
-                .is_some_and(|caller| caller.call >= place)
-            {
-                return Err(Unreadable::Inconsistent("a call comes before its caller"));
+        let mut depths: Vec<usize> = Vec::with_capacity(self.calls.len());
+        for call in self.calls {
+            let depth = match &call.caller {
+                None => 0,
+                Some(caller) => match depths.get(caller.call) {
+                    Some(depth) => depth + 1,
+                    None => return Err(Unreadable::Inconsistent("a call comes before its caller")),
+                },
+            };
+            if depth > DEEPEST {
+                return Err(Unreadable::Inconsistent("calls are nested too deep"));
             }
+            depths.push(depth);
             calls.push(call.into_report(&functions)?);
         }
         Ok(Report {

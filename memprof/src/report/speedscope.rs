@@ -93,7 +93,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
             name,
             unit,
             start_value: 0,
-            end_value: weights.iter().sum(),
+            end_value: weights.iter().copied().fold(0, u64::saturating_add),
             samples: &samples,
             weights,
         }
