@@ -25,11 +25,11 @@ pub fn line<'a>(report: &'a Report, function: &str, words: &str) -> &'a LineRepo
     }
 }
 
-/// What a [`line`] made, and has alive: bytes and blocks alive, bytes and blocks made.
+/// What a [`line()`] made, and has alive: bytes and blocks alive, bytes and blocks made.
 ///
 /// # Panics
 ///
-/// As [`line`].
+/// As [`line()`].
 #[must_use]
 #[track_caller]
 pub fn made(report: &Report, function: &str, words: &str) -> [i64; 4] {
