@@ -29,23 +29,30 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
 
 /// Reads what [`write`] has written.
 pub(crate) fn read(text: &[u8]) -> Result<Report, Unreadable> {
-    let head: Head = serde_json::from_slice(text).map_err(|error| {
-        if text.trim_ascii().is_empty() {
-            Unreadable::Empty
-        } else if error.is_eof() {
-            Unreadable::Truncated
-        } else {
-            Unreadable::NotAReport(error)
+    match serde_json::from_slice::<Document>(text) {
+        Ok(document) if document.format == NAME && document.version <= VERSION => {
+            document.into_report()
         }
-    })?;
-    if head.format != NAME {
-        return Err(Unreadable::Foreign);
+        Ok(document) => Err(Head::from(document)
+            .refusal()
+            .unwrap_or(Unreadable::Foreign)),
+        Err(error) => Err(why_not(text, error)),
     }
-    if head.version > VERSION {
-        return Err(Unreadable::Newer(head.version));
+}
+
+/// Why a text couldn't be read, which is what `error` says and more.
+fn why_not(text: &[u8], error: serde_json::Error) -> Unreadable {
+    if text.trim_ascii().is_empty() {
+        return Unreadable::Empty;
     }
-    let document: Document = serde_json::from_slice(text).map_err(Unreadable::Damaged)?;
-    document.into_report()
+    if error.is_eof() {
+        return Unreadable::Truncated;
+    }
+    match serde_json::from_slice::<Head>(text) {
+        Ok(head) => head.refusal().unwrap_or(Unreadable::Damaged(error)),
+        Err(error) if error.is_eof() => Unreadable::Truncated,
+        Err(error) => Unreadable::NotAReport(error),
+    }
 }
 
 /// Why a text is not read.
@@ -98,6 +105,28 @@ struct Head {
     format: String,
     #[serde(default)]
     version: u64,
+}
+
+impl From<Document> for Head {
+    fn from(document: Document) -> Self {
+        Self {
+            format: document.format.into_owned(),
+            version: document.version,
+        }
+    }
+}
+
+impl Head {
+    /// Why nothing with this head is read, if so.
+    fn refusal(self) -> Option<Unreadable> {
+        if self.format != NAME {
+            Some(Unreadable::Foreign)
+        } else if self.version > VERSION {
+            Some(Unreadable::Newer(self.version))
+        } else {
+            None
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
