@@ -15,7 +15,7 @@ use syn::token::{Brace, Paren};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Arm, Attribute, Block, Expr, ExprAsync, ExprBlock, ExprClosure, ExprIf, ExprMatch, ExprParen,
-    GenericArgument, Item, Label, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Type,
+    GenericArgument, Item, Label, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Token, Type,
 };
 
 /// Puts the probes into a function's body.
@@ -341,7 +341,11 @@ impl<'a> Walk<'a> {
         self.branch(resume, &mut expr.then_branch);
         match expr.else_branch.as_mut().map(|(_, branch)| &mut **branch) {
             Some(Expr::Block(branch)) => self.branch(resume, &mut branch.block),
-            Some(branch @ Expr::If(_)) => self.braced_branch(resume, branch),
+            // Its brace ends the user's `if`, which would else take our edition.
+            Some(branch @ Expr::If(_)) => {
+                let span = start_of_expr(branch);
+                self.in_braces(resume, branch, span);
+            }
             _ => {}
         }
     }
@@ -353,24 +357,45 @@ impl<'a> Walk<'a> {
                 Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => {
                     self.branch(resume, &mut block.block);
                 }
-                body => self.braced_branch(resume, body),
+                body => self.arm(resume, body),
             }
         }
     }
 
-    /// Walks a branch that is an expression, and puts it into braces if anything
-    /// has to stand before it.
-    fn braced_branch(&mut self, resume: Option<u32>, branch: &mut Expr) {
-        // An arm's brace is all ours; an `else`'s ends the user's `if`, and would
-        // have it take our edition.
-        let is_else = matches!(branch, Expr::If(_));
-        let span = start_of_expr(branch);
-        let brace_span = if is_else {
-            span
-        } else {
-            Span::mixed_site().located_at(span)
-        };
-        self.in_braces(resume, branch, brace_span);
+    /// Walks an arm that is an expression.
+    ///
+    /// What has to run before it is put into the head of a `match` around it, so that
+    /// it stays an arm: as the tail of a block, its temporaries would be dropped in
+    /// another order where it panics.
+    fn arm(&mut self, resume: Option<u32>, body: &mut Expr) {
+        let open = self.open;
+        let probe_count = self.probe_count;
+        let start = start_of_expr(body);
+        let place = self.lines.place(start);
+        let opened = place.filter(|_| place != open);
+        if opened.is_some() {
+            self.probe_count += 1;
+            self.open = place;
+        }
+        self.whole(body);
+        let private = self.private;
+        let span = Span::mixed_site().located_at(start);
+        if let Some(place) = opened {
+            let at = quote_spanned!(span=> #private::at(#place));
+            put_after(at, quote_spanned!(span=> ()), body, span);
+        }
+        if let Some(resume) = resume
+            && self.probe_count != probe_count
+        {
+            let back_at_exit = quote_spanned!(span=> #private::back_at_exit(#resume));
+            put_after(
+                back_at_exit,
+                quote_spanned!(span=> _back_at_exit),
+                body,
+                span,
+            );
+        }
+        self.open = open;
     }
 
     /// Walks an expression as a branch, and puts it into braces if anything has to
@@ -450,6 +475,24 @@ fn parenthesised(expr: Expr, span: Span) -> Expr {
         paren_token: Paren(span),
         expr: Box::new(expr),
     })
+}
+
+/// Makes `expr` the only arm, of that pattern, of a `match` on `before`.
+fn put_after(before: TokenStream, pattern: TokenStream, expr: &mut Expr, span: Span) {
+    let body = std::mem::replace(expr, Expr::Verbatim(TokenStream::new()));
+    *expr = Expr::Match(ExprMatch {
+        attrs: Vec::new(),
+        match_token: Token![match](span),
+        expr: Box::new(Expr::Verbatim(before)),
+        brace_token: Brace(span),
+        arms: vec![Arm {
+            attrs: Vec::new(),
+            pat: Pat::Verbatim(pattern),
+            fat_arrow_token: Token![=>](span),
+            body: Box::new(body),
+            comma: None,
+        }],
+    });
 }
 
 /// Whether `expr` is all of `name! { .. }`.

@@ -1904,8 +1904,30 @@ macro_rules! corpus {
         pub(crate) const PANICS: &[Case] = list![
             panic_between_statements, panic_in_an_argument, panic_in_a_scrutinee, panic_in_a_loop,
             panic_with_parameters, panic_in_a_drop, panic_in_the_tail, panic_in_a_nested_block,
-            panic_caught_inside, panic_while_assigning, panic_in_a_closure,
+            panic_caught_inside, panic_while_assigning, panic_in_a_closure, panic_in_an_arm,
         ];
+
+        $(#[$m])?
+        fn panic_in_an_arm() {
+            $(#[$m])?
+            fn f(arm: u8) -> (Noisy, usize, Noisy) {
+                let _local = noisy("local");
+                match arm {
+                    0 => (
+                        noisy("a"),
+                        noisy("temporary").number(),
+                        { bang(); noisy("b") },
+                    ),
+                    1 =>
+                        { let found = (noisy("c"), noisy("other").number(), noisy("d")); bang(); found },
+                    _ =>
+                        (noisy("e"), { let last = noisy("last").number(); bang(); last }, noisy("f")),
+                }
+            }
+            for arm in 0..3 {
+                caught(|| drop(f(arm)));
+            }
+        }
 
         $(#[$m])?
         fn panic_between_statements() {
