@@ -23,6 +23,9 @@ const COLUMNS: [(&str, &str); 9] = [
     ("time", "Time"),
 ];
 
+/// The options' names, as they are told.
+const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss` and `crate`";
+
 /// How many of [`COLUMNS`] are there by default.
 const DEFAULT_COLUMNS: usize = 2;
 
@@ -94,7 +97,10 @@ impl Parse for Args {
         let mut args = Self::default();
         while !input.is_empty() {
             // `crate` is a keyword, and an option all the same.
-            let name = input.call(Ident::parse_any)?;
+            let name = input.call(Ident::parse_any).map_err(|error| {
+                let message = format!("an option begins with its name: there are {NAMES}");
+                syn::Error::new(error.span(), message)
+            })?;
             match name.to_string().as_str() {
                 "precision" => once(&mut args.precision, &name, input, precision)?,
                 "columns" => once(&mut args.columns, &name, input, columns)?,
@@ -126,14 +132,15 @@ impl Parse for Args {
                     return Err(syn::Error::new(name.span(), message));
                 }
                 _ => {
-                    let message = format!(
-                        "unknown option `{name}`: there are `precision`, `columns`, `stream`, `print`, `rss` and `crate`"
-                    );
+                    let message = format!("unknown option `{name}`: there are {NAMES}");
                     return Err(syn::Error::new(name.span(), message));
                 }
             }
             if !input.is_empty() {
-                input.parse::<Token![,]>()?;
+                input.parse::<Token![,]>().map_err(|error| {
+                    let message = "there is a comma between two options, as in `precision = 4, print = \"exit\"`";
+                    syn::Error::new(error.span(), message)
+                })?;
             }
         }
         Ok(args)
@@ -200,7 +207,11 @@ fn columns(input: ParseStream<'_>) -> Result<Vec<&'static str>> {
             word => match COLUMNS.iter().position(|(known, _)| *known == word) {
                 Some(index) => &all[index..=index],
                 None => {
-                    let message = format!("unknown column `{word}`: there are {words}");
+                    let message = if word.is_empty() {
+                        format!("a column has no name here: there are {words}")
+                    } else {
+                        format!("unknown column `{word}`: there are {words}")
+                    };
                     return Err(syn::Error::new(literal.span(), message));
                 }
             },

@@ -1,21 +1,24 @@
 //! What can't be profiled, and how it is said.
 
-use proc_macro2::{Span, TokenStream};
-use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Error, ForeignItem, Item, ItemFn, Signature, Token, Visibility};
+use crate::fragments::Fragments;
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Attribute, Error, Expr, ItemFn, LitStr, Path, Token, Visibility, token};
 
 /// Why an item is not profiled.
 pub(crate) enum Refusal {
     /// It can't be, and its author should know.
     Error(Error),
-    /// It has a function's head, and a body that is half typed or in a syntax of
-    /// the future: the compiler has the word.
+    /// The same, of an expression: the answer has to be one, too.
+    Expression(Error),
+    /// It is half typed or in a syntax of the future: the compiler has the word.
     NotUnderstood,
 }
 
 /// The function to profile.
-pub(crate) fn function(item: TokenStream) -> Result<ItemFn, Refusal> {
-    let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
+pub(crate) fn function(item: TokenStream, fragments: &Fragments) -> Result<ItemFn, Refusal> {
+    let Ok(function) = fragments.parse::<ItemFn>(item.clone()) else {
         return Err(other_item(item));
     };
     can_be_profiled(&function)
@@ -39,6 +42,19 @@ pub(crate) fn can_be_profiled(function: &ItemFn) -> Result<(), Error> {
              lines to measure; profile a function that calls it",
         ));
     }
+    let names = function
+        .attrs
+        .iter()
+        .filter_map(|attribute| attribute.path().segments.last());
+    if let Some(again) = names
+        .map(|name| &name.ident)
+        .find(|name| *name == "memprofile")
+    {
+        return Err(Error::new(
+            again.span(),
+            "`#[memprofile]` is on this function already: put the options of both into one",
+        ));
+    }
     Ok(())
 }
 
@@ -50,44 +66,86 @@ fn is_naked(attribute: &Attribute) -> bool {
                 .is_ok_and(|name| name == "naked")
 }
 
+/// Says what an item is that isn't a function, or not the whole of one.
 fn other_item(item: TokenStream) -> Refusal {
-    if has_function_head.parse2(item.clone()).is_ok() {
-        return Refusal::NotUnderstood;
-    }
-    let declared = match syn::parse2::<ForeignItem>(item.clone()) {
-        Ok(ForeignItem::Fn(function)) => Some(function.sig.fn_token.span),
-        _ => None,
-    };
-    if let Some(span) = declared {
-        return Refusal::Error(Error::new(
-            span,
-            "`#[memprofile]` needs a function with a body: this one is only declared; put the \
-             attribute where it is implemented, or on a function that calls it",
-        ));
-    }
-    let (span, kind) = match syn::parse2::<Item>(item) {
-        Ok(Item::Struct(item)) => (item.struct_token.span, "a struct"),
-        Ok(Item::Enum(item)) => (item.enum_token.span, "an enum"),
-        Ok(Item::Union(item)) => (item.union_token.span, "a union"),
-        Ok(Item::Mod(item)) => (item.mod_token.span, "a module in a file of its own"),
-        Ok(Item::Const(item)) => (item.const_token.span, "a constant"),
-        Ok(Item::Static(item)) => (item.static_token.span, "a static"),
-        Ok(Item::Type(item)) => (item.type_token.span, "a type alias"),
-        Ok(Item::Use(item)) => (item.use_token.span, "a `use`"),
-        _ => (Span::call_site(), "something else"),
+    let tokens = || item.clone().into_iter();
+    let is_open = !matches!(tokens().last(), Some(TokenTree::Punct(last)) if last.as_char() == ';');
+    let keyword = keyword.parse2(item.clone()).ok();
+    let word = keyword.as_ref().map(ToString::to_string);
+    let (kind, place) = match word.as_deref().unwrap_or_default() {
+        "fn" | "impl" | "mod" | "trait" if is_open => return Refusal::NotUnderstood,
+        "fn" => {
+            let message = "`#[memprofile]` needs a function with a body: this one is only declared; put the \
+                           attribute where it is implemented, or on a function that calls it";
+            return Refusal::Error(Error::new_spanned(keyword, message));
+        }
+        "const" => ("a constant", "the functions"),
+        "crate" => ("an `extern crate`", "the functions"),
+        "enum" => ("an enum", "the functions"),
+        "extern" => (
+            "an `extern` block, whose functions are elsewhere",
+            "functions that call them",
+        ),
+        "macro_rules" => ("a macro", "the functions that it writes"),
+        "mod" => ("a module in a file of its own", "the functions"),
+        "static" => ("a static", "the functions"),
+        "struct" => ("a struct", "the functions"),
+        "trait" => ("a trait alias", "the functions"),
+        "type" => ("a type alias", "the functions"),
+        "union" => ("a union", "the functions"),
+        "use" => ("a `use`", "the functions"),
+        _ if is_macro_call.parse2(item.clone()).is_ok() => {
+            ("a call of a macro", "the functions that it writes")
+        }
+        _ => ("a part of a function", "the whole of it"),
     };
     let message = format!(
         "`#[memprofile]` goes on a function with a body, or on an `impl` block, a trait or a module \
-         `{{ .. }}` with some, and this is {kind}; put it on the functions"
+         `{{ .. }}` with some, and this is {kind}; put it on {place}"
     );
-    Refusal::Error(Error::new(span, message))
+    let span = keyword.map(|keyword| keyword.span());
+    let span = span.or_else(|| tokens().next().map(|first| first.span()));
+    let error = Error::new(span.unwrap_or_else(Span::call_site), message);
+    if kind == "a part of a function" && syn::parse2::<Expr>(item).is_ok() {
+        Refusal::Expression(error)
+    } else {
+        Refusal::Error(error)
+    }
 }
 
-/// Reads a function up to its body, and the body as nothing but braces.
-fn has_function_head(input: ParseStream<'_>) -> syn::Result<()> {
+/// Reads an item up to the word that says what it is: `fn`, `struct` or another.
+fn keyword(input: ParseStream<'_>) -> syn::Result<Ident> {
     input.call(Attribute::parse_outer)?;
     input.parse::<Visibility>()?;
-    input.parse::<Option<Token![default]>>()?;
-    input.parse::<Signature>()?;
-    input.parse::<proc_macro2::Group>().map(drop)
+    let mut keyword = input.call(Ident::parse_any)?;
+    loop {
+        let is_before_another = match keyword.to_string().as_str() {
+            "async" | "auto" | "default" | "safe" | "unsafe" => true,
+            "const" => {
+                input.peek(Token![async])
+                    || input.peek(Token![extern])
+                    || input.peek(Token![fn])
+                    || input.peek(Token![unsafe])
+            }
+            "extern" => {
+                input.parse::<Option<LitStr>>()?;
+                !input.peek(token::Brace)
+            }
+            _ => false,
+        };
+        if !is_before_another {
+            break;
+        }
+        keyword = input.call(Ident::parse_any)?;
+    }
+    input.parse::<TokenStream>()?;
+    Ok(keyword)
+}
+
+/// Reads `name!` and anything.
+fn is_macro_call(input: ParseStream<'_>) -> syn::Result<()> {
+    input.call(Attribute::parse_outer)?;
+    input.call(Path::parse_mod_style)?;
+    input.parse::<Token![!]>()?;
+    input.parse::<TokenStream>().map(drop)
 }

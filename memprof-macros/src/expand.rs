@@ -34,8 +34,11 @@
 
 use crate::args::Args;
 use crate::check::{self, Refusal};
+use crate::fragments::Fragments;
 use crate::items;
-use crate::source::{self, Lines};
+use crate::lines::{Head, Lines};
+use crate::source;
+use crate::start::Start;
 use crate::walk::Walk;
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -61,20 +64,39 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
         Ok(args) => args,
         Err(error) => return refuse(error),
     };
-    match check::function(item.clone()) {
-        Ok(function) => profile(&args, function, Some(attribute)),
-        Err(Refusal::Error(error)) => match items::memprofile(&args, item.clone()) {
-            Some(Ok(items)) => items,
-            Some(Err(error)) => refuse(error),
-            None => refuse(error),
-        },
-        Err(Refusal::NotUnderstood) => item,
+    let fragments = Fragments::of(&item);
+    let setting = Setting {
+        attribute: Some(attribute),
+        fragments: &fragments,
+        is_read_on: false,
+    };
+    let refusal = match check::function(item.clone(), &fragments) {
+        Ok(function) => return profile(&args, function, &setting),
+        Err(refusal) => refusal,
+    };
+    match (items::memprofile(&args, item.clone(), &fragments), refusal) {
+        (Some(Ok(items)), _) => items,
+        (Some(Err(error)), _) | (None, Refusal::Error(error)) => refuse(error),
+        (None, Refusal::Expression(error)) => {
+            let error = error.into_compile_error();
+            quote!({ #error #item })
+        }
+        (None, Refusal::NotUnderstood) => item,
     }
 }
 
-/// Writes a function with its lines measured; `attribute` is where ours is on it, if it
-/// has one.
-pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) -> TokenStream {
+/// What a function doesn't say of itself.
+pub(crate) struct Setting<'a> {
+    /// Where our attribute is on it, if it has one.
+    pub(crate) attribute: Option<Span>,
+    /// What a `macro_rules!` has put in as one piece.
+    pub(crate) fragments: &'a Fragments,
+    /// Whether another attribute is still to read it, on what it stands in.
+    pub(crate) is_read_on: bool,
+}
+
+/// Writes a function with its lines measured.
+pub(crate) fn profile(args: &Args, function: ItemFn, setting: &Setting<'_>) -> TokenStream {
     if cfg!(feature = "off") || is_for_clippy() {
         return function.into_token_stream();
     }
@@ -92,8 +114,9 @@ pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) ->
     let private = args.private();
     Ungroup.visit_block_mut(&mut block);
     let braces = block.brace_token.span;
-    let first_line = first_line(&outer, &vis, &sig, attribute);
-    let mut lines = Lines::new(first_line, &block, sig.fn_token.span);
+    let head = head(&outer, &vis, &sig, setting.attribute);
+    let starts: Vec<Start> = block.stmts.iter().filter_map(Start::of_stmt).collect();
+    let mut lines = Lines::new(&head, &block, &starts, setting.fragments);
     let boxed = boxed_async_block(&sig, &mut block);
     let is_boxed = boxed.is_some();
     if let Some(expr) = boxed {
@@ -105,12 +128,13 @@ pub(crate) fn profile(args: &Args, function: ItemFn, attribute: Option<Span>) ->
     } else {
         Walk::new(&private, &mut lines).body(&mut block);
     }
-    let site = site(args, &lines, sig.fn_token.span);
+    let site = site(args, &lines);
 
     let body = if is_boxed {
         quote!(#block)
     } else if sig.asyncness.is_some() {
-        async_body(&private, &outer, &mut sig, &block)
+        let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
+        async_body(&private, is_read_on, &mut sig, &block)
     } else {
         quote! {
             let _frame = #private::enter(&__MEMPROF_SITE);
@@ -158,37 +182,35 @@ fn boxed_async_block<'a>(sig: &Signature, block: &'a mut Block) -> Option<&'a mu
     (is_pin && matches!(boxed, Expr::Async(_))).then_some(boxed)
 }
 
-/// The line of the first attribute that isn't a comment, or of the function.
-fn first_line(
+/// Where the head of a function is, from the first attribute on that isn't a comment.
+fn head(
     outer: &[Attribute],
     vis: &syn::Visibility,
     sig: &Signature,
     attribute: Option<Span>,
-) -> u32 {
+) -> Head {
     let attributes = outer
         .iter()
-        .filter(|attribute| !attribute.path().is_ident("doc"));
-    let spans = attributes.map(|attribute| attribute.pound_token.span);
-    let head = vis
-        .to_token_stream()
-        .into_iter()
-        .chain(sig.fn_token.to_token_stream());
-    let file = sig.fn_token.span.unwrap().file();
-    let lines = spans
-        .chain(head.map(|token| token.span()))
+        .filter(|attribute| !attribute.path().is_ident("doc"))
+        .map(|attribute| attribute.pound_token.span);
+    let vis = vis.to_token_stream().into_iter().map(|token| token.span());
+    let all = attributes
+        .chain(vis)
+        .chain([sig.fn_token.span, sig.ident.span()])
         .filter(|span| !source::is_attribute(*span))
-        .chain(attribute)
-        .filter(|span| span.unwrap().file() == file)
-        .map(source::line);
-    lines.min().unwrap_or(1)
+        .chain(attribute);
+    Head {
+        fn_token: sig.fn_token.span,
+        all: all.collect(),
+    }
 }
 
 /// The function as static data.
-fn site(args: &Args, lines: &Lines, span: Span) -> TokenStream {
+fn site(args: &Args, lines: &Lines<'_>) -> TokenStream {
     let private = args.private();
     let file = lines.file();
     let first_line = lines.first();
-    let text = lines.text(span);
+    let text = lines.text();
     let opened = lines.opened();
     let options = args.options().map(|options| quote!(.with(#options)));
     quote! {
@@ -206,7 +228,7 @@ fn site(args: &Args, lines: &Lines, span: Span) -> TokenStream {
 /// The body of what was an `async fn`, whose signature is changed to fit.
 fn async_body(
     private: &TokenStream,
-    outer: &[Attribute],
+    is_read_on: bool,
     sig: &mut Signature,
     block: &Block,
 ) -> TokenStream {
@@ -225,7 +247,7 @@ fn async_body(
         ReturnType::Type(_, ty) => quote!(#ty),
     };
     let stays_async = matches!(&sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
-        || !outer.iter().all(is_builtin);
+        || is_read_on;
     if stays_async {
         return quote!(#task.await);
     }
@@ -238,7 +260,7 @@ fn async_body(
 
 /// Whether an attribute is the compiler's own, and doesn't mind whether the
 /// function it is on is `async`.
-fn is_builtin(attribute: &Attribute) -> bool {
+pub(crate) fn is_builtin(attribute: &Attribute) -> bool {
     const BUILTIN: [&str; 10] = [
         "allow",
         "cfg",

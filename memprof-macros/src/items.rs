@@ -2,7 +2,8 @@
 
 use crate::args::Args;
 use crate::check;
-use crate::expand;
+use crate::expand::{self, Setting};
+use crate::fragments::Fragments;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{
@@ -13,16 +14,21 @@ use syn::{
 /// Profiles every function in an item that can be, as far as their own attributes
 /// don't say otherwise; `args` are defaults for them. Nothing if it is none of the
 /// items that have functions in them.
-pub(crate) fn memprofile(args: &Args, item: TokenStream) -> Option<Result<TokenStream>> {
-    let mut item = syn::parse2::<Item>(item).ok()?;
+pub(crate) fn memprofile(
+    args: &Args,
+    item: TokenStream,
+    fragments: &Fragments,
+) -> Option<Result<TokenStream>> {
+    let mut item = fragments.parse::<Item>(item).ok()?;
     let mut functions = Functions {
         args: args.clone(),
+        fragments,
+        is_read_on: false,
         error: None,
     };
     match &mut item {
-        Item::Impl(item) => functions.of_impl(item),
-        Item::Trait(item) => functions.of_trait(item),
-        Item::Mod(item) if item.content.is_some() => functions.of_mod(item),
+        Item::Impl(_) | Item::Trait(_) => functions.of_item(&mut item),
+        Item::Mod(item_mod) if item_mod.content.is_some() => functions.of_item(&mut item),
         _ => return None,
     }
     Some(match functions.error {
@@ -32,13 +38,17 @@ pub(crate) fn memprofile(args: &Args, item: TokenStream) -> Option<Result<TokenS
 }
 
 /// The functions in an item, one after the other.
-struct Functions {
+struct Functions<'a> {
     args: Args,
+    /// What a `macro_rules!` has put in as one piece.
+    fragments: &'a Fragments,
+    /// Whether another attribute is still to read them, on what they stand in.
+    is_read_on: bool,
     /// What is wrong with the options of some.
     error: Option<syn::Error>,
 }
 
-impl Functions {
+impl Functions<'_> {
     fn of_impl(&mut self, item: &mut ItemImpl) {
         for item in &mut item.items {
             *item = match std::mem::replace(item, ImplItem::Verbatim(TokenStream::new())) {
@@ -77,18 +87,22 @@ impl Functions {
 
     fn of_mod(&mut self, item: &mut ItemMod) {
         for item in item.content.iter_mut().flat_map(|(_, items)| items) {
-            match item {
-                Item::Fn(_) => {
-                    let function = std::mem::replace(item, Item::Verbatim(TokenStream::new()));
-                    if let Item::Fn(function) = function {
-                        *item = Item::Verbatim(self.profile(function));
-                    }
+            self.of_item(item);
+        }
+    }
+
+    fn of_item(&mut self, item: &mut Item) {
+        match item {
+            Item::Fn(_) => {
+                let function = std::mem::replace(item, Item::Verbatim(TokenStream::new()));
+                if let Item::Fn(function) = function {
+                    *item = Item::Verbatim(self.profile(function));
                 }
-                Item::Impl(item) => self.inside(|item| &mut item.attrs, item, Self::of_impl),
-                Item::Trait(item) => self.inside(|item| &mut item.attrs, item, Self::of_trait),
-                Item::Mod(item) => self.inside(|item| &mut item.attrs, item, Self::of_mod),
-                _ => {}
             }
+            Item::Impl(item) => self.inside(|item| &mut item.attrs, item, Self::of_impl),
+            Item::Trait(item) => self.inside(|item| &mut item.attrs, item, Self::of_trait),
+            Item::Mod(item) => self.inside(|item| &mut item.attrs, item, Self::of_mod),
+            _ => {}
         }
     }
 
@@ -103,21 +117,36 @@ impl Functions {
             Ok(None) => {}
             Ok(Some((args, _))) => {
                 let outer = std::mem::replace(&mut self.args, args);
+                let is_read_on = self.is_read_on;
+                self.is_read_on |= !attrs(item).iter().all(expand::is_builtin);
                 go_on(self, item);
                 self.args = outer;
+                self.is_read_on = is_read_on;
             }
             Err(error) => self.add(error),
         }
     }
 
-    /// A function, profiled if it can be: what can't was not asked for by name.
+    /// A function, profiled if it can be. It is no mistake that it can't, unless it was
+    /// asked for by its own attribute.
     fn profile(&mut self, mut function: ItemFn) -> TokenStream {
         match own(&mut function.attrs, &self.args) {
-            Ok(Some((args, attribute))) if check::can_be_profiled(&function).is_ok() => {
+            Ok(Some((args, attribute))) => {
+                if let Err(error) = check::can_be_profiled(&function) {
+                    if attribute.is_some() {
+                        self.add(error);
+                    }
+                    return function.into_token_stream();
+                }
                 // As it was read: read once more, its braces would be in one place.
-                expand::profile(&args, function, attribute)
+                let setting = Setting {
+                    attribute,
+                    fragments: self.fragments,
+                    is_read_on: self.is_read_on,
+                };
+                expand::profile(&args, function, &setting)
             }
-            Ok(_) => function.into_token_stream(),
+            Ok(None) => function.into_token_stream(),
             Err(error) => {
                 self.add(error);
                 function.into_token_stream()

@@ -1,14 +1,20 @@
 //! The attribute of `memprof`, which re-exports it.
 //!
 //! Each file answers one question: `args` what may be written, `check` what is
-//! refused, `items` which functions are in an item, `walk` which lines a function has,
-//! `source` what their text and numbers are, `expand` what comes out.
+//! refused, `items` which functions are in an item, `lines` which lines are a function's,
+//! `walk` where in it they are opened, `start` where statements begin, `reach` which of
+//! them are reached, `source` what stands in the files, `fragments` what a `macro_rules!`
+//! has put in, `expand` what comes out.
 
 mod args;
 mod check;
 mod expand;
+mod fragments;
 mod items;
+mod lines;
+mod reach;
 mod source;
+mod start;
 mod walk;
 
 use proc_macro::TokenStream;
@@ -78,9 +84,12 @@ use proc_macro::TokenStream;
 ///   table of the call; on another thread, in a task or after the function has
 ///   returned, they are in `memprof::report` only.
 /// - Lines that never ran have no numbers.
+/// - A call of a macro is one line. In a function that a `macro_rules!` writes, the lines
+///   are those of its text, or of the body that it was given; what has no line there,
+///   such as a `$block` in that text, is on the line that names it.
 /// - Other attributes may stand above or below, such as `#[tokio::main]`,
-///   `#[async_trait]` and `#[tracing::instrument]`: what they put into the function has
-///   no rows of its own.
+///   `#[async_trait]` and `#[tracing::instrument]`: what they put into the function is on
+///   its first row, if it does anything to the heap.
 ///
 /// # Columns
 ///

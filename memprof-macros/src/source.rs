@@ -1,99 +1,128 @@
-//! The text and the numbers of a function's lines.
+//! Places in the source, and the text that is there.
 
 use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use syn::Block;
 
-/// The lines of the source that a function takes up, and those among them that
-/// can be opened.
-pub(crate) struct Lines {
-    file: String,
-    first: u32,
-    last: u32,
-    /// The line that the function's name is on, or a line before: attributes are above.
-    head: u32,
-    /// The numbers of the lines that can be opened, in the order in which they
-    /// were met; the first is that of the table's first row.
-    opened: Vec<u32>,
-    /// Where each of them is there.
-    places: HashMap<u32, u32>,
+/// A place in a file: line and column, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
-impl Lines {
-    /// From the line `first` to that on which `body` ends, in the file that `head` is
-    /// in, the word `fn`.
-    pub(crate) fn new(first: u32, body: &Block, head: Span) -> Self {
-        let file = head.unwrap().file();
-        let close = close(body.brace_token.span);
-        let last = if close.unwrap().file() == file && !is_attribute(close) {
-            line(close)
-        } else {
-            last_line(&body.to_token_stream(), &file)
-        };
+impl Position {
+    /// Where `span` begins.
+    pub(crate) fn of(span: Span) -> Self {
+        let span = span.unwrap();
         Self {
-            file,
-            first,
-            last: last.max(first),
-            head: line(head),
-            opened: vec![first],
-            places: HashMap::from([(first, 0)]),
+            line: span.line(),
+            column: span.column(),
         }
     }
 
-    /// The place of the line that `span` is in among those that can be opened.
-    ///
-    /// None for a line of another function: it comes out of a `macro_rules!`,
-    /// and what it does is its caller's line's. And none for what an attribute has
-    /// put into the function, which stands nowhere but on the attribute.
-    pub(crate) fn place(&mut self, span: Span) -> Option<u32> {
-        let number = line(span);
-        if !(self.first..=self.last).contains(&number)
-            || span.unwrap().file() != self.file
-            || number <= self.head && is_attribute(span)
-        {
-            return None;
+    /// That of the next character in the line.
+    pub(crate) fn next(self) -> Self {
+        Self {
+            column: self.column + 1,
+            ..self
         }
-        let next = u32::try_from(self.opened.len()).ok()?;
-        let place = *self.places.entry(number).or_insert(next);
-        if place == next {
-            self.opened.push(number);
-        }
-        Some(place)
     }
+}
 
-    pub(crate) fn file(&self) -> &str {
-        &self.file
-    }
+/// The number of the line that `span` begins in, from 1.
+pub(crate) fn line(span: Span) -> u32 {
+    u32::try_from(span.unwrap().line()).unwrap_or(u32::MAX)
+}
 
-    pub(crate) fn first(&self) -> u32 {
-        self.first
-    }
+/// Where `span` ends.
+pub(crate) fn end(span: Span) -> Span {
+    span.unwrap().end().into()
+}
 
-    pub(crate) fn opened(&self) -> &[u32] {
-        &self.opened
+/// Where braces are closed.
+///
+/// Another attribute may have put the code between into braces of its own, which are
+/// then opened and closed in one place: all of what they are around.
+pub(crate) fn close(braces: DelimSpan) -> Span {
+    let [open, close] = [braces.open(), braces.close()];
+    if Position::of(open) == Position::of(close) && !is_attribute(close) {
+        end(close)
+    } else {
+        close
     }
+}
 
-    /// The lines' text, comments and all.
-    ///
-    /// From the file, since tokens have neither comments nor the head's spacing.
-    /// Lines stay blank where there is no file, as in an editor that expands a
-    /// buffer in memory.
-    pub(crate) fn text(&self, span: Span) -> String {
-        let skipped = self.first.saturating_sub(1) as usize;
-        let count = (self.last - self.first) as usize + 1;
-        let file = span.unwrap().local_file();
-        let mut lines = file.map_or_else(Vec::new, |path| {
-            SourceFile::with(&path, |file| file.lines(skipped, count))
-        });
-        lines.resize(count, String::new());
-        lines.join("\n")
+/// Whether `span` is all of an attribute, as of what the attribute has put in.
+pub(crate) fn is_attribute(span: Span) -> bool {
+    span.source_text()
+        .is_some_and(|text| text.starts_with("#["))
+}
+
+/// Whether `span` begins between two others.
+pub(crate) fn is_between(span: Span, open: Span, close: Span) -> bool {
+    let [first, after] = [Position::of(open), Position::of(close)];
+    span.unwrap().file() == open.unwrap().file() && (first..after).contains(&Position::of(span))
+}
+
+/// Whether braces were written by people. Those that an attribute has put in may say
+/// that they are anywhere.
+pub(crate) fn are_written(braces: DelimSpan) -> bool {
+    let text = |span: Span| span.source_text();
+    text(braces.open()).is_none_or(|text| text.starts_with('{'))
+        && text(braces.close()).is_none_or(|text| text.ends_with('}'))
+}
+
+/// Of `tokens` that are in `file`, the one that ends last.
+pub(crate) fn last(tokens: TokenStream, file: &str) -> Option<Span> {
+    let spans = tokens.into_iter().filter_map(|token| {
+        let span = token.span();
+        let inside = match &token {
+            TokenTree::Group(group) => last(group.stream(), file),
+            _ => None,
+        };
+        let is_here = span.unwrap().file() == file && !is_attribute(span);
+        let all = inside.into_iter().chain(is_here.then_some(span));
+        all.max_by_key(|span| Position::of(end(*span)))
+    });
+    spans.max_by_key(|span| Position::of(end(*span)))
+}
+
+/// The text from the beginning of one span to that of another, which has to be in the
+/// same file and come after it. It is empty where there is no file, as in an editor
+/// that expands a buffer in memory.
+pub(crate) fn text_between(from: Span, to: Span) -> Option<String> {
+    let [first, after] = [Position::of(from), Position::of(to)];
+    if from.unwrap().file() != to.unwrap().file() || first > after {
+        return None;
     }
+    let file = from.unwrap().local_file();
+    let text = file.map(|path| SourceFile::with(&path, |file| file.between(first, after)));
+    Some(text.unwrap_or_default())
+}
+
+/// The line of the closing brace that comes next after `span`, if one does.
+pub(crate) fn brace_after(span: Span) -> Option<u32> {
+    let path = span.unwrap().local_file()?;
+    let end = Position::of(end(span));
+    let (line, next) = SourceFile::with(&path, |file| file.next_after(end))?;
+    (next == '}').then(|| u32::try_from(line).ok())?
+}
+
+/// The text of `count` lines, the first of which is after `skipped`.
+///
+/// From the file, since tokens have neither comments nor the head's spacing.
+/// Lines stay blank where there is no file.
+pub(crate) fn lines(span: Span, skipped: usize, count: usize) -> String {
+    let file = span.unwrap().local_file();
+    let mut lines = file.map_or_else(Vec::new, |path| {
+        SourceFile::with(&path, |file| file.lines(skipped, count))
+    });
+    lines.resize(count, String::new());
+    lines.join("\n")
 }
 
 /// A file that functions are in. It is kept for the next of them.
@@ -131,52 +160,30 @@ impl SourceFile {
         let lines = self.lines.iter().skip(skipped).take(count);
         lines.cloned().collect()
     }
-}
 
-/// The last line that one of `tokens` ends in, of those that are in `file`.
-fn last_line(tokens: &TokenStream, file: &str) -> u32 {
-    let lines = tokens.clone().into_iter().map(|token| {
-        let span = token.span();
-        let inside = match &token {
-            TokenTree::Group(group) => last_line(&group.stream(), file),
-            _ => 0,
-        };
-        let is_here = span.unwrap().file() == file && !is_attribute(span);
-        if is_here {
-            inside.max(line(end(span)))
-        } else {
-            inside
+    fn between(&self, first: Position, after: Position) -> String {
+        let count = after.line - first.line + 1;
+        let mut lines = self.lines(first.line - 1, count);
+        if let Some(last) = lines.last_mut() {
+            *last = last.chars().take(after.column - 1).collect();
         }
-    });
-    lines.max().unwrap_or(0)
-}
-
-/// Whether `span` is all of an attribute, as of what the attribute has put in.
-pub(crate) fn is_attribute(span: Span) -> bool {
-    span.source_text()
-        .is_some_and(|text| text.starts_with("#["))
-}
-
-/// Where `span` ends.
-fn end(span: Span) -> Span {
-    span.unwrap().end().into()
-}
-
-/// Where braces are closed.
-///
-/// Another attribute may have put the code between into braces of its own, which are
-/// then opened and closed in one place: all of what they are around.
-pub(crate) fn close(braces: DelimSpan) -> Span {
-    let [open, close] = [braces.open(), braces.close()];
-    let place = |span: Span| (line(span), span.unwrap().column());
-    if place(open) == place(close) && !is_attribute(close) {
-        end(close)
-    } else {
-        close
+        if let Some(line) = lines.first_mut() {
+            *line = line.chars().skip(first.column - 1).collect();
+        }
+        lines.join("\n")
     }
-}
 
-/// The number of the line that `span` begins in, from 1.
-pub(crate) fn line(span: Span) -> u32 {
-    u32::try_from(span.unwrap().line()).unwrap_or(u32::MAX)
+    /// The next character from `position` on that isn't blank, and its line.
+    fn next_after(&self, position: Position) -> Option<(usize, char)> {
+        let lines = self.lines.iter().enumerate().skip(position.line - 1);
+        let mut skipped = position.column - 1;
+        for (index, line) in lines {
+            let mut rest = line.chars().skip(skipped);
+            if let Some(next) = rest.find(|next| !next.is_whitespace()) {
+                return Some((index + 1, next));
+            }
+            skipped = 0;
+        }
+        None
+    }
 }

@@ -7,34 +7,38 @@
 //! one of the user's expressions carries the user's span, and is always printed
 //! by us, never left to `syn`.
 
-use crate::source::{self, Lines};
+use crate::lines::Lines;
+use crate::reach;
+use crate::start::{self, Start};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::spanned::Spanned as _;
 use syn::token::{Brace, Paren};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Arm, Attribute, Block, Expr, ExprAsync, ExprBlock, ExprClosure, ExprIf, ExprMatch, ExprParen,
-    GenericArgument, Item, Label, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Token, Type,
+    GenericArgument, Item, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Token, Type,
 };
 
 /// Puts the probes into a function's body.
-pub(crate) struct Walk<'a> {
+pub(crate) struct Walk<'a, 'b> {
     /// The path of what generated code may name.
     private: &'a TokenStream,
-    lines: &'a mut Lines,
+    lines: &'a mut Lines<'b>,
     /// The line known to be open where the walk is, by its place.
     open: Option<u32>,
+    /// The line on which the statement begins that the walk is in.
+    around: u32,
     /// How many probes have been put in.
     probe_count: usize,
 }
 
-impl<'a> Walk<'a> {
-    pub(crate) fn new(private: &'a TokenStream, lines: &'a mut Lines) -> Self {
+impl<'a, 'b> Walk<'a, 'b> {
+    pub(crate) fn new(private: &'a TokenStream, lines: &'a mut Lines<'b>) -> Self {
         Self {
             private,
             lines,
             open: None,
+            around: 0,
             probe_count: 0,
         }
     }
@@ -44,9 +48,9 @@ impl<'a> Walk<'a> {
         if block.stmts.is_empty() {
             // Only parameters die here, and a table without any line would look
             // as if the function had not run.
-            let close = source::close(block.brace_token.span);
-            if let Some(place) = self.lines.place(close) {
-                block.stmts.push(self.probe(place, close, &[]));
+            let braces = block.brace_token.span;
+            if let Some(place) = self.lines.place_of_close(braces) {
+                block.stmts.push(self.probe(place, braces.close(), &[]));
             }
         }
         self.block(block);
@@ -58,16 +62,16 @@ impl<'a> Walk<'a> {
         self.probe_count += 1;
         self.open = Some(place);
         let mut kept = TokenStream::new();
-        let is_conditional =
-            |attribute: &Attribute| is_cfg(attribute) || attribute.path().is_ident("cfg_attr");
-        for attribute in attrs.iter().filter(|attribute| is_cfg(attribute)) {
+        let is_conditional = |attribute: &Attribute| {
+            start::is_cfg(attribute) || attribute.path().is_ident("cfg_attr")
+        };
+        for attribute in attrs.iter().filter(|attribute| start::is_cfg(attribute)) {
             kept.extend(quote!(#attribute));
         }
         if attrs.iter().any(is_conditional) {
             self.open = None;
         }
-        if !attrs.is_empty() {
-            // One of them may have allowed it for the statement.
+        if attrs.iter().any(reach::is_allowed_not_to_be) {
             kept.extend(quote!(#[allow(unreachable_code)]));
         }
         let private = self.private;
@@ -93,38 +97,46 @@ impl<'a> Walk<'a> {
 
     /// Walks a list of statements, with `self.open` as on entry.
     fn block(&mut self, block: &mut Block) {
-        let close = source::close(block.brace_token.span);
-        // Not one that may be left out: it can stand after what is then the tail.
-        let last_let = block.stmts.iter().rposition(
-            |stmt| matches!(stmt, Stmt::Local(local) if !local.attrs.iter().any(is_cfg)),
-        );
-        // The last `let` may diverge. Then the compiler warns of what comes next,
-        // which is our guard: where nothing else comes, or something of which it
-        // may not warn, it must not warn of the guard either.
-        let next = last_let.and_then(|index| block.stmts.get(index + 1));
-        let is_next_silent = next.is_none_or(|next| !attrs_of_stmt(next).is_empty());
+        let braces = block.brace_token.span;
+        let reached = reach::count(&block.stmts);
+        // After the last `let`, so that it is dropped before all of the block's locals,
+        // and they die on the closing brace's line.
+        let is_let = |stmt: &Stmt| match stmt {
+            // Not one that may be left out: it can stand after what is then the tail.
+            Stmt::Local(local) if !local.attrs.iter().any(start::is_cfg) => {
+                Start::of_stmt(stmt).is_some_and(|start| self.lines.is_on_a_line(&start))
+            }
+            _ => false,
+        };
+        let last_let = block.stmts.iter().rposition(is_let);
+        let guarded = last_let.filter(|index| index + 1 < reached);
+        let next = guarded.and_then(|index| block.stmts.get(index + 1));
+        let next_attrs = next.map_or(&[][..], start::attrs_of_stmt);
+        let is_next_silent = next_attrs.iter().any(reach::is_allowed_not_to_be);
 
         let mut stmts = Vec::with_capacity(2 * block.stmts.len() + 1);
         for (index, mut stmt) in std::mem::take(&mut block.stmts).into_iter().enumerate() {
-            let mut place = None;
-            if let Some(start) = start_of_stmt(&stmt) {
-                place = self.lines.place(start);
-                if let Some(place) = place
-                    && self.open != Some(place)
-                {
-                    stmts.push(self.probe(place, start, attrs_of_stmt(&stmt)));
-                }
+            let start = Start::of_stmt(&stmt);
+            let place = start
+                .as_ref()
+                .and_then(|start| self.lines.place(start, self.around));
+            if let (Some(start), Some(place)) = (start, place)
+                && self.open != Some(place)
+                && index < reached
+            {
+                stmts.push(self.probe(place, start.span, start::attrs_of_stmt(&stmt)));
             }
+            let around = self.around;
+            self.around = place.unwrap_or(around);
             self.stmt(&mut stmt);
+            self.around = around;
             stmts.push(stmt);
-            // After the last `let`, so that it is dropped before all of the
-            // block's locals, and they die on the closing brace's line.
-            if last_let == Some(index)
-                && let Some(close_place) = self.lines.place(close)
+            if guarded == Some(index)
+                && let Some(close_place) = self.lines.place_of_close(braces)
                 && place != Some(close_place)
             {
                 let silenced = is_next_silent.then(|| quote!(#[allow(unreachable_code)]));
-                stmts.push(self.at_exit(close_place, close, silenced.as_ref()));
+                stmts.push(self.at_exit(close_place, braces.close(), silenced.as_ref()));
             }
         }
         block.stmts = stmts;
@@ -186,14 +198,16 @@ impl<'a> Walk<'a> {
                 // A `break` may leave any line open, and its value may be used.
             }
             Expr::While(expr) => {
-                let header = start_of_loop(expr.label.as_ref(), expr.while_token.span);
+                let keyword = Start::keyword(expr.while_token.span, "while");
+                let header = Start::labelled(expr.label.as_ref(), keyword);
                 self.visit_expr_mut(&mut expr.cond);
-                self.branches(|walk| walk.loop_body(header, &mut expr.body));
+                self.branches(|walk| walk.loop_body(&header, &mut expr.body));
             }
             Expr::ForLoop(expr) => {
-                let header = start_of_loop(expr.label.as_ref(), expr.for_token.span);
+                let keyword = Start::keyword(expr.for_token.span, "for");
+                let header = Start::labelled(expr.label.as_ref(), keyword);
                 self.visit_expr_mut(&mut expr.expr);
-                self.branches(|walk| walk.loop_body(header, &mut expr.body));
+                self.branches(|walk| walk.loop_body(&header, &mut expr.body));
             }
             _ => return false,
         }
@@ -226,13 +240,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks a body after which the loop's header runs again.
-    fn loop_body(&mut self, header: Span, body: &mut Block) {
-        let place = self.lines.place(header);
+    fn loop_body(&mut self, header: &Start, body: &mut Block) {
+        let place = self.lines.place(header, self.around);
         self.open = place;
         self.branch(None, body);
         if let Some(place) = place {
             // First, so that it is dropped last, by a `continue`, too.
-            let at_exit = self.at_exit(place, header, None);
+            let at_exit = self.at_exit(place, header.span, None);
             body.stmts.insert(0, at_exit);
         }
     }
@@ -242,7 +256,7 @@ impl<'a> Walk<'a> {
     /// It may be left from any of its lines, so going back is for a block around
     /// it, whose brace may be the last of the user's expression.
     fn nested_loop(&mut self, expr: &mut Expr, resume: Option<u32>) {
-        let span = start_of_expr(expr);
+        let span = Start::of_expr(expr).span;
         let probe_count = self.probe_count;
         self.control_flow(expr, None);
         if let Some(resume) = resume
@@ -263,12 +277,12 @@ impl<'a> Walk<'a> {
     /// The braces around it carry the user's span, or the closure would take our
     /// edition, and capture by its rules.
     fn closure(&mut self, closure: &mut ExprClosure) {
-        let start = start_of_closure(closure);
+        let start = Start::of_closure(closure);
         let runs_now = closure.asyncness.is_none() && closure.constness.is_none();
         if !runs_now || computes_only(&closure.body) {
             return;
         }
-        let place = self.place_of_block(start);
+        let place = self.place_of_block(&start);
         let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(TokenStream::new()));
         let (braces, body) = match body {
             Expr::Block(body) if body.label.is_none() && body.attrs.is_empty() => {
@@ -277,16 +291,16 @@ impl<'a> Walk<'a> {
                 self.at_another_time(place, |walk| walk.block(&mut block));
                 // Bare, and all on the statement's line, its braces would be said to be
                 // unnecessary in ours.
-                let span = Span::mixed_site().located_at(start);
+                let span = Span::mixed_site().located_at(start.span);
                 (braces, parenthesised(braced(block), span))
             }
             body => {
-                let span = start_of_expr(&body);
+                let span = Start::of_expr(&body).span;
                 (Brace(span), self.expr_at_another_time(place, body))
             }
         };
         let private = self.private;
-        let span = Span::mixed_site().located_at(start);
+        let span = Span::mixed_site().located_at(start.span);
         let frame =
             quote_spanned!(span=> let _frame = #private::enter_closure(&__MEMPROF_SITE, #place););
         let ours = Block {
@@ -302,18 +316,19 @@ impl<'a> Walk<'a> {
     /// Walks an `async` block, which is polled at any time and on any thread; what is
     /// to stand in its place.
     fn async_block(&mut self, block: &mut ExprAsync) -> Expr {
-        let start = block.async_token.span;
-        let place = self.place_of_block(start);
+        let start = Start::keyword(block.async_token.span, "async");
+        let place = self.place_of_block(&start);
         self.at_another_time(place, |walk| walk.block(&mut block.block));
         let private = self.private;
-        let span = Span::mixed_site().located_at(start);
+        let span = Span::mixed_site().located_at(start.span);
         Expr::Verbatim(quote_spanned!(span=> #private::block(&__MEMPROF_SITE, #place, #block)))
     }
 
     /// The line that a closure or an `async` block begins on; if an attribute or a
     /// macro has made it, the line that it is used on.
-    fn place_of_block(&mut self, start: Span) -> u32 {
-        self.lines.place(start).or(self.open).unwrap_or(0)
+    fn place_of_block(&mut self, start: &Start) -> u32 {
+        let place = self.lines.place(start, self.around);
+        place.or(self.open).unwrap_or(0)
     }
 
     /// Walks code that runs at another time than what is around it, and begins on the
@@ -331,7 +346,7 @@ impl<'a> Walk<'a> {
     /// if anything has to stand before it.
     fn expr_at_another_time(&mut self, place: u32, expr: Expr) -> Expr {
         let mut expr = expr;
-        let span = Span::mixed_site().located_at(start_of_expr(&expr));
+        let span = Span::mixed_site().located_at(Start::of_expr(&expr).span);
         self.at_another_time(place, |walk| walk.in_braces(None, &mut expr, span));
         expr
     }
@@ -343,7 +358,7 @@ impl<'a> Walk<'a> {
             Some(Expr::Block(branch)) => self.branch(resume, &mut branch.block),
             // Its brace ends the user's `if`, which would else take our edition.
             Some(branch @ Expr::If(_)) => {
-                let span = start_of_expr(branch);
+                let span = Start::of_expr(branch).span;
                 self.in_braces(resume, branch, span);
             }
             _ => {}
@@ -370,16 +385,19 @@ impl<'a> Walk<'a> {
     fn arm(&mut self, resume: Option<u32>, body: &mut Expr) {
         let open = self.open;
         let probe_count = self.probe_count;
-        let start = start_of_expr(body);
-        let place = self.lines.place(start);
+        let start = Start::of_expr(body);
+        let place = self.lines.place(&start, self.around);
         let opened = place.filter(|_| place != open);
         if opened.is_some() {
             self.probe_count += 1;
             self.open = place;
         }
+        let around = self.around;
+        self.around = place.unwrap_or(around);
         self.whole(body);
+        self.around = around;
         let private = self.private;
-        let span = Span::mixed_site().located_at(start);
+        let span = Span::mixed_site().located_at(start.span);
         if let Some(place) = opened {
             let at = quote_spanned!(span=> #private::at(#place));
             put_after(at, quote_spanned!(span=> ()), body, span);
@@ -401,7 +419,7 @@ impl<'a> Walk<'a> {
     /// Walks an expression as a branch, and puts it into braces if anything has to
     /// stand before it.
     fn in_braces(&mut self, resume: Option<u32>, branch: &mut Expr, brace_span: Span) {
-        let span = start_of_expr(branch);
+        let span = Start::of_expr(branch).span;
         let probe_count = self.probe_count;
         let expr = std::mem::replace(branch, Expr::Verbatim(TokenStream::new()));
         let mut block = Block {
@@ -428,7 +446,7 @@ impl<'a> Walk<'a> {
 
 /// Finds the blocks inside an expression, wherever they are; after one of them
 /// the rest of the expression goes on, on the line it began in.
-impl VisitMut for Walk<'_> {
+impl VisitMut for Walk<'_, '_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         let resume = self.open;
         match expr {
@@ -509,20 +527,6 @@ fn is_place(expr: &Expr) -> bool {
     }
 }
 
-fn start_of_closure(closure: &ExprClosure) -> Span {
-    let before = [
-        closure
-            .lifetimes
-            .as_ref()
-            .map(|lifetimes| lifetimes.for_token.span),
-        closure.constness.map(|token| token.span),
-        closure.asyncness.map(|token| token.span),
-        closure.capture.map(|token| token.span),
-    ];
-    let first = before.into_iter().flatten().next();
-    first.unwrap_or(closure.inputs_begin.spans[0])
-}
-
 /// Whether `expr` is made of numbers, names and operators only, so that nothing to
 /// speak of happens in it.
 fn computes_only(expr: &Expr) -> bool {
@@ -537,128 +541,5 @@ fn computes_only(expr: &Expr) -> bool {
         Expr::Tuple(expr) => expr.elems.iter().all(computes_only),
         Expr::Unary(expr) => computes_only(&expr.expr),
         _ => false,
-    }
-}
-
-fn start_of_loop(label: Option<&Label>, keyword: Span) -> Span {
-    label.map_or(keyword, |label| label.name.apostrophe)
-}
-
-/// Where a statement begins, its attributes left out; none for an item.
-fn start_of_stmt(stmt: &Stmt) -> Option<Span> {
-    match stmt {
-        Stmt::Local(local) => Some(local.let_token.span),
-        Stmt::Expr(Expr::Verbatim(tokens), _) if tokens.is_empty() => None,
-        Stmt::Expr(expr, _) => Some(start_of_expr(expr)),
-        Stmt::Macro(stmt) => Some(start_of_path(&stmt.mac.path)),
-        Stmt::Item(_) => None,
-    }
-}
-
-fn start_of_path(path: &Path) -> Span {
-    match (&path.leading_colon, path.segments.first()) {
-        (Some(colons), _) => colons.spans[0],
-        (None, Some(segment)) => segment.ident.span(),
-        (None, None) => path.span(),
-    }
-}
-
-/// Where an expression begins, its attributes left out.
-fn start_of_expr(expr: &Expr) -> Span {
-    match expr {
-        Expr::Assign(expr) => start_of_expr(&expr.left),
-        Expr::Await(expr) => start_of_expr(&expr.base),
-        Expr::Binary(expr) => start_of_expr(&expr.left),
-        Expr::Call(expr) => start_of_expr(&expr.func),
-        Expr::Cast(expr) => start_of_expr(&expr.expr),
-        Expr::Field(expr) => start_of_expr(&expr.base),
-        Expr::Group(expr) => start_of_expr(&expr.expr),
-        Expr::Index(expr) => start_of_expr(&expr.expr),
-        Expr::MethodCall(expr) => start_of_expr(&expr.receiver),
-        Expr::Try(expr) => start_of_expr(&expr.expr),
-        Expr::Range(syn::ExprRange {
-            start: Some(start), ..
-        }) => start_of_expr(start),
-
-        Expr::Array(expr) => expr.bracket_token.span.open(),
-        Expr::Async(expr) => expr.async_token.span,
-        Expr::Block(expr) => start_of_loop(expr.label.as_ref(), expr.block.brace_token.span.open()),
-        Expr::Break(expr) => expr.break_token.span,
-        Expr::Closure(expr) => start_of_closure(expr),
-        Expr::Const(expr) => expr.const_token.span,
-        Expr::Continue(expr) => expr.continue_token.span,
-        Expr::ForLoop(expr) => start_of_loop(expr.label.as_ref(), expr.for_token.span),
-        Expr::If(expr) => expr.if_token.span,
-        Expr::Lit(expr) => expr.lit.span(),
-        Expr::Loop(expr) => start_of_loop(expr.label.as_ref(), expr.loop_token.span),
-        Expr::Macro(expr) => start_of_path(&expr.mac.path),
-        Expr::Match(expr) => expr.match_token.span,
-        Expr::Paren(expr) => expr.paren_token.span.open(),
-        Expr::Reference(expr) => expr.and_token.span,
-        Expr::Return(expr) => expr.return_token.span,
-        Expr::Path(syn::ExprPath {
-            qself: None, path, ..
-        })
-        | Expr::Struct(syn::ExprStruct {
-            qself: None, path, ..
-        }) => start_of_path(path),
-        Expr::Tuple(expr) => expr.paren_token.span.open(),
-        Expr::Unsafe(expr) => expr.unsafe_token.span,
-        Expr::While(expr) => start_of_loop(expr.label.as_ref(), expr.while_token.span),
-        _ => expr.span(),
-    }
-}
-
-fn is_cfg(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg")
-}
-
-fn attrs_of_stmt(stmt: &Stmt) -> &[Attribute] {
-    match stmt {
-        Stmt::Local(local) => &local.attrs,
-        Stmt::Macro(stmt) => &stmt.attrs,
-        Stmt::Expr(expr, _) => attrs_of_expr(expr),
-        Stmt::Item(_) => &[],
-    }
-}
-
-/// The attributes at the beginning of an expression; `syn` gives those of a
-/// statement to the operand it begins with.
-fn attrs_of_expr(expr: &Expr) -> &[Attribute] {
-    match expr {
-        Expr::Assign(expr) => attrs_of_expr(&expr.left),
-        Expr::Binary(expr) => attrs_of_expr(&expr.left),
-        Expr::Cast(expr) => attrs_of_expr(&expr.expr),
-        Expr::Array(syn::ExprArray { attrs, .. })
-        | Expr::Async(syn::ExprAsync { attrs, .. })
-        | Expr::Await(syn::ExprAwait { attrs, .. })
-        | Expr::Block(syn::ExprBlock { attrs, .. })
-        | Expr::Break(syn::ExprBreak { attrs, .. })
-        | Expr::Call(syn::ExprCall { attrs, .. })
-        | Expr::Closure(syn::ExprClosure { attrs, .. })
-        | Expr::Const(syn::ExprConst { attrs, .. })
-        | Expr::Continue(syn::ExprContinue { attrs, .. })
-        | Expr::Field(syn::ExprField { attrs, .. })
-        | Expr::ForLoop(syn::ExprForLoop { attrs, .. })
-        | Expr::If(syn::ExprIf { attrs, .. })
-        | Expr::Index(syn::ExprIndex { attrs, .. })
-        | Expr::Lit(syn::ExprLit { attrs, .. })
-        | Expr::Loop(syn::ExprLoop { attrs, .. })
-        | Expr::Macro(syn::ExprMacro { attrs, .. })
-        | Expr::Match(syn::ExprMatch { attrs, .. })
-        | Expr::MethodCall(syn::ExprMethodCall { attrs, .. })
-        | Expr::Paren(syn::ExprParen { attrs, .. })
-        | Expr::Path(syn::ExprPath { attrs, .. })
-        | Expr::Range(syn::ExprRange { attrs, .. })
-        | Expr::Reference(syn::ExprReference { attrs, .. })
-        | Expr::Repeat(syn::ExprRepeat { attrs, .. })
-        | Expr::Return(syn::ExprReturn { attrs, .. })
-        | Expr::Struct(syn::ExprStruct { attrs, .. })
-        | Expr::Try(syn::ExprTry { attrs, .. })
-        | Expr::Tuple(syn::ExprTuple { attrs, .. })
-        | Expr::Unary(syn::ExprUnary { attrs, .. })
-        | Expr::Unsafe(syn::ExprUnsafe { attrs, .. })
-        | Expr::While(syn::ExprWhile { attrs, .. }) => attrs,
-        _ => &[],
     }
 }

@@ -78,7 +78,9 @@ impl Site {
     /// The function's path, its type included: `blog::posts::get_post`.
     pub(crate) fn path(&self) -> &'static str {
         let path = (self.path)();
-        path.strip_suffix("::__MemprofSite").unwrap_or(path)
+        let path = path.strip_suffix("::__MemprofSite").unwrap_or(path);
+        // Another attribute may have put the function's body into a closure.
+        path.trim_end_matches("::{{closure}}")
     }
 
     pub(crate) fn file(&self) -> &'static str {

@@ -1,5 +1,7 @@
 //! Every form of function compiles under the attribute, with the lints that
 //! compiled it before, and returns what it returned.
+//!
+//! In editions 2018 and 2021, too, whose preludes have fewer names.
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 #![deny(
@@ -17,7 +19,6 @@
     missing_debug_implementations,
     missing_docs,
     non_ascii_idents,
-    redundant_imports,
     redundant_lifetimes,
     single_use_lifetimes,
     trivial_casts,
@@ -49,7 +50,9 @@
 
 use memprof::memprofile;
 use std::cell::Cell;
+use std::convert::TryFrom;
 use std::fmt::{Debug, Display};
+use std::future::Future;
 use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -196,7 +199,7 @@ mod receivers {
 }
 
 mod traits {
-    use super::{Debug, finish, memprofile};
+    use super::{Debug, Future, finish, memprofile};
 
     trait Shape {
         type Unit: Debug + Default;
@@ -348,6 +351,20 @@ where {
     }
 
     #[memprofile(print = "never")]
+    async fn with_async_closures(words: &[&str]) -> String {
+        let mut joined = String::new();
+        let mut join = async |word: &str| {
+            let length = joined.len();
+            joined.push_str(word);
+            length
+        };
+        for word in words {
+            let _length = join(word).await;
+        }
+        joined
+    }
+
+    #[memprofile(print = "never")]
     async fn opaque(limit: u32) -> impl Iterator<Item = u32> + Send {
         (0..limit).filter(|number| number % 2 == 1)
     }
@@ -375,6 +392,7 @@ where {
             "<1> <2>"
         );
         assert_eq!(finish(several("a", "b", "c")), ("b", "a"));
+        assert_eq!(finish(with_async_closures(&["a", "b"])), "ab");
         assert_eq!(finish(opaque(6)).sum::<u32>(), 9);
         assert_eq!(
             finish(opaque_inside(false)).map(|shown| shown.to_string()),
@@ -385,7 +403,7 @@ where {
 }
 
 mod coercions {
-    use super::{Debug, Display, Pin, finish, memprofile};
+    use super::{Debug, Display, Future, Pin, finish, memprofile};
 
     #[memprofile(print = "never")]
     fn in_tail(number: u32) -> Box<dyn Display> {
@@ -513,7 +531,7 @@ mod coercions {
 }
 
 mod signatures {
-    use super::{Cell, Location, finish, memprofile};
+    use super::{Cell, Location, TryFrom as _, finish, memprofile};
 
     #[memprofile(print = "never")]
     fn nothing() {}
@@ -631,7 +649,8 @@ mod signatures {
     #[must_use]
     #[inline(never)]
     #[cold]
-    #[memprofile(print = "never")]
+    #[cfg_attr(all(), memprofile(print = "never"), doc = "Between.")]
+    #[cfg_attr(any(), memprofile(print = "exit"))]
     fn with_attributes_above() -> u32 {
         42
     }
@@ -932,6 +951,174 @@ mod hostile_names {
     }
 }
 
+mod without_a_prelude {
+    #![no_implicit_prelude]
+    #![allow(dead_code, unused_macros)]
+
+    struct Box;
+    struct Err;
+    struct Iterator;
+    struct Ok;
+    struct Result;
+    struct Send;
+    struct Vec;
+    fn at() {}
+    fn drop() {}
+    fn enter() {}
+    static __MEMPROF_SITE: () = ();
+
+    macro_rules! vec {
+        () => {
+            compile_error!("not yours")
+        };
+    }
+    macro_rules! memprof {
+        () => {
+            compile_error!("not yours")
+        };
+    }
+    macro_rules! memprofile {
+        () => {
+            compile_error!("not yours")
+        };
+    }
+
+    pub(super) struct Thing(pub(super) u32);
+
+    #[::memprof::memprofile(print = "never", columns = "all", rss = "exact")]
+    impl Thing {
+        pub(super) fn added(self, numbers: &[u32]) -> u32 {
+            let add = |sum: u32, number: &u32| {
+                let more = *number;
+                sum + more
+            };
+            let mut sum = self.0;
+            for number in numbers {
+                sum = add(sum, number);
+            }
+            sum
+        }
+
+        pub(super) async fn added_later(self, (left, right): (u32, u32)) -> u32 {
+            let sum = async { left + right };
+            self.0 + sum.await
+        }
+    }
+}
+
+#[test]
+fn a_module_needs_no_prelude() {
+    assert_eq!(without_a_prelude::Thing(1).added(&[2, 3]), 6);
+    assert_eq!(finish(without_a_prelude::Thing(1).added_later((2, 3))), 6);
+}
+
+mod endings {
+    //! What isn't reached is still warned of where it is, and nothing else is.
+    #![allow(
+        clippy::diverging_sub_expression,
+        clippy::needless_return,
+        clippy::never_loop,
+        unused_variables
+    )]
+
+    use super::{finish, memprofile};
+
+    #[memprofile(print = "never")]
+    fn in_last_lets(number: u32) -> &'static str {
+        let kept = Vec::from([number]);
+        if number == 0 {
+            let never: u32 = return "return";
+        }
+        loop {
+            if number == 1 {
+                let never: u32 = break;
+            }
+            if number == 2 {
+                let never: u32 = match kept.len() {
+                    1 => return "match",
+                    _ => continue,
+                };
+            }
+            let never: u32 = if number == 3 {
+                return "if";
+            } else {
+                let last = "else";
+                return last;
+            };
+        }
+        let never: u32 = 'labelled: {
+            if kept.len() == 1 {
+                break 'labelled 1;
+            }
+            return "labelled";
+        };
+        let check = || {
+            let none: u32 = panic!("closure");
+        };
+        if number == 1 { "break" } else { check() }
+    }
+
+    #[memprofile(print = "never")]
+    async fn in_a_last_let_later(number: u32) -> u32 {
+        let kept = Vec::from([number]);
+        let never: u32 = loop {
+            std::future::ready(()).await;
+            return number;
+        };
+    }
+
+    #[memprofile(print = "never")]
+    fn expected_by_a_statement(number: u32) -> u32 {
+        return number;
+        #[expect(unreachable_code)]
+        drop(vec![number]);
+    }
+
+    #[memprofile(print = "never")]
+    fn expected_by_a_group(number: u32) -> u32 {
+        let never: u32 = return number;
+        #[expect(unused)]
+        number
+    }
+
+    #[memprofile(print = "never")]
+    fn allowed_by_a_statement(number: u32) -> u32 {
+        let kept = Vec::from([number]);
+        std::panic::resume_unwind(Box::new(kept));
+        #[allow(unreachable_code)]
+        {
+            let last = number;
+            last
+        }
+    }
+
+    #[expect(unreachable_code)]
+    #[memprofile(print = "never")]
+    fn expected_by_the_function(number: u32) -> u32 {
+        let kept = Vec::from([number]);
+        panic_of(kept);
+        let last = number;
+        last
+    }
+
+    fn panic_of(kept: Vec<u32>) -> ! {
+        std::panic::resume_unwind(Box::new(kept))
+    }
+
+    #[test]
+    fn what_ends_early_does() {
+        let ends = [0, 1, 2, 3, 4].map(in_last_lets);
+        assert_eq!(ends, ["return", "break", "match", "if", "else"]);
+        assert_eq!(finish(in_a_last_let_later(3)), 3);
+        assert_eq!(expected_by_a_statement(3), 3);
+        assert_eq!(expected_by_a_group(3), 3);
+        let panics = [allowed_by_a_statement, expected_by_the_function];
+        for panics in panics {
+            assert!(std::panic::catch_unwind(|| panics(3)).is_err());
+        }
+    }
+}
+
 mod macros {
     use super::{finish, memprofile};
 
@@ -1066,7 +1253,7 @@ mod macros {
 }
 
 mod auto_traits {
-    use super::{Cell, Pin, Rc, finish, memprofile};
+    use super::{Cell, Future, Pin, Rc, finish, memprofile};
     use std::marker::PhantomPinned;
     use std::rc::Rc as Shared;
 

@@ -61,11 +61,26 @@ extern "C" fn memprof_tests_forms_unsafe(number: u32) -> u32 {
     number + 1
 }
 
+#[unsafe(no_mangle)]
+#[memprofile(print = "never")]
+extern "C" fn memprof_tests_forms_unsafe_below(number: u32) -> u32 {
+    number + 1
+}
+
 #[cfg(target_arch = "x86_64")]
 #[memprofile(print = "never")]
 #[target_feature(enable = "sse2")]
 fn with_a_feature(numbers: &[u32]) -> u32 {
     numbers.iter().sum()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse2")]
+#[memprofile(print = "never")]
+fn with_a_feature_below(numbers: &[u32]) -> u32 {
+    // SAFETY: it needs the same feature.
+    let sum = || with_a_feature(numbers);
+    sum()
 }
 
 trait Reads {
@@ -95,9 +110,11 @@ fn unsafe_functions_do_what_they_did() {
         assert_eq!(<u32 as Reads>::read(&raw const NUMBER), 40);
     }
     assert_eq!(memprof_tests_forms_unsafe(1), 2);
+    assert_eq!(memprof_tests_forms_unsafe_below(1), 2);
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every processor of this kind has it.
     unsafe {
         assert_eq!(with_a_feature(&[1, 2]), 3);
+        assert_eq!(with_a_feature_below(&[1, 2]), 3);
     }
 }

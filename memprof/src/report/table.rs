@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::heap::HeapSource;
 use crate::profile::{FunctionProfile, LineProfile};
 use crate::rss;
+use crate::usage::Usage;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::collections::HashMap;
 
@@ -67,7 +68,8 @@ fn numbers(settings: &Settings, profile: &FunctionProfile) -> Table {
 }
 
 /// A number of the first row: what was there when the function was entered, and
-/// on top of it what the row's own line did, if the function begins on it.
+/// on top of it what the row's own line did, if the function begins on it, or what was
+/// done on no line of the function, as by what another attribute has put into it.
 fn baseline_cell(
     column: Column,
     settings: &Settings,
@@ -82,7 +84,10 @@ fn baseline_cell(
             let increment = i128::from(line.resident_increment_bytes);
             mebibytes(i128::from(resident_bytes) + increment, settings.precision)
         }
-        _ if line.hits > 0 => cell(column, settings, profile, line),
+        (Column::Hits, _) if line.hits == 0 => String::new(),
+        _ if line.hits > 0 || line.heap != Usage::default() => {
+            cell(column, settings, profile, line)
+        }
         _ => String::new(),
     }
 }

@@ -1,0 +1,120 @@
+//! What a `macro_rules!` has put in as one piece, for a `$body:block`, `$value:expr` or
+//! `$step:stmt`: it comes between invisible delimiters.
+
+use crate::source::Position;
+use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree};
+use std::collections::HashMap;
+use syn::Result;
+use syn::parse::Parse;
+
+/// The words that a statement begins with which may need no semicolon.
+const BLOCK_LIKE: [&str; 6] = ["for", "if", "loop", "match", "unsafe", "while"];
+
+/// The pieces in an item: where each begins, and where the macro says `$body`, if it
+/// does so once.
+#[derive(Default)]
+pub(crate) struct Fragments(HashMap<(String, Position), Option<Span>>);
+
+impl Fragments {
+    pub(crate) fn of(item: &TokenStream) -> Self {
+        let mut fragments = Self::default();
+        fragments.find(item.clone());
+        fragments
+    }
+
+    fn find(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            let TokenTree::Group(group) = token else {
+                continue;
+            };
+            let inside = group.stream();
+            if group.delimiter() == Delimiter::None
+                && let Some(first) = inside.clone().into_iter().next()
+            {
+                let start = first.span();
+                self.0
+                    .entry((start.unwrap().file(), Position::of(start)))
+                    .and_modify(|named_at| *named_at = None)
+                    .or_insert(Some(group.span()));
+            }
+            self.find(inside);
+        }
+    }
+
+    /// Where the macro says `$body`, if a piece begins at `start` and it does so once.
+    pub(crate) fn named_at(&self, start: Span) -> Option<Span> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let start = (start.unwrap().file(), Position::of(start));
+        self.0.get(&start).copied().flatten()
+    }
+
+    /// Reads an item that these pieces are in.
+    ///
+    /// `syn` takes each for an expression, which a `let` isn't, and wants a semicolon
+    /// after it, which a block doesn't need.
+    pub(crate) fn parse<T: Parse>(&self, item: TokenStream) -> Result<T> {
+        if self.0.is_empty() {
+            return syn::parse2(item);
+        }
+        let item = opened(&item, is_declaration).unwrap_or(item);
+        syn::parse2(item.clone()).or_else(|error| match opened(&item, is_block_like) {
+            Some(item) => syn::parse2(item),
+            None => Err(error),
+        })
+    }
+}
+
+/// `tokens` without the delimiters of some pieces; nothing if there are none of those.
+fn opened(tokens: &TokenStream, which: fn(&TokenTree) -> bool) -> Option<TokenStream> {
+    let mut is_changed = false;
+    let mut all = TokenStream::new();
+    let mut tokens = tokens.clone().into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let TokenTree::Group(group) = &token else {
+            all.extend([token]);
+            continue;
+        };
+        let inside = group.stream();
+        let changed = opened(&inside, which);
+        is_changed |= changed.is_some();
+        let first = inside.clone().into_iter().next();
+        let starts_with_let = matches!(&first, Some(TokenTree::Ident(word)) if word == "let");
+        if group.delimiter() == Delimiter::None && first.is_some_and(|first| which(&first)) {
+            is_changed = true;
+            all.extend(changed.unwrap_or(inside));
+            let is_ended =
+                matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ';');
+            if starts_with_let && !is_ended {
+                all.extend([TokenTree::Punct(Punct::new(';', Spacing::Alone))]);
+            }
+        } else if let Some(changed) = changed {
+            let mut changed = Group::new(group.delimiter(), changed);
+            changed.set_span(group.span());
+            all.extend([TokenTree::Group(changed)]);
+        } else {
+            all.extend([token]);
+        }
+    }
+    is_changed.then_some(all)
+}
+
+/// Whether what begins so is a `let`, or anything with attributes.
+fn is_declaration(first: &TokenTree) -> bool {
+    match first {
+        TokenTree::Ident(word) => word == "let",
+        TokenTree::Punct(first) => first.as_char() == '#',
+        _ => false,
+    }
+}
+
+fn is_block_like(first: &TokenTree) -> bool {
+    match first {
+        TokenTree::Ident(word) => BLOCK_LIKE.iter().any(|keyword| word == keyword),
+        // A label.
+        TokenTree::Punct(first) => first.as_char() == '\'',
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        TokenTree::Literal(_) => false,
+    }
+}

@@ -1,0 +1,240 @@
+//! Which lines are a function's, and which of them can be opened.
+//!
+//! Those from its first attribute to its closing brace, as people wrote them. What
+//! other macros have made of a function says the same of itself with less right: an
+//! attribute may give what it puts in the place of a word of the user's, and a
+//! `macro_rules!` may put a body to a head from another place.
+
+use crate::fragments::Fragments;
+use crate::source::{self, Position};
+use crate::start::Start;
+use proc_macro2::extra::DelimSpan;
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use std::collections::HashMap;
+use syn::Block;
+
+/// The beginning of a function.
+pub(crate) struct Head {
+    /// The word `fn`.
+    pub(crate) fn_token: Span,
+    /// Attributes, visibility, the word `fn` and the name.
+    pub(crate) all: Vec<Span>,
+}
+
+/// The body of a function, as text.
+struct Body {
+    /// Its brace, or if nobody wrote that the first thing that somebody did.
+    begin: Span,
+    /// Where its first statement can be.
+    inside: Position,
+    last: u32,
+    /// The line of the brace that closes it.
+    close: Option<u32>,
+    /// Where the brace is that stands for that one, if a `macro_rules!` has put its own
+    /// around what it was given.
+    other_close: Option<Position>,
+    /// Whether the head is somewhere else.
+    is_apart: bool,
+}
+
+impl Body {
+    /// Finds a body, the statements of which begin at `starts`.
+    fn find(fn_token: Span, block: &Block, starts: &[Start]) -> Self {
+        let braces = block.brace_token.span;
+        let [open, close] = [braces.open(), source::close(braces)];
+        if !source::are_written(braces) {
+            let inside = Position::of(fn_token).next();
+            return Self::of_tokens(block.to_token_stream(), fn_token, inside);
+        }
+        if let [first, ..] = starts
+            && first.is_written() == Some(true)
+            && !starts
+                .iter()
+                .any(|start| source::is_between(start.span, open, close))
+            && source::text_between(open, close).is_some_and(|text| text.contains('$'))
+        {
+            // `fn $name() { $($body)* }`
+            let last = block.stmts.last().to_token_stream();
+            return Self {
+                other_close: Some(Position::of(close)),
+                is_apart: true,
+                ..Self::of_tokens(last, first.span, Position::of(first.span))
+            };
+        }
+        let before = source::text_between(fn_token, open);
+        Self {
+            begin: open,
+            inside: Position::of(open).next(),
+            last: source::line(close),
+            close: Some(source::line(close)),
+            other_close: None,
+            // `fn $name() $body`
+            is_apart: before.is_none_or(|text| text.contains('$') && leaves_a_group(&text)),
+        }
+    }
+
+    /// A body without braces of its own, up to the last of `tokens`.
+    fn of_tokens(tokens: TokenStream, begin: Span, inside: Position) -> Self {
+        let file = begin.unwrap().file();
+        let last = source::last(tokens, &file).unwrap_or(begin);
+        let close = source::brace_after(last);
+        Self {
+            begin,
+            inside,
+            last: close.unwrap_or(source::line(source::end(last))),
+            close,
+            other_close: None,
+            is_apart: false,
+        }
+    }
+
+    /// The line of the first of `head` that stands before the body.
+    fn first_line(&self, head: &Head) -> u32 {
+        let file = self.begin.unwrap().file();
+        let begin = Position::of(self.begin);
+        let is_of_body = |span: Span| {
+            let text = source::text_between(span, self.begin);
+            text.is_some_and(|text| !leaves_a_group(&text))
+        };
+        let lines = head
+            .all
+            .iter()
+            .filter(|span| span.unwrap().file() == file && Position::of(**span) <= begin)
+            .filter(|span| !self.is_apart || is_of_body(**span))
+            .map(|span| source::line(*span));
+        lines.min().unwrap_or(source::line(self.begin))
+    }
+}
+
+/// Whether `text` closes a bracket that it hasn't opened, as it does from within a
+/// `macro_rules!` to where that is used.
+fn leaves_a_group(text: &str) -> bool {
+    let mut depth = 0_u32;
+    text.chars().any(|letter| {
+        match letter {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' if depth == 0 => return true,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        false
+    })
+}
+
+/// The lines of the source that a function takes up, and those among them that
+/// can be opened.
+pub(crate) struct Lines<'a> {
+    fragments: &'a Fragments,
+    file: String,
+    first: u32,
+    body: Body,
+    /// The numbers of the lines that can be opened, in the order in which they
+    /// were met; the first is that of the table's first row.
+    opened: Vec<u32>,
+    /// Where each of them is there.
+    places: HashMap<u32, u32>,
+}
+
+impl<'a> Lines<'a> {
+    /// The lines of a function, the statements of which begin at `starts`.
+    pub(crate) fn new(
+        head: &Head,
+        block: &Block,
+        starts: &[Start],
+        fragments: &'a Fragments,
+    ) -> Self {
+        let mut body = Body::find(head.fn_token, block, starts);
+        let first = body.first_line(head);
+        body.last = body.last.max(first);
+        Self {
+            fragments,
+            file: body.begin.unwrap().file(),
+            first,
+            body,
+            opened: vec![first],
+            places: HashMap::from([(first, 0)]),
+        }
+    }
+
+    /// The place of the line of what begins at `start`, among those that can be opened.
+    ///
+    /// What a `macro_rules!` has put in has the line that it is named on or ends on, if
+    /// that is one of the function's, or else that at `around`, on which what it stands
+    /// in begins. What an attribute has put in has none: it stands nowhere but on the
+    /// attribute.
+    pub(crate) fn place(&mut self, start: &Start, around: u32) -> Option<u32> {
+        match self.number(start) {
+            Some(number) => self.place_of(number),
+            None => (start.is_written() == Some(true)).then_some(around),
+        }
+    }
+
+    /// Whether what begins at `start` has a line.
+    pub(crate) fn is_on_a_line(&self, start: &Start) -> bool {
+        self.number(start).is_some() || start.is_written() == Some(true)
+    }
+
+    /// The place of the line on which a block of the user's statements is closed.
+    ///
+    /// None where that is in another function. Where an attribute has put its own braces
+    /// around the statements, it is the body's.
+    pub(crate) fn place_of_close(&mut self, braces: DelimSpan) -> Option<u32> {
+        let close = source::close(braces);
+        let is_bodys = self.body.other_close == Some(Position::of(close));
+        let number = if is_bodys || !source::are_written(braces) {
+            self.body.close
+        } else {
+            self.number_here(close)
+        };
+        self.place_of(number?)
+    }
+
+    /// The number of the line of what begins at `start`, or is named or ends, in the body.
+    fn number(&self, start: &Start) -> Option<u32> {
+        if start.is_put_in() {
+            return None;
+        }
+        let named_at = || self.fragments.named_at(start.span);
+        self.number_here(start.span)
+            .or_else(|| self.number_here(named_at()?))
+            .or_else(|| self.number_here(start.semicolon?))
+    }
+
+    /// The number of the line that `span` is on, if it is one of the body's.
+    fn number_here(&self, span: Span) -> Option<u32> {
+        let number = source::line(span);
+        let is_here = number <= self.body.last
+            && Position::of(span) >= self.body.inside
+            && span.unwrap().file() == self.file;
+        is_here.then_some(number)
+    }
+
+    fn place_of(&mut self, number: u32) -> Option<u32> {
+        let next = u32::try_from(self.opened.len()).ok()?;
+        let place = *self.places.entry(number).or_insert(next);
+        if place == next {
+            self.opened.push(number);
+        }
+        Some(place)
+    }
+
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
+    pub(crate) fn opened(&self) -> &[u32] {
+        &self.opened
+    }
+
+    /// The lines' text, comments and all.
+    pub(crate) fn text(&self) -> String {
+        let skipped = self.first.saturating_sub(1) as usize;
+        let count = (self.body.last - self.first) as usize + 1;
+        source::lines(self.body.begin, skipped, count)
+    }
+}

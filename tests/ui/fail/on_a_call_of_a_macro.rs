@@ -1,0 +1,14 @@
+use memprof::memprofile;
+
+macro_rules! answer {
+    () => {
+        fn answer() {}
+    };
+}
+
+#[memprofile]
+answer!();
+
+fn main() {
+    answer();
+}

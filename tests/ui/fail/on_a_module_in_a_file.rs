@@ -1,0 +1,6 @@
+use memprof::memprofile;
+
+#[memprofile]
+mod elsewhere;
+
+fn main() {}

@@ -1,0 +1,7 @@
+use memprof::memprofile;
+
+fn main() {
+    #[memprofile]
+    let answer = 42;
+    let _ = answer;
+}

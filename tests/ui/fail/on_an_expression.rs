@@ -1,0 +1,7 @@
+use memprof::memprofile;
+
+fn main() {
+    let answer = #[memprofile]
+    || 42;
+    let _ = answer();
+}

@@ -1,0 +1,11 @@
+use memprof::memprofile;
+
+#[memprofile(print = "exit")]
+#[memprofile(precision = 4)]
+fn answer() -> u32 {
+    42
+}
+
+fn main() {
+    answer();
+}
