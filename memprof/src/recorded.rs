@@ -132,8 +132,8 @@ pub struct CallReport {
     /// How often it was called this way.
     pub call_count: u64,
 
-    /// What its lines made when it was called this way, in the order of the
-    /// function's lines.
+    /// What those of its lines made that ran or have blocks alive when it was called this
+    /// way, in the order of the function's lines.
     pub lines: Vec<CallLine>,
 }
 
@@ -277,7 +277,7 @@ impl Report {
         self.untracked = self.untracked.since(earlier.untracked);
         self.total = self.total.since(earlier.total);
         self.calls_left_out = self.calls_left_out.saturating_sub(earlier.calls_left_out);
-        // Functions and calls are only ever added, and their lines are always the same.
+        // Functions and calls are only ever added, and a function's lines are always the same.
         for (function, before) in self.functions.iter_mut().zip(&earlier.functions) {
             function.call_count = function.call_count.saturating_sub(before.call_count);
             let inclusive = &mut function.inclusive_elapsed;
@@ -295,11 +295,18 @@ impl Report {
         }
         for (call, before) in self.calls.iter_mut().zip(&earlier.calls) {
             call.call_count = call.call_count.saturating_sub(before.call_count);
-            for (line, before) in call.lines.iter_mut().zip(&before.lines) {
+            for line in &mut call.lines {
+                let known = before
+                    .lines
+                    .binary_search_by_key(&line.number, |line| line.number);
+                let Some(before) = known.ok().and_then(|place| before.lines.get(place)) else {
+                    continue;
+                };
                 line.hits = line.hits.saturating_sub(before.hits);
                 line.made = line.made.since(before.made);
                 line.inclusive = line.inclusive.since(before.inclusive);
             }
+            call.lines.retain(CallLine::has_numbers);
         }
     }
 }
@@ -319,6 +326,13 @@ impl FunctionReport {
         let mut sum = Made::default();
         self.lines.iter().for_each(|line| sum += line.inclusive);
         sum
+    }
+}
+
+impl CallLine {
+    /// Whether it has any but its own.
+    pub(crate) fn has_numbers(&self) -> bool {
+        self.hits > 0 || self.made != Made::default() || self.inclusive != Made::default()
     }
 }
 

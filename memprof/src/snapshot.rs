@@ -213,6 +213,7 @@ impl Report {
             function.lines.sort_unstable_by_key(|line| line.number);
         }
         for call in &mut report.calls {
+            call.lines.retain(CallLine::has_numbers);
             call.lines.sort_unstable_by_key(|line| line.number);
         }
         own_work::during(false, || drop((paths, sites, settled)));

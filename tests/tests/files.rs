@@ -1,15 +1,28 @@
 //! Reports in files: what is written at the end of the process, what is read again, and
 //! what others read of it.
 
+use flate2::read::GzDecoder;
 use memprof::{Format, Report, memprofile, report};
 use memprof_tests::{Program, block, line};
 use proptest::prelude::*;
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::{Command, exit};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+/// The names of all formats.
+const NAMES: [&str; 7] = [
+    "csv",
+    "folded",
+    "json",
+    "md",
+    "pb.gz",
+    "prof",
+    "speedscope.json",
+];
 
 #[memprofile(columns = "all", print = "exit")]
 fn keeps() -> Vec<Vec<u8>> {
@@ -279,6 +292,65 @@ fn calls_that_are_nested_without_end_are_refused() {
     assert!(refusal(nested.to_string().as_bytes()).ends_with("calls are nested too deep"));
 }
 
+/// A report of as many lines as that, in functions of ten, each called once.
+fn large(line_count: u32) -> Report {
+    drop(keeps());
+    let mut text = Vec::new();
+    report().write_to(Format::Json, &mut text).unwrap();
+    let mut large: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let of_one = large["functions"][0]["lines"][0].clone();
+    let blocks = large["process"].clone();
+    let (mut functions, mut calls) = (Vec::new(), Vec::new());
+    for place in 0..line_count / 10 {
+        let mut function = large["functions"][0].clone();
+        function["name"] = format!("app::module_{}::function_{place}", place % 100).into();
+        let (mut lines, mut lines_of_call) = (Vec::new(), Vec::new());
+        for number in 1..=10 {
+            let mut line = of_one.clone();
+            line["line"] = number.into();
+            line["source"] = format!("    let value_{number} = make({place});").into();
+            line["allocated_bytes"] = (place * 10 + number).into();
+            lines.push(line);
+            lines_of_call
+                .push(serde_json::json!({"line": number, "hits": 1, "own": blocks.clone()}));
+        }
+        function["lines"] = lines.into();
+        functions.push(function);
+        calls.push(serde_json::json!({
+            "function": place, "caller": null, "calls": 1, "lines": lines_of_call
+        }));
+    }
+    large["functions"] = functions.into();
+    large["calls"] = calls.into();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.json");
+    fs::write(&path, large.to_string()).unwrap();
+    Report::read(path).unwrap()
+}
+
+#[test]
+fn writing_takes_no_more_than_three_times_the_memory_of_the_text() {
+    let report = large(10_000);
+    for name in NAMES {
+        let format = Format::named(name).unwrap();
+        let mut file = Vec::with_capacity(16 << 20);
+        let (written, usage) = memprof::measure(|| report.write_to(format, &mut file));
+        written.unwrap();
+        let mut unpacked = Vec::new();
+        if name.ends_with(".gz") {
+            GzDecoder::new(&file[..])
+                .read_to_end(&mut unpacked)
+                .unwrap();
+            file = unpacked;
+        }
+        let (peak_bytes, size) = (usage.peak_bytes, file.len());
+        assert!(
+            peak_bytes <= 3 * u64::try_from(size).unwrap(),
+            "{name}: {peak_bytes} for {size} bytes",
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn a_damaged_report_is_read_or_refused(
@@ -295,8 +367,8 @@ proptest! {
         let path = folder.path().join("report.json");
         fs::write(&path, text).unwrap();
         if let Ok(report) = Report::read(&path) {
-            for name in ["csv", "folded", "json", "md", "pb.gz", "prof", "speedscope.json"] {
-                report.write_to(Format::named(name).unwrap(), std::io::sink()).unwrap();
+            for name in NAMES {
+                report.write_to(Format::named(name).unwrap(), io::sink()).unwrap();
             }
         }
     }

@@ -23,14 +23,15 @@ pub enum Format {
     ///         "peak_bytes", "allocation_count", "deallocation_count",
     ///         "reallocation_count", "elapsed_ns" } } ] } ],
     ///   "calls": [ { "function", "caller": null or { "call", "line" }, "calls",
-    ///     "lines": [ { "line", "hits", BLOCKS, "inclusive": { BLOCKS } } ] } ] }
+    ///     "lines": [ { "line", "hits", "own": { BLOCKS }, "inclusive": { BLOCKS } } ] } ] }
     /// ```
     ///
     /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
     /// `deallocation_count`, `live_bytes`, `live_count`, `bytes_at_peak`,
     /// `temporary_count` and `moved_bytes`, as in [`Made`]. All numbers are integers.
     /// `function` and `call` are places in the lists; a call comes after its caller.
-    /// Of a call, lines without numbers are left out.
+    /// Of a call, lines without numbers are left out, and of its lines `own` if there are
+    /// no such blocks, and `inclusive` if it is the same as `own`.
     Json,
 
     /// `.csv`: the lines as a table, with headings as the keys of JSON.

@@ -178,7 +178,6 @@ struct Call {
     function: usize,
     caller: Option<Calling>,
     calls: u64,
-    /// Those that have numbers.
     lines: Vec<LineOfCall>,
 }
 
@@ -189,13 +188,17 @@ struct Calling {
     line: u32,
 }
 
+/// There may be a million of these, so that what goes without saying is left out.
 #[derive(Serialize, Deserialize)]
 struct LineOfCall {
     line: u32,
     hits: u64,
-    #[serde(flatten)]
-    made: Blocks,
-    inclusive: Blocks,
+    /// If there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own: Option<Blocks>,
+    /// If it isn't the same as its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inclusive: Option<Blocks>,
 }
 
 /// Blocks made in one place. The live ones are written for readers, and not read.
@@ -341,19 +344,16 @@ impl Line {
 
 impl Call {
     fn of(call: &CallReport) -> Self {
-        let has_numbers = |line: &&CallLine| {
-            line.hits > 0 || line.made != Made::default() || line.inclusive != Made::default()
-        };
-        let lines = call
-            .lines
-            .iter()
-            .filter(has_numbers)
-            .map(|line| LineOfCall {
-                line: line.number,
-                hits: line.hits,
-                made: Blocks::of(line.made),
-                inclusive: Blocks::of(line.inclusive),
-            });
+        let lines = call.lines.iter().map(|line| LineOfCall {
+            line: line.number,
+            hits: line.hits,
+            own: Some(line.made)
+                .filter(|own| *own != Made::default())
+                .map(Blocks::of),
+            inclusive: Some(line.inclusive)
+                .filter(|inclusive| *inclusive != line.made)
+                .map(Blocks::of),
+        });
         Self {
             function: call.function,
             caller: call.caller.map(|caller| Calling {
@@ -368,21 +368,25 @@ impl Call {
     fn into_report(self, functions: &[FunctionReport]) -> Result<CallReport, Unreadable> {
         let function = functions.get(self.function);
         let function = function.ok_or(Unreadable::Inconsistent("a call is of no function"))?;
-        let empty = |line: &LineReport| CallLine {
-            number: line.number,
-            hits: 0,
-            made: Made::default(),
-            inclusive: Made::default(),
-        };
-        let mut lines: Vec<_> = function.lines.iter().map(empty).collect();
-        for line in self.lines {
-            let place = lines.binary_search_by_key(&line.line, |known| known.number);
-            let place = place.ok().and_then(|place| lines.get_mut(place));
-            let place = place.ok_or(Unreadable::Inconsistent("a call is of no line"))?;
-            place.hits = line.hits;
-            place.made = line.made.into_made();
-            place.inclusive = line.inclusive.into_made();
+        let mut known = function.lines.iter().map(|line| line.number);
+        if !self
+            .lines
+            .iter()
+            .all(|line| known.any(|number| number == line.line))
+        {
+            return Err(Unreadable::Inconsistent(
+                "the lines of a call are not its function's, or out of order",
+            ));
         }
+        let lines = self.lines.into_iter().map(|line| {
+            let made = line.own.map(Blocks::into_made).unwrap_or_default();
+            CallLine {
+                number: line.line,
+                hits: line.hits,
+                made,
+                inclusive: line.inclusive.map_or(made, Blocks::into_made),
+            }
+        });
         Ok(CallReport {
             function: self.function,
             caller: self.caller.map(|caller| Caller {
@@ -390,7 +394,7 @@ impl Call {
                 line: caller.line,
             }),
             call_count: self.calls,
-            lines,
+            lines: lines.collect(),
         })
     }
 }

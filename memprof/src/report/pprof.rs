@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 use std::collections::HashMap;
-use std::convert::Infallible;
+use std::hash::Hash;
 use std::io::{self, Write};
 
 #[derive(Message)]
@@ -110,124 +110,149 @@ const SAMPLE_TYPES: [(&str, &str, Quantity); 6] = [
 const MAPPING: u64 = 1;
 
 pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
-    let mut encoder = GzEncoder::new(out, Compression::fast());
-    encoder.write_all(&profile(report).encode_to_vec())?;
-    encoder.finish()?.flush()
-}
-
-fn profile(report: &Report) -> Profile {
-    let mut texts = Texts::default();
+    let mut pieces = Pieces(GzEncoder::new(out, Compression::fast()));
+    let mut texts = Places::default();
     // The first is the empty one, by the format.
-    texts.place("");
+    texts.of("");
     let sample_types = SAMPLE_TYPES.map(|(kind, unit, _)| ValueType {
-        kind: texts.place(kind),
-        unit: texts.place(unit),
+        kind: texts.of(kind),
+        unit: texts.of(unit),
     });
-    let mut functions: Vec<Function> = (1..)
-        .zip(&report.functions)
-        .map(|(id, function)| {
-            let name = texts.place(&function.path);
-            Function {
-                id,
-                name,
-                system_name: name,
-                filename: texts.place(&function.file),
-                start_line: function.lines.first().map_or(0, |line| line.number.into()),
-            }
-        })
-        .collect();
-    let untracked = texts.place("untracked");
-    let untracked_id = functions.len() as u64 + 1;
-    functions.push(Function {
-        id: untracked_id,
-        name: untracked,
-        system_name: untracked,
-        filename: 0,
-        start_line: 0,
-    });
-
-    let mut locations = Locations::default();
-    let mut samples = Vec::new();
-    let Ok(()) = stacks::for_each(report, |frames, line| {
-        let location_id = frames.iter().map(|frame| locations.id(*frame)).collect();
-        samples.push(sample(location_id, &line.made));
-        Ok::<_, Infallible>(())
-    });
-    let outside = Frame {
-        function: report.functions.len(),
-        line: 0,
-    };
-    samples.push(sample(vec![locations.id(outside)], &report.untracked));
-
     let [.., bytes_in_use, _, _] = sample_types;
-    Profile {
+    pieces.write(&Profile {
         sample_type: sample_types.to_vec(),
-        sample: samples,
         mapping: vec![Mapping {
             id: MAPPING,
             has_functions: true,
             has_filenames: true,
             has_line_numbers: true,
         }],
-        location: locations.all,
-        function: functions,
         // Each block is in it, none stands for others.
         period_type: Some(bytes_in_use),
         period: 1,
         default_sample_type: bytes_in_use.kind,
-        string_table: texts.all,
+        ..Profile::default()
+    })?;
+
+    for (id, function) in (1..).zip(&report.functions) {
+        let name = texts.of(&function.path);
+        pieces.write(&Profile::of_function(Function {
+            id,
+            name,
+            system_name: name,
+            filename: texts.of(&function.file),
+            start_line: function.lines.first().map_or(0, |line| line.number.into()),
+        }))?;
     }
-}
+    let name = texts.of("untracked");
+    pieces.write(&Profile::of_function(Function {
+        id: report.functions.len() as u64 + 1,
+        name,
+        system_name: name,
+        ..Function::default()
+    }))?;
 
-fn sample(location_id: Vec<u64>, made: &Made) -> Sample {
-    let values = SAMPLE_TYPES
-        .iter()
-        .map(|(_, _, quantity)| i64::try_from(quantity.of(made)).unwrap_or(i64::MAX));
-    Sample {
-        location_id,
-        value: values.collect(),
-    }
-}
+    let mut locations = Places::default();
+    stacks::for_each(report, |frames, line| {
+        let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
+        let sample = Sample::of(location_id.collect(), &line.made);
+        pieces.write(&Profile::of_sample(sample))
+    })?;
+    let outside = Frame {
+        function: report.functions.len(),
+        line: 0,
+    };
+    let outside = vec![id(&mut locations, outside)];
+    let sample = Sample::of(outside, &report.untracked);
+    pieces.write(&Profile::of_sample(sample))?;
 
-/// The texts of a profile, each once.
-#[derive(Default)]
-struct Texts {
-    all: Vec<String>,
-    places: HashMap<String, i64>,
-}
-
-impl Texts {
-    fn place(&mut self, text: &str) -> i64 {
-        if let Some(place) = self.places.get(text) {
-            return *place;
-        }
-        let place = i64::try_from(self.all.len()).unwrap_or(0);
-        self.all.push(text.to_owned());
-        self.places.insert(text.to_owned(), place);
-        place
-    }
-}
-
-/// The lines of a profile, each once.
-#[derive(Default)]
-struct Locations {
-    all: Vec<Location>,
-    ids: HashMap<Frame, u64>,
-}
-
-impl Locations {
-    fn id(&mut self, frame: Frame) -> u64 {
-        *self.ids.entry(frame).or_insert_with(|| {
-            let id = self.all.len() as u64 + 1;
-            self.all.push(Location {
+    for (id, frame) in (1..).zip(locations.all) {
+        pieces.write(&Profile {
+            location: vec![Location {
                 id,
                 mapping_id: MAPPING,
                 line: vec![Line {
                     function_id: frame.function as u64 + 1,
                     line: frame.line.into(),
                 }],
-            });
-            id
-        })
+            }],
+            ..Profile::default()
+        })?;
+    }
+    for text in texts.all {
+        pieces.write(&Profile {
+            string_table: vec![text.to_owned()],
+            ..Profile::default()
+        })?;
+    }
+    pieces.0.finish()?.flush()
+}
+
+/// A profile that is written piece by piece: what is repeated in a message may come in
+/// several of them, one after the other.
+struct Pieces<W: Write>(GzEncoder<W>);
+
+impl<W: Write> Pieces<W> {
+    fn write(&mut self, piece: &Profile) -> io::Result<()> {
+        self.0.write_all(&piece.encode_to_vec())
+    }
+}
+
+impl Profile {
+    fn of_function(function: Function) -> Self {
+        Self {
+            function: vec![function],
+            ..Self::default()
+        }
+    }
+
+    fn of_sample(sample: Sample) -> Self {
+        Self {
+            sample: vec![sample],
+            ..Self::default()
+        }
+    }
+}
+
+impl Sample {
+    fn of(location_id: Vec<u64>, made: &Made) -> Self {
+        let values = SAMPLE_TYPES
+            .iter()
+            .map(|(_, _, quantity)| i64::try_from(quantity.of(made)).unwrap_or(i64::MAX));
+        Self {
+            location_id,
+            value: values.collect(),
+        }
+    }
+}
+
+/// The number of a location, from 1.
+fn id(locations: &mut Places<Frame>, frame: Frame) -> u64 {
+    locations.of(frame).cast_unsigned() + 1
+}
+
+/// Things that are referred to by their place in a list, each once.
+struct Places<T> {
+    all: Vec<T>,
+    places: HashMap<T, i64>,
+}
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self {
+            all: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Places<T> {
+    fn of(&mut self, thing: T) -> i64 {
+        let next = i64::try_from(self.all.len()).unwrap_or(0);
+        let place = *self.places.entry(thing).or_insert(next);
+        if place == next {
+            self.all.push(thing);
+        }
+        place
     }
 }
