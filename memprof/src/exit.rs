@@ -1,5 +1,5 @@
 //! The end of the process: calls that are under way are ended, what was kept for this
-//! moment is printed, and the report is written.
+//! moment is printed, the report is written, and nobody is listened to any more.
 
 use crate::{call, os, output, own_work, profile, report};
 use std::sync::Once;
@@ -10,6 +10,8 @@ pub(crate) fn prepare() {
     PREPARED.call_once(|| {
         #[cfg(feature = "files")]
         own_work::during(false, report::prepare_output);
+        #[cfg(all(feature = "files", unix))]
+        own_work::during(false, report::prepare_socket);
         os::at_exit(end_of_process);
     });
 }
@@ -22,5 +24,7 @@ extern "C" fn end_of_process() {
         }
         #[cfg(feature = "files")]
         report::write_output();
+        #[cfg(all(feature = "files", unix))]
+        report::remove_socket();
     });
 }

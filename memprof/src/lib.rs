@@ -74,13 +74,20 @@
 //! | `MEMPROF_STREAM` | `stdout` or `stderr` |
 //! | `MEMPROF_PRINT` | `call`, `exit` or `never` |
 //! | `MEMPROF_RSS` | `exact`, `adaptive` or `off` |
+//! | `MEMPROF_OUTPUT` | a file for the report at the end of the process; `%p` in its name is the process |
+//! | `MEMPROF_FORMAT` | its format, whatever the file's ending: see `Format` |
+//! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of what these three say |
+//! | `MEMPROF_LISTEN` | a path for a socket, on which the report of the moment is handed out |
 //!
+//! The last four are for programs with the feature `files`.
 //! One that makes no sense is said on the standard error, and ignored.
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
+//! - `files`: reports in files, of several formats, and on a socket.
+//! - `cli`: the command `memprof`, which shows them and compares them.
 //! - `off`: for builds that are not to be profiled. The attribute leaves functions as
 //!   they are, the allocator is the one inside, and all numbers are 0.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for

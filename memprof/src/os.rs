@@ -150,6 +150,26 @@ mod unix {
         Some(key)
     }
 
+    /// Does `work` while the calling thread gets no signals: a thread that it starts
+    /// never does.
+    #[cfg(feature = "files")]
+    pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+        // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+        let [mut all, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
+        // SAFETY: both sets are borrowed for the calls, and the thread's own mask is all
+        // that is changed.
+        unsafe {
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        }
+        let answer = work();
+        // SAFETY: as above; `before` was written by the first call.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut())
+        };
+        answer
+    }
+
     /// Writes all of `bytes` to the standard output or error, past the lock
     /// that `std` holds while the program prints.
     pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> io::Result<()> {

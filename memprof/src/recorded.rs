@@ -34,6 +34,11 @@ pub struct Report {
     /// without being seen. 0 as long as the process has one thread.
     pub peak_error_bytes: u64,
 
+    /// What the kernel kept of the process in RAM, in bytes; 0 where it can't be read. What
+    /// it has above the live bytes of `total` is code, stacks, what others allocate, and
+    /// what the allocator keeps of what was freed.
+    pub resident_bytes: u64,
+
     /// Whether resident memory is exact to the page on this kernel, if that is known;
     /// some round it in steps of 128 KiB and more.
     pub resident_is_exact: Option<bool>,

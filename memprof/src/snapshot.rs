@@ -188,6 +188,7 @@ impl Report {
         (report.untracked, _) = numbers.line(owner::UNTRACKED);
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();
+        report.resident_bytes = rss::resident_bytes().unwrap_or(0);
         report.resident_is_exact = rss::is_exact();
         let settled = |site: &&Site| numbers.settled(site);
         let (settled, _): (Vec<_>, _) =

@@ -337,7 +337,7 @@ fn writing_takes_no_more_than_three_times_the_memory_of_the_text() {
         let (written, usage) = memprof::measure(|| report.write_to(format, &mut file));
         written.unwrap();
         let mut unpacked = Vec::new();
-        if name.ends_with(".gz") {
+        if format == Format::Pprof {
             GzDecoder::new(&file[..])
                 .read_to_end(&mut unpacked)
                 .unwrap();

@@ -14,11 +14,10 @@ static OUTPUT: OnceLock<Option<Output>> = OnceLock::new();
 struct Output {
     path: PathBuf,
     format: Format,
-    has_source: bool,
 }
 
-/// Reads `MEMPROF_OUTPUT`, `MEMPROF_FORMAT` and `MEMPROF_CONFIDENTIAL`. What makes no
-/// sense is said at once, and not after the program has run.
+/// Reads `MEMPROF_OUTPUT` and `MEMPROF_FORMAT`. What makes no sense is said at once, and
+/// not after the program has run.
 pub(crate) fn prepare_output() {
     OUTPUT.get_or_init(|| {
         let path = PathBuf::from(env::var_os("MEMPROF_OUTPUT").filter(|path| !path.is_empty())?);
@@ -38,13 +37,18 @@ pub(crate) fn prepare_output() {
             ));
             return None;
         };
-        let confidential = env::var("MEMPROF_CONFIDENTIAL").unwrap_or_default();
-        Some(Output {
-            path,
-            format,
-            has_source: matches!(confidential.trim(), "" | "off" | "0"),
-        })
+        has_source();
+        Some(Output { path, format })
     });
+}
+
+/// Whether a report that the environment asks for has the text of the source in it.
+pub(crate) fn has_source() -> bool {
+    static HAS_SOURCE: OnceLock<bool> = OnceLock::new();
+    *HAS_SOURCE.get_or_init(|| {
+        let confidential = env::var("MEMPROF_CONFIDENTIAL").unwrap_or_default();
+        matches!(confidential.trim(), "" | "off" | "0")
+    })
 }
 
 /// Writes the report that is asked for.
@@ -57,7 +61,7 @@ pub(crate) fn write_output() {
         return;
     }
     let mut report = snapshot::report();
-    if !to.has_source {
+    if !has_source() {
         report = report.without_source();
     }
     // Processes that share the variable have files of their own by it.

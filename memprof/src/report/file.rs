@@ -50,16 +50,32 @@ impl Report {
         written.map_err(|error| FileError::new(path, Problem::Write(error)))
     }
 
-    /// Reads a report from a file in the format [`Json`](Format::Json).
+    /// Reads a report from a file in the format [`Json`](Format::Json), or from the socket
+    /// of a running program: its report of that moment.
     ///
     /// # Errors
     ///
     /// If it can't be read, or isn't such a report.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        let text = fs::read(path).map_err(|error| FileError::new(path, Problem::Read(error)))?;
+        let text = text(path).map_err(|error| FileError::new(path, Problem::Read(error)))?;
         json::read(&text).map_err(|error| FileError::new(path, Problem::Unreadable(error)))
     }
+}
+
+/// What is in a file, or is said on a socket.
+fn text(path: &Path) -> io::Result<Vec<u8>> {
+    #[cfg(unix)]
+    {
+        use std::io::Read as _;
+        use std::os::unix::{fs::FileTypeExt as _, net::UnixStream};
+        if fs::metadata(path)?.file_type().is_socket() {
+            let mut text = Vec::new();
+            UnixStream::connect(path)?.read_to_end(&mut text)?;
+            return Ok(text);
+        }
+    }
+    fs::read(path)
 }
 
 /// Writes a file beside `path`, and then puts it in its place; or to `path` itself, if

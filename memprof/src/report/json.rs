@@ -144,6 +144,7 @@ struct Process {
     #[serde(flatten)]
     total: Blocks,
     peak_error_bytes: u64,
+    resident_bytes: u64,
     resident_is_exact: Option<bool>,
     calls_left_out: u64,
 }
@@ -241,6 +242,7 @@ impl Document {
             process: Process {
                 total: Blocks::of(report.total),
                 peak_error_bytes: report.peak_error_bytes,
+                resident_bytes: report.resident_bytes,
                 resident_is_exact: report.resident_is_exact,
                 calls_left_out: report.calls_left_out,
             },
@@ -286,6 +288,7 @@ impl Document {
             untracked: self.untracked.into_made(),
             total: self.process.total.into_made(),
             peak_error_bytes: self.process.peak_error_bytes,
+            resident_bytes: self.process.resident_bytes,
             resident_is_exact: self.process.resident_is_exact,
             calls_left_out: self.process.calls_left_out,
         })

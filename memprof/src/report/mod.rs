@@ -15,6 +15,8 @@ mod folded;
 mod format;
 #[cfg(feature = "files")]
 mod json;
+#[cfg(all(feature = "files", unix))]
+mod listen;
 #[cfg(feature = "files")]
 mod markdown;
 #[cfg(feature = "files")]
@@ -34,6 +36,8 @@ pub(crate) use at_exit::{prepare_output, write_output};
 pub use file::FileError;
 #[cfg(feature = "files")]
 pub use format::{Format, Quantity};
+#[cfg(all(feature = "files", unix))]
+pub(crate) use listen::{prepare_socket, remove_socket};
 
 use crate::config::Settings;
 use crate::heap::{self, HeapSource};
