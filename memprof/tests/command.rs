@@ -224,3 +224,11 @@ fn nothing_in_a_report_is_obeyed_by_the_terminal() {
         assert!(rows.all(|row| !row.contains(char::is_control)), "{shown:?}");
     }
 }
+
+#[test]
+fn top_says_that_it_needs_a_terminal() {
+    let output = memprof(&["top".as_ref(), "1".as_ref()]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("`memprof show` says it once"), "{stderr}");
+}

@@ -2,7 +2,9 @@
 
 mod diff;
 mod lines;
+mod live;
 mod show;
+mod top;
 #[path = "../../report/units.rs"]
 #[expect(dead_code, reason = "the library shows more kinds of numbers")]
 mod units;
@@ -16,6 +18,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Line-by-line memory profiles, from files.
 ///
@@ -99,6 +102,27 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Quantity::LiveBytes)]
         sort: Quantity,
     },
+
+    /// Watch the lines of a running program
+    ///
+    /// Of one that was started with `MEMPROF_LISTEN=PATH` in its environment, which can be
+    /// left and come back to at will. `memprof show PATH` says it once, and other commands
+    /// take such a path as they take a file.
+    Top {
+        /// The number of the process, or the path of its socket
+        #[arg(value_name = "PID|SOCKET")]
+        program: String,
+
+        /// Seconds from one report to the next
+        #[arg(short = 'T', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+        interval: Duration,
+    },
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds >= 0.01);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| "it should be a number of seconds, 0.01 or more".to_owned())
 }
 
 fn format_named(name: &str) -> Result<Format, String> {
@@ -122,6 +146,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     let out = io::stdout().lock();
     match command {
+        Command::Top { program, interval } => {
+            drop(out);
+            top::top(&program, interval)?;
+        }
         Command::Show {
             file,
             function,

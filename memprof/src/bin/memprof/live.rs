@@ -1,0 +1,54 @@
+//! Programs that run and hand out their reports: `MEMPROF_LISTEN` of theirs says where.
+
+use memprof::{FileError, Report};
+use std::error::Error;
+use std::path::PathBuf;
+
+/// A program that runs.
+#[derive(Debug)]
+pub(crate) struct Program {
+    socket: PathBuf,
+}
+
+impl Program {
+    /// The program of a process, by its number, or of a socket, by its path.
+    pub(crate) fn find(name: &str) -> Result<Self, Box<dyn Error>> {
+        let socket = match name.parse() {
+            Ok(process) => socket_of(process)?,
+            Err(_) => name.into(),
+        };
+        Ok(Self { socket })
+    }
+
+    /// Its report of this moment.
+    pub(crate) fn report(&self) -> Result<Report, FileError> {
+        Report::read(&self.socket)
+    }
+}
+
+/// Where a process listens, as its environment says.
+#[cfg(target_os = "linux")]
+fn socket_of(process: i32) -> Result<PathBuf, Box<dyn Error>> {
+    let of_process = |error| format!("process {process} can't be looked at: {error}");
+    let found = procfs::process::Process::new(process).map_err(of_process)?;
+    let environment = found.environ().map_err(of_process)?;
+    let path = environment.get(std::ffi::OsStr::new("MEMPROF_LISTEN"));
+    let path = path.ok_or_else(|| {
+        format!(
+            "process {process} was started without `MEMPROF_LISTEN`; start it with \
+             `MEMPROF_LISTEN=/tmp/%p.memprof`, where `%p` stands for its number"
+        )
+    })?;
+    let path = path.to_string_lossy().replace("%p", &process.to_string());
+    // From where it was when it began to listen, which is seldom another folder.
+    Ok(found.cwd().map_err(of_process)?.join(path))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn socket_of(process: i32) -> Result<PathBuf, Box<dyn Error>> {
+    Err(format!(
+        "where process {process} listens is known on Linux only; give the path of its socket, \
+         as `MEMPROF_LISTEN` says it"
+    )
+    .into())
+}
