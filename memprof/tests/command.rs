@@ -226,6 +226,19 @@ fn nothing_in_a_report_is_obeyed_by_the_terminal() {
 }
 
 #[test]
+fn there_is_colour_where_it_is_wanted() {
+    let reports = reports();
+    let plain = stdout(&memprof(&["show".as_ref(), &reports.after]));
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_memprof"));
+    let command = command.arg("show").arg(&reports.after);
+    let coloured = stdout(&command.env("CLICOLOR_FORCE", "1").output().unwrap());
+    let first = coloured.lines().nth(1).unwrap();
+    assert!(first.starts_with("\u{1b}[31m"), "{coloured:?}");
+    assert!(first.ends_with("1000]);\u{1b}[0m"), "{coloured:?}");
+}
+
+#[test]
 fn top_says_that_it_needs_a_terminal() {
     let output = memprof(&["top".as_ref(), "1".as_ref()]);
     assert_eq!(output.status.code(), Some(2));

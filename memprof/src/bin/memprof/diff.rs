@@ -1,6 +1,7 @@
 //! Two reports, and what changed between them.
 
-use crate::lines::{Quantity, lines, number, table, text};
+use crate::lines::{LESS, MORE, Quantity, lines, number, table, text, write};
+use anstyle::Style;
 use clap::ValueEnum;
 use memprof::{Made, Report};
 use std::cmp::Reverse;
@@ -55,7 +56,13 @@ pub(crate) fn show(
     } else {
         let headings = columns.iter().map(|column| column.heading());
         let mut table = table(headings.chain(["Where", "Line"]));
+        let mut styles = Vec::new();
         for change in changes.iter().take(top) {
+            styles.push(match change.of(sort).signum() {
+                1 => MORE,
+                -1 => LESS,
+                _ => Style::new(),
+            });
             let (function, source, _) = change.key;
             let numbers = columns
                 .iter()
@@ -66,7 +73,7 @@ pub(crate) fn show(
             };
             table.add_row(numbers.chain([place, text(source)].map(Into::into)));
         }
-        writeln!(out, "{}", table.trim_fmt())?;
+        write(&table, &styles, &mut out)?;
         if changes.len() > top {
             writeln!(out, "and {} lines more", changes.len() - top)?;
         }

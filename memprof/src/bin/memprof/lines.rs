@@ -1,9 +1,12 @@
 //! The lines of a report, and what there is to know of each.
 
 use crate::units::{bytes, grouped};
+use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use memprof::{FunctionReport, LineReport, Made, Report};
+use std::io::{self, Write};
+use std::iter;
 
 /// A number that a line has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,6 +83,20 @@ pub(crate) fn lines(report: &Report) -> impl Iterator<Item = (&FunctionReport, &
         let lines = function.lines.iter();
         lines.map(move |line| (function, line))
     })
+}
+
+/// More than there should be, and less, where there is colour.
+pub(crate) const MORE: Style = AnsiColor::Red.on_default();
+pub(crate) const LESS: Style = AnsiColor::Blue.on_default();
+
+/// Writes a table, each of its rows in a style.
+pub(crate) fn write(table: &Table, styles: &[Style], mut out: impl Write) -> io::Result<()> {
+    let text = table.trim_fmt();
+    let styles = iter::once(&const { Style::new().bold() }).chain(styles);
+    for (row, style) in text.lines().zip(styles) {
+        writeln!(out, "{style}{row}{style:#}")?;
+    }
+    Ok(())
 }
 
 /// A table with these headings, of which the last two are texts.

@@ -35,7 +35,8 @@ struct Args {
 enum Command {
     /// Show the lines of a report as a table
     ///
-    /// Lines that made nothing are left out.
+    /// Lines that made nothing are left out. On a terminal, those with a quarter and more of
+    /// all that was asked for are red.
     Show {
         /// A report, as JSON
         file: PathBuf,
@@ -144,7 +145,8 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
-    let out = io::stdout().lock();
+    // In colour on a terminal, unless `NO_COLOR` says otherwise.
+    let out = anstream::stdout().lock();
     match command {
         Command::Top { program, interval } => {
             drop(out);

@@ -1,6 +1,7 @@
 //! A report as a table of its lines.
 
-use crate::lines::{Quantity, lines, number, table, text};
+use crate::lines::{MORE, Quantity, lines, number, table, text, write};
+use anstyle::Style;
 use memprof::{Made, Report};
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -21,7 +22,15 @@ pub(crate) fn show(
 
     let headings = columns.iter().map(|column| column.heading());
     let mut table = table(headings.chain(["Where", "Line"]));
+    let all: i128 = chosen
+        .iter()
+        .map(|(_, line)| sort.of(&line.made, line.hits))
+        .sum();
+    let mut styles = Vec::new();
     for (of, line) in chosen.iter().take(top) {
+        // A quarter of all in one line is where to look.
+        let is_much = all > 0 && 4 * sort.of(&line.made, line.hits) >= all;
+        styles.push(if is_much { MORE } else { Style::new() });
         let numbers = columns
             .iter()
             .map(|column| number(&column.text(column.of(&line.made, line.hits))));
@@ -29,7 +38,7 @@ pub(crate) fn show(
         let texts = [place, text(&line.source)];
         table.add_row(numbers.chain(texts.map(Into::into)));
     }
-    writeln!(out, "{}", table.trim_fmt())?;
+    write(&table, &styles, &mut out)?;
     if chosen.len() > top {
         writeln!(out, "and {} lines more", chosen.len() - top)?;
     }
