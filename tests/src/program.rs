@@ -4,7 +4,9 @@ use crate::Table;
 use std::any::type_name;
 use std::env;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::{Command, Output, exit};
+use tempfile::TempDir;
 
 /// Says to a child which program it is to be.
 const CHILD: &str = "MEMPROF_TESTS_PROGRAM";
@@ -85,6 +87,19 @@ impl Program {
             output.status
         );
         stdout
+    }
+
+    /// Runs it, and has its report written to a file of that name, which is there for as
+    /// long as its folder is.
+    ///
+    /// # Panics
+    ///
+    /// If it doesn't exit with success, or there is no place for files.
+    pub fn report_as(&mut self, name: &str) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        let path = folder.path().join(name);
+        self.env("MEMPROF_OUTPUT", &path).stdout();
+        (folder, path)
     }
 
     /// Runs it, and reads the tables on its standard output.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::process::{Command, exit};
+use std::process::exit;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -374,19 +374,11 @@ proptest! {
     }
 }
 
-/// The report of a program of which all is known, as a file.
-fn written_as(name: &str, program: &mut Program) -> (tempfile::TempDir, Vec<u8>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    program.env("MEMPROF_OUTPUT", &path).stdout();
-    let text = fs::read(path).unwrap();
-    (folder, text)
-}
-
 #[test]
 fn comma_separated_values_have_a_row_for_each_line() {
     let mut program = Program::new(|| std::mem::forget(keeps()));
-    let (_folder, text) = written_as("report.csv", &mut program);
+    let (_folder, path) = program.report_as("report.csv");
+    let text = fs::read(path).unwrap();
 
     let mut rows = csv::Reader::from_reader(&text[..]);
     let headings = rows.headers().unwrap().clone();
@@ -425,7 +417,8 @@ fn folded_stacks_add_up_to_all_that_was_allocated() {
 #[test]
 fn speedscopes_profiles_add_up() {
     let mut program = Program::new(|| std::mem::forget(keeps()));
-    let (_folder, text) = written_as("report.speedscope.json", &mut program);
+    let (_folder, path) = program.report_as("report.speedscope.json");
+    let text = fs::read(path).unwrap();
 
     let file: serde_json::Value = serde_json::from_slice(&text).unwrap();
     let frames = file["shared"]["frames"].as_array().unwrap().len();
@@ -447,7 +440,8 @@ fn speedscopes_profiles_add_up() {
 #[test]
 fn markdown_begins_with_the_line_that_keeps_most() {
     let mut program = Program::new(|| std::mem::forget(keeps()));
-    let (_folder, text) = written_as("report.md", &mut program);
+    let (_folder, path) = program.report_as("report.md");
+    let text = fs::read(path).unwrap();
 
     let text = String::from_utf8(text).unwrap();
     let rows: Vec<&str> = text.lines().filter(|row| row.starts_with("| ")).collect();
@@ -456,65 +450,4 @@ fn markdown_begins_with_the_line_that_keeps_most() {
         rows[1].contains("| 100 B | 4 |") || rows[2].contains("| 100 B | 4 |"),
         "{text}"
     );
-}
-
-/// Whether a program that others wrote can be started here.
-fn has(program: &str, argument: &str) -> bool {
-    let is_there = Command::new(program).arg(argument).output().is_ok();
-    if !is_there {
-        eprintln!("skipped: {program} is not installed");
-    }
-    is_there
-}
-
-#[test]
-fn pythons_pstats_has_the_same_calls_and_times() {
-    if !has("python3", "--version") {
-        return;
-    }
-    let mut program = Program::new(|| std::mem::forget(keeps()));
-    let (folder, _) = written_as("report.prof", &mut program);
-
-    let script = "import pstats, sys\n\
-        for (file, line, name), (cc, nc, tt, ct, callers) in pstats.Stats(sys.argv[1]).stats.items():\n\
-        \x20   print(name, cc, nc, tt <= ct, [(c[2], v[:2]) for c, v in callers.items()])";
-    let output = Command::new("python3")
-        .args(["-c", script])
-        .arg(folder.path().join("report.prof"))
-        .output()
-        .unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        stdout.contains("files::keeps 1 1 True []"),
-        "{stdout}{stderr}"
-    );
-    let makes = "files::makes 4 4 True [('files::keeps', (4, 4))]";
-    assert!(stdout.contains(makes), "{stdout}{stderr}");
-}
-
-#[test]
-fn gos_pprof_has_the_same_lines() {
-    if !has("go", "version") {
-        return;
-    }
-    let mut program = Program::new(|| std::mem::forget(keeps()));
-    let (folder, _) = written_as("report.pb.gz", &mut program);
-
-    let top = |index: &str| {
-        let output = Command::new("go")
-            .args(["tool", "pprof", "-top", "-lines", "-unit=B"])
-            .arg(format!("-sample_index={index}"))
-            .arg(folder.path().join("report.pb.gz"))
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
-    };
-    let row = |text: &str| {
-        let mut rows = text.lines().filter(|row| row.contains("files::makes"));
-        let first = rows.next().unwrap_or_else(|| panic!("{text}"));
-        first.split_whitespace().next().unwrap().to_owned()
-    };
-    assert_eq!(row(&top("inuse_space")), "100B");
-    assert_eq!(row(&top("alloc_space")), "10000B");
 }
