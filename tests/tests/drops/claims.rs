@@ -5,6 +5,10 @@
 mod harness;
 
 #[macro_use]
+#[path = "chance.rs"]
+mod chance;
+
+#[macro_use]
 #[path = "corpus.rs"]
 mod corpus;
 
@@ -16,6 +20,29 @@ mod plain {
 #[allow(warnings)]
 mod profiled {
     corpus!(#[memprof::memprofile(print = "never")]);
+}
+
+#[allow(warnings, clippy::all)]
+mod plain_by_chance {
+    use crate::chance::*;
+    use crate::harness::*;
+    use std::future::Future;
+    use std::pin::Pin;
+    include!(concat!(env!("OUT_DIR"), "/plain.rs"));
+}
+
+#[allow(warnings, clippy::all)]
+mod profiled_by_chance {
+    use crate::chance::*;
+    use crate::harness::*;
+    use std::future::Future;
+    use std::pin::Pin;
+    include!(concat!(env!("OUT_DIR"), "/profiled.rs"));
+}
+
+#[test]
+fn whatever_is_composed_drops_what_it_did() {
+    chance::assert_same(plain_by_chance::CASES, profiled_by_chance::CASES);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the corpus logs with, and how two logs are compared.
 
+use crate::chance::{begin_again, burn};
 use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -34,7 +35,7 @@ pub(crate) fn assert_same(plain: &[Case], profiled: &[Case]) {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-fn log_of(case: fn()) -> Vec<String> {
+pub(crate) fn log_of(case: fn()) -> Vec<String> {
     LOG.take();
     if catch_unwind(case).is_err() {
         say("a panic got out");
@@ -49,18 +50,21 @@ pub(crate) struct Noisy(pub(crate) &'static str);
 impl Drop for Noisy {
     fn drop(&mut self) {
         say(format!("drop {}", self.0));
+        burn();
     }
 }
 
 /// A noisy value, whose making is logged, too.
 pub(crate) fn noisy(name: &'static str) -> Noisy {
     say(format!("make {name}"));
+    burn();
     Noisy(name)
 }
 
 impl Noisy {
     pub(crate) fn yes(&self) -> bool {
         say(format!("ask {}", self.0));
+        burn();
         true
     }
 
@@ -128,9 +132,12 @@ pub(crate) fn pause() -> impl Future<Output = ()> {
 pub(crate) fn every_way<F: Future>(make: impl Fn() -> F) {
     for polls in 0.. {
         say(format!("{polls} polls"));
-        let mut is_over = false;
+        begin_again();
+        // What panics now panics the next time, too.
+        let mut is_over = true;
         caught(|| {
             let mut future = pin!(make());
+            is_over = false;
             say("made");
             let mut context = Context::from_waker(Waker::noop());
             for _ in 0..polls {
