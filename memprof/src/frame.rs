@@ -121,6 +121,9 @@ impl Outer {
     pub(crate) fn restore(self) -> u32 {
         replace(self.frame());
         let tag = threads::tag();
+        if tag.scope() != 0 {
+            scopes::settle_time(tag);
+        }
         threads::set_tag(tag.with_line(self.line()));
         owner::place_of(tag.line())
     }
@@ -133,6 +136,7 @@ pub(crate) fn enter(site: &'static Site, kind: Kind) -> Outer {
     let counters = paths::find(site, tag.line());
     counters.call();
     if tag.scope() != 0 {
+        scopes::settle_time(tag);
         scopes::call(tag.scope(), counters.path(), site.lines().len());
     }
     begin(kind, counters, tag, 0)
@@ -142,6 +146,9 @@ pub(crate) fn enter(site: &'static Site, kind: Kind) -> Outer {
 /// part of one that runs by itself.
 pub(crate) fn go_on(site: &'static Site, kind: Kind, place: u32) -> Outer {
     let tag = threads::tag();
+    if tag.scope() != 0 {
+        scopes::settle_time(tag);
+    }
     let counters = paths::find(site, tag.line());
     begin(kind, counters, tag, place)
 }

@@ -322,6 +322,8 @@ pub(crate) struct PathCounters {
     /// The address of what describes the function, or 0.
     function: AtomicUsize,
     calls: AtomicU64,
+    /// How long threads were in it itself, in a scope.
+    own_ticks: AtomicU64,
     pub(crate) lines: &'static [LineCounters],
 }
 
@@ -331,6 +333,7 @@ impl PathCounters {
             path,
             function: AtomicUsize::new(0),
             calls: AtomicU64::new(0),
+            own_ticks: AtomicU64::new(0),
             lines,
         }
     }
@@ -369,6 +372,15 @@ impl PathCounters {
     /// As [`call`](Self::call), by any thread.
     pub(crate) fn call_shared(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds time, as one of several threads.
+    pub(crate) fn add_time_shared(&self, ticks: u64) {
+        self.own_ticks.fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    pub(crate) fn own_ticks(&self) -> u64 {
+        self.own_ticks.load(Ordering::Relaxed)
     }
 
     pub(crate) fn calls(&self) -> u64 {
@@ -461,6 +473,7 @@ impl Slots {
         let paths = racks.filter_map(Leaked::get).flatten();
         for path in paths.filter_map(Leaked::get) {
             path.calls.store(0, Ordering::Relaxed);
+            path.own_ticks.store(0, Ordering::Relaxed);
             path.lines.iter().for_each(LineCounters::clear);
         }
     }

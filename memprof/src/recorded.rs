@@ -34,8 +34,8 @@ pub struct Report {
     /// without being seen. 0 as long as the process has one thread.
     pub peak_error_bytes: u64,
 
-    /// What the kernel kept of the process in RAM, in bytes; 0 where it can't be read. What
-    /// it has above the live bytes of `total` is code, stacks, what others allocate, and
+    /// What the kernel kept of the process in RAM, in bytes; 0 where it can't be read, and in
+    /// the report of a scope. What it has above the live bytes of `total` is code, stacks, what others allocate, and
     /// what the allocator keeps of what was freed.
     pub resident_bytes: u64,
 
@@ -61,11 +61,12 @@ pub struct FunctionReport {
     /// How often it was called.
     pub call_count: u64,
 
-    /// How long threads were in it, callees included; zero where no column asks for
-    /// the time. Of a function that calls itself, in the outermost calls.
+    /// How long threads were in it, callees included. Of the process, zero where no
+    /// column asks for the time; in a scope, of every function. Of a function that calls
+    /// itself, in the outermost calls.
     pub inclusive_elapsed: Duration,
 
-    /// The same without the time in functions it called whose time is asked for, too.
+    /// The same without the time in functions it called whose time is known, too.
     pub own_elapsed: Duration,
 
     /// Its lines that can be measured, in the order of the source.
@@ -136,6 +137,13 @@ pub struct CallReport {
 
     /// How often it was called this way.
     pub call_count: u64,
+
+    /// How long threads were in it when it was called this way, without and with the
+    /// profiled functions that it called. In a scope; of the process, it is zero.
+    pub own_elapsed: Duration,
+
+    /// See [`own_elapsed`](Self::own_elapsed).
+    pub inclusive_elapsed: Duration,
 
     /// What those of its lines made that ran or have blocks alive when it was called this
     /// way, in the order of the function's lines.
@@ -300,6 +308,9 @@ impl Report {
         }
         for (call, before) in self.calls.iter_mut().zip(&earlier.calls) {
             call.call_count = call.call_count.saturating_sub(before.call_count);
+            call.own_elapsed = call.own_elapsed.saturating_sub(before.own_elapsed);
+            let inclusive = &mut call.inclusive_elapsed;
+            *inclusive = inclusive.saturating_sub(before.inclusive_elapsed);
             for line in &mut call.lines {
                 let known = before
                     .lines
@@ -314,6 +325,51 @@ impl Report {
             call.lines.retain(CallLine::has_numbers);
         }
     }
+}
+
+impl Report {
+    /// Leaves out functions, and ways to them, that have no numbers.
+    pub(crate) fn keep_what_ran(&mut self) {
+        let has_numbers =
+            |call: &CallReport| call.call_count > 0 || call.lines.iter().any(CallLine::has_numbers);
+        let mut is_kept: Vec<bool> = self.calls.iter().map(has_numbers).collect();
+        // And whoever called one of those that are kept, who comes before it.
+        for (place, call) in self.calls.iter().enumerate().rev() {
+            if let (Some(true), Some(caller)) = (is_kept.get(place), call.caller)
+                && let Some(caller) = is_kept.get_mut(caller.call)
+            {
+                *caller = true;
+            }
+        }
+        let calls = keep(&mut self.calls, &is_kept);
+        let mut is_kept = vec![false; self.functions.len()];
+        for call in &mut self.calls {
+            if let Some(caller) = &mut call.caller {
+                caller.call = calls.get(caller.call).copied().unwrap_or(0);
+            }
+            if let Some(function) = is_kept.get_mut(call.function) {
+                *function = true;
+            }
+        }
+        let functions = keep(&mut self.functions, &is_kept);
+        for call in &mut self.calls {
+            call.function = functions.get(call.function).copied().unwrap_or(0);
+        }
+    }
+}
+
+/// Keeps some of a list; where each of all of them is then, or would be.
+fn keep<T>(list: &mut Vec<T>, is_kept: &[bool]) -> Vec<usize> {
+    let mut next = 0;
+    let places = is_kept.iter().map(|is_kept| {
+        let place = next;
+        next += usize::from(*is_kept);
+        place
+    });
+    let places = places.collect();
+    let mut is_kept = is_kept.iter();
+    list.retain(|_| is_kept.next().is_some_and(|is_kept| *is_kept));
+    places
 }
 
 impl FunctionReport {

@@ -13,7 +13,7 @@ use crate::site::Site;
 use crate::snapshot::{Numbers, Settled};
 use crate::tally::Tally;
 use crate::usage::Usage;
-use crate::{call, own_work, scopes, threads};
+use crate::{call, clock, own_work, scopes, threads};
 use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::fmt;
@@ -24,6 +24,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A piece of work with a profile of its own.
 ///
@@ -111,6 +112,8 @@ impl Scope {
         let name = name.into();
         let outer = Self::current();
         let (inner, _) = own_work::during(false, || {
+            // The clock is made, since functions in the scope can't wait for it.
+            clock::ticks();
             let id = scopes::begin(outer.as_ref().map_or(0, Self::id_for_blocks));
             Arc::new(Inner {
                 // A copy of its own, since the program made the other.
@@ -198,14 +201,18 @@ impl Scope {
         *self.inner().usage.lock()
     }
 
-    /// Which line made what in the scope, and what of that is still alive.
+    /// Which line made what in the scope, and what of that is still alive; of the
+    /// functions that ran in it.
     ///
     /// Of other threads that are in it at this moment, the last may be missing.
-    /// [`Report::total`] is what was made in the scope.
+    /// [`Report::total`] is what was made in the scope. Times are there of all functions,
+    /// and by call: how long threads were in them, which a task that waits is not.
     #[must_use]
     pub fn report(&self) -> Report {
         change_levels(|_| {});
-        Report::new(|| self)
+        let mut report = Report::new(|| self);
+        report.keep_what_ran();
+        report
     }
 
     /// Whether a guard was dropped while a later one of the same thread was still
@@ -322,6 +329,10 @@ fn take_levels() -> Option<Box<Level>> {
 /// Changes the scopes that the thread is in: ends its stretch, and begins another in
 /// the scope that is the innermost then.
 fn change_levels(change: impl FnOnce(&mut Option<Box<Level>>)) {
+    let tag = threads::tag();
+    if tag.scope() != 0 {
+        scopes::settle_time(tag);
+    }
     let stretch = end_stretch();
     let mut levels = take_levels();
     own_work::during(false, || {
@@ -336,6 +347,7 @@ fn change_levels(change: impl FnOnce(&mut Option<Box<Level>>)) {
     threads::set_tag(threads::tag().with_scope(id));
     if levels.is_some() {
         begin_stretch();
+        scopes::begin_time();
     }
     CURRENT.set(ManuallyDrop::new(levels));
 }
@@ -366,6 +378,11 @@ impl Numbers for &Scope {
 
     fn call_count(&self, path: u32) -> u64 {
         scopes::path(self.id(), path).map_or(0, PathCounters::calls)
+    }
+
+    fn own_elapsed(&self, path: u32) -> Duration {
+        let ticks = scopes::path(self.id(), path).map_or(0, PathCounters::own_ticks);
+        Duration::from_nanos(clock::nanoseconds(ticks))
     }
 
     /// Of the lines, which is all that there is.

@@ -7,9 +7,11 @@
 //!
 //! Called from inside the allocator: only beginning and ending a scope lock.
 
+use crate::clock;
 use crate::forks::Lock;
 use crate::leaked::{Leaked, leak};
-use crate::owner::{self, Change, PathCounters, SHARED, Slots};
+use crate::owner::{self, Change, PathCounters, SHARED, Slots, Tag};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -138,6 +140,29 @@ pub(crate) fn hit(id: u32, line: u32) {
     visit(id, |slots| {
         make_room(slots, line);
         slots.hit_shared(line);
+    });
+}
+
+thread_local! {
+    /// The time up to which the thread has put down its time.
+    static SETTLED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Begins the thread's time in a scope.
+pub(crate) fn begin_time() {
+    SETTLED.set(clock::ticks());
+}
+
+/// Puts down the thread's time, up to now, to the function that it is in by `tag`.
+#[inline(never)]
+pub(crate) fn settle_time(tag: Tag) {
+    let now = clock::ticks();
+    let ticks = now.wrapping_sub(SETTLED.replace(now));
+    visit(tag.scope(), |slots| {
+        make_room(slots, tag.line());
+        if let Some(counters) = slots.path(owner::path_of(tag.line())) {
+            counters.add_time_shared(ticks);
+        }
     });
 }
 

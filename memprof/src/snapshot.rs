@@ -88,6 +88,9 @@ pub(crate) trait Numbers {
     /// The calls of a path.
     fn call_count(&self, path: u32) -> u64;
 
+    /// How long threads were in a function that was called this way, if that is known.
+    fn own_elapsed(&self, path: u32) -> Duration;
+
     /// All that was made, if that is known from elsewhere than from the lines.
     fn total(&self) -> Option<Made>;
 
@@ -131,6 +134,10 @@ impl Numbers for Reading {
         records::calls(path)
     }
 
+    fn own_elapsed(&self, _: u32) -> Duration {
+        Duration::ZERO
+    }
+
     fn total(&self) -> Option<Made> {
         let made = Made::new(self.of_process(), 0);
         Some(Made {
@@ -149,7 +156,10 @@ impl Report {
         if HeapSource::current() == HeapSource::Nobody {
             heap::say_nobody_counts();
         }
-        Self::new(Reading::begin)
+        Self {
+            resident_bytes: rss::resident_bytes().unwrap_or(0),
+            ..Self::new(Reading::begin)
+        }
     }
 
     /// Asks `numbers` about each line there is.
@@ -178,6 +188,8 @@ impl Report {
         let numbers = numbers();
         for (call, number) in report.calls.iter_mut().zip(1..) {
             call.call_count = numbers.call_count(number);
+            call.own_elapsed = numbers.own_elapsed(number);
+            call.inclusive_elapsed = call.own_elapsed;
             // What lines beyond these made is untracked, and the next ids are another's.
             let lines = call.lines.iter_mut().take(owner::MOST_LINES);
             for (line, id) in lines.zip(owner::first_id(number)..) {
@@ -188,7 +200,6 @@ impl Report {
         (report.untracked, _) = numbers.line(owner::UNTRACKED);
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();
-        report.resident_bytes = rss::resident_bytes().unwrap_or(0);
         report.resident_is_exact = rss::is_exact();
         let settled = |site: &&Site| numbers.settled(site);
         let (settled, _): (Vec<_>, _) =
@@ -227,18 +238,22 @@ impl Report {
         for index in (0..self.calls.len()).rev() {
             let (callers, calls) = self.calls.split_at_mut(index);
             let mut inclusive = Made::default();
-            for line in calls.iter().take(1).flat_map(|call| &call.lines) {
-                inclusive += line.inclusive;
+            let mut inclusive_elapsed = Duration::ZERO;
+            if let Some(call) = calls.first() {
+                call.lines
+                    .iter()
+                    .for_each(|line| inclusive += line.inclusive);
+                inclusive_elapsed = call.inclusive_elapsed;
             }
             let caller = paths
                 .get(index)
                 .map_or(owner::UNTRACKED, |path| path.caller);
             let call = (owner::path_of(caller) as usize).checked_sub(1);
-            let call = call.and_then(|call| callers.get_mut(call));
-            if let Some(line) =
-                call.and_then(|call| call.lines.get_mut(owner::place_of(caller) as usize))
-            {
-                line.inclusive += inclusive;
+            if let Some(call) = call.and_then(|call| callers.get_mut(call)) {
+                call.inclusive_elapsed += inclusive_elapsed;
+                if let Some(line) = call.lines.get_mut(owner::place_of(caller) as usize) {
+                    line.inclusive += inclusive;
+                }
             }
         }
         for (call, path) in self.calls.iter().zip(paths) {
@@ -249,6 +264,9 @@ impl Report {
                 continue;
             };
             function.call_count += call.call_count;
+            function.own_elapsed += call.own_elapsed;
+            // No function is on a way twice, so that none of it is counted again.
+            function.inclusive_elapsed += call.inclusive_elapsed;
             for (sum, line) in function.lines.iter_mut().zip(&call.lines) {
                 sum.hits += line.hits;
                 sum.made += line.made;
@@ -298,6 +316,8 @@ fn calls(paths: &[Path], sites: &[&'static Site]) -> Vec<CallReport> {
                 line: line_number(call, owner::place_of(path.caller) as usize),
             }),
             call_count: 0,
+            own_elapsed: Duration::ZERO,
+            inclusive_elapsed: Duration::ZERO,
             lines: path.site.lines().iter().map(empty).collect(),
         }
     });

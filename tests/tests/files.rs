@@ -287,7 +287,7 @@ fn calls_that_are_nested_without_end_are_refused() {
     let calls = nested["calls"].as_array_mut().unwrap();
     for place in calls.len()..20_000 {
         let caller = serde_json::json!({"call": place - 1, "line": 1});
-        calls.push(serde_json::json!({"function": 0, "caller": caller, "calls": 1, "lines": []}));
+        calls.push(serde_json::json!({"function": 0, "caller": caller, "calls": 1, "own_ns": 0, "inclusive_ns": 0, "lines": []}));
     }
     assert!(refusal(nested.to_string().as_bytes()).ends_with("calls are nested too deep"));
 }
@@ -317,7 +317,8 @@ fn large(line_count: u32) -> Report {
         function["lines"] = lines.into();
         functions.push(function);
         calls.push(serde_json::json!({
-            "function": place, "caller": null, "calls": 1, "lines": lines_of_call
+            "function": place, "caller": null, "calls": 1, "own_ns": 0, "inclusive_ns": 0,
+            "lines": lines_of_call
         }));
     }
     large["functions"] = functions.into();

@@ -1,11 +1,13 @@
 //! Scopes: what a piece of work did, on whichever threads, apart from all the rest.
 
 use memprof::{InScopeExt, Made, Report, Scope, memprofile};
-use memprof_tests::{Program, Table, block, line, run};
+use memprof_tests::{Program, Table, block, line, pause, run};
 use std::future::Future;
+use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Waker};
 use std::thread;
+use std::time::{Duration, Instant};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -391,4 +393,114 @@ fn what_a_thread_does_last_is_its_scopes_too() {
     thread::spawn(work).join().unwrap();
 
     assert!(scope.report().untracked.live_bytes() >= 70);
+}
+
+/// Takes some time.
+fn works() {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_micros(200) {
+        black_box(1);
+    }
+}
+
+#[memprofile(print = "never")]
+fn inner() {
+    works();
+}
+
+#[memprofile(print = "never")]
+fn calls_itself(depth: u32) {
+    works();
+    inner();
+    if depth > 0 {
+        calls_itself(depth - 1);
+    }
+}
+
+#[memprofile(print = "never")]
+async fn waits() {
+    inner();
+    pause().await;
+    inner();
+}
+
+/// The own and the inclusive time of a function.
+fn times(report: &Report, name: &str) -> (Duration, Duration) {
+    let mut functions = report.functions.iter();
+    let function = functions
+        .find(|function| function.path.ends_with(name))
+        .unwrap();
+    (function.own_elapsed, function.inclusive_elapsed)
+}
+
+#[test]
+fn the_time_in_a_scope_is_that_of_its_functions_and_adds_up() {
+    let scope = Scope::new("mine");
+    calls_itself(3);
+    scope.run(|| {
+        calls_itself(2);
+        inner();
+    });
+    // Elsewhere.
+    inner();
+
+    let report = scope.report();
+    let (own, inclusive) = times(&report, "calls_itself");
+    let (own_of_inner, all_of_inner) = times(&report, "inner");
+    let work = Duration::from_micros(200);
+    assert!(own >= 3 * work && own < inclusive, "{own:?}");
+    assert_eq!(own_of_inner, all_of_inner);
+    assert!(own_of_inner >= 4 * work, "{own_of_inner:?}");
+    assert_eq!(report.functions.len(), 2);
+    let way = |call_count: u64, has_caller: bool| {
+        let mut calls = report.calls.iter();
+        let found =
+            calls.find(|call| call.call_count == call_count && call.caller.is_some() == has_caller);
+        found.unwrap_or_else(|| panic!("{report:#?}"))
+    };
+    let [itself, called, alone] = [way(3, false), way(3, true), way(1, false)];
+    assert_eq!(report.calls.len(), 3);
+    assert_eq!(
+        itself.own_elapsed + called.own_elapsed,
+        itself.inclusive_elapsed
+    );
+    assert_eq!(itself.inclusive_elapsed, inclusive);
+    assert_eq!(called.own_elapsed + alone.own_elapsed, own_of_inner);
+    assert_eq!(scope.report(), report);
+}
+
+#[test]
+fn a_task_that_waits_takes_no_time() {
+    let scope = Scope::new("mine");
+    let mut future = pin!(waits().in_scope(&scope));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    let while_waiting = scope.report();
+    // No function of the scope's is in this.
+    inner();
+    assert_eq!(scope.report(), while_waiting);
+    assert!(future.as_mut().poll(&mut context).is_ready());
+
+    let report = scope.report();
+    let (own, inclusive) = times(&report, "waits");
+    let (inner, _) = times(&report, "inner");
+    assert_eq!(own + inner, inclusive);
+    assert!(inner > times(&while_waiting, "inner").0);
+}
+
+#[test]
+fn the_time_in_an_inner_scope_is_the_outer_ones_too() {
+    let outer = Scope::new("outer");
+    let within = outer.run(|| {
+        let within = Scope::new("within");
+        within.run(inner);
+        inner();
+        within
+    });
+    let (part, _) = times(&within.report(), "inner");
+    let (all, _) = times(&outer.report(), "inner");
+    assert!(
+        part < all && part >= Duration::from_micros(200),
+        "{part:?}, {all:?}"
+    );
 }

@@ -24,6 +24,7 @@ pub enum Format {
     ///         "peak_bytes", "allocation_count", "deallocation_count",
     ///         "reallocation_count", "elapsed_ns" } } ] } ],
     ///   "calls": [ { "function", "caller": null or { "call", "line" }, "calls",
+    ///     "own_ns", "inclusive_ns",
     ///     "lines": [ { "line", "hits", "own": { BLOCKS }, "inclusive": { BLOCKS } } ] } ] }
     /// ```
     ///

@@ -179,6 +179,8 @@ struct Call {
     function: usize,
     caller: Option<Calling>,
     calls: u64,
+    own_ns: u64,
+    inclusive_ns: u64,
     lines: Vec<LineOfCall>,
 }
 
@@ -364,6 +366,8 @@ impl Call {
                 line: caller.line,
             }),
             calls: call.call_count,
+            own_ns: nanoseconds(call.own_elapsed),
+            inclusive_ns: nanoseconds(call.inclusive_elapsed),
             lines: lines.collect(),
         }
     }
@@ -397,6 +401,8 @@ impl Call {
                 line: caller.line,
             }),
             call_count: self.calls,
+            own_elapsed: Duration::from_nanos(self.own_ns),
+            inclusive_elapsed: Duration::from_nanos(self.inclusive_ns),
             lines: lines.collect(),
         })
     }

@@ -24,6 +24,8 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         if let (Some(caller), Some(callers)) = (caller, callers.get_mut(call.function)) {
             let calls: &mut Calls = callers.entry(caller.function).or_default();
             calls.count += call.call_count;
+            calls.own += call.own_elapsed;
+            calls.inclusive += call.inclusive_elapsed;
         }
     }
 
@@ -34,7 +36,7 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
             own: function.own_elapsed,
             inclusive: function.inclusive_elapsed,
         };
-        // Of several, nobody knows who took how much of it.
+        // Of the process, where the time of a call isn't known, that of an only caller is.
         if let [only] = &mut callers.values_mut().collect::<Vec<_>>()[..]
             && only.count == calls.count
         {
