@@ -88,6 +88,7 @@
 //!
 //! - `files`: reports in files, of several formats, and on a socket.
 //! - `cli`: the command `memprof`, which shows them and compares them.
+//! - `tower`: profiles of requests, in the module `web`.
 //! - `off`: for builds that are not to be profiled. The attribute leaves functions as
 //!   they are, the allocator is the one inside, and all numbers are 0.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
@@ -128,6 +129,8 @@ mod tally;
 mod task;
 mod threads;
 mod usage;
+#[cfg(feature = "tower")]
+pub mod web;
 
 #[doc(hidden)]
 #[path = "private.rs"]

@@ -235,6 +235,12 @@ pub(crate) fn in_forked_children(_run: unsafe extern "C" fn()) {}
 #[cfg(not(unix))]
 pub(crate) fn at_exit(_run: extern "C" fn()) {}
 
+/// Does `work`: there are no signals.
+#[cfg(all(feature = "tower", not(unix)))]
+pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
 /// Writes all of `bytes` to the standard output or error.
 #[cfg(not(unix))]
 pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> std::io::Result<()> {

@@ -28,7 +28,7 @@ mod speedscope;
 #[cfg(feature = "files")]
 mod stacks;
 mod table;
-mod units;
+pub(crate) mod units;
 
 #[cfg(feature = "files")]
 pub(crate) use at_exit::{prepare_output, write_output};

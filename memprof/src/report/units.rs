@@ -2,7 +2,7 @@
 
 /// `1.234 ms`.
 #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
-pub(super) fn time(nanoseconds: u64) -> String {
+pub(crate) fn time(nanoseconds: u64) -> String {
     let units = [("s", 1e9), ("ms", 1e6), ("us", 1e3)];
     let nanoseconds_f64 = nanoseconds as f64;
     match units.iter().find(|(_, unit)| nanoseconds_f64 >= *unit) {
@@ -13,7 +13,7 @@ pub(super) fn time(nanoseconds: u64) -> String {
 
 /// `bytes` in MiB of 2^20 bytes: `-47.6875 MiB` with 4 decimals.
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 bytes")]
-pub(super) fn mebibytes(bytes: i128, decimals: u8) -> String {
+pub(crate) fn mebibytes(bytes: i128, decimals: u8) -> String {
     let text = format!(
         "{:.*}",
         usize::from(decimals),
@@ -26,12 +26,12 @@ pub(super) fn mebibytes(bytes: i128, decimals: u8) -> String {
 }
 
 /// `8,000,000 B`.
-pub(super) fn bytes(number: i128) -> String {
+pub(crate) fn bytes(number: i128) -> String {
     format!("{} B", grouped(number))
 }
 
 /// `8,000,000`.
-pub(super) fn grouped(number: i128) -> String {
+pub(crate) fn grouped(number: i128) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

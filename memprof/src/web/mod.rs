@@ -1,0 +1,21 @@
+//! Profiles of requests, for services of `tower`: axum, tonic, hyper.
+//!
+//! Each request that is to be profiled gets a [scope](crate::Scope) of its own, in which
+//! its service is called, its future polled and its response's body streamed. Nothing is
+//! held back, and any number of requests can be profiled side by side.
+
+mod file_name;
+mod folder;
+mod profiler;
+mod recording;
+mod service;
+mod statistics;
+mod trigger;
+mod writer;
+
+pub use file_name::FileNameError;
+pub use profiler::ProfilerLayer;
+pub use recording::{Outcome, RequestProfile};
+pub use service::{Profiler, ProfilerBody, ProfilerFuture};
+pub use statistics::{Restriction, RestrictionError, Sort};
+pub use trigger::Trigger;

@@ -1,0 +1,350 @@
+//! The layer that profiles requests, and what it was told.
+
+use super::file_name::{FileName, FileNameError};
+use super::folder::Folder;
+use super::recording::{Head, RequestProfile};
+use super::service::Profiler;
+use super::statistics::{self, Restriction, Sort};
+use super::trigger::Trigger;
+use super::writer::Writer;
+use crate::output::{self, Stream};
+use crate::report::Format;
+use crate::usage::Usage;
+use http::Extensions;
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tower_layer::Layer;
+
+/// Profiles requests: what each of them did is printed, and written to a file of its own.
+///
+/// Functions under [`#[memprofile]`](macro@crate::memprofile) are in the table, which is
+/// laid out as that of Python's `cProfile` is. Times are those of the threads that were in
+/// them: a task that waits takes none. A response is streamed as it is without the layer,
+/// and profiles are written by a thread of its own, while the service goes on.
+///
+/// ```
+/// use memprof::web::{ProfilerLayer, Restriction, Sort, Trigger};
+/// use std::time::Duration;
+/// use tower::ServiceBuilder;
+///
+/// let layer = ProfilerLayer::new()
+///     .sort_by([Sort::Allocated])
+///     .restrict([Restriction::count(20)])
+///     .profile_dir("profiles")
+///     .file_name("{method}.{path}.{elapsed:.0f}ms.{id}.prof")?
+///     .max_files(1000)
+///     .trigger(Trigger::slower_than(Duration::from_millis(10)));
+/// # let inner = tower::service_fn(|_: http::Request<String>| async {
+/// #     Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+/// # });
+/// let service = ServiceBuilder::new().layer(layer).service(inner);
+/// # Ok::<(), memprof::web::FileNameError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProfilerLayer {
+    settings: Arc<Settings>,
+}
+
+/// What a layer was told. The layer's services share it.
+#[derive(Debug)]
+pub(super) struct Settings {
+    told: Told,
+    /// Made with the first profile.
+    writer: OnceLock<Writer<RequestProfile>>,
+}
+
+type Route = dyn Fn(&Extensions) -> Option<String> + Send + Sync;
+type Name = dyn Fn(&RequestProfile) -> String + Send + Sync;
+
+#[derive(Clone)]
+struct Told {
+    print: Print,
+    sort: Vec<Sort>,
+    restrictions: Vec<Restriction>,
+    triggers: Vec<Trigger>,
+    route: Option<Arc<Route>>,
+    folder: Option<PathBuf>,
+    name: FileNames,
+    max_files: Option<usize>,
+    max_bytes: Option<u64>,
+    has_source: bool,
+}
+
+#[derive(Clone)]
+enum Print {
+    Stdout,
+    To(Arc<Mutex<dyn Write + Send>>),
+    Never,
+}
+
+#[derive(Clone)]
+enum FileNames {
+    Format(FileName),
+    By(Arc<Name>),
+}
+
+impl Default for ProfilerLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ProfilerLayer {
+    /// Profiles all requests, and prints their tables on the standard output, ordered by
+    /// own time and calls.
+    ///
+    /// # Panics
+    ///
+    /// Never: the name's format is one of ours.
+    #[must_use]
+    pub fn new() -> Self {
+        let name: Result<FileName, _> = "{method}.{path}.{elapsed:.0f}ms.{time:.0f}.prof".parse();
+        Self::of(Told {
+            print: Print::Stdout,
+            sort: vec![Sort::OwnTime, Sort::Calls],
+            restrictions: Vec::new(),
+            triggers: Vec::new(),
+            route: None,
+            folder: None,
+            name: FileNames::Format(name.expect("it is well formed")),
+            max_files: None,
+            max_bytes: None,
+            has_source: true,
+        })
+    }
+
+    fn of(told: Told) -> Self {
+        let writer = OnceLock::new();
+        Self {
+            settings: Arc::new(Settings { told, writer }),
+        }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Told)) -> Self {
+        let mut told = match Arc::try_unwrap(self.settings) {
+            Ok(settings) => settings.told,
+            Err(shared) => shared.told.clone(),
+        };
+        change(&mut told);
+        Self::of(told)
+    }
+
+    /// Prints to something else than the standard output. What can't be written there is
+    /// lost.
+    ///
+    /// ```
+    /// # use memprof::web::ProfilerLayer;
+    /// let layer = ProfilerLayer::new().print_to(std::io::stderr());
+    /// ```
+    #[must_use]
+    pub fn print_to(self, out: impl Write + Send + 'static) -> Self {
+        let out = Arc::new(Mutex::new(out));
+        self.with(|told| told.print = Print::To(out))
+    }
+
+    /// Prints nothing.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        self.with(|told| told.print = Print::Never)
+    }
+
+    /// The order of the functions, by the first of these, and where that is the same by
+    /// the next.
+    #[must_use]
+    pub fn sort_by(self, sort: impl IntoIterator<Item = Sort>) -> Self {
+        self.with(|told| told.sort = sort.into_iter().collect())
+    }
+
+    /// Which functions are printed, one restriction after the other.
+    #[must_use]
+    pub fn restrict(self, restrictions: impl IntoIterator<Item = Restriction>) -> Self {
+        self.with(|told| told.restrictions = restrictions.into_iter().collect())
+    }
+
+    /// Profiles only requests that this allows for, and all other triggers that are given.
+    #[must_use]
+    pub fn trigger(self, trigger: Trigger) -> Self {
+        self.with(|told| told.triggers.push(trigger))
+    }
+
+    /// How to find the pattern that a request's path fits, for `{route}` in names.
+    ///
+    /// Of axum, if the layer is one of a router's routes:
+    ///
+    /// ```
+    /// use axum::extract::MatchedPath;
+    /// use memprof::web::ProfilerLayer;
+    ///
+    /// let layer = ProfilerLayer::new().route_by(|extensions| {
+    ///     let path = extensions.get::<MatchedPath>()?;
+    ///     Some(path.as_str().to_owned())
+    /// });
+    /// ```
+    #[must_use]
+    pub fn route_by(
+        self,
+        route: impl Fn(&Extensions) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|told| told.route = Some(Arc::new(route)))
+    }
+
+    /// Writes each profile to a file in this folder, which is made if it isn't there.
+    ///
+    /// The files' endings say in which [format](Format) they are. None takes another's
+    /// place: where there is one of its name, its own has a number. One that can't be
+    /// written is said on the standard error.
+    #[must_use]
+    pub fn profile_dir(self, folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        self.with(|told| told.folder = Some(folder))
+    }
+
+    /// The names of the files, with places for what a request was and did.
+    ///
+    /// `{method}`, `{path}` and `{route}`, with dots for slashes, `root` for `/` and `_`
+    /// for all but letters, digits and `-._~`; `{status}`, or `none`; `{id}`; `{elapsed}` in
+    /// milliseconds and `{time}` in seconds since 1970, both with decimals as in
+    /// `{elapsed:.0f}`. A brace for itself is `{{` or `}}`. By default it is
+    /// `{method}.{path}.{elapsed:.0f}ms.{time:.0f}.prof`.
+    ///
+    /// # Errors
+    ///
+    /// If it has other places than these, or ends in no [format](Format).
+    pub fn file_name(self, format: &str) -> Result<Self, FileNameError> {
+        let name = format.parse()?;
+        if Format::of_path(format).is_none() {
+            return Err(FileNameError::of_ending(format));
+        }
+        Ok(self.with(|told| told.name = FileNames::Format(name)))
+    }
+
+    /// The names of the files, by a function. What can't be in a name is replaced.
+    ///
+    /// ```
+    /// # use memprof::web::ProfilerLayer;
+    /// let layer = ProfilerLayer::new()
+    ///     .profile_dir("profiles")
+    ///     .file_name_by(|profile| format!("{}.json", profile.id));
+    /// ```
+    #[must_use]
+    pub fn file_name_by(
+        self,
+        name: impl Fn(&RequestProfile) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|told| told.name = FileNames::By(Arc::new(name)))
+    }
+
+    /// Keeps so many files at the most, of those that the layer has written: the oldest is
+    /// removed for the next.
+    #[must_use]
+    pub fn max_files(self, count: usize) -> Self {
+        self.with(|told| told.max_files = Some(count))
+    }
+
+    /// Keeps files of so many bytes at the most, of those that the layer has written.
+    #[must_use]
+    pub fn max_bytes(self, bytes: u64) -> Self {
+        self.with(|told| told.max_bytes = Some(bytes))
+    }
+
+    /// Leaves the text of the source out of the files.
+    #[must_use]
+    pub fn confidential(self) -> Self {
+        self.with(|told| told.has_source = false)
+    }
+
+    /// Waits until all profiles of requests that have ended are printed and written.
+    ///
+    /// The last of the layer and its services to be dropped does that by itself.
+    pub fn flush(&self) {
+        if let Some(writer) = self.settings.writer.get() {
+            writer.flush();
+        }
+    }
+}
+
+impl<S> Layer<S> for ProfilerLayer {
+    type Service = Profiler<S>;
+
+    fn layer(&self, inner: S) -> Profiler<S> {
+        Profiler::new(inner, Arc::clone(&self.settings))
+    }
+}
+
+impl Settings {
+    /// Whether a request that begins is to be profiled.
+    pub(super) fn is_asked_for(&self, head: &Head<'_>) -> bool {
+        self.told
+            .triggers
+            .iter()
+            .all(|trigger| trigger.allows(head))
+    }
+
+    /// Whether the profile of one that has ended is wanted.
+    pub(super) fn wants(&self, elapsed: Duration, usage: &Usage) -> bool {
+        let mut triggers = self.told.triggers.iter();
+        triggers.all(|trigger| trigger.is_met(elapsed, usage))
+    }
+
+    pub(super) fn route(&self, extensions: &Extensions) -> Option<String> {
+        self.told.route.as_ref().and_then(|route| route(extensions))
+    }
+
+    pub(super) fn pass_on(&self, profile: RequestProfile) {
+        let writer = self.writer.get_or_init(|| {
+            let told = self.told.clone();
+            let mut folder = told.folder();
+            Writer::new(move |profile| told.write(&profile, folder.as_mut()))
+        });
+        writer.write(profile);
+    }
+}
+
+impl Told {
+    fn folder(&self) -> Option<Folder> {
+        let path = self.folder.clone()?;
+        Some(Folder::new(path, self.max_files, self.max_bytes))
+    }
+
+    /// Prints a profile, and writes it to its file.
+    fn write(&self, profile: &RequestProfile, folder: Option<&mut Folder>) {
+        let text = || statistics::text(profile, &self.sort, &self.restrictions);
+        match &self.print {
+            Print::Never => {}
+            Print::Stdout => output::write(Stream::Stdout, &text()),
+            Print::To(out) => {
+                let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = out.write_all(text().as_bytes()).and_then(|()| out.flush());
+            }
+        }
+        let Some(folder) = folder else { return };
+        let name = match &self.name {
+            FileNames::Format(format) => format.of(profile),
+            FileNames::By(name) => name(profile),
+        };
+        let written = if self.has_source {
+            folder.write(&name, &profile.report)
+        } else {
+            folder.write(&name, &profile.report.clone().without_source())
+        };
+        if let Err(error) = written {
+            output::say(&format!(
+                "the profile of a request is not written to {name:?}: {error}"
+            ));
+        }
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Told")
+            .field("sort", &self.sort)
+            .field("restrictions", &self.restrictions)
+            .field("triggers", &self.triggers)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! One request, from its beginning to the last of its response.
+
+use super::profiler::Settings;
+use crate::recorded::Report;
+use crate::scope::{Scope, ScopeGuard};
+use crate::usage::Usage;
+use http::{Extensions, HeaderMap, Method, Request, StatusCode};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What one request did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RequestProfile {
+    /// A number that no other request of the process has.
+    pub id: u64,
+
+    /// How the request was made.
+    pub method: Method,
+
+    /// What was asked for, as it came, without the query.
+    pub path: String,
+
+    /// The pattern that the path fits, as `/{id}/update`, if the layer was told
+    /// [how to find it](super::ProfilerLayer::route_by).
+    pub route: Option<String>,
+
+    /// How it ended.
+    pub outcome: Outcome,
+
+    /// When it began.
+    pub began: SystemTime,
+
+    /// How long it took, to the end of the response's body or to its being dropped; of
+    /// which it may have waited for most.
+    pub elapsed: Duration,
+
+    /// What was done to the heap in its scope, by threads and tasks, too, that are
+    /// [in it](crate::InScopeExt).
+    pub usage: Usage,
+
+    /// Which line made what, and what of that is still alive.
+    pub report: Report,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// With a response, to its end.
+    Response(StatusCode),
+    /// With a response that was dropped before its end, as when the client goes away.
+    Cut(StatusCode),
+    /// Its service answered with an error.
+    Failed,
+    /// Its service panicked.
+    Panicked,
+    /// It was dropped before there was a response, as when the client goes away.
+    Dropped,
+}
+
+impl Outcome {
+    /// The status of the response, if there was one.
+    #[must_use]
+    pub fn status(self) -> Option<StatusCode> {
+        match self {
+            Self::Response(status) | Self::Cut(status) => Some(status),
+            Self::Failed | Self::Panicked | Self::Dropped => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Response(status) => write!(f, "{status}"),
+            Self::Cut(status) => write!(f, "{status}, and nobody took all of it"),
+            Self::Failed => f.write_str("failed"),
+            Self::Panicked => f.write_str("panicked"),
+            Self::Dropped => f.write_str("dropped before there was an answer"),
+        }
+    }
+}
+
+/// The request that is under way. When it is dropped, whatever the reason, its profile is
+/// passed on.
+#[derive(Debug)]
+pub(super) struct Recording {
+    settings: Arc<Settings>,
+    scope: Scope,
+    id: u64,
+    method: Method,
+    path: String,
+    route: Option<String>,
+    outcome: Outcome,
+    began: SystemTime,
+    started: Instant,
+    /// When the body came to its end.
+    ended: Option<Instant>,
+}
+
+impl Recording {
+    pub(super) fn begin(settings: &Arc<Settings>, head: &Head<'_>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let path = head.path.to_owned();
+        Self {
+            settings: Arc::clone(settings),
+            scope: Scope::new(path.clone()),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            method: head.method.clone(),
+            path,
+            route: settings.route(head.extensions),
+            // Of a service that panics when it is called.
+            outcome: Outcome::Panicked,
+            began: SystemTime::now(),
+            started: Instant::now(),
+            ended: None,
+        }
+    }
+
+    pub(super) fn enter(&self) -> ScopeGuard {
+        self.scope.enter()
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(super) fn set_outcome(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    /// Notes that the body has come to its end.
+    pub(super) fn end_body(&mut self) {
+        self.ended.get_or_insert_with(Instant::now);
+        if let Outcome::Cut(status) = self.outcome {
+            self.outcome = Outcome::Response(status);
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let ended = self.ended.unwrap_or_else(Instant::now);
+        let elapsed = ended.duration_since(self.started);
+        let usage = self.scope.usage();
+        if !self.settings.wants(elapsed, &usage) {
+            return;
+        }
+        self.settings.pass_on(RequestProfile {
+            id: self.id,
+            method: self.method.clone(),
+            path: std::mem::take(&mut self.path),
+            route: self.route.take(),
+            outcome: self.outcome,
+            began: self.began,
+            elapsed,
+            usage,
+            report: self.scope.report(),
+        });
+    }
+}
+
+/// What is known of a request at its beginning.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    pub(super) method: &'a Method,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) extensions: &'a Extensions,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            path: request.uri().path(),
+            query: request.uri().query(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+}

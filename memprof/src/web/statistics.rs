@@ -1,0 +1,291 @@
+//! A request's profile as text, in the layout of Python's `cProfile`.
+
+use super::recording::RequestProfile;
+use crate::recorded::{FunctionReport, Report};
+use crate::report::units::{bytes, grouped, time};
+use regex::Regex;
+use std::cmp::Ordering;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+/// What functions are in the order of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sort {
+    /// Those that were called most first.
+    Calls,
+    /// Those first that took longest themselves: Python's `tottime`.
+    OwnTime,
+    /// Those first that took longest with what they called: Python's `cumtime`.
+    InclusiveTime,
+    /// Those first whose lines allocated most bytes.
+    Allocated,
+    /// Those first whose lines have most bytes alive afterwards.
+    Alive,
+    /// By file and line.
+    Place,
+    /// By their names.
+    Name,
+}
+
+impl Sort {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Calls => "call count",
+            Self::OwnTime => "internal time",
+            Self::InclusiveTime => "cumulative time",
+            Self::Allocated => "allocated bytes",
+            Self::Alive => "bytes alive",
+            Self::Place => "file name",
+            Self::Name => "function name",
+        }
+    }
+
+    fn compare(self, one: &FunctionReport, other: &FunctionReport) -> Ordering {
+        match self {
+            Self::Calls => other.call_count.cmp(&one.call_count),
+            Self::OwnTime => other.own_elapsed.cmp(&one.own_elapsed),
+            Self::InclusiveTime => other.inclusive_elapsed.cmp(&one.inclusive_elapsed),
+            Self::Allocated => {
+                let allocated = |function: &FunctionReport| function.made().allocated_bytes;
+                allocated(other).cmp(&allocated(one))
+            }
+            Self::Alive => other.made().live_bytes().cmp(&one.made().live_bytes()),
+            Self::Place => (&one.file, first_line(one)).cmp(&(&other.file, first_line(other))),
+            Self::Name => one.path.cmp(&other.path),
+        }
+    }
+}
+
+/// Which functions of a profile are printed.
+#[derive(Clone, Debug)]
+pub struct Restriction(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Count(usize),
+    Fraction(f64),
+    Pattern(Regex),
+}
+
+/// Why a restriction is not taken.
+#[derive(Clone, Debug)]
+pub struct RestrictionError(String);
+
+impl fmt::Display for RestrictionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for RestrictionError {}
+
+impl Restriction {
+    /// The first so many.
+    #[must_use]
+    pub fn count(count: usize) -> Self {
+        Self(Kind::Count(count))
+    }
+
+    /// The first part of them, from 0 to 1, as 0.1 for a tenth.
+    ///
+    /// # Errors
+    ///
+    /// If it is no such number.
+    pub fn fraction(fraction: f64) -> Result<Self, RestrictionError> {
+        if (0.0..=1.0).contains(&fraction) {
+            Ok(Self(Kind::Fraction(fraction)))
+        } else {
+            Err(RestrictionError(format!(
+                "a restriction to a fraction of the functions is {fraction}, and should be from 0 \
+                 to 1"
+            )))
+        }
+    }
+
+    /// Those whose `file:line(function)` a regular expression fits.
+    ///
+    /// ```
+    /// use memprof::web::Restriction;
+    ///
+    /// assert!(Restriction::pattern(r"posts\.rs").is_ok());
+    /// assert!(Restriction::pattern("(").is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it isn't one.
+    pub fn pattern(pattern: &str) -> Result<Self, RestrictionError> {
+        let regex = Regex::new(pattern).map_err(|error| {
+            RestrictionError(format!("a restriction is no regular expression: {error}"))
+        })?;
+        Ok(Self(Kind::Pattern(regex)))
+    }
+
+    fn apply(&self, functions: &mut Vec<&FunctionReport>) {
+        match &self.0 {
+            Kind::Count(count) => functions.truncate(*count),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_precision_loss,
+                clippy::cast_sign_loss,
+                reason = "rounded, as Python does"
+            )]
+            Kind::Fraction(fraction) => {
+                let count = (functions.len() as f64 * fraction + 0.5) as usize;
+                functions.truncate(count);
+            }
+            Kind::Pattern(pattern) => {
+                functions.retain(|function| pattern.is_match(&place(function)));
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        match &self.0 {
+            Kind::Count(count) => count.to_string(),
+            Kind::Fraction(fraction) => format!("{fraction:?}"),
+            Kind::Pattern(pattern) => format!("{:?}", pattern.as_str()),
+        }
+    }
+}
+
+/// The text of a profile.
+pub(super) fn text(
+    profile: &RequestProfile,
+    sort: &[Sort],
+    restrictions: &[Restriction],
+) -> String {
+    let mut text = String::new();
+    // Writing to a string can't fail.
+    let _ = write(&mut text, profile, sort, restrictions);
+    text
+}
+
+fn write(
+    text: &mut String,
+    profile: &RequestProfile,
+    sort: &[Sort],
+    restrictions: &[Restriction],
+) -> fmt::Result {
+    let rule = "-".repeat(80);
+    let RequestProfile {
+        method,
+        path,
+        outcome,
+        usage,
+        report,
+        ..
+    } = profile;
+    writeln!(text, "{rule}\n{method} {path:?}: {outcome}")?;
+    let calls: u64 = report
+        .functions
+        .iter()
+        .map(|function| function.call_count)
+        .sum();
+    let elapsed = u64::try_from(profile.elapsed.as_nanos()).unwrap_or(u64::MAX);
+    let plural = if calls == 1 { "" } else { "s" };
+    writeln!(
+        text,
+        "         {} function call{plural} in {}",
+        grouped(calls.into()),
+        time(elapsed)
+    )?;
+    let Report { total, .. } = report;
+    writeln!(
+        text,
+        "         allocated {} in {} blocks, peak {}, {} alive afterwards\n",
+        bytes(usage.allocated_bytes.into()),
+        grouped(usage.allocation_count.into()),
+        bytes(usage.peak_bytes.into()),
+        bytes(total.live_bytes().into()),
+    )?;
+
+    let mut functions: Vec<&FunctionReport> = report.functions.iter().collect();
+    if sort.is_empty() {
+        writeln!(text, "   Random listing order was used")?;
+    } else {
+        let titles: Vec<_> = sort.iter().map(|sort| sort.title()).collect();
+        writeln!(text, "   Ordered by: {}", titles.join(", "))?;
+        functions.sort_by(|one, other| {
+            let orders = sort.iter().map(|sort| sort.compare(one, other));
+            orders.fold(Ordering::Equal, Ordering::then)
+        });
+    }
+    for restriction in restrictions {
+        let before = functions.len();
+        restriction.apply(&mut functions);
+        writeln!(
+            text,
+            "   List reduced from {before} to {} due to restriction <{}>",
+            functions.len(),
+            restriction.text()
+        )?;
+    }
+
+    let longest = functions.iter().map(|function| function.inclusive_elapsed);
+    let unit = Unit::of(longest.max().unwrap_or_default());
+    let name = unit.name;
+    writeln!(
+        text,
+        "   Times in {name}, bytes of the function's own lines\n\n\
+         \x20  ncalls  tottime  percall  cumtime  percall    allocated        alive  filename:lineno(function)"
+    )?;
+    for function in functions {
+        let made = function.made();
+        writeln!(
+            text,
+            "{:9} {:>8} {:>8} {:>8} {:>8} {:>12} {:>12}  {}",
+            function.call_count,
+            unit.text(function.own_elapsed),
+            unit.text(per_call(function.own_elapsed, function.call_count)),
+            unit.text(function.inclusive_elapsed),
+            unit.text(per_call(function.inclusive_elapsed, function.call_count)),
+            grouped(made.allocated_bytes.into()),
+            grouped(made.live_bytes().into()),
+            place(function),
+        )?;
+    }
+    writeln!(text, "\n\n{rule}\n")
+}
+
+/// A unit in which the longest of some times is no fraction.
+struct Unit {
+    name: &'static str,
+    seconds: f64,
+}
+
+impl Unit {
+    fn of(longest: Duration) -> Self {
+        let (name, seconds) = if longest >= Duration::from_secs(1) {
+            ("s", 1.0)
+        } else if longest >= Duration::from_millis(1) {
+            ("ms", 1e-3)
+        } else {
+            ("us", 1e-6)
+        };
+        Self { name, seconds }
+    }
+
+    fn text(&self, time: Duration) -> String {
+        format!("{:.3}", time.as_secs_f64() / self.seconds)
+    }
+}
+
+fn per_call(time: Duration, calls: u64) -> Duration {
+    // Of one that was only gone on with, all of it is that call's.
+    time.div_f64(f64::from(u32::try_from(calls.max(1)).unwrap_or(u32::MAX)))
+}
+
+fn first_line(function: &FunctionReport) -> u32 {
+    function.lines.first().map_or(0, |line| line.number)
+}
+
+fn place(function: &FunctionReport) -> String {
+    format!(
+        "{}:{}({})",
+        function.file,
+        first_line(function),
+        function.path
+    )
+}
