@@ -155,11 +155,41 @@ fn diff_knows_a_line_by_its_text_when_it_has_moved() {
 }
 
 #[test]
+fn diff_writes_a_page_and_nothing_else() {
+    let reports = reports();
+    let to = |name: &str| {
+        let output = reports.after.with_file_name(name);
+        let arguments = [
+            Path::new("diff"),
+            &reports.before,
+            &reports.after,
+            Path::new("-o"),
+        ];
+        let said = memprof(&[&arguments[..], &[&output]].concat());
+        (said, output)
+    };
+    let (said, output) = to("change.html");
+    assert_eq!(stdout(&said), "");
+    let page = fs::read_to_string(output).unwrap();
+    assert!(page.contains("id=\"before.rows.live_bytes\""));
+
+    let (said, output) = to("change.json");
+    assert_eq!(said.status.code(), Some(2));
+    let stderr = String::from_utf8(said.stderr).unwrap();
+    assert!(
+        stderr.contains("whose name should end in `.html`"),
+        "{stderr}"
+    );
+    assert!(!output.exists());
+}
+
+#[test]
 fn convert_writes_the_format_of_the_ending() {
     let reports = reports();
     let folder = reports.after.parent().unwrap();
     for name in [
         "a.csv",
+        "a.html",
         "a.md",
         "a.folded",
         "a.speedscope.json",

@@ -2,6 +2,7 @@
 
 use super::format::Format;
 use super::json::{self, Unreadable};
+use super::page;
 use crate::recorded::Report;
 use crate::{own_work, threads};
 use std::error::Error;
@@ -43,11 +44,37 @@ impl Report {
     ///
     /// If the file can't be written.
     pub fn write_as(&self, format: Format, path: impl AsRef<Path>) -> Result<(), FileError> {
+        replace_uncounted(path.as_ref(), |out| self.write_to(format, out))
+    }
+
+    /// Writes a [page](Format::Page) of what has changed since `earlier`, which may be of
+    /// another run, or of another version of the program.
+    ///
+    /// Functions are the same if their paths are; lines, if their texts are, too, whatever
+    /// their numbers.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("change.html");
+    /// let earlier = memprof::report();
+    /// memprof::report().write_difference(&earlier, &path)?;
+    /// # assert!(std::fs::read_to_string(&path)?.contains("before.functions.calls"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the ending isn't `.html`, or the file can't be written.
+    pub fn write_difference(
+        &self,
+        earlier: &Self,
+        path: impl AsRef<Path>,
+    ) -> Result<(), FileError> {
         let path = path.as_ref();
-        // All of it is the profiler's: it makes no peak, and is on nobody's account.
-        let write = || replace(path, |out| self.write_to(format, out));
-        let (written, _) = own_work::during(false, || threads::without_peak(write));
-        written.map_err(|error| FileError::new(path, Problem::Write(error)))
+        if Format::of_path(path) != Some(Format::Page) {
+            return Err(FileError::new(path, Problem::EndingOfDifference));
+        }
+        replace_uncounted(path, |out| page::write(Some(earlier), self, out))
     }
 
     /// Reads a report from a file in the format [`Json`](Format::Json), or from the socket
@@ -76,6 +103,17 @@ fn text(path: &Path) -> io::Result<Vec<u8>> {
         }
     }
     fs::read(path)
+}
+
+/// As [`replace`]. All of it is the profiler's: it makes no peak, and is on nobody's
+/// account.
+fn replace_uncounted(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let write = || replace(path, write);
+    let (written, _) = own_work::during(false, || threads::without_peak(write));
+    written.map_err(|error| FileError::new(path, Problem::Write(error)))
 }
 
 /// Writes a file beside `path`, and then puts it in its place; or to `path` itself, if
@@ -114,6 +152,7 @@ pub struct FileError {
 #[derive(Debug)]
 enum Problem {
     Ending,
+    EndingOfDifference,
     Write(io::Error),
     Read(io::Error),
     Unreadable(Unreadable),
@@ -141,6 +180,11 @@ impl fmt::Display for FileError {
                 "no report is written to {path:?}: its name should end in one of {}",
                 Format::endings()
             ),
+            Problem::EndingOfDifference => write!(
+                f,
+                "no difference is written to {path:?}: it is a page, whose name should end in \
+                 `.html`"
+            ),
             Problem::Write(error) => write!(f, "the report can't be written to {path:?}: {error}"),
             Problem::Read(error) => write!(f, "{path:?} can't be read: {error}"),
             Problem::Unreadable(error) => write!(f, "{path:?} can't be read: {error}"),
@@ -152,7 +196,7 @@ impl Error for FileError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.problem {
             Problem::Write(error) | Problem::Read(error) => Some(error),
-            Problem::Ending | Problem::Unreadable(_) => None,
+            Problem::Ending | Problem::EndingOfDifference | Problem::Unreadable(_) => None,
         }
     }
 }

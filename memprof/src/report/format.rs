@@ -1,6 +1,6 @@
 //! The formats that a report is written in, each for someone else who reads it.
 
-use super::{csv, folded, json, markdown, pprof, pstats, speedscope};
+use super::{csv, folded, json, markdown, page, pprof, pstats, speedscope};
 use crate::recorded::{Made, Report};
 use std::fmt;
 use std::io;
@@ -36,6 +36,11 @@ pub enum Format {
     /// no such blocks, and `inclusive` if it is the same as `own`.
     Json,
 
+    /// `.html`: a page to explore in a browser: functions and lines, their source, and
+    /// the tree of calls. It is one file that makes no request, and shows what is in a
+    /// report as text only.
+    Page,
+
     /// `.csv`: the lines as a table, with headings as the keys of JSON.
     Csv,
 
@@ -65,9 +70,10 @@ pub enum Format {
 
 impl Format {
     /// All of them, with the ending of their files; of two that fit, the first counts.
-    const ENDINGS: [(&'static str, Self); 7] = [
+    const ENDINGS: [(&'static str, Self); 8] = [
         (".speedscope.json", Self::Speedscope),
         (".json", Self::Json),
+        (".html", Self::Page),
         (".csv", Self::Csv),
         (".md", Self::Markdown),
         (".folded", Self::Folded),
@@ -108,6 +114,18 @@ impl Format {
     pub(crate) fn ending_of(name: &str) -> Option<&'static str> {
         let mut endings = Self::ENDINGS.iter().map(|(ending, _)| *ending);
         endings.find(|ending| name.ends_with(ending))
+    }
+
+    /// The `Content-Security-Policy` of a [`Page`](Self::Page): its own script and style
+    /// by their hashes, and nothing else. It is in the page, and the same for all pages
+    /// of this version; a server sends it as a header as well.
+    ///
+    /// ```
+    /// assert!(memprof::Format::page_policy().starts_with("default-src 'none'; script-src 'sha256-"));
+    /// ```
+    #[must_use]
+    pub fn page_policy() -> String {
+        page::policy()
     }
 
     /// The endings, for people.
@@ -169,6 +187,7 @@ impl Report {
     pub fn write_to(&self, format: Format, out: impl io::Write) -> io::Result<()> {
         match format {
             Format::Json => json::write(self, out),
+            Format::Page => page::write(None, self, out),
             Format::Csv => csv::write(self, out),
             Format::Markdown => markdown::write(self, out),
             Format::Folded => folded::write(self, Quantity::default(), out),

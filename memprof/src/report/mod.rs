@@ -20,6 +20,8 @@ mod listen;
 #[cfg(feature = "files")]
 mod markdown;
 #[cfg(feature = "files")]
+mod page;
+#[cfg(feature = "files")]
 mod pprof;
 #[cfg(feature = "files")]
 mod pstats;

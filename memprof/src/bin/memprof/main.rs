@@ -8,6 +8,7 @@ mod top;
 #[path = "../../report/units.rs"]
 #[expect(dead_code, reason = "the library shows more kinds of numbers")]
 mod units;
+mod view;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use diff::Limit;
@@ -60,8 +61,8 @@ enum Command {
 
     /// Write a report in another format
     ///
-    /// The output's ending chooses it: .speedscope.json, .json, .csv, .md, .folded,
-    /// .pb.gz (pprof) or .prof (Python's pstats).
+    /// The output's ending chooses it: .speedscope.json, .json, .html (a page to explore),
+    /// .csv, .md, .folded, .pb.gz (pprof) or .prof (Python's pstats).
     Convert {
         /// A report, as JSON
         file: PathBuf,
@@ -102,6 +103,27 @@ enum Command {
         /// Lines where this changed most first
         #[arg(long, value_enum, default_value_t = Quantity::LiveBytes)]
         sort: Quantity,
+
+        /// Write a page to explore, an .html file, instead of the table
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+
+    /// Look at a report, or at those in a folder, in the browser
+    ///
+    /// Serves pages on 127.0.0.1, of this file or of the .json files in this folder and
+    /// nothing else, until it is stopped. A file is read anew each time its page is loaded.
+    View {
+        /// A report, as JSON, or a folder
+        path: PathBuf,
+
+        /// Where it can be reached; the next port that is free, if it is taken
+        #[arg(short, long, default_value_t = 8642)]
+        port: u16,
+
+        /// Don't open the browser
+        #[arg(short, long)]
+        server_only: bool,
     },
 
     /// Watch the lines of a running program
@@ -128,7 +150,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn format_named(name: &str) -> Result<Format, String> {
     Format::named(name.trim_start_matches('.')).ok_or_else(|| {
-        "it should be one of speedscope.json, json, csv, md, folded, pb.gz, prof".to_owned()
+        "it should be one of speedscope.json, json, html, csv, md, folded, pb.gz, prof".to_owned()
     })
 }
 
@@ -183,9 +205,13 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             fail_on,
             top,
             sort,
+            output,
         } => {
             let [before, after] = [Report::read(before)?, Report::read(after)?];
-            diff::show(&before, &after, sort, top, out)?;
+            match output {
+                Some(output) => after.write_difference(&before, output)?,
+                None => diff::show(&before, &after, sort, top, out)?,
+            }
             let passed = fail_on
                 .iter()
                 .filter_map(|limit| limit.passed(&before, &after));
@@ -195,6 +221,11 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::View {
+            path,
+            port,
+            server_only,
+        } => view::view(&path, port, !server_only, out)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,178 @@
+//! A report as a page to explore in a browser: one file that asks nobody for anything.
+//!
+//! The script and the style are the same in every page, and are allowed by their hashes
+//! alone. What is a report's own comes as columns of numbers and texts, in an alphabet
+//! that no name and no source can break out of; the script shows it as text only.
+
+mod columns;
+mod pair;
+
+use crate::recorded::{Made, Report};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use columns::Columns;
+use pair::Pair;
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+
+const STYLE: &str = include_str!("page/style.css");
+
+/// In the order in which a browser reads them: what uses another comes after it.
+const SCRIPT: &str = concat!(
+    "\"use strict\";\n",
+    include_str!("page/units.js"),
+    include_str!("page/data.js"),
+    include_str!("page/tree.js"),
+    include_str!("page/state.js"),
+    include_str!("page/colours.js"),
+    include_str!("page/icicle.js"),
+    include_str!("page/sunburst.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/rows.js"),
+    include_str!("page/table.js"),
+    include_str!("page/source.js"),
+    include_str!("page/search.js"),
+    include_str!("page/keys.js"),
+    include_str!("page/main.js"),
+);
+
+type NumberOf = fn(&Made) -> i64;
+
+/// What there is of each line, by the names that the script has for it.
+const QUANTITIES: [(&str, NumberOf); 7] = [
+    ("live_bytes", Made::live_bytes),
+    ("bytes_at_peak", |made| signed(made.bytes_at_peak)),
+    ("allocated_bytes", |made| signed(made.allocated_bytes)),
+    ("allocation_count", |made| signed(made.allocation_count)),
+    ("live_count", Made::live_count),
+    ("temporary_count", |made| signed(made.temporary_count)),
+    ("moved_bytes", |made| signed(made.moved_bytes)),
+];
+
+/// What a browser is to allow a page: its own script and style, and nothing else.
+pub(super) fn policy() -> String {
+    let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; \
+         base-uri 'none'; form-action 'none'",
+        hash(SCRIPT),
+        hash(STYLE)
+    )
+}
+
+/// Writes a page of `after`; of what has changed since `before`, if that is given.
+pub(super) fn write(
+    before: Option<&Report>,
+    after: &Report,
+    mut out: impl Write,
+) -> io::Result<()> {
+    write!(
+        out,
+        include_str!("page/page.html"),
+        policy = policy(),
+        style = STYLE,
+    )?;
+    let pair = Pair::of(before, after);
+    let mut columns = Columns::new(&mut out);
+    write_texts(&pair, &mut columns)?;
+    write_shape(&pair, &mut columns)?;
+    for (side, report) in [before, Some(after)].into_iter().enumerate() {
+        if let Some(report) = report {
+            write_numbers(&pair, side, report, &mut columns)?;
+        }
+    }
+    writeln!(out, "<script>{SCRIPT}</script>")?;
+    out.flush()
+}
+
+fn write_texts(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result<()> {
+    let functions = || pair.functions.iter();
+    columns.texts("functions.name", functions().map(pair::Function::path))?;
+    columns.texts("functions.file", functions().map(pair::Function::file))?;
+    let lines = functions().flat_map(|function| &function.lines);
+    columns.texts("lines.source", lines.map(pair::Line::source))
+}
+
+/// Which line is of which function, which call of which caller, which row of which call.
+fn write_shape(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result<()> {
+    let functions = pair.functions.iter();
+    let lines_of_each = functions.map(|function| function.lines.len());
+    columns.places("functions.lines", lines_of_each)?;
+
+    let calls = || pair.calls.iter();
+    columns.places("calls.function", calls().map(|call| call.function))?;
+    // By how many places it is before; 0 for a call at a beginning.
+    let callers = calls().enumerate().map(|(place, call)| match call.caller {
+        Some((caller, _)) => place - caller,
+        None => 0,
+    });
+    columns.places("calls.caller", callers)?;
+    let lines = calls().map(|call| call.caller.map_or(0, |(_, line)| line));
+    columns.places("calls.line", lines)?;
+    columns.places("calls.rows", calls().map(|call| call.rows.len()))?;
+    let rows = calls().flat_map(|call| &call.rows);
+    columns.places("rows.line", rows.map(|row| row.line))
+}
+
+/// The numbers of the earlier report, on side 0, or of the later one, on side 1.
+fn write_numbers(
+    pair: &Pair<'_>,
+    side: usize,
+    report: &Report,
+    columns: &mut Columns<impl Write>,
+) -> io::Result<()> {
+    let prefix = ["before", "after"][side];
+    let name = |name: &str| format!("{prefix}.{name}");
+
+    let process = [
+        report.peak_error_bytes,
+        report.calls_left_out,
+        u64::from(report.resident_is_exact == Some(false)),
+    ];
+    columns.numbers(&name("process"), process.into_iter().map(signed))?;
+
+    let functions = || pair.functions.iter().map(|function| function.sides[side]);
+    let calls = functions().map(|function| function.map_or(0, |function| function.call_count));
+    columns.numbers(&name("functions.calls"), calls.map(signed))?;
+    let own = functions().map(|function| function.map_or(0, |it| it.own_elapsed.as_nanos()));
+    columns.numbers(&name("functions.own_ns"), own.map(nanoseconds))?;
+    let inclusive =
+        functions().map(|function| function.map_or(0, |it| it.inclusive_elapsed.as_nanos()));
+    columns.numbers(&name("functions.inclusive_ns"), inclusive.map(nanoseconds))?;
+
+    let lines = || {
+        let lines = pair.functions.iter().flat_map(|function| &function.lines);
+        lines.map(|line| line.sides[side])
+    };
+    let numbers = lines().map(|line| line.map_or(0, |line| line.number.into()));
+    columns.numbers(&name("lines.number"), numbers)?;
+    let hits = lines().map(|line| line.map_or(0, |line| line.hits));
+    columns.numbers(&name("lines.hits"), hits.map(signed))?;
+    let elapsed = lines().map(|line| match line.and_then(|line| line.while_running) {
+        Some(running) => running.elapsed.as_nanos(),
+        None => 0,
+    });
+    columns.numbers(&name("lines.elapsed_ns"), elapsed.map(nanoseconds))?;
+
+    for (quantity, number) in QUANTITIES {
+        let column = |what: &str| name(&format!("{what}.{quantity}"));
+        let process = [report.total, report.untracked];
+        columns.numbers(&column("process"), process.iter().map(number))?;
+        let own = lines().map(|line| line.map_or(0, |line| number(&line.made)));
+        columns.numbers(&column("lines.own"), own)?;
+        let inclusive = lines().map(|line| line.map_or(0, |line| number(&line.inclusive)));
+        columns.numbers(&column("lines.inclusive"), inclusive)?;
+        let rows = pair.calls.iter().flat_map(|call| &call.rows);
+        let rows = rows.map(|row| row.sides[side].map_or(0, |line| number(&line.made)));
+        columns.numbers(&column("rows"), rows)?;
+    }
+    Ok(())
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn nanoseconds(number: u128) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

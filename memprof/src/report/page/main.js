@@ -1,0 +1,114 @@
+// Reads the report, and shows again what a change of view concerns.
+
+const Main = {
+  lists: ["measure", "width", "shape", "direction", "frames", "depth", "cutoff"],
+
+  async begin() {
+    await Data.load();
+    Tree.prepare(await Data.sides("lines.number"));
+    Source.after = (await Data.sides("lines.number")).after;
+    const totals = await Main.totals();
+    const measures = QUANTITIES.filter((quantity) => quantity.kind !== "ns" || Data.hasTime);
+    document.getElementById("measure").append(...measures.map(({ key, name }) => new Option(name, key)));
+    // What there is something of to look at.
+    const main = measures.find(({ key }) => Main.hasAny(totals[key])) ?? measures[0];
+    State.begin({ measure: main.key });
+    if (Data.hasBefore) {
+      document.title = "memprof: what changed";
+      document.getElementById("width-label").hidden = false;
+      document.getElementById("legend").hidden = false;
+    }
+    Main.tellTotals(totals);
+    Main.wire();
+    for (const part of [Chart, Table, Source, Keys]) part.begin();
+    State.listeners.push(Main.show);
+    await Main.show(new Set(Object.keys(State.now)));
+    document.body.dataset.ready = "yes";
+  },
+
+  async totals() {
+    const totals = {};
+    for (const { key, kind } of QUANTITIES) if (kind !== "ns") totals[key] = await Data.sides(`process.${key}`);
+    return totals;
+  },
+
+  // Whether profiled functions have any of it, or of a change in it.
+  hasAny(sides) {
+    if (!sides) return false;
+    const [before, after] = [sides.before, sides.after].map(([total, untracked]) => total - untracked);
+    return Data.hasBefore ? after !== before : after > 0;
+  },
+
+  tellTotals(totals) {
+    const list = document.getElementById("totals");
+    const tell = (name, text, hint) => {
+      const [term, value] = [document.createElement("dt"), document.createElement("dd")];
+      term.textContent = name;
+      value.textContent = text;
+      value.title = hint;
+      list.append(term, value);
+    };
+    for (const { key, heading, kind } of QUANTITIES.slice(0, 6)) {
+      const { before, after } = totals[key];
+      const number = (at) => Data.hasBefore
+        ? `${Units.text(before[at], kind)} → ${Units.text(after[at], kind)}`
+        : Units.text(after[at], kind);
+      tell(heading, number(0), `${number(1)} outside of profiled functions`);
+    }
+    Data.numbers("after.process").then(([peakError, leftOut, isRounded]) => {
+      if (peakError > 0) tell("Peak may be higher by", Units.text(peakError, "bytes"), "several threads allocated");
+      if (leftOut > 0) tell("Calls without their callers", Units.grouped(leftOut), "there were too many ways to call functions");
+      if (isRounded) tell("Resident memory", "rounded", "by this kernel, in steps of 128 KiB and more");
+    });
+  },
+
+  wire() {
+    for (const id of Main.lists) {
+      document.getElementById(id).addEventListener("change", (event) => {
+        const isOtherTree = id === "direction" || id === "frames";
+        State.change({ [id]: event.target.value, ...(isOtherTree ? { zoom: "" } : {}) });
+      });
+    }
+    const on = (id, act) => document.getElementById(id).addEventListener("click", act);
+    on("reset-zoom", () => State.change({ zoom: "" }));
+    on("reset-root", () => State.change({ root: "", zoom: "" }));
+    on("show-stack", () => State.change({ stack: State.now.stack ? "" : "on" }));
+    on("show-help", () => document.getElementById("help").showModal());
+    document.getElementById("search").addEventListener("input", (event) => State.change({ search: event.target.value }, false));
+  },
+
+  async show(changed) {
+    const any = (...keys) => keys.some((key) => changed.has(key));
+    for (const id of Main.lists) {
+      const list = document.getElementById(id);
+      list.value = State.now[id];
+      // An address may have anything in it.
+      if (list.selectedIndex < 0) list.value = State.now[id] = State.defaults[id];
+    }
+    const search = document.getElementById("search");
+    if (search.value !== State.now.search) search.value = State.now.search;
+    if (any("search")) Search.find();
+
+    if (any("measure", "width", "direction", "frames", "root")) await Chart.grow();
+    else if (any("zoom")) Chart.find();
+    else if (any("shape", "depth", "cutoff", "stack")) Chart.draw();
+    else if (any("search")) Chart.mark();
+    // With what was measured for it.
+    if (any("measure", "width") && Search.text) Search.find();
+
+    if (any("tab", "measure")) await Table.make();
+    else if (any("sort", "search")) Table.show();
+    else if (any("source", "line")) Table.rows.draw();
+    if (State.now.source === "" && Table.order.length > 0) {
+      const most = Table.order[0];
+      State.change({ source: String(Table.isOfLines() ? Data.lineFunction[most] : most) }, false);
+    } else if (any("source", "line", "measure")) {
+      await Source.make();
+    }
+  },
+};
+
+Main.begin().catch((error) => {
+  document.getElementById("info").textContent = `The report can't be shown: ${error.message}`;
+  document.body.dataset.ready = "no";
+});

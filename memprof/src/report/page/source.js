@@ -1,0 +1,79 @@
+// The source of a function, with what each of its lines made.
+
+const Source = {
+  lines: { first: 0, columns: [], indent: 0 },
+
+  begin() {
+    Source.rows = new Rows(document.querySelector("#source .scroll"), Source.fill);
+  },
+
+  async make() {
+    const func = State.place(State.now.source, Data.functionCount);
+    const quantity = Chart.quantity();
+    if (func < 0) return;
+    const isTime = quantity.kind === "ns";
+    const [hits, own, inclusive] = await Promise.all([
+      Data.sides("lines.hits"),
+      Data.sides(isTime ? "lines.elapsed_ns" : `lines.own.${quantity.key}`),
+      Data.sides(isTime ? "lines.elapsed_ns" : `lines.inclusive.${quantity.key}`),
+    ]);
+    if (quantity !== Chart.quantity() || func !== State.place(State.now.source, Data.functionCount)) return;
+    const { kind } = quantity;
+    const heading = isTime ? "Time" : quantity.heading;
+    const difference = (sides) => sides.after.map((number, at) => number - sides.before[at]);
+    const columns = Data.hasBefore
+      ? [
+          { heading: "Before", kind, numbers: own.before },
+          { heading: "After", kind, numbers: own.after },
+          { heading: `Δ ${heading}`, kind, numbers: difference(own), isChange: true },
+          { heading: "Δ with callees", kind, numbers: difference(inclusive), isChange: true, isHeat: true },
+        ]
+      : [
+          { heading: "Hits", kind: "count", numbers: hits.after },
+          { heading, kind, numbers: own.after },
+          { heading: "With callees", kind, numbers: inclusive.after, isHeat: true },
+        ];
+    // The time of a line has its callees in it.
+    if (isTime) columns.splice(Data.hasBefore ? 2 : 1, 1);
+    const [first, end] = [Data.lineStart[func], Data.lineStart[func + 1]];
+    for (const column of columns) {
+      column.most = column.numbers.subarray(first, end).reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+    }
+    const indents = Data.sources.slice(first, end).filter((source) => source.trim()).map((source) => source.search(/\S/));
+    Source.lines = { first, columns, indent: Math.min(...indents.slice(0, 10000)) };
+    document.getElementById("source-name").textContent = Data.names[func];
+    const isLeftOut = end > first && Data.sources.slice(first, end).every((source) => source === "");
+    document.getElementById("source-place").textContent = isLeftOut
+      ? `${Data.files[func]}, without its text, which was left out`
+      : Data.files[func];
+    const heads = columns.map(({ heading, kind }) => Rows.cell(heading, kind));
+    document.querySelector("#source .head").replaceChildren(Rows.cell("Line", "count number"), ...heads, Rows.cell("", "source"));
+    Source.rows.show(end - first);
+    const line = State.place(State.now.line, Data.lineCount);
+    if (line >= first && line < end) Source.rows.reveal(line - first);
+  },
+
+  fill(element, at) {
+    const { first, columns, indent } = Source.lines;
+    const line = first + at;
+    const number = Tree.lineNumber[line];
+    const isGone = Data.hasBefore && Source.isGone(line);
+    const cells = columns.map((column) => {
+      const number = column.numbers[line];
+      const sign = column.isChange && number !== 0 ? (number > 0 ? " more" : " less") : "";
+      const share = column.isHeat && column.most > 0 ? Math.abs(number) / column.most : 0;
+      return Rows.cell(Units.column(number, column.kind, column.isChange), column.kind + sign + (number === 0 ? " zero" : ""), share);
+    });
+    element.replaceChildren(Rows.cell(isGone ? "gone" : String(number), "count number"), ...cells, Rows.cell(Data.sources[line].slice(indent), "source"));
+    // Lines in between that have nothing to measure.
+    const isApart = at > 0 && number > Tree.lineNumber[line - 1] + 1;
+    element.classList.toggle("apart", isApart);
+    element.classList.toggle("gone", isGone);
+    element.setAttribute("aria-selected", String(State.now.line === String(line)));
+  },
+
+  // In the earlier report only.
+  isGone(line) {
+    return Source.after ? Source.after[line] === 0 : false;
+  },
+};

@@ -1,0 +1,319 @@
+// The tree of calls, measured by one quantity: a node is a function, or a line, by one way
+// it was called; its children are found when it is first shown.
+//
+// Calls that look the same are one node, so that a node is a set of calls. Nothing is
+// divided or estimated: what a node has is the sum of what was recorded for its calls.
+
+class TreeNode {
+  // `line` is -1 where a node is a function; `function` is -1 where it is neither.
+  constructor(parent, kind, func, line) {
+    this.parent = parent;
+    this.kind = kind;
+    this.function = func;
+    this.line = line;
+    this.weight = 0;
+    this.before = 0;
+    this.after = 0;
+    this.calls = []; // as recorded
+    this.origins = []; // inverted: what was made where,
+    this.cursors = []; // and the call that it has been followed to
+    this.values = null;
+    this.children = null;
+  }
+
+  // What it is known by among its siblings.
+  get key() {
+    if (this.kind === "untracked") return "u";
+    if (this.kind === "rest") return `r${this.first}-${this.end}`;
+    return String(this.line >= 0 ? this.line : this.function);
+  }
+
+  name() {
+    if (this.kind === "root") return "everything";
+    if (this.kind === "untracked") return "outside of profiled functions";
+    if (this.kind === "rest") return `${Units.grouped(this.children.length)} more`;
+    const name = Data.names[this.function];
+    return this.line >= 0 ? `${name}:${Tree.lineNumber[this.line]}` : name;
+  }
+
+  // From the root of the tree to here.
+  path() {
+    const path = [];
+    for (let node = this; node; node = node.parent) path.push(node);
+    return path.reverse();
+  }
+}
+
+const Tree = {
+  lineNumber: null,
+  // Of calls with the same caller, one after the other; those without come first.
+  childStart: null,
+  childCalls: null,
+  callsOf: new Map(),
+
+  prepare(lineNumbers) {
+    Tree.lineNumber = lineNumbers.after.map((number, line) => number || lineNumbers.before[line]);
+    const count = Data.callCount;
+    const sizes = new Int32Array(count + 1);
+    for (let call = 0; call < count; call += 1) sizes[Data.callCaller[call] + 1] += 1;
+    Tree.childStart = Data.starts(sizes);
+    const next = Tree.childStart.slice();
+    Tree.childCalls = new Int32Array(count);
+    for (let call = 0; call < count; call += 1) Tree.childCalls[next[Data.callCaller[call] + 1]++] = call;
+  },
+
+  // What `quantity` comes to for each row and each call. `width` says whether a box is as
+  // wide as what there was before, is after, or has changed.
+  async measured(quantity, width) {
+    if (quantity.kind === "ns") {
+      return { flat: Tree.weighed(await Data.sides(`functions.${quantity.key}`), width) };
+    }
+    const [rows, process] = await Promise.all([Data.sides(`rows.${quantity.key}`), Data.sides(`process.${quantity.key}`)]);
+    const measured = { rows: Tree.weighed(rows, width), process: Tree.weighed(process, width) };
+    measured.own = Tree.sums(measured.rows, (numbers, call, row) => { numbers[call] += row; }, () => {});
+    measured.inclusive = Tree.sums(measured.rows, (numbers, call, row) => { numbers[call] += row; }, (numbers) => {
+      // A call comes after its caller.
+      for (let call = Data.callCount - 1; call >= 0; call -= 1) {
+        const caller = Data.callCaller[call];
+        if (caller >= 0) numbers[caller] += numbers[call];
+      }
+    });
+    return measured;
+  },
+
+  weighed({ before, after }, width) {
+    const weight = new Float64Array(after.length);
+    for (let at = 0; at < weight.length; at += 1) {
+      if (!Data.hasBefore || width === "after") weight[at] = Math.max(0, after[at]);
+      else if (width === "before") weight[at] = Math.max(0, before[at]);
+      else weight[at] = Math.abs(after[at] - before[at]);
+    }
+    return { weight, before, after };
+  },
+
+  sums(rows, add, finish) {
+    const sums = {};
+    for (const side of ["weight", "before", "after"]) {
+      const numbers = new Float64Array(Data.callCount);
+      if (side !== "before" || Data.hasBefore) {
+        for (let call = 0; call < Data.callCount; call += 1) {
+          for (let row = Data.rowStart[call]; row < Data.rowStart[call + 1]; row += 1) add(numbers, call, rows[side][row]);
+        }
+        finish(numbers);
+      }
+      sums[side] = numbers;
+    }
+    return sums;
+  },
+
+  add(node, values, at) {
+    node.weight += values.weight[at];
+    node.before += values.before[at];
+    node.after += values.after[at];
+  },
+
+  // A tree from all beginnings, or from all calls of a function.
+  grown(measured, isInverted, byLine, func) {
+    const tree = { measured, isInverted, byLine };
+    const root = new TreeNode(null, func >= 0 ? "frame" : "root", func, -1);
+    tree.root = root;
+    if (measured.flat) {
+      const functions = func >= 0 ? [func] : measured.flat.weight.keys();
+      for (const of of functions) Tree.add(root, measured.flat, of);
+      root.children = func >= 0 ? [] : Tree.sorted(Tree.flat(root, measured.flat));
+      return tree;
+    }
+    root.calls = func >= 0 ? Tree.calls(func) : Tree.childCalls.subarray(0, Tree.childStart[1]);
+    for (const call of root.calls) Tree.add(root, measured.inclusive, call);
+    if (func >= 0) {
+      root.origins = root.calls;
+      root.cursors = root.calls;
+      root.values = measured.inclusive;
+    } else {
+      Tree.add(root, measured.process, 1);
+    }
+    return tree;
+  },
+
+  // All calls of a function. It is on no way twice, so that none is within another.
+  calls(func) {
+    if (!Tree.callsOf.has(func)) {
+      const calls = [];
+      for (let call = 0; call < Data.callCount; call += 1) if (Data.callFunction[call] === func) calls.push(call);
+      Tree.callsOf.set(func, calls);
+    }
+    return Tree.callsOf.get(func);
+  },
+
+  flat(root, values) {
+    const nodes = [];
+    for (let func = 0; func < values.weight.length; func += 1) {
+      const node = new TreeNode(root, "frame", func, -1);
+      Tree.add(node, values, func);
+      node.children = [];
+      nodes.push(node);
+    }
+    return nodes;
+  },
+
+  children(tree, node) {
+    if (node.children) return node.children;
+    if (tree.measured.flat) return (node.children = []);
+    const groups = new Map();
+    const group = (key, func, line) => {
+      let child = groups.get(key);
+      if (!child) {
+        child = new TreeNode(node, "frame", func, line);
+        groups.set(key, child);
+      }
+      return child;
+    };
+    if (tree.isInverted) Tree.callers(tree, node, group);
+    else Tree.callees(tree, node, group);
+    if (node.kind === "root") {
+      const untracked = new TreeNode(node, "untracked", -1, -1);
+      Tree.add(untracked, tree.measured.process, 1);
+      untracked.children = [];
+      groups.set("u", untracked);
+    }
+    node.children = Tree.sorted([...groups.values()]);
+    return node.children;
+  },
+
+  callees(tree, node, group) {
+    const { inclusive, rows } = tree.measured;
+    const within = (call) => {
+      const func = Data.callFunction[call];
+      if (!tree.byLine) {
+        const child = group(func, func, -1);
+        child.calls.push(call);
+        Tree.add(child, inclusive, call);
+        return;
+      }
+      const add = (line, values, at) => {
+        const child = group(line, func, line);
+        if (child.calls[child.calls.length - 1] !== call) child.calls.push(call);
+        Tree.add(child, values, at);
+      };
+      for (let row = Data.rowStart[call]; row < Data.rowStart[call + 1]; row += 1) add(Data.rowLine[row], rows, row);
+      for (let at = Tree.childStart[call + 1]; at < Tree.childStart[call + 2]; at += 1) {
+        const callee = Tree.childCalls[at];
+        add(Data.callLine[callee], inclusive, callee);
+      }
+    };
+    // The root of a tree by line is a function, whose lines are its children.
+    if (tree.byLine && node.kind === "frame" && node.line < 0) {
+      node.calls.forEach(within);
+      return;
+    }
+    const callers = node.kind === "root" ? [-1] : node.calls;
+    for (const caller of callers) {
+      for (let at = Tree.childStart[caller + 1]; at < Tree.childStart[caller + 2]; at += 1) {
+        const call = Tree.childCalls[at];
+        if (node.line < 0 || Data.callLine[call] === node.line) within(call);
+      }
+    }
+  },
+
+  callers(tree, node, group) {
+    const { own, rows } = tree.measured;
+    const follow = (values, origin, cursor, line) => {
+      const func = Data.callFunction[cursor];
+      const child = tree.byLine ? group(line, func, line) : group(func, func, -1);
+      child.values = values;
+      child.origins.push(origin);
+      child.cursors.push(cursor);
+      Tree.add(child, values, origin);
+    };
+    if (node.kind === "root") {
+      for (let call = 0; call < Data.callCount; call += 1) {
+        if (!tree.byLine) {
+          if (own.weight[call]) follow(own, call, call, -1);
+          continue;
+        }
+        for (let row = Data.rowStart[call]; row < Data.rowStart[call + 1]; row += 1) {
+          if (rows.weight[row]) follow(rows, row, call, Data.rowLine[row]);
+        }
+      }
+      return;
+    }
+    for (let at = 0; at < node.origins.length; at += 1) {
+      const cursor = node.cursors[at];
+      const caller = Data.callCaller[cursor];
+      if (caller >= 0) follow(node.values, node.origins[at], caller, Data.callLine[cursor]);
+    }
+  },
+
+  sorted(nodes) {
+    return nodes.filter((node) => node.weight > 0).sort((a, b) => b.weight - a.weight || a.function - b.function || a.line - b.line);
+  },
+
+  // The node that a list of keys leads to, or the last that there is.
+  find(tree, keys) {
+    let node = tree.root;
+    for (const key of keys) {
+      const children = Tree.children(tree, node);
+      const next = key[0] === "r" ? Tree.rest(node, ...key.slice(1).split("-").map(Number)) : children.find((child) => child.key === key);
+      if (!next) break;
+      node = next;
+    }
+    return node;
+  },
+
+  // The children of a node from `first` up to `end`, as one.
+  rest(parent, first, end) {
+    const children = parent.children.slice(first, end);
+    if (children.length === 0) return null;
+    const node = new TreeNode(parent, "rest", -1, -1);
+    node.first = first;
+    node.end = end;
+    node.children = children;
+    for (const child of children) {
+      node.weight += child.weight;
+      node.before += child.before;
+      node.after += child.after;
+    }
+    return node;
+  },
+
+  // What is to be drawn below `top`: nodes with their places from 0 to 1, and their depth.
+  // Those narrower than `narrowest` are one box together, those with less than `cutoff` of
+  // the top none.
+  layout(tree, top, depth, cutoff, narrowest) {
+    const boxes = [];
+    const open = [{ node: top, from: 0, to: 1, depth: 0 }];
+    while (open.length) {
+      const box = open.pop();
+      boxes.push(box);
+      if (box.depth + 1 >= depth || !(box.node.weight > 0)) continue;
+      let from = box.from;
+      for (const node of Tree.shown(tree, box.node, top.weight, cutoff, narrowest)) {
+        const to = from + node.weight / top.weight;
+        const next = { node, from, to, depth: box.depth + 1 };
+        if (node.kind === "rest") boxes.push(next);
+        else open.push(next);
+        from = to;
+      }
+    }
+    return boxes;
+  },
+
+  shown(tree, node, whole, cutoff, narrowest) {
+    const children = Tree.children(tree, node);
+    let end = 0;
+    while (end < children.length && children[end].weight > cutoff * whole) end += 1;
+    let wide = 0;
+    while (wide < end && children[wide].weight >= narrowest * whole) wide += 1;
+    const shown = children.slice(0, wide);
+    if (end - wide === 1) shown.push(children[wide]);
+    if (end - wide <= 1) return shown;
+    // In pieces, where all of what was zoomed into is too narrow again.
+    const pieces = wide === 0 && node.kind === "rest" ? Math.min(40, end) : 1;
+    for (let piece = 0; piece < pieces; piece += 1) {
+      const [first, next] = [piece, piece + 1].map((at) => wide + Math.floor(((end - wide) * at) / pieces));
+      const rest = next - first === 1 ? children[first] : Tree.rest(node, first, next);
+      if (rest.weight >= (narrowest * whole) / 2) shown.push(rest);
+    }
+    return shown;
+  },
+};

@@ -1,0 +1,183 @@
+//! A page in Chromium, driven through its `DevTools` protocol.
+
+use headless_chrome::browser::tab::point::Point;
+use headless_chrome::protocol::cdp::types::Event;
+use headless_chrome::protocol::cdp::{Network, Page as PageDomain};
+use headless_chrome::{Browser, LaunchOptions, Tab};
+use memprof::Report;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A page in a browser that notes what the page asks for, and what it isn't allowed.
+pub(crate) struct Page {
+    pub(crate) tab: Arc<Tab>,
+    requests: Arc<Mutex<Vec<String>>>,
+    url: String,
+    _browser: Browser,
+    _folder: TempDir,
+}
+
+fn chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| ["chromium", "google-chrome"].map(|name| folder.join(name)))
+        .find(|program| program.is_file());
+    if found.is_none() {
+        eprintln!("skipped: chromium is not installed");
+    }
+    found
+}
+
+impl Page {
+    /// None where there is no browser.
+    pub(crate) fn open(write: impl FnOnce(&Path), hash: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        write(&path);
+        let options = LaunchOptions::default_builder()
+            .path(Some(chromium()?))
+            // Root has none.
+            .sandbox(false)
+            .window_size(Some((1400, 900)))
+            .idle_browser_timeout(Duration::from_mins(5))
+            .args(vec![OsStr::new("--disable-dev-shm-usage")])
+            .build()
+            .unwrap();
+        let browser = Browser::new(options).unwrap();
+        let tab = browser.new_tab().unwrap();
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = Arc::clone(&requests);
+        let note = move |event: &Event| {
+            if let Event::NetworkRequestWillBeSent(event) = event {
+                noted.lock().unwrap().push(event.params.request.url.clone());
+            }
+        };
+        tab.add_event_listener(Arc::new(note)).unwrap();
+        tab.call_method(Network::Enable {
+            max_total_buffer_size: None,
+            max_resource_buffer_size: None,
+            max_post_data_size: None,
+            report_direct_socket_traffic: None,
+            enable_durable_messages: None,
+        })
+        .unwrap();
+        let watch = "window.refused = [];
+            addEventListener('securitypolicyviolation', (event) => refused.push(event.violatedDirective));
+            addEventListener('error', (event) => refused.push(event.message));
+            addEventListener('unhandledrejection', (event) => refused.push(String(event.reason)));";
+        tab.call_method(PageDomain::AddScriptToEvaluateOnNewDocument {
+            source: watch.to_owned(),
+            world_name: None,
+            include_command_line_api: None,
+            run_immediately: None,
+        })
+        .unwrap();
+        let url = format!("file://{}", path.display());
+        tab.navigate_to(&format!("{url}{hash}")).unwrap();
+        let page = Self {
+            tab,
+            requests,
+            url,
+            _browser: browser,
+            _folder: folder,
+        };
+        page.until("document.body?.dataset.ready === 'yes'");
+        Some(page)
+    }
+
+    pub(crate) fn of(report: &Report, hash: &str) -> Option<Self> {
+        Self::open(|path| report.write(path).unwrap(), hash)
+    }
+
+    pub(crate) fn get(&self, expression: &str) -> Value {
+        let answer = self.tab.evaluate(expression, true);
+        let answer = answer.unwrap_or_else(|error| panic!("{expression}: {error}"));
+        answer.value.unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self, expression: &str) -> String {
+        self.get(expression).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn until(&self, expression: &str) {
+        let waiting = format!(
+            "new Promise((done) => {{
+                const end = performance.now() + 30000;
+                const look = () => {{
+                    let is = false;
+                    try {{ is = Boolean({expression}); }} catch {{ }}
+                    if (is || performance.now() > end) done(is);
+                    else setTimeout(look, 10);
+                }};
+                look();
+            }})"
+        );
+        assert_eq!(self.get(&waiting), true, "never: {expression}");
+    }
+
+    /// What each box says and how much of the width it has, in percent; row by row.
+    pub(crate) fn boxes(&self) -> Vec<(u64, String, u64)> {
+        let boxes = self.get(
+            "JSON.stringify(Chart.boxes.slice().sort((a, b) => a.depth - b.depth || a.from - b.from)
+                .map((box) => [box.depth, box.node.name(), Math.round(100 * (box.to - box.from))]))",
+        );
+        serde_json::from_str(boxes.as_str().unwrap()).unwrap()
+    }
+
+    pub(crate) fn place_of(&self, depth: u64, name: &str) -> Point {
+        let place = self.text(&format!(
+            "(() => {{
+                const box = Chart.boxes.find((box) => box.depth === {depth} && box.node.name() === {name:?});
+                const at = document.getElementById('marks').getBoundingClientRect();
+                return JSON.stringify([at.left + (box.from + box.to) / 2 * at.width,
+                    at.top + (box.depth + 0.5) * Icicle.row]);
+            }})()"
+        ));
+        let [x, y]: [f64; 2] = serde_json::from_str(&place).unwrap();
+        Point { x, y }
+    }
+
+    pub(crate) fn click_box(&self, depth: u64, name: &str) {
+        self.tab.click_point(self.place_of(depth, name)).unwrap();
+    }
+
+    pub(crate) fn click(&self, selector: &str) {
+        self.tab
+            .wait_for_element(selector)
+            .unwrap()
+            .click()
+            .unwrap();
+    }
+
+    pub(crate) fn choose(&self, list: &str, value: &str) {
+        self.get(&format!(
+            "{{ const list = document.getElementById({list:?});
+                list.value = {value:?}; list.dispatchEvent(new Event('change')); }}"
+        ));
+    }
+
+    /// The texts of the rows of a table, each cell trimmed.
+    pub(crate) fn rows(&self, section: &str) -> Vec<Vec<String>> {
+        let rows = self.text(&format!(
+            "JSON.stringify([...document.querySelectorAll('#{section} .row')].filter((row) => !row.hidden)
+                .map((row) => [...row.children].map((cell) => cell.textContent.trim())))"
+        ));
+        serde_json::from_str(&rows).unwrap()
+    }
+
+    /// That nothing was asked for but the page, and nothing refused.
+    pub(crate) fn assert_harmless(&self) {
+        let requests = self.requests.lock().unwrap();
+        let others = requests
+            .iter()
+            .filter(|url| !url.starts_with(&self.url) && !url.starts_with("data:"));
+        assert_eq!(others.collect::<Vec<_>>(), [""; 0]);
+        assert_eq!(self.text("JSON.stringify(refused)"), "[]");
+        assert_eq!(self.get("typeof window.hacked"), "undefined");
+    }
+}
