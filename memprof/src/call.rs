@@ -13,6 +13,8 @@
 use crate::config::{Print, Settings};
 use crate::frame;
 use crate::heap::HeapSource;
+#[cfg(feature = "sampling")]
+use crate::over_time::{Sample, marks, stop};
 use crate::profile::{self, CutShort, FunctionProfile};
 use crate::resident::{self, Resident, Rss};
 use crate::site::Site;
@@ -139,6 +141,9 @@ pub(crate) struct Call {
     callee_ticks: u64,
     /// The highest that the thread's heap has been since `entered`.
     highest_net_bytes: i64,
+    /// Its beginning, if it is marked in a file of memory over time.
+    #[cfg(feature = "sampling")]
+    marked: Option<Sample>,
     profile: FunctionProfile,
 }
 
@@ -146,6 +151,11 @@ impl Call {
     /// Begins a call, on its first row, of the function that the thread has entered.
     pub(crate) fn begin(site: &'static Site, settings: Settings) -> Box<Self> {
         let rss = settings.rss_in_use();
+        #[cfg(feature = "sampling")]
+        let rss = match rss {
+            Rss::Off if stop::prepare() => Rss::Adaptive,
+            rss => rss,
+        };
         let reads_time = settings.show_time();
         let make = || {
             Box::new(Self {
@@ -167,6 +177,8 @@ impl Call {
                 ticks_entered: 0,
                 callee_ticks: 0,
                 highest_net_bytes: 0,
+                #[cfg(feature = "sampling")]
+                marked: None,
                 profile: FunctionProfile::new(site, HeapSource::current()),
             })
         };
@@ -193,6 +205,10 @@ impl Call {
         };
         if self.is_new {
             self.is_new = false;
+            #[cfg(feature = "sampling")]
+            {
+                self.marked = marks::begin(self.profile.site);
+            }
             match self.resident_since.process {
                 // Nobody can tell.
                 0 => self.rss = Rss::Off,
@@ -324,6 +340,8 @@ impl Call {
     }
 
     fn settle_resident(&mut self, now: Resident) {
+        #[cfg(feature = "sampling")]
+        stop::check(now.process, self.profile.site, self.open_line);
         if !self.leaves_to_another()
             && let Some(line) = self.profile.lines.get_mut(self.open_line as usize)
         {
@@ -407,8 +425,16 @@ impl Call {
                 mut profile,
                 is_inside_another,
                 counts_once,
+                #[cfg(feature = "sampling")]
+                marked,
+                #[cfg(feature = "sampling")]
+                depth,
                 ..
             } = *self;
+            #[cfg(feature = "sampling")]
+            if let Some(start) = marked {
+                marks::end(profile.site, start, depth - 1);
+            }
             profile.call_count = 1;
             if settings.print == Print::Call {
                 report::print(&settings, &profile);

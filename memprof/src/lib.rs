@@ -74,12 +74,16 @@
 //! | `MEMPROF_STREAM` | `stdout` or `stderr` |
 //! | `MEMPROF_PRINT` | `call`, `exit` or `never` |
 //! | `MEMPROF_RSS` | `exact`, `adaptive` or `off` |
+//! | with the feature `files`: | |
 //! | `MEMPROF_OUTPUT` | a file for the report at the end of the process; `%p` in its name is the process |
 //! | `MEMPROF_FORMAT` | its format, whatever the file's ending: see `Format` |
-//! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of what these three say |
 //! | `MEMPROF_LISTEN` | a path for a socket, on which the report of the moment is handed out |
+//! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of both |
+//! | with the feature `sampling`: | |
+//! | `MEMPROF_TIMESTAMPS` | a file that calls are marked in |
+//! | `MEMPROF_STOP_AT` | a limit for resident memory, as `100MiB` |
+//! | `MEMPROF_ON_STOP` | `abort`, `trap` or `continue`, when a line has passed it |
 //!
-//! The last four are for programs with the feature `files`.
 //! One that makes no sense is said on the standard error, and ignored.
 //!
 //! # Features
@@ -91,6 +95,8 @@
 //! - `tower`: profiles of requests, in the module `web`.
 //! - `off`: for builds that are not to be profiled. The attribute leaves functions as
 //!   they are, the allocator is the one inside, and all numbers are 0.
+//! - `sampling`: `memory_usage`, resident memory over time, of this process and of
+//!   others; and marks of calls in files of memory over time.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
 #![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `threads` alone allow it.
@@ -110,6 +116,8 @@ mod leaked;
 mod measure;
 mod os;
 mod output;
+#[cfg(feature = "sampling")]
+mod over_time;
 mod own_work;
 mod owner;
 mod paths;
@@ -118,6 +126,8 @@ mod probe;
 mod profile;
 mod recorded;
 mod records;
+#[cfg(any(feature = "files", feature = "sampling"))]
+mod replace;
 mod report;
 mod resident;
 mod rss;
@@ -140,6 +150,10 @@ pub use crate::alloc::CountingAlloc;
 #[cfg(feature = "stats_alloc")]
 pub use crate::heap::use_stats_alloc;
 pub use crate::measure::{Measure, measure, measure_async};
+#[cfg(feature = "sampling")]
+pub use crate::over_time::{
+    MemoryOverTime, OverTimeError, Reading, Sample, Sampling, TimedCall, memory_usage,
+};
 pub use crate::recorded::{
     CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
 };
@@ -151,7 +165,8 @@ pub use crate::snapshot::{report, reset};
 pub use crate::usage::Usage;
 pub use memprof_macros::memprofile;
 
-/// README's programs, compiled and run with the documentation's own.
-#[cfg(doctest)]
+/// README's programs, compiled and run with the documentation's own, where there is all
+/// that they need.
+#[cfg(all(doctest, feature = "sampling"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

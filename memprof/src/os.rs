@@ -91,6 +91,14 @@ mod unix {
         unsafe { libc::atexit(run) };
     }
 
+    /// Stops in a debugger on the calling thread; without one, ends the process.
+    #[cfg(feature = "sampling")]
+    pub(crate) fn trap() {
+        // SAFETY: `raise` takes any number and touches no memory of ours; what then
+        // happens is what the program has said of the signal.
+        unsafe { libc::raise(libc::SIGTRAP) };
+    }
+
     /// Has functions called around each `fork` of the process: one before it, and
     /// one after it in the parent and in the child.
     pub(crate) fn around_forks(
@@ -215,6 +223,12 @@ mod unix {
             _ => Ok(()),
         }
     }
+}
+
+/// Ends the process.
+#[cfg(all(feature = "sampling", not(unix)))]
+pub(crate) fn trap() {
+    std::process::abort();
 }
 
 /// Does nothing: there is no `fork`.

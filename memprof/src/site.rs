@@ -1,6 +1,8 @@
 //! A profiled function and its lines, as static data written by the attribute.
 
 use crate::config::{Options, Print, Settings};
+#[cfg(feature = "sampling")]
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A function under `#[memprofile]`.
@@ -14,6 +16,9 @@ pub struct Site {
     options: Options,
     /// As a number; `UNKNOWN` until the function first runs.
     kind: AtomicU8,
+    /// How many of its calls were marked in a file of memory over time.
+    #[cfg(feature = "sampling")]
+    marks: AtomicU32,
 }
 
 /// What is done at the lines of a function.
@@ -65,6 +70,8 @@ impl Site {
             lines,
             options: Options::new(),
             kind: AtomicU8::new(UNKNOWN),
+            #[cfg(feature = "sampling")]
+            marks: AtomicU32::new(0),
         }
     }
 
@@ -95,6 +102,11 @@ impl Site {
         &self.options
     }
 
+    #[cfg(feature = "sampling")]
+    pub(crate) fn marks(&self) -> &AtomicU32 {
+        &self.marks
+    }
+
     /// What is done at the function's lines in this process, once that has been
     /// [found out](Self::find_kind).
     #[inline]
@@ -108,9 +120,10 @@ impl Site {
 
     #[cold]
     pub(crate) fn find_kind(&self) -> Kind {
+        let is_watched = is_watched();
         let kind = match Settings::of(&self.options) {
             None => Kind::Off,
-            Some(settings) if settings.print == Print::Never => Kind::Owning,
+            Some(settings) if settings.print == Print::Never && !is_watched => Kind::Owning,
             Some(_) => Kind::Settling,
         };
         self.kind.store(kind as u8, Ordering::Relaxed);
@@ -127,4 +140,17 @@ impl Site {
     pub(crate) fn source_lines(&self) -> impl Iterator<Item = (u32, &'static str)> {
         (self.first_line..).zip(self.source.lines())
     }
+}
+
+/// Whether calls are marked in a file of memory over time, or their lines are to stay
+/// under a limit, so that they have to be settled, whatever is printed.
+fn is_watched() -> bool {
+    #[cfg(feature = "sampling")]
+    {
+        use crate::over_time::{marks, stop};
+        let [is_marked, is_limited] = [marks::prepare(), stop::prepare()];
+        is_marked || is_limited
+    }
+    #[cfg(not(feature = "sampling"))]
+    false
 }

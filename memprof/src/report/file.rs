@@ -4,6 +4,7 @@ use super::format::Format;
 use super::json::{self, Unreadable};
 use super::page;
 use crate::recorded::Report;
+use crate::replace::replace;
 use crate::{own_work, threads};
 use std::error::Error;
 use std::fmt;
@@ -114,32 +115,6 @@ fn replace_uncounted(
     let write = || replace(path, write);
     let (written, _) = own_work::during(false, || threads::without_peak(write));
     written.map_err(|error| FileError::new(path, Problem::Write(error)))
-}
-
-/// Writes a file beside `path`, and then puts it in its place; or to `path` itself, if
-/// it is a pipe or a device.
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        let mut out = io::BufWriter::new(fs::File::options().write(true).open(path)?);
-        write(&mut out)?;
-        return out.flush();
-    }
-    // Where a link leads, so that it stays one.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".memprof-");
-    // As other files, and not only for its owner.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut out = io::BufWriter::new(builder.tempfile_in(folder)?);
-    write(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Why a report wasn't written to a file, or read from it.

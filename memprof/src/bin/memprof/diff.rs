@@ -174,7 +174,7 @@ impl FromStr for Limit {
 }
 
 /// `100`, `64 KiB`, `1MiB`.
-fn number_of(text: &str) -> Option<i128> {
+pub(crate) fn number_of(text: &str) -> Option<i128> {
     let end = text.find(|char: char| !char.is_ascii_digit());
     let (digits, unit) = text.split_at(end.unwrap_or(text.len()));
     let unit: i128 = match unit.trim() {

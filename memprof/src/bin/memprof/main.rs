@@ -1,8 +1,10 @@
-//! The command `memprof`: looks at reports that were written to files.
+//! The command `memprof`: looks at reports that were written to files, and at the memory
+//! of programs over time.
 
 mod diff;
 mod lines;
 mod live;
+mod over_time;
 mod show;
 mod top;
 #[path = "../../report/units.rs"]
@@ -21,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Line-by-line memory profiles, from files.
+/// Line-by-line memory profiles, from files; and memory over time, of any program.
 ///
 /// A program whose functions are under `#[memprofile]` writes such a file where
 /// `MEMPROF_OUTPUT` says, at its end; or where it calls `Report::write`.
@@ -140,6 +142,9 @@ enum Command {
         #[arg(short = 'T', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
         interval: Duration,
     },
+
+    #[command(flatten)]
+    OverTime(over_time::Command),
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -174,6 +179,7 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             drop(out);
             top::top(&program, interval)?;
         }
+        Command::OverTime(command) => return command.run(out),
         Command::Show {
             file,
             function,

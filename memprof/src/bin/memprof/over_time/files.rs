@@ -1,0 +1,164 @@
+//! The files in the current folder: their names, and the numbers they go by.
+
+use crate::lines::text;
+use clap::Args;
+use jiff::Zoned;
+use jiff::civil::DateTime;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+const PREFIX: &str = "mprofile_";
+const TIME: &str = "%Y%m%d%H%M%S";
+
+/// Makes a file that nobody else has, named after the time, or a little later.
+pub(crate) fn create() -> io::Result<(PathBuf, File)> {
+    let now = Zoned::now().datetime();
+    for seconds in 0..3600_i64 {
+        let later = now.saturating_add(jiff::Span::new().seconds(seconds));
+        let path = PathBuf::from(format!("{PREFIX}{}.dat", later.strftime(TIME)));
+        match File::options().append(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map(|file| (path, file)),
+        }
+    }
+    Err(ErrorKind::AlreadyExists.into())
+}
+
+/// When a file was made, by its name; none if it isn't one that `run` has named.
+fn time(name: &str) -> Option<DateTime> {
+    let time = name.strip_prefix(PREFIX)?.strip_suffix(".dat")?;
+    let is_time = time.len() == 14 && time.bytes().all(|byte| byte.is_ascii_digit());
+    DateTime::strptime(TIME, time).ok().filter(|_| is_time)
+}
+
+/// The files in the current folder, the oldest first.
+fn all() -> io::Result<Vec<(String, DateTime)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(".")? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if let Some(time) = time(name) {
+            files.push((name.to_owned(), time));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+pub(crate) fn list(out: &mut impl Write) -> io::Result<()> {
+    for (number, (name, time)) in all()?.iter().enumerate() {
+        writeln!(
+            out,
+            "{number} {name} {}",
+            time.strftime("%H:%M:%S %d/%m/%Y")
+        )?;
+    }
+    Ok(())
+}
+
+/// The files that are meant by these words, each once; the latest if there are no words.
+pub(crate) fn chosen(words: &[String]) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let names = all()?;
+    if words.is_empty() {
+        let latest = names.last().ok_or(
+            "there is no mprofile_*.dat in this folder, as `memprof run` writes them; name a file",
+        )?;
+        return Ok(vec![PathBuf::from(&latest.0)]);
+    }
+    let mut files: Vec<PathBuf> = Vec::new();
+    for word in words {
+        let file = if Path::new(word).exists() {
+            word
+        } else {
+            numbered(word, &names)?
+        };
+        if !files.iter().any(|other| *other == *file) {
+            files.push(file.into());
+        }
+    }
+    Ok(files)
+}
+
+/// The file with a number; -1 is the latest.
+fn numbered<'a>(word: &str, names: &'a [(String, DateTime)]) -> Result<&'a str, String> {
+    let number: i64 = word.parse().map_err(|_| {
+        format!("there is no file {word:?}, and it is no number of one, as `memprof list` has them")
+    })?;
+    let place = match usize::try_from(number) {
+        Ok(place) => Some(place),
+        Err(_) => usize::try_from(number.unsigned_abs())
+            .ok()
+            .and_then(|from_end| names.len().checked_sub(from_end)),
+    };
+    let file = place.and_then(|place| names.get(place));
+    file.map(|(name, _)| &**name).ok_or_else(|| {
+        format!(
+            "there is no file with the number {number}: this folder has {}",
+            names.len()
+        )
+    })
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rm {
+    /// Show what would be removed
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Numbers, as `list` has them and -1 for the latest, or names
+    #[arg(required = true, allow_negative_numbers = true)]
+    files: Vec<String>,
+}
+
+impl Rm {
+    pub(crate) fn run(&self, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+        let files = chosen(&self.files)?;
+        for file in &files {
+            let ending = file.extension();
+            if ending.is_none_or(|ending| ending != "dat") || file.is_dir() {
+                let name = file.display().to_string();
+                return Err(format!("{name:?} isn't removed: it should be a .dat file").into());
+            }
+        }
+        Ok(remove(files, self.dry_run, out)?)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clean {
+    /// Show what would be removed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Clean {
+    pub(crate) fn run(&self, out: &mut impl Write) -> io::Result<()> {
+        let files = all()?.into_iter().map(|(name, _)| name.into());
+        remove(files.collect(), self.dry_run, out)
+    }
+}
+
+/// Removes files, and the ones that mprof may have put beside them.
+fn remove(mut files: Vec<PathBuf>, dry_run: bool, out: &mut impl Write) -> io::Result<()> {
+    let beside = |file: &PathBuf| {
+        let stem = file.file_stem()?.to_str()?;
+        let beside = file.with_file_name(format!("{stem}_ts.dat"));
+        beside.is_file().then_some(beside)
+    };
+    let others: Vec<PathBuf> = files.iter().filter_map(beside).collect();
+    files.extend(others);
+    files.dedup();
+    if dry_run {
+        writeln!(out, "Files to be removed: ")?;
+    }
+    for file in files {
+        if dry_run {
+            writeln!(out, "{}", text(&file.display().to_string()))?;
+        } else {
+            fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,329 @@
+//! What there is to draw of files: lines, and the calls that are marked on them.
+
+use super::{chart, files, picture};
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use memprof::{MemoryOverTime, Sample};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// So many columns are enough for every picture: what is closer is drawn as its lowest
+/// and its highest.
+const COLUMNS: usize = 1500;
+
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// Files, or their numbers as `list` has them; the latest if none is named. Several are
+    /// drawn over each other, without calls
+    #[arg(allow_negative_numbers = true)]
+    files: Vec<String>,
+
+    /// Draw to a .svg or .png, and not in the terminal
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// The title, if not the command
+    #[arg(short, long)]
+    title: Option<String>,
+
+    /// Leave out the calls of functions
+    #[arg(short, long)]
+    no_function_ts: bool,
+
+    /// From when to when, in seconds, as in 0,20.5
+    #[arg(short, long, value_name = "FROM,TO", value_parser = window)]
+    window: Option<(f64, f64)>,
+
+    /// Draw calls as a flame graph, and not as brackets
+    #[arg(short, long)]
+    flame: bool,
+
+    /// Draw the trend, and say how steep it is
+    #[arg(short, long)]
+    slope: bool,
+}
+
+fn window(text: &str) -> Result<(f64, f64), String> {
+    let numbers = text.split_once(',').and_then(|(from, to)| {
+        let [from, to] = [from, to].map(|number| number.trim().parse::<f64>().ok());
+        Some((from?, to?))
+    });
+    let is_window = |(from, to): &(f64, f64)| from < to && (to - from).is_finite();
+    let window = numbers.filter(is_window);
+    window.ok_or_else(|| "it should be two numbers, the smaller first, as 0,20.5".to_owned())
+}
+
+/// Seconds from the beginning, and MiB.
+pub(super) type Point = (f64, f64);
+
+/// All that is to be drawn.
+#[derive(Debug)]
+pub(super) struct Drawing {
+    pub(super) title: String,
+    pub(super) lines: Vec<Line>,
+    /// Functions by their names, each with its calls.
+    pub(super) functions: Vec<(String, Vec<Call>)>,
+    pub(super) is_flame: bool,
+    /// The highest point of the only file.
+    pub(super) highest: Option<Point>,
+    pub(super) seconds: (f64, f64),
+    pub(super) mebibytes: (f64, f64),
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) label: String,
+    pub(super) points: Vec<Point>,
+    pub(super) trend: Option<Trend>,
+}
+
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) start: Point,
+    pub(super) end: Point,
+    pub(super) depth: u32,
+}
+
+/// The straight line that is nearest to the points of a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trend {
+    slope: f64,
+    at_start: f64,
+}
+
+impl Plot {
+    pub(crate) fn run(&self, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
+        let files = files::chosen(&self.files)?;
+        let drawing = self.drawing(&files)?;
+        match &self.output {
+            Some(path) => picture::draw(&drawing, path)?,
+            None => chart::draw(&drawing, out)?,
+        }
+        Ok(())
+    }
+
+    fn drawing(&self, files: &[PathBuf]) -> Result<Drawing, Box<dyn Error>> {
+        let is_alone = files.len() == 1;
+        let mut drawing = Drawing {
+            title: self.title.clone().unwrap_or_default(),
+            lines: Vec::new(),
+            functions: Vec::new(),
+            is_flame: self.flame,
+            highest: None,
+            seconds: (0.0, 0.0),
+            mebibytes: (0.0, 0.0),
+        };
+        for file in files {
+            let memory = MemoryOverTime::read(file)?;
+            self.add(&mut drawing, &memory, file, is_alone)?;
+            if is_alone && self.title.is_none() {
+                drawing.title.clone_from(&memory.command);
+            }
+        }
+        drawing.frame(self.window);
+        Ok(drawing)
+    }
+
+    fn add(
+        &self,
+        drawing: &mut Drawing,
+        memory: &MemoryOverTime,
+        file: &Path,
+        is_alone: bool,
+    ) -> Result<(), String> {
+        // Ends of calls are samples, too.
+        let ends = memory.calls.iter().flat_map(|call| [call.start, call.end]);
+        let mut samples: Vec<Sample> = memory.samples.iter().copied().chain(ends).collect();
+        samples.sort_by_key(|sample| sample.at);
+        let name = file.display().to_string();
+        let Some(first) = samples.first().filter(|_| !memory.samples.is_empty()) else {
+            return Err(format!("{name:?} has no sample: it is of too short a time"));
+        };
+        let started = first.at;
+        let point = |sample: &Sample| (seconds(started, sample.at), mebibytes(*sample));
+
+        let mut label = start(started);
+        if !is_alone {
+            label = format!("{name}, {label}");
+        }
+        drawing.line(label, samples.iter().map(point).collect(), self.slope);
+        for (number, samples) in &memory.children {
+            let points = samples.iter().map(point).collect();
+            drawing.line(format!("child {number}"), points, self.slope);
+        }
+        if !is_alone {
+            return Ok(());
+        }
+        drawing.highest = highest(&drawing.lines[0].points);
+        if !self.no_function_ts {
+            let mut functions: BTreeMap<&str, Vec<Call>> = BTreeMap::new();
+            for call in &memory.calls {
+                functions.entry(&call.function).or_default().push(Call {
+                    start: point(&call.start),
+                    end: point(&call.end),
+                    depth: call.depth,
+                });
+            }
+            let mut functions: Vec<(String, Vec<Call>)> = functions
+                .into_iter()
+                .map(|(name, calls)| (name.to_owned(), calls))
+                .collect();
+            functions.sort_by(|(_, a), (_, b)| a[0].start.0.total_cmp(&b[0].start.0));
+            drawing.functions = functions;
+        }
+        Ok(())
+    }
+}
+
+impl Drawing {
+    fn line(&mut self, mut label: String, points: Vec<Point>, slope: bool) {
+        let trend = if slope { Trend::of(&points) } else { None };
+        if let Some(Trend { slope, .. }) = trend {
+            label = format!("{label}, slope {slope:.5} MiB/s");
+        }
+        self.lines.push(Line {
+            label,
+            points,
+            trend,
+        });
+    }
+
+    /// Finds the ends of the axes, and thins out what wouldn't be seen between them.
+    fn frame(&mut self, window: Option<(f64, f64)>) {
+        let all = || self.lines.iter().flat_map(|line| &line.points);
+        let (first, last) = window.unwrap_or_else(|| {
+            let seconds = all().map(|(seconds, _)| *seconds);
+            seconds.fold((0.0, 0.0), |(from, to), at| {
+                (f64::min(from, at), f64::max(to, at))
+            })
+        });
+        // A single moment is no axis.
+        self.seconds = (first, if last > first { last } else { first + 1.0 });
+        let (from, to) = self.seconds;
+        let seen = all().filter(|(at, _)| (from..=to).contains(at));
+        let mebibytes = seen.map(|(_, mebibytes)| *mebibytes);
+        let (lowest, highest) = mebibytes.fold((f64::MAX, 0.0), |(lowest, highest), at| {
+            (f64::min(lowest, at), f64::max(highest, at))
+        });
+        let lowest = lowest.min(highest);
+        let margin = ((highest - lowest) * 0.05).max(0.05);
+        self.mebibytes = ((lowest - margin).max(0.0), highest + margin);
+        for line in &mut self.lines {
+            line.points = thinned(&line.points, self.seconds);
+        }
+    }
+
+    /// How many calls deep it goes.
+    pub(super) fn depth(&self) -> u32 {
+        let calls = self.functions.iter().flat_map(|(_, calls)| calls);
+        calls.map(|call| call.depth + 1).max().unwrap_or(0)
+    }
+}
+
+/// The lowest and the highest point of each column; of a line that has few, all.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a column is a small number"
+)]
+fn thinned(points: &[Point], (from, to): (f64, f64)) -> Vec<Point> {
+    if points.len() <= 2 * COLUMNS {
+        return points.to_vec();
+    }
+    let mut columns: BTreeMap<usize, [Point; 2]> = BTreeMap::new();
+    for point in points {
+        let part = ((point.0 - from) / (to - from)).clamp(-0.5, 1.5) + 0.5;
+        let column = (part * COLUMNS as f64) as usize;
+        let ends = columns.entry(column).or_insert([*point; 2]);
+        if point.1 < ends[0].1 {
+            ends[0] = *point;
+        }
+        if point.1 > ends[1].1 {
+            ends[1] = *point;
+        }
+    }
+    let mut thinned: Vec<Point> = columns.into_values().flatten().collect();
+    thinned.sort_by(|a, b| a.0.total_cmp(&b.0));
+    thinned
+}
+
+impl Trend {
+    /// By least squares; none through a single moment.
+    #[expect(clippy::cast_precision_loss, reason = "a mean of so many isn't exact")]
+    fn of(points: &[Point]) -> Option<Self> {
+        let count = points.len() as f64;
+        let sum = |of: &dyn Fn(&Point) -> f64| points.iter().map(of).sum::<f64>();
+        let mean_x = sum(&|(x, _)| *x) / count;
+        let mean_y = sum(&|(_, y)| *y) / count;
+        let square = sum(&|(x, _)| (x - mean_x).powi(2));
+        let slope = sum(&|(x, y)| (x - mean_x) * (y - mean_y)) / square;
+        let at_start = mean_y - slope * mean_x;
+        slope.is_finite().then_some(Self { slope, at_start })
+    }
+
+    pub(super) fn at(self, seconds: f64) -> Point {
+        (seconds, self.at_start + self.slope * seconds)
+    }
+}
+
+fn highest(points: &[Point]) -> Option<Point> {
+    let later_if_higher = |a: Point, b: Point| if b.1 > a.1 { b } else { a };
+    points.iter().copied().reduce(later_if_higher)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "three decimals are shown")]
+pub(crate) fn mebibytes(sample: Sample) -> f64 {
+    sample.resident_bytes as f64 / f64::from(1 << 20)
+}
+
+fn seconds(from: SystemTime, to: SystemTime) -> f64 {
+    match to.duration_since(from) {
+        Ok(later) => later.as_secs_f64(),
+        Err(earlier) => -earlier.duration().as_secs_f64(),
+    }
+}
+
+/// The beginning, in local time.
+fn start(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
+    let time = time.to_zoned(TimeZone::system());
+    time.strftime("%Y-%m-%d, start at %H:%M:%S%.3f").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Trend, thinned, window};
+
+    #[test]
+    fn a_trend_is_the_nearest_straight_line() {
+        let trend = Trend::of(&[(0.0, 1.0), (1.0, 3.0), (2.0, 5.0), (3.0, 7.0)]).unwrap();
+        assert!((trend.slope - 2.0).abs() < 1e-12);
+        assert!((trend.at(10.0).1 - 21.0).abs() < 1e-12);
+        assert!(Trend::of(&[(1.0, 1.0), (1.0, 2.0)]).is_none());
+        assert!(Trend::of(&[]).is_none());
+    }
+
+    #[test]
+    fn a_line_of_many_points_keeps_its_ends_and_its_peaks() {
+        let points: Vec<_> = (0..1_000_000)
+            .map(|at| (f64::from(at), if at == 654_321 { 99.0 } else { 1.0 }))
+            .collect();
+        let thinned = thinned(&points, (0.0, 1_000_000.0));
+        assert!(thinned.len() < 4000, "{}", thinned.len());
+        assert!(thinned.contains(&(654_321.0, 99.0)));
+        assert_eq!(thinned[0], (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_window_is_two_numbers() {
+        assert_eq!(window("0,20.5"), Ok((0.0, 20.5)));
+        for other in ["", "5", "2,1", "1,1", "0,inf", "a,b", "NaN,1", "1,2,3"] {
+            assert!(window(other).is_err(), "{other}");
+        }
+    }
+}

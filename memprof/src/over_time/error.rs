@@ -1,0 +1,71 @@
+//! What can go wrong when memory is looked at over time.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why memory couldn't be looked at over time, or a file of it not be read or written.
+#[derive(Debug)]
+pub struct OverTimeError(Problem);
+
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// The program, as it was named.
+    Start(String, io::Error),
+    Wait(io::Error),
+    Thread(io::Error),
+    Process(u32),
+    Unknown,
+    Read(PathBuf, io::Error),
+    Write(PathBuf, io::Error),
+    /// What is the matter with the file.
+    Unreadable(PathBuf, String),
+}
+
+impl OverTimeError {
+    pub(super) fn new(problem: Problem) -> Self {
+        Self(problem)
+    }
+
+    pub(super) fn unreadable(path: &Path, what: impl Into<String>) -> Self {
+        Self(Problem::Unreadable(path.to_owned(), what.into()))
+    }
+}
+
+impl fmt::Display for OverTimeError {
+    #[expect(
+        clippy::unnecessary_debug_formatting,
+        reason = "a name may have anything in it"
+    )]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Problem::Start(program, error) => {
+                write!(f, "the program {program:?} can't be started: {error}")
+            }
+            Problem::Wait(error) => write!(f, "the program can't be waited for: {error}"),
+            Problem::Thread(error) => write!(f, "a thread that looks can't be started: {error}"),
+            Problem::Process(number) => write!(
+                f,
+                "there is no process {number} whose memory can be read; is it running, and yours?"
+            ),
+            Problem::Unknown => f.write_str("the system doesn't tell resident memory"),
+            Problem::Read(path, error) => write!(f, "{path:?} can't be read: {error}"),
+            Problem::Write(path, error) => write!(f, "{path:?} can't be written: {error}"),
+            Problem::Unreadable(path, what) => write!(f, "{path:?} can't be read: {what}"),
+        }
+    }
+}
+
+impl Error for OverTimeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Problem::Start(_, error)
+            | Problem::Wait(error)
+            | Problem::Thread(error)
+            | Problem::Read(_, error)
+            | Problem::Write(_, error) => Some(error),
+            Problem::Process(_) | Problem::Unknown | Problem::Unreadable(..) => None,
+        }
+    }
+}

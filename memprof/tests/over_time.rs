@@ -1,0 +1,452 @@
+//! What the command `memprof` writes of memory over time, and what it and Python's
+//! `mprof` read of it.
+#![cfg(target_os = "linux")]
+
+use memprof::MemoryOverTime;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_memprof"));
+    command.args(arguments).current_dir(folder);
+    command
+}
+
+fn memprof(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The one sentence that is said of bad input.
+fn refusal(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(!stderr.trim_end().contains(char::is_control), "{stderr:?}");
+    stderr
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+/// A program that waits until its standard input ends, so that it is surely seen.
+const WAITS: [&str; 5] = ["run", "-T", "0.002", "-o", "a.dat"];
+
+/// What `mprof` has seen of a program with two functions.
+const SEEN: &str = "\
+FUNC __main__.inner 27.5 101.2 46.5 101.5 1
+FUNC __main__.outer 27.5 101.0 65.5 101.9 0
+CMDLINE python3 prog.py
+MEM 10.0 100.0
+MEM 27.5 101.0
+CHLD 77 18.5 101.0
+MEM 65.6875 101.8
+MEM 30.0 102.0
+";
+
+/// Several runs, and one with what `mprof` has seen.
+fn with_files() -> TempDir {
+    let folder = folder();
+    for second in 0..3 {
+        let name = format!("mprofile_2026112312000{second}.dat");
+        let text = format!("CMDLINE a\nMEM {second}.5 100.0\nMEM 1.0 101.0\n");
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    fs::write(folder.path().join("seen.dat"), SEEN).unwrap();
+    folder
+}
+
+#[test]
+fn a_run_is_written_to_a_file_of_the_time() {
+    let folder = folder();
+    for _ in 0..3 {
+        let output = memprof(
+            folder.path(),
+            &["run", "--", "sh", "-c", "echo said; exit 3"],
+        );
+        // As with mprof: only with -E is it the program's.
+        assert_eq!(stdout(&output), "said\n");
+    }
+
+    let names = names(folder.path());
+    assert_eq!(names.len(), 3, "{names:?}");
+    for name in names {
+        let memory = MemoryOverTime::read(folder.path().join(name)).unwrap();
+        assert_eq!(memory.command, "sh -c 'echo said; exit 3'");
+    }
+}
+
+#[test]
+fn the_exit_code_is_passed_on_where_it_is_asked_for() {
+    let folder = folder();
+    let run = |script| {
+        memprof(folder.path(), &["run", "-E", "sh", "-c", script])
+            .status
+            .code()
+    };
+    assert_eq!(run("exit 0"), Some(0));
+    assert_eq!(run("exit 3"), Some(3));
+    assert_eq!(run("kill -TERM $$"), Some(128 + 15));
+}
+
+#[test]
+fn a_program_that_is_not_there_is_said_and_leaves_no_file() {
+    let folder = folder();
+    let said = refusal(&memprof(folder.path(), &["run", "no such program"]));
+    assert!(
+        said.contains("the program \"no such program\" can't be started"),
+        "{said}"
+    );
+    assert_eq!(names(folder.path()).len(), 0);
+}
+
+#[test]
+fn children_are_seen_apart() {
+    let folder = folder();
+    let script = "sleep 100 & echo $!; read line; kill $!";
+    let arguments = [&WAITS[..], &["-C", "-M", "sh", "-c", script]].concat();
+    let mut run = command(folder.path(), &arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut number = String::new();
+    BufReader::new(run.stdout.take().unwrap())
+        .read_line(&mut number)
+        .unwrap();
+    let number: u32 = number.trim().parse().unwrap();
+    let path = folder.path().join("a.dat");
+    // Each line is in the file at once.
+    let memory = loop {
+        match MemoryOverTime::read(&path) {
+            Ok(memory) if memory.children.contains_key(&number) => break memory,
+            _ => std::thread::yield_now(),
+        }
+    };
+    drop(run.stdin.take());
+    assert!(run.wait().unwrap().success());
+
+    let child = memory.children[&number][0].resident_bytes;
+    assert!(child > 0 && memory.peak().unwrap().resident_bytes > child);
+}
+
+#[test]
+fn signals_reach_the_program_and_the_file_is_kept() {
+    let folder = folder();
+    // It doesn't wait for what it has started, or it would take the signal no earlier.
+    let script = "trap 'exit 5' TERM; echo ready; while :; do read line < fifo; done";
+    let fifo = Command::new("mkfifo")
+        .arg(folder.path().join("fifo"))
+        .status();
+    assert!(fifo.unwrap().success());
+    let arguments = [&WAITS[..], &["-E", "sh", "-c", script]].concat();
+    let mut run = command(folder.path(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(run.stdout.take().unwrap())
+        .read_line(&mut ready)
+        .unwrap();
+    let sent = Command::new("kill").arg(run.id().to_string()).status();
+    assert!(sent.unwrap().success());
+
+    assert_eq!(run.wait().unwrap().code(), Some(5));
+    let memory = MemoryOverTime::read(folder.path().join("a.dat")).unwrap();
+    assert!(memory.peak().unwrap().resident_bytes > 0);
+}
+
+#[test]
+fn a_process_is_attached_to_by_number_until_it_ends() {
+    let folder = folder();
+    let mut cat = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until it answers, it may be this program still, on its way to another.
+    cat.stdin.as_mut().unwrap().write_all(b"there\n").unwrap();
+    let mut answer = BufReader::new(cat.stdout.as_mut().unwrap());
+    answer.read_line(&mut String::new()).unwrap();
+    let number = cat.id().to_string();
+    let attach = command(folder.path(), &["attach", "-o", "a.dat", &number])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let path = folder.path().join("a.dat");
+    while !MemoryOverTime::read(&path).is_ok_and(|memory| !memory.samples.is_empty()) {
+        std::thread::yield_now();
+    }
+    drop(cat.stdin.take());
+    cat.wait().unwrap();
+
+    stdout(&attach.wait_with_output().unwrap());
+    assert_eq!(MemoryOverTime::read(&path).unwrap().command, "cat");
+    let said = refusal(&memprof(folder.path(), &["attach", "4194999"]));
+    assert!(said.contains("there is no process 4194999"), "{said}");
+}
+
+#[test]
+fn files_have_numbers_and_are_removed_by_them() {
+    let folder = with_files();
+    let list = || stdout(&memprof(folder.path(), &["list"]));
+    assert_eq!(
+        list(),
+        "0 mprofile_20261123120000.dat 12:00:00 23/11/2026\n\
+         1 mprofile_20261123120001.dat 12:00:01 23/11/2026\n\
+         2 mprofile_20261123120002.dat 12:00:02 23/11/2026\n"
+    );
+    let dry = stdout(&memprof(folder.path(), &["rm", "--dry-run", "-1"]));
+    assert_eq!(dry, "Files to be removed: \nmprofile_20261123120002.dat\n");
+    stdout(&memprof(folder.path(), &["rm", "1"]));
+    assert_eq!(list().lines().count(), 2);
+
+    let said = refusal(&memprof(folder.path(), &["rm", "7"]));
+    assert!(
+        said.contains("there is no file with the number 7: this folder has 2"),
+        "{said}"
+    );
+    fs::write(folder.path().join("main.rs"), "").unwrap();
+    let said = refusal(&memprof(folder.path(), &["rm", "main.rs"]));
+    assert!(said.contains("it should be a .dat file"), "{said}");
+
+    stdout(&memprof(folder.path(), &["clean"]));
+    assert_eq!(names(folder.path()), ["main.rs", "seen.dat"]);
+}
+
+#[test]
+fn the_peak_is_that_of_the_latest_file_or_of_those_that_are_named() {
+    let folder = with_files();
+    let peak =
+        |arguments: &[&str]| stdout(&memprof(folder.path(), &[&["peak"], arguments].concat()));
+    assert_eq!(peak(&[]), "mprofile_20261123120002.dat\t2.500 MiB\n");
+    assert_eq!(peak(&["0"]), "mprofile_20261123120000.dat\t1.000 MiB\n");
+    assert_eq!(
+        peak(&["seen.dat"]),
+        "seen.dat\t65.688 MiB\n  Child 77\t\t\t18.500 MiB\n"
+    );
+    let inner = peak(&["--func", "__main__.inner", "seen.dat"]);
+    assert!(inner.starts_with("seen.dat\t46.500 MiB\n"), "{inner}");
+    let said = refusal(&memprof(
+        folder.path(),
+        &["peak", "--func", "inner", "seen.dat"],
+    ));
+    assert!(said.contains("has no call of \"inner\""), "{said}");
+}
+
+#[test]
+fn a_plot_is_drawn_in_the_terminal() {
+    let folder = with_files();
+    let chart = stdout(&memprof(folder.path(), &["plot", "--slope", "seen.dat"]));
+    assert!(chart.starts_with("python3 prog.py\n"), "{chart}");
+    assert!(
+        chart.contains("highest: 65.688 MiB at 1.800 s\n"),
+        "{chart}"
+    );
+    assert!(chart.contains("slope "), "{chart}");
+    let outer = "1.000 s to     1.900 s    +38.000 MiB  __main__.outer\n";
+    assert!(chart.contains(outer), "{chart}");
+    assert!(!chart.contains('\u{1b}'), "{chart:?}");
+
+    let window = stdout(&memprof(
+        folder.path(),
+        &["plot", "-n", "-w", "0,1.0", "seen.dat"],
+    ));
+    assert!(!window.contains("__main__"), "{window}");
+}
+
+#[test]
+fn a_plot_is_drawn_as_svg_and_png() {
+    let folder = with_files();
+    let path = |name: &str| folder.path().join(name);
+    let plot =
+        |arguments: &[&str]| stdout(&memprof(folder.path(), &[&["plot"], arguments].concat()));
+
+    plot(&["seen.dat", "-o", "a.svg", "-t", "a <title>"]);
+    let svg = fs::read_to_string(path("a.svg")).unwrap();
+    for text in [
+        "a &lt;title&gt;",
+        "__main__.outer 0.900 s",
+        "child 77",
+        "time (in seconds)",
+    ] {
+        assert!(svg.contains(text), "{text}: {svg}");
+    }
+    plot(&["seen.dat", "--flame", "-o", "flame.svg"]);
+    let flame = fs::read_to_string(path("flame.svg")).unwrap();
+    assert!(flame.contains("__main__.inner"), "{flame}");
+    plot(&["seen.dat", "0", "-o", "both.svg"]);
+    let both = fs::read_to_string(path("both.svg")).unwrap();
+    assert!(
+        both.contains("seen.dat,") && !both.contains("__main__"),
+        "{both}"
+    );
+
+    plot(&["seen.dat", "-o", "a.png"]);
+    assert!(fs::read(path("a.png")).unwrap().starts_with(b"\x89PNG\r\n"));
+    let said = refusal(&memprof(
+        folder.path(),
+        &["plot", "seen.dat", "-o", "a.pdf"],
+    ));
+    assert!(
+        said.contains("\"a.pdf\" should end in .svg or .png"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_that_is_damaged_is_refused_in_a_sentence() {
+    let folder = folder();
+    let bad = [
+        (&b""[..], "no line of it begins with"),
+        (b"MEM x 1\n", "line 1 is damaged: \"x\" should be memory"),
+        (b"MEM \x1b[2J 1\n", "line 1 is damaged: "),
+        (b"CMDLINE a\n", "has no sample"),
+    ];
+    for (text, said) in bad {
+        fs::write(folder.path().join("bad.dat"), text).unwrap();
+        for command in ["peak", "plot"] {
+            let refusal = refusal(&memprof(folder.path(), &[command, "bad.dat"]));
+            assert!(refusal.contains(said), "{refusal}");
+        }
+    }
+    fs::create_dir(folder.path().join("folder.dat")).unwrap();
+    refusal(&memprof(folder.path(), &["peak", "folder.dat"]));
+}
+
+#[test]
+fn nothing_in_a_file_is_obeyed_by_the_terminal() {
+    let folder = folder();
+    let text = "CMDLINE \u{1b}]0;title\u{7}\nFUNC \u{1b}[2Jf 1 1 1 2 0\nMEM 1 1\nMEM 1 2\n";
+    fs::write(folder.path().join("a.dat"), text).unwrap();
+    let chart = stdout(&memprof(folder.path(), &["plot", "a.dat"]));
+    let mut rows = chart.lines();
+    assert!(rows.all(|row| !row.contains(char::is_control)), "{chart:?}");
+    stdout(&memprof(folder.path(), &["plot", "-o", "a.svg", "a.dat"]));
+    let svg = fs::read_to_string(folder.path().join("a.svg")).unwrap();
+    assert!(!svg.contains('\u{1b}'), "{svg}");
+}
+
+#[test]
+fn a_full_disk_does_not_stop_the_program() {
+    let folder = folder();
+    let arguments = ["run", "-o", "/dev/full", "sh", "-c", "echo said"];
+    let said = refusal(&memprof(folder.path(), &arguments));
+    assert!(said.contains("\"/dev/full\" can't be written"), "{said}");
+}
+
+#[test]
+fn a_program_that_passes_a_limit_is_stopped() {
+    let folder = folder();
+    // It reads what nobody writes.
+    let run = |on_stop: &str| {
+        let limit = ["--stop-at", "4KiB", "--on-stop", on_stop, "-E", "cat"];
+        command(folder.path(), &[&WAITS[..], &limit].concat())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    for (on_stop, code) in [("abort", 128 + 6), ("trap", 128 + 5)] {
+        let mut run = run(on_stop);
+        let stdin = run.stdin.take();
+        let output = run.wait_with_output().unwrap();
+        drop(stdin);
+        assert_eq!(output.status.code(), Some(code));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr.matches(" B, beyond 4096 B\n").count(), 1, "{stderr}");
+    }
+    let mut run = run("continue");
+    let mut said = String::new();
+    BufReader::new(run.stderr.as_mut().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    assert!(said.ends_with(" B, beyond 4096 B\n"), "{said}");
+    drop(run.stdin.take());
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn whether_anybody_listens_does_not_matter() {
+    let folder = folder();
+    let arguments = ["run", "-E", "--stop-at=4KiB", "--on-stop=continue", "cat"];
+    let mut run = command(folder.path(), &arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(run.stderr.take());
+    drop(run.stdin.take());
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+}
+
+/// Python's `mprof`, if it is installed: in `target`, or where commands are.
+fn mprof() -> Option<PathBuf> {
+    let in_target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/bin/mprof");
+    let commands = [in_target, PathBuf::from("mprof")];
+    let is_there = |command: &PathBuf| Command::new(command).arg("list").output().is_ok();
+    let found = commands.into_iter().find(is_there);
+    if found.is_none() {
+        eprintln!("skipped: Python's mprof is not installed, as .ci/run does it");
+    }
+    found
+}
+
+#[test]
+fn pythons_mprof_and_this_read_the_files_of_each_other() {
+    let Some(mprof) = mprof() else { return };
+    let folder = folder();
+    let theirs = |arguments: &[&str]| {
+        let mut command = Command::new(&mprof);
+        let output = command.args(arguments).current_dir(folder.path()).output();
+        stdout(&output.unwrap())
+    };
+    let ours = |arguments: &[&str]| stdout(&memprof(folder.path(), arguments));
+    let script = "head -c 100000 /dev/zero | sort > /dev/null; sleep 0.3";
+
+    ours(&[
+        "run", "-C", "-M", "-T", "0.02", "-o", "ours.dat", "sh", "-c", script,
+    ]);
+    theirs(&[
+        "run",
+        "-C",
+        "-M",
+        "-T",
+        "0.02",
+        "-o",
+        "theirs.dat",
+        "sh",
+        "-c",
+        script,
+    ]);
+    fs::write(folder.path().join("seen.dat"), SEEN).unwrap();
+    for file in ["ours.dat", "theirs.dat", "seen.dat"] {
+        assert_eq!(ours(&["peak", file]), theirs(&["peak", file]));
+        theirs(&["plot", "--backend", "Agg", "-o", "theirs.png", file]);
+        ours(&["plot", "-o", "ours.png", file]);
+        for picture in ["ours.png", "theirs.png"] {
+            fs::remove_file(folder.path().join(picture)).unwrap();
+        }
+    }
+    let inner = ["peak", "--func", "__main__.outer", "seen.dat"];
+    assert_eq!(ours(&inner), theirs(&inner));
+}

@@ -1,0 +1,351 @@
+//! Memory over time: who looks at it, and the marks of calls in a file of it.
+
+use memprof::{MemoryOverTime, memory_usage, memprofile};
+use memprof_tests::Program;
+use proptest::prelude::*;
+use std::cell::Cell;
+use std::fs;
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+const MIB: u64 = 1 << 20;
+
+#[memprofile(print = "never")]
+fn outer() {
+    let kept = inner();
+    drop(inner());
+    drop(kept);
+}
+
+#[memprofile(columns = "net", print = "exit")]
+fn inner() -> Vec<u8> {
+    black_box(vec![1; 32 << 20])
+}
+
+#[memprofile(print = "never")]
+fn often() {}
+
+#[memprofile(print = "never")]
+fn panics() {
+    panic!("on purpose");
+}
+
+#[test]
+fn a_closure_runs_once_and_its_answer_is_given() {
+    let runs = Cell::new(0);
+    let (memory, answer) = memory_usage()
+        .of(|| {
+            runs.set(runs.get() + 1);
+            "answer"
+        })
+        .unwrap();
+
+    assert_eq!((runs.get(), answer), (1, "answer"));
+    // However short it is: before and after.
+    assert_eq!(memory.samples.len(), 2);
+}
+
+#[test]
+fn what_a_closure_touches_is_seen() {
+    let (memory, touched) = memory_usage().of(|| vec![1_u8; 64 << 20]).unwrap();
+
+    let before = memory.samples[0].resident_bytes;
+    let after = memory.samples.last().unwrap().resident_bytes;
+    // Other tests run beside this one, and may give some back.
+    assert!(after + 32 * MIB > before + 64 * MIB, "{before} {after}");
+    drop(touched);
+}
+
+#[test]
+fn a_closure_that_panics_does_so_for_its_caller() {
+    let look = || {
+        memory_usage()
+            .of(|| panic!("on purpose"))
+            .map(|_: (_, ())| ())
+    };
+    let panic = catch_unwind(AssertUnwindSafe(look)).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"on purpose"));
+}
+
+#[test]
+fn samples_come_until_a_closure_ends() {
+    let (seen, is_seen) = mpsc::channel();
+    let each = move |_: &_| {
+        let _ = seen.send(());
+        ControlFlow::Continue(())
+    };
+    let sampling = memory_usage().interval(Duration::from_millis(1)).each(each);
+    let (memory, ()) = sampling
+        .of(|| (0..20).for_each(|_| is_seen.recv().unwrap()))
+        .unwrap();
+
+    assert!(memory.samples.len() >= 20);
+    let times: Vec<_> = memory.samples.iter().map(|sample| sample.at).collect();
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn the_highest_is_all_that_is_kept_of_many() {
+    let mut highest = 0;
+    let sampling = memory_usage()
+        .interval(Duration::from_millis(1))
+        .timeout(Duration::from_millis(20))
+        .max_only()
+        .each(|reading| {
+            highest = highest.max(reading.process.resident_bytes);
+            ControlFlow::Continue(())
+        });
+    let memory = sampling.of_self().unwrap();
+
+    assert_eq!(memory.samples.len(), 1);
+    assert_eq!(memory.samples[0].resident_bytes, highest);
+}
+
+#[test]
+fn whoever_is_told_of_each_sample_can_end_it() {
+    let mut left = 3;
+    let sampling = memory_usage()
+        .interval(Duration::ZERO)
+        .timeout(Duration::MAX / 4)
+        .each(|_| {
+            left -= 1;
+            if left == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+    assert_eq!(sampling.of_self().unwrap().samples.len(), 3);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_is_looked_at_until_it_ends() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exit 7"]);
+    // For ever, which nobody waits for.
+    let sampling = memory_usage()
+        .interval(Duration::MAX)
+        .timeout(Duration::MAX);
+    let (memory, status) = sampling.of_command(&mut command).unwrap();
+
+    assert_eq!(status.code(), Some(7));
+    assert!(memory.samples.len() <= 1);
+    assert_eq!(memory.command, "sh -c 'exit 7'");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn children_are_summed_or_apart() {
+    let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+    let apart = memory_usage().children_apart().of_self().unwrap();
+    let summed = memory_usage()
+        .sum_children()
+        .children_apart()
+        .of_self()
+        .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    assert!(apart.children[&child.id()][0].resident_bytes > 0);
+    // Other tests have children, too.
+    let children: u64 = summed
+        .children
+        .values()
+        .map(|samples| samples[0].resident_bytes)
+        .sum();
+    assert!(summed.samples[0].resident_bytes > children);
+}
+
+#[test]
+fn a_process_that_is_not_there_is_said() {
+    let error = memory_usage().of_process(u32::MAX).unwrap_err().to_string();
+    assert!(error.contains("there is no process 4294967295"), "{error}");
+    let error = memory_usage().of_command(&mut Command::new("/nowhere/to/be found"));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with("the program \"/nowhere/to/be found\" can't be started"),
+        "{error}"
+    );
+}
+
+fn marks(folder: &Path) -> MemoryOverTime {
+    MemoryOverTime::read(folder.join("memory.dat")).unwrap()
+}
+
+#[test]
+fn calls_are_marked_whenever_their_tables_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    Program::new(|| {
+        outer();
+    })
+    .env("MEMPROF_TIMESTAMPS", folder.path().join("memory.dat"))
+    .stdout();
+
+    let memory = marks(folder.path());
+    let calls = memory.calls.iter();
+    let calls: Vec<_> = calls.map(|call| (&*call.function, call.depth)).collect();
+    let [inner, outer] = ["over_time::inner", "over_time::outer"];
+    assert_eq!(calls, [(inner, 1), (inner, 1), (outer, 0)]);
+    for call in &memory.calls {
+        assert!(call.start.at <= call.end.at);
+    }
+    let grown = |place: usize| {
+        let (start, end) = (memory.calls[place].start, memory.calls[place].end);
+        end.resident_bytes.saturating_sub(start.resident_bytes)
+    };
+    assert!(grown(0) >= 31 * MIB, "{memory:?}");
+    assert!(grown(2) < 31 * MIB, "{memory:?}");
+}
+
+#[test]
+fn a_call_that_panics_is_marked_and_so_is_what_comes_after() {
+    let folder = tempfile::tempdir().unwrap();
+    Program::new(|| {
+        let _ = catch_unwind(panics);
+        often();
+    })
+    .env("MEMPROF_TIMESTAMPS", folder.path().join("memory.dat"))
+    .stdout();
+
+    let memory = marks(folder.path());
+    let calls = memory.calls.iter();
+    let calls: Vec<_> = calls.map(|call| (&*call.function, call.depth)).collect();
+    assert_eq!(calls, [("over_time::panics", 0), ("over_time::often", 0)]);
+}
+
+#[test]
+fn of_a_hot_function_the_first_thousand_calls_are_marked_each_on_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    Program::new(|| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| thread::spawn(|| (0..1000).for_each(|_| often())))
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    })
+    .env("MEMPROF_TIMESTAMPS", folder.path().join("memory.dat"))
+    .stdout();
+
+    assert_eq!(marks(folder.path()).calls.len(), 1000);
+}
+
+#[test]
+fn a_file_for_marks_that_cannot_be_written_is_said_once() {
+    let output = Program::new(|| {
+        often();
+        often();
+    })
+    .env("MEMPROF_TIMESTAMPS", "/nowhere/memory.dat")
+    .output();
+
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let said = stderr.matches("calls can't be marked in \"/nowhere/memory.dat\"");
+    assert_eq!(said.count(), 1, "{stderr}");
+}
+
+#[memprofile(print = "never", columns = "net")]
+fn grows() -> Vec<u8> {
+    let small = black_box(vec![1; 100]);
+    let large = black_box(vec![1; 256 << 20]); // beyond
+    drop(small);
+    large
+}
+
+/// What the program said, and how it ended, with this word for what it is to do.
+fn stopped(program: &mut Program, on_stop: &str) -> (String, std::process::ExitStatus) {
+    let program = program.env("MEMPROF_STOP_AT", "200MiB");
+    let output = program.env("MEMPROF_ON_STOP", on_stop).output();
+    (String::from_utf8(output.stderr).unwrap(), output.status)
+}
+
+#[test]
+#[cfg(unix)]
+fn the_line_that_passes_the_limit_is_said_and_the_program_stops() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let mut program = Program::new(|| {
+        grows();
+        grows();
+    });
+    for (on_stop, signal) in [("abort", Some(6)), ("trap", Some(5)), ("continue", None)] {
+        let (stderr, status) = stopped(&mut program, on_stop);
+        assert_eq!(status.signal(), signal, "{stderr}");
+        let said = "of over_time::grows, in tests/tests/over_time.rs: let large = black_box(vec![1; 256 << 20]); // beyond\n";
+        assert_eq!(stderr.matches(said).count(), 1, "{stderr}");
+        // Who called it.
+        assert!(
+            stderr.contains("the_line_that_passes_the_limit"),
+            "{stderr}"
+        );
+    }
+    let status = program.env("MEMPROF_STOP_AT", "1000GiB").output().status;
+    assert!(status.success());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_is_in_a_file_it_is_read_or_refused(text in any_file()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("memory.dat");
+        fs::write(&path, &text).unwrap();
+        match MemoryOverTime::read(&path) {
+            Ok(memory) => {
+                // What was understood is written as it is read.
+                memory.write(&path).unwrap();
+                let again = MemoryOverTime::read(&path).unwrap();
+                prop_assert_eq!(again.to_string(), memory.to_string());
+            }
+            Err(error) => {
+                let said = error.to_string();
+                prop_assert!(!said.contains(char::is_control), "{said:?}");
+            }
+        }
+    }
+}
+
+/// Lines that are nearly right, and bytes that are not.
+fn any_file() -> impl Strategy<Value = Vec<u8>> {
+    let words = prop::sample::select(vec![
+        "MEM",
+        "FUNC",
+        "CHLD",
+        "CMDLINE",
+        "a::b",
+        "1.5",
+        "-1",
+        "1e400",
+        "NaN",
+        "inf",
+        "7",
+        "99999999999",
+        "1795390245.2584",
+        "\u{1b}[2J",
+        "",
+        "\r",
+        "ä",
+    ]);
+    let word =
+        prop_oneof![9 => words.prop_map(|word| word.as_bytes().to_vec()), 1 => any::<Vec<u8>>()];
+    let line = prop::collection::vec(word, 0..8).prop_map(|words| words.join(&b' '));
+    let sample =
+        (0.0..1e6_f64, 0.0..2e9_f64).prop_map(|(mib, at)| format!("MEM {mib} {at}").into_bytes());
+    let lines = prop::collection::vec(prop_oneof![line, sample], 0..8);
+    (lines, any::<bool>()).prop_map(|(lines, is_whole)| {
+        let mut text = lines.join(&b'\n');
+        text.extend(is_whole.then_some(b'\n'));
+        text
+    })
+}
