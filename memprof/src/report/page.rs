@@ -140,6 +140,12 @@ fn write_numbers(
         functions().map(|function| function.map_or(0, |it| it.inclusive_elapsed.as_nanos()));
     columns.numbers(&name("functions.inclusive_ns"), inclusive.map(nanoseconds))?;
 
+    let own = pair
+        .calls
+        .iter()
+        .map(|call| call.own_elapsed[side].as_nanos());
+    columns.numbers(&name("calls.own_ns"), own.map(nanoseconds))?;
+
     let lines = || {
         let lines = pair.functions.iter().flat_map(|function| &function.lines);
         lines.map(|line| line.sides[side])

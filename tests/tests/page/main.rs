@@ -8,7 +8,7 @@ mod recorded;
 use browser::Page;
 use headless_chrome::browser::tab::point::Point;
 use memprof::{Format, Report};
-use recorded::{HOSTILE, NAMES, equals, report};
+use recorded::{HOSTILE, NAMES, equals, report, timed};
 use std::path::Path;
 
 fn is(depth: u64, name: &str, percent: u64) -> (u64, String, u64) {
@@ -37,6 +37,24 @@ fn boxes_are_as_wide_as_what_was_recorded_of_them() {
         const { data } = boxes.getContext('2d').getImageData(0, 0, boxes.width, boxes.height);
         return data.filter((byte, at) => at % 4 === 3 && byte > 0).length; })()";
     assert!(page.get(ink).as_f64().unwrap() > 20_000.0);
+    page.assert_harmless();
+}
+
+#[test]
+fn the_time_of_a_scope_is_that_of_its_calls() {
+    let Some(page) = Page::of(&timed(), "#measure=own_ns") else {
+        return;
+    };
+    let boxes = page.boxes();
+    assert_eq!(
+        boxes,
+        [
+            is(0, "everything", 100),
+            is(1, "blog::posts::list", 50),
+            is(1, "blog::db::query", 50),
+            is(2, "blog::db::query", 13),
+        ]
+    );
     page.assert_harmless();
 }
 

@@ -37,6 +37,23 @@ fn line(number: u32, source: &str, made: &Value) -> Value {
 /// `list` makes 1 MiB by itself, and has `query` make `queried` MiB, which makes another
 /// 2 MiB for nobody; something hostile makes half a MiB.
 pub(crate) fn report(queried: u64, names: [&str; 3]) -> Report {
+    read(&document(queried, names))
+}
+
+/// The same, of a scope: `list` took 3 ms by itself, `query` 1 ms for it and 4 ms for
+/// nobody.
+pub(crate) fn timed() -> Report {
+    let mut document = document(4, NAMES);
+    for (call, milliseconds) in [(0, 3), (1, 1), (2, 4)] {
+        document["calls"][call]["own_ns"] = (milliseconds * 1_000_000).into();
+    }
+    for (function, milliseconds) in [(0, 3), (1, 5)] {
+        document["functions"][function]["own_ns"] = (milliseconds * 1_000_000).into();
+    }
+    read(&document)
+}
+
+fn document(queried: u64, names: [&str; 3]) -> Value {
     let own = blocks(3 * MIB, MIB, 10);
     let none = blocks(0, 0, 0);
     let in_list = blocks(queried * MIB, queried * MIB, 5);
@@ -52,7 +69,7 @@ pub(crate) fn report(queried: u64, names: [&str; 3]) -> Report {
     let mut asks = line(11, "    let rows = db.query();", &none);
     asks["inclusive"] = in_list.clone();
     let process = process((queried + 6) * MIB, (queried + 3) * MIB + MIB / 2, 18);
-    let document = json!({
+    json!({
         "format": "memprof report", "version": 1, "process": process, "untracked": none,
         "functions": [
             function(names[0], "src/posts.rs", json!([
@@ -71,8 +88,7 @@ pub(crate) fn report(queried: u64, names: [&str; 3]) -> Report {
             call(1, &Value::Null, &json!([row(21, &alone)])),
             call(2, &Value::Null, &json!([row(30, &hostile)])),
         ],
-    });
-    read(&document)
+    })
 }
 
 /// So many functions that each make a MiB, of which `live` bytes are alive.

@@ -186,7 +186,7 @@ const Chart = {
       if (node.line >= 0) parts.push([Data.sources[node.line].trim(), "code"]);
     }
     if (!(root.weight > 0)) parts.push(["nothing to draw: choose another measure", "quiet"]);
-    if (kind === "ns") parts.push(["of functions as a whole: ways to call them have no times", "quiet"]);
+    if (Chart.measured.flat) parts.push(["of functions as a whole: only a scope knows the times of calls", "quiet"]);
     document.getElementById("info").replaceChildren(...parts.map(([text, name]) => Chart.span(text, name)));
   },
 

@@ -9,13 +9,14 @@ const QUANTITIES = [
   { key: "live_count", name: "blocks alive", heading: "Blocks alive", kind: "count" },
   { key: "temporary_count", name: "temporary blocks", heading: "Temporary", kind: "count" },
   { key: "moved_bytes", name: "bytes moved", heading: "Moved", kind: "bytes" },
-  // Of functions and lines only: no way that a function was called has a time.
+  // Of functions and lines, and of a scope's calls: those of the process have no times.
   { key: "own_ns", name: "own time", heading: "Own time", kind: "ns" },
 ];
 
 const Data = {
   hasBefore: false,
   hasTime: false,
+  hasTimeOfCalls: false,
   functionCount: 0,
   lineCount: 0,
   callCount: 0,
@@ -90,15 +91,16 @@ const Data = {
       throw new Error("this browser can't unpack the report: it has no DecompressionStream; try a newer one");
     }
     Data.hasBefore = document.getElementById("before.functions.calls") !== null;
-    const [lines, functions, callers, callLines, rows, rowLines, ownNs] = await Promise.all([
+    const [lines, functions, callers, callLines, rows, rowLines, ownNs, callNs] = await Promise.all([
       Data.numbers("functions.lines"), Data.numbers("calls.function"), Data.numbers("calls.caller"),
       Data.numbers("calls.line"), Data.numbers("calls.rows"), Data.numbers("rows.line"),
-      Data.numbers("after.functions.own_ns"),
+      Data.numbers("after.functions.own_ns"), Data.numbers("after.calls.own_ns"),
     ]);
     [Data.names, Data.files, Data.sources] = await Promise.all(
       ["functions.name", "functions.file", "lines.source"].map(Data.texts),
     );
     Data.hasTime = ownNs.some((number) => number > 0);
+    Data.hasTimeOfCalls = callNs.some((number) => number > 0);
     Data.lineStart = Data.starts(lines);
     Data.functionCount = lines.length;
     Data.lineCount = Data.lineStart[lines.length];

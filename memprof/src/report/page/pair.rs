@@ -6,6 +6,7 @@
 
 use crate::recorded::{CallLine, CallReport, FunctionReport, LineReport, Made, Report};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What the earlier report says, and the later one.
 type Sides<'a, T> = [Option<&'a T>; 2];
@@ -38,6 +39,8 @@ pub(super) struct Line<'a> {
 pub(super) struct Call<'a> {
     pub(super) function: usize,
     pub(super) caller: Option<Caller>,
+    /// How long threads were in it, in each report.
+    pub(super) own_elapsed: [Duration; 2],
     /// The lines that made something.
     pub(super) rows: Vec<Row<'a>>,
 }
@@ -131,6 +134,7 @@ impl<'a> Pair<'a> {
                 self.calls.push(Call {
                     function,
                     caller,
+                    own_elapsed: [Duration::ZERO; 2],
                     rows: Vec::new(),
                 });
                 self.calls.len() - 1
@@ -144,6 +148,7 @@ impl<'a> Pair<'a> {
             let Some(there) = self.calls.get_mut(place) else {
                 continue;
             };
+            there.own_elapsed[side] += call.own_elapsed;
             let lines = call
                 .lines
                 .iter()
@@ -293,16 +298,16 @@ mod tests {
             function,
             caller: caller.map(|(call, line)| crate::recorded::Caller { call, line }),
             call_count: 1,
-            own_elapsed: std::time::Duration::ZERO,
-            inclusive_elapsed: std::time::Duration::ZERO,
+            own_elapsed: Duration::ZERO,
+            inclusive_elapsed: Duration::ZERO,
             lines: Vec::new(),
         };
         let function = |path: &'static str, numbers: &[(u32, &str)]| FunctionReport {
             path: path.into(),
             file: "".into(),
             call_count: 1,
-            inclusive_elapsed: std::time::Duration::ZERO,
-            own_elapsed: std::time::Duration::ZERO,
+            inclusive_elapsed: Duration::ZERO,
+            own_elapsed: Duration::ZERO,
             lines: lines(numbers),
         };
         let before = Report {

@@ -66,18 +66,16 @@ const Tree = {
   // wide as what there was before, is after, or has changed.
   async measured(quantity, width) {
     if (quantity.kind === "ns") {
-      return { flat: Tree.weighed(await Data.sides(`functions.${quantity.key}`), width) };
+      if (!Data.hasTimeOfCalls) return { flat: Tree.weighed(await Data.sides(`functions.${quantity.key}`), width) };
+      // Of calls, and not of their lines.
+      const none = (count) => Tree.weighed({ before: new Float64Array(count), after: new Float64Array(count) }, width);
+      const own = Tree.weighed(await Data.sides(`calls.${quantity.key}`), width);
+      return { rows: none(Data.rowLine.length), process: none(2), own, inclusive: Tree.withCallees(own) };
     }
     const [rows, process] = await Promise.all([Data.sides(`rows.${quantity.key}`), Data.sides(`process.${quantity.key}`)]);
     const measured = { rows: Tree.weighed(rows, width), process: Tree.weighed(process, width) };
-    measured.own = Tree.sums(measured.rows, (numbers, call, row) => { numbers[call] += row; }, () => {});
-    measured.inclusive = Tree.sums(measured.rows, (numbers, call, row) => { numbers[call] += row; }, (numbers) => {
-      // A call comes after its caller.
-      for (let call = Data.callCount - 1; call >= 0; call -= 1) {
-        const caller = Data.callCaller[call];
-        if (caller >= 0) numbers[caller] += numbers[call];
-      }
-    });
+    measured.own = Tree.sums(measured.rows);
+    measured.inclusive = Tree.withCallees(measured.own);
     return measured;
   },
 
@@ -91,19 +89,33 @@ const Tree = {
     return { weight, before, after };
   },
 
-  sums(rows, add, finish) {
-    const sums = {};
-    for (const side of ["weight", "before", "after"]) {
-      const numbers = new Float64Array(Data.callCount);
-      if (side !== "before" || Data.hasBefore) {
-        for (let call = 0; call < Data.callCount; call += 1) {
-          for (let row = Data.rowStart[call]; row < Data.rowStart[call + 1]; row += 1) add(numbers, call, rows[side][row]);
-        }
-        finish(numbers);
+  // Of the rows of each call.
+  sums(rows) {
+    return Tree.eachSide((numbers, side) => {
+      for (let call = 0; call < Data.callCount; call += 1) {
+        for (let row = Data.rowStart[call]; row < Data.rowStart[call + 1]; row += 1) numbers[call] += rows[side][row];
       }
-      sums[side] = numbers;
+    });
+  },
+
+  withCallees(own) {
+    return Tree.eachSide((numbers, side) => {
+      numbers.set(own[side]);
+      // A call comes after its caller.
+      for (let call = Data.callCount - 1; call >= 0; call -= 1) {
+        const caller = Data.callCaller[call];
+        if (caller >= 0) numbers[caller] += numbers[call];
+      }
+    });
+  },
+
+  eachSide(fill) {
+    const sides = {};
+    for (const side of ["weight", "before", "after"]) {
+      sides[side] = new Float64Array(Data.callCount);
+      if (side !== "before" || Data.hasBefore) fill(sides[side], side);
     }
-    return sums;
+    return sides;
   },
 
   add(node, values, at) {
