@@ -38,6 +38,13 @@ impl Page {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.html");
         write(&path);
+        let page = Self::at(&format!("file://{}", path.display()), hash, folder)?;
+        page.until("document.body?.dataset.ready === 'yes'");
+        Some(page)
+    }
+
+    /// Any page, which may need what is in a folder.
+    pub(crate) fn at(url: &str, hash: &str, folder: TempDir) -> Option<Self> {
         let options = LaunchOptions::default_builder()
             .path(Some(chromium()?))
             // Root has none.
@@ -76,17 +83,14 @@ impl Page {
             run_immediately: None,
         })
         .unwrap();
-        let url = format!("file://{}", path.display());
         tab.navigate_to(&format!("{url}{hash}")).unwrap();
-        let page = Self {
+        Some(Self {
             tab,
             requests,
-            url,
+            url: url.to_owned(),
             _browser: browser,
             _folder: folder,
-        };
-        page.until("document.body?.dataset.ready === 'yes'");
-        Some(page)
+        })
     }
 
     pub(crate) fn of(report: &Report, hash: &str) -> Option<Self> {

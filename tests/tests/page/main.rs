@@ -4,6 +4,7 @@
 
 mod browser;
 mod recorded;
+mod speedscope;
 
 use browser::Page;
 use headless_chrome::browser::tab::point::Point;

@@ -1,0 +1,48 @@
+//! Speedscope, a viewer of others, opens our files and has the same numbers.
+//!
+//! Skipped, with a word, where it isn't in `target/clients`, as `.ci/run` installs it, or
+//! where there is no Chromium.
+
+use crate::browser::Page;
+use crate::recorded::{NAMES, report};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn speedscope_shows_what_the_functions_made() {
+    let viewer = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/clients/node_modules/speedscope/dist/release/index.html");
+    let Ok(viewer) = fs::canonicalize(viewer) else {
+        eprintln!("skipped: speedscope is not installed");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.speedscope.json");
+    report(4, NAMES).write(&path).unwrap();
+    // As its own command does.
+    let loads = format!(
+        "speedscope.loadFileFromBase64('report.speedscope.json', '{}')",
+        BASE64_STANDARD.encode(fs::read(path).unwrap())
+    );
+    let script = folder.path().join("loads.js");
+    fs::write(&script, loads).unwrap();
+    let hash = format!("#localProfilePath={}", script.display());
+    let Some(page) = Page::at(&format!("file://{}", viewer.display()), &hash, folder) else {
+        return;
+    };
+
+    page.until("document.body.innerText.includes('allocated (1/5)')");
+    // Its table of functions.
+    page.tab.press_key("3").unwrap();
+    page.until("document.body.innerText.includes('Symbol Name')");
+    let shown = page.text("document.body.innerText.replaceAll(/\\s+/g, ' ')");
+    for row in [
+        "6.00 MB (60%) 6.00 MB (60%) blog::db::query:21",
+        "3.00 MB (30%) 3.00 MB (30%) blog::posts::list:10",
+        "4.00 MB (40%) 0 B (<0.01%) blog::posts::list:11",
+    ] {
+        assert!(shown.contains(row), "{shown}");
+    }
+}
