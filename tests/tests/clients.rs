@@ -161,6 +161,13 @@ fn gos_pprof_has_the_same_lines() {
     let allocated = top("alloc_space").unwrap();
     let place = format!("clients.rs:{}", at_once.number);
     assert_eq!(number(&place, &allocated), "10000B");
+    let time = pprof(&["-top", "-unit=ns", "-sample_index=time"], &path).unwrap();
+    let keeps = report
+        .functions
+        .iter()
+        .find(|function| function.path == "clients::keeps");
+    let own = keeps.unwrap().own_elapsed.as_nanos();
+    assert_eq!(number("clients::keeps", &time), format!("{own}ns"));
     // The unit is what was asked for, of objects, too.
     assert_eq!(number(&place, &top("temporary_objects").unwrap()), "4B");
 }

@@ -58,7 +58,9 @@ pub enum Format {
 
     /// `.pb.gz`: for Go's `pprof` and what reads the same, with Go's sample types
     /// `alloc_objects`, `alloc_space`, `inuse_objects` and `inuse_space`, and
-    /// `peak_space` and `temporary_objects`; by function and statement.
+    /// `peak_space` and `temporary_objects`; by function and statement. And `time`, where
+    /// it is known, on the first lines of functions: by each way to them in the report of
+    /// a scope, of the process by function alone.
     Pprof,
 
     /// `.prof`: as Python's `profile` writes it, for `pstats`, `SnakeViz` and `gprof2dot`:

@@ -12,6 +12,7 @@ use prost::Message;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::io::{self, Write};
+use std::time::Duration;
 
 #[derive(Message)]
 struct Profile {
@@ -119,8 +120,12 @@ pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
         unit: texts.of(unit),
     });
     let [.., bytes_in_use, _, _] = sample_types;
+    let time = ValueType {
+        kind: texts.of("time"),
+        unit: texts.of("nanoseconds"),
+    };
     pieces.write(&Profile {
-        sample_type: sample_types.to_vec(),
+        sample_type: sample_types.into_iter().chain([time]).collect(),
         mapping: vec![Mapping {
             id: MAPPING,
             has_functions: true,
@@ -156,6 +161,11 @@ pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
     stacks::for_each(report, |frames, line| {
         let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
         let sample = Sample::of(location_id.collect(), &line.made);
+        pieces.write(&Profile::of_sample(sample))
+    })?;
+    stacks::for_each_time(report, |frames, own_elapsed| {
+        let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
+        let sample = Sample::of_time(location_id.collect(), own_elapsed);
         pieces.write(&Profile::of_sample(sample))
     })?;
     let outside = Frame {
@@ -221,8 +231,14 @@ impl Sample {
             .map(|(_, _, quantity)| i64::try_from(quantity.of(made)).unwrap_or(i64::MAX));
         Self {
             location_id,
-            value: values.collect(),
+            value: values.chain([0]).collect(),
         }
+    }
+
+    fn of_time(location_id: Vec<u64>, elapsed: Duration) -> Self {
+        let mut value = vec![0; SAMPLE_TYPES.len()];
+        value.push(i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX));
+        Self { location_id, value }
     }
 }
 

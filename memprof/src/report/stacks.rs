@@ -1,7 +1,8 @@
 //! The stacks of functions and lines that a report's calls stand for, for the formats
 //! that are made of stacks.
 
-use crate::recorded::{CallLine, FunctionReport, Report};
+use crate::recorded::{CallLine, CallReport, FunctionReport, Report};
+use std::time::Duration;
 
 /// A function at one of its lines, by its place in [`Report::functions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,20 +31,7 @@ pub(super) fn for_each<E>(
 ) -> Result<(), E> {
     let mut frames = Vec::new();
     for call in &report.calls {
-        frames.clear();
-        frames.push(Frame {
-            function: call.function,
-            line: 0,
-        });
-        let mut outer = call.caller;
-        while let Some(caller) = outer {
-            let call = report.calls.get(caller.call);
-            frames.extend(call.map(|call| Frame {
-                function: call.function,
-                line: caller.line,
-            }));
-            outer = call.and_then(|call| call.caller);
-        }
+        lead_to(report, call, &mut frames);
         for line in call
             .lines
             .iter()
@@ -56,4 +44,60 @@ pub(super) fn for_each<E>(
         }
     }
     Ok(())
+}
+
+/// Calls `act` with how long a function took by itself and the frames that led there, the
+/// innermost first, which is on the function's first line: of each call, as a scope knows
+/// it, or else of each function.
+pub(super) fn for_each_time<E>(
+    report: &Report,
+    mut act: impl FnMut(&[Frame], Duration) -> Result<(), E>,
+) -> Result<(), E> {
+    let first_line = |function: usize| {
+        let function = report.functions.get(function);
+        let first = function.and_then(|function| function.lines.first());
+        first.map_or(0, |line| line.number)
+    };
+    let mut frames = Vec::new();
+    let timed = report
+        .calls
+        .iter()
+        .filter(|call| !call.own_elapsed.is_zero());
+    let mut has_times = false;
+    for call in timed {
+        has_times = true;
+        lead_to(report, call, &mut frames);
+        if let Some(innermost) = frames.first_mut() {
+            innermost.line = first_line(call.function);
+        }
+        act(&frames, call.own_elapsed)?;
+    }
+    if has_times {
+        return Ok(());
+    }
+    for (function, of) in report.functions.iter().enumerate() {
+        if !of.own_elapsed.is_zero() {
+            let line = first_line(function);
+            act(&[Frame { function, line }], of.own_elapsed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Has `frames` be those that led to a call, the innermost, on no line yet, first.
+fn lead_to(report: &Report, call: &CallReport, frames: &mut Vec<Frame>) {
+    frames.clear();
+    frames.push(Frame {
+        function: call.function,
+        line: 0,
+    });
+    let mut outer = call.caller;
+    while let Some(caller) = outer {
+        let call = report.calls.get(caller.call);
+        frames.extend(call.map(|call| Frame {
+            function: call.function,
+            line: caller.line,
+        }));
+        outer = call.and_then(|call| call.caller);
+    }
 }
