@@ -167,6 +167,6 @@ pub use memprof_macros::memprofile;
 
 /// README's programs, compiled and run with the documentation's own, where there is all
 /// that they need.
-#[cfg(all(doctest, feature = "sampling"))]
+#[cfg(all(doctest, feature = "sampling", feature = "tower"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

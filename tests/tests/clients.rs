@@ -69,6 +69,20 @@ fn pythons_pstats_has_the_same_calls_and_times() {
 }
 
 #[test]
+fn pythons_pstats_opens_a_report_in_which_nothing_ran() {
+    let Some(mut python) = client("python3", "--version") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.prof");
+    memprof::Scope::new("empty").report().write(&path).unwrap();
+
+    let script = "import pstats, sys; pstats.Stats(sys.argv[1]).print_stats()";
+    let stdout = said(python.args(["-c", script]).arg(path));
+    assert!(stdout.contains("0 function calls"), "{stdout}");
+}
+
+#[test]
 fn snakeviz_shows_the_same_calls() {
     let Some(mut snakeviz) = client("snakeviz", "--version") else {
         return;

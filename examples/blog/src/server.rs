@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum_extra::extract::cookie::Key;
+use memprof::web::ProfilerLayer;
 use tokio::net::TcpListener;
 
 use crate::app::{self, App};
@@ -19,12 +20,17 @@ pub(crate) const READY: &str = "Listening on ";
 /// The environment variable that holds the secret of the session cookies.
 pub(crate) const SECRET_KEY: &str = "BLOG_SECRET_KEY";
 
-/// Serves the blog until Ctrl-C or SIGTERM.
+/// Serves the blog until Ctrl-C or SIGTERM, its requests profiled by `profiler`.
 ///
 /// # Errors
 ///
 /// If the database can't be used or the address can't be listened on.
-pub async fn serve(addr: SocketAddr, database: &str, squares: u64) -> Result<(), Failure> {
+pub async fn serve(
+    addr: SocketAddr,
+    database: &str,
+    squares: u64,
+    profiler: Option<ProfilerLayer>,
+) -> Result<(), Failure> {
     let cannot_listen = |error| Failure::new(format!("listen on {addr}"), error);
 
     let pool = database::open(database).await?;
@@ -35,7 +41,11 @@ pub async fn serve(addr: SocketAddr, database: &str, squares: u64) -> Result<(),
     let (stop, grace) = (told_to_stop(), told_to_stop());
     announce(bound).map_err(|error| Failure::new("write to standard output", error))?;
 
-    let serving = axum::serve(listener, app::router(app)).with_graceful_shutdown(stop);
+    let router = match profiler {
+        Some(profiler) => app::router(app).layer(profiler),
+        None => app::router(app),
+    };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
     let served = tokio::select! {
         served = serving => served,
         () = async { grace.await; tokio::time::sleep(GRACE).await } => Ok(()),

@@ -95,6 +95,36 @@ fn the_flags_of_serve_go_without_its_name() {
 
 #[cfg(unix)]
 #[test]
+fn requests_are_profiled_when_that_is_asked_for() {
+    let directory = TempDir::new().unwrap();
+    let mut command = blog(&directory);
+    let command = command.args([
+        "--addr",
+        "127.0.0.1:0",
+        "--profiler",
+        "--profile-dir",
+        "profiles",
+    ]);
+    let server = Server::start(command);
+    let hello = ureq::get(format!("{}/hello", server.address)).call();
+    assert_eq!(hello.unwrap().status(), 200);
+
+    let stopped = server.stop();
+
+    let printed = String::from_utf8(stopped.stdout).unwrap();
+    assert!(printed.contains("GET \"/hello\": 200 OK\n"), "{printed}");
+    let files = fs::read_dir(directory.path().join("profiles")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names: Vec<String> = names.collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(
+        names[0].starts_with("GET.hello.") && names[0].rsplit('.').next() == Some("prof"),
+        "{names:?}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn a_server_stops_when_told_to_and_says_that_its_sessions_end() {
     let directory = TempDir::new().unwrap();
     let mut command = blog(&directory);

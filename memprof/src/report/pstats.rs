@@ -55,6 +55,16 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         }
         text.push(b'0');
     }
+    if report.functions.is_empty() {
+        // Of nothing at all, `pstats` says that it is no statistics.
+        tuple(&mut text, 3);
+        string(&mut text, "~");
+        integer(&mut text, 0);
+        string(&mut text, "untracked");
+        tuple(&mut text, 5);
+        numbers(&mut text, Calls::default());
+        text.extend(b"{0");
+    }
     text.push(b'0');
     out.write_all(&text)?;
     out.flush()
