@@ -1,5 +1,6 @@
 //! What may be written between the attribute's parentheses.
 
+use crate::budget;
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
@@ -24,7 +25,7 @@ const COLUMNS: [(&str, &str); 9] = [
 ];
 
 /// The options' names, as they are told.
-const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss` and `crate`";
+const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `max_peak`, `max_net`, `on_exceed` and `crate`";
 
 /// How many of [`COLUMNS`] are there by default.
 const DEFAULT_COLUMNS: usize = 2;
@@ -42,6 +43,12 @@ pub(crate) struct Args {
     print: Option<&'static str>,
     /// `rss = "exact"`: a variant of `Rss`.
     rss: Option<&'static str>,
+    /// `max_peak = "1 MiB"`: bytes.
+    max_peak: Option<u64>,
+    /// `max_net = 0`: bytes.
+    max_net: Option<u64>,
+    /// `on_exceed = "panic"`: a variant of `OnExceed`, and where it is said.
+    on_exceed: Option<(&'static str, Span)>,
     /// `crate = my::memprof`: where the library is.
     path: Option<Path>,
 }
@@ -55,6 +62,9 @@ impl Args {
             stream: self.stream.or(outer.stream),
             print: self.print.or(outer.print),
             rss: self.rss.or(outer.rss),
+            max_peak: self.max_peak.or(outer.max_peak),
+            max_net: self.max_net.or(outer.max_net),
+            on_exceed: self.on_exceed.or(outer.on_exceed),
             path: self.path.or_else(|| outer.path.clone()),
         }
     }
@@ -64,6 +74,35 @@ impl Args {
         match &self.path {
             Some(path) => quote!(#path::__private),
             None => quote!(::memprof::__private),
+        }
+    }
+
+    /// The budget as an expression of type `Guard`, if there is one.
+    pub(crate) fn guard(&self) -> Option<TokenStream> {
+        if self.max_peak.is_none() && self.max_net.is_none() {
+            return None;
+        }
+        let private = self.private();
+        let limit = |limit: Option<u64>| match limit {
+            Some(most) => quote!(#private::Some(#most)),
+            None => quote!(#private::None),
+        };
+        let (max_peak, max_net) = (limit(self.max_peak), limit(self.max_net));
+        let on_exceed = self.on_exceed.map_or("Warn", |(variant, _)| variant);
+        let on_exceed = Ident::new(on_exceed, Span::mixed_site());
+        Some(quote! {
+            #private::Guard::new(&__MEMPROF_SITE, #max_peak, #max_net, #private::OnExceed::#on_exceed)
+        })
+    }
+
+    /// Refuses what means nothing for a function with these options alone.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.on_exceed {
+            Some((_, span)) if self.guard().is_none() => Err(syn::Error::new(
+                span,
+                "`on_exceed` needs something to exceed: `max_peak`, `max_net` or both",
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -124,6 +163,20 @@ impl Parse for Args {
                         "rss",
                         &[("exact", "Exact"), ("adaptive", "Adaptive"), ("off", "Off")],
                     )
+                })?,
+                "max_peak" => once(&mut args.max_peak, &name, input, |input| {
+                    budget::bytes("max_peak", input)
+                })?,
+                "max_net" => once(&mut args.max_net, &name, input, |input| {
+                    budget::bytes("max_net", input)
+                })?,
+                "on_exceed" => once(&mut args.on_exceed, &name, input, |input| {
+                    let words = [
+                        ("warn", "Warn"),
+                        ("panic", "Panic"),
+                        ("callback", "Callback"),
+                    ];
+                    Ok((one_of(input, "on_exceed", &words)?, name.span()))
                 })?,
                 "crate" => once(&mut args.path, &name, input, path)?,
                 "skip" => {
@@ -225,7 +278,7 @@ fn columns(input: ParseStream<'_>) -> Result<Vec<&'static str>> {
     Ok(columns)
 }
 
-fn path(input: ParseStream<'_>) -> Result<Path> {
+pub(crate) fn path(input: ParseStream<'_>) -> Result<Path> {
     Path::parse_mod_style(input).map_err(|error| {
         let message = "`crate` is the path of the library, such as `crate = tools::memprof`";
         syn::Error::new(error.span(), message)

@@ -71,7 +71,10 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
         is_read_on: false,
     };
     let refusal = match check::function(item.clone(), &fragments) {
-        Ok(function) => return profile(&args, function, &setting),
+        Ok(function) => match args.check() {
+            Ok(()) => return profile(&args, function, &setting),
+            Err(error) => return refuse(error),
+        },
         Err(refusal) => refusal,
     };
     match (items::memprofile(&args, item.clone(), &fragments), refusal) {
@@ -123,7 +126,7 @@ pub(crate) fn profile(args: &Args, function: ItemFn, setting: &Setting<'_>) -> T
         if let Expr::Async(boxed) = expr {
             Walk::new(&private, &mut lines).body(&mut boxed.block);
         }
-        let task = quote!(#private::task(&__MEMPROF_SITE, #expr));
+        let task = guarded_task(args, &quote!(#private::task(&__MEMPROF_SITE, #expr)));
         *expr = Expr::Verbatim(task);
     } else {
         Walk::new(&private, &mut lines).body(&mut block);
@@ -134,9 +137,13 @@ pub(crate) fn profile(args: &Args, function: ItemFn, setting: &Setting<'_>) -> T
         quote!(#block)
     } else if sig.asyncness.is_some() {
         let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
-        async_body(&private, is_read_on, &mut sig, &block)
+        async_body(args, is_read_on, &mut sig, &block)
     } else {
+        // First, since it is to be dropped last.
+        let guard = args.guard();
+        let guard = guard.map(|_| quote!(let _guard = #private::guard(&__MEMPROF_GUARD);));
         quote! {
+            #guard
             let _frame = #private::enter(&__MEMPROF_SITE);
             { #block }
         }
@@ -213,6 +220,8 @@ fn site(args: &Args, lines: &Lines<'_>) -> TokenStream {
     let text = lines.text();
     let opened = lines.opened();
     let options = args.options().map(|options| quote!(.with(#options)));
+    let guard = args.guard();
+    let guard = guard.map(|guard| quote!(static __MEMPROF_GUARD: #private::Guard = #guard;));
     quote! {
         enum __MemprofSite {}
         static __MEMPROF_SITE: #private::Site = #private::Site::new(
@@ -222,16 +231,22 @@ fn site(args: &Args, lines: &Lines<'_>) -> TokenStream {
             #text,
             &[#(#opened),*],
         ) #options;
+        #guard
+    }
+}
+
+/// The future of a call, under the budget of its function if that has one.
+fn guarded_task(args: &Args, task: &TokenStream) -> TokenStream {
+    let private = args.private();
+    match args.guard() {
+        Some(_) => quote!(#private::guard_task(&__MEMPROF_GUARD, #task)),
+        None => task.clone(),
     }
 }
 
 /// The body of what was an `async fn`, whose signature is changed to fit.
-fn async_body(
-    private: &TokenStream,
-    is_read_on: bool,
-    sig: &mut Signature,
-    block: &Block,
-) -> TokenStream {
+fn async_body(args: &Args, is_read_on: bool, sig: &mut Signature, block: &Block) -> TokenStream {
+    let private = &args.private();
     let arguments = own_arguments(sig);
     let edge = return_edge(private, &sig.output);
     let task = quote! {
@@ -241,6 +256,7 @@ fn async_body(
             #block
         })
     };
+    let task = guarded_task(args, &task);
 
     let output = match &sig.output {
         ReturnType::Default => quote!(()),

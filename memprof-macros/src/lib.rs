@@ -1,12 +1,14 @@
-//! The attribute of `memprof`, which re-exports it.
+//! The attributes of `memprof`, which re-exports them.
 //!
 //! Each file answers one question: `args` what may be written, `check` what is
 //! refused, `items` which functions are in an item, `lines` which lines are a function's,
 //! `walk` where in it they are opened, `start` where statements begin, `reach` which of
 //! them are reached, `source` what stands in the files, `fragments` what a `macro_rules!`
-//! has put in, `expand` what comes out.
+//! has put in, `expand` what comes out. `test` is the other attribute, for tests, and
+//! `budget` how much memory something may take.
 
 mod args;
+mod budget;
 mod check;
 mod expand;
 mod fragments;
@@ -15,6 +17,7 @@ mod lines;
 mod reach;
 mod source;
 mod start;
+mod test;
 mod walk;
 
 use proc_macro::TokenStream;
@@ -197,6 +200,29 @@ use proc_macro::TokenStream;
 /// # fn main() { touch(&mut vec![0; 1 << 20]); }
 /// ```
 ///
+/// ## `max_peak = "…"`, `max_net = "…"`, `on_exceed = "warn" | "panic" | "callback"`
+///
+/// A budget for each call: how far the heap may stand above where the call began, and how
+/// many bytes it may leave, callees included; of the thread, or of the task in its polls. A
+/// size is a number of bytes, or has a unit, as in `"1 MiB"` and `"10 kB"`.
+///
+/// One that exceeds it is a line on the standard error, at most one in a second for each
+/// function, or a panic, or is given to what `memprof::on_exceed` has set. Calls that end in
+/// a panic, and futures that are dropped before their end, are not looked at, nor is
+/// anything under `MEMPROF=off`.
+///
+/// ```
+/// # use memprof::memprofile;
+/// # #[global_allocator]
+/// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+/// #[memprofile(print = "never", max_peak = "1 MiB", max_net = 0)]
+/// fn count_words(text: &str) -> usize {
+///     let words: Vec<&str> = text.split(' ').collect();
+///     words.len()
+/// }
+/// # fn main() { count_words("a b"); }
+/// ```
+///
 /// ## `crate = path`
 ///
 /// Where the library is, if not at `::memprof`: renamed in `Cargo.toml`, or
@@ -216,4 +242,60 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::memprofile(args.into(), item.into()).into()
+}
+
+/// A test that keeps to a budget.
+///
+/// ```
+/// #[cfg(test)]
+/// #[global_allocator]
+/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+///
+/// #[memprof::test(max_peak = "64 KiB", max_allocations = 12, max_net = 0, warmup = 1, runs = 3)]
+/// fn names_are_joined_in_little_memory() {
+///     let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+///     assert_eq!(names.join(",").len(), 19);
+/// }
+/// # fn main() {}
+/// ```
+///
+/// It stands for `#[test]`. What counts is what counts for `memprof::assert_alloc!`: what the
+/// test does itself, whatever runs beside it, and what joins its scope. A test that exceeds a
+/// limit fails with what was measured, and the lines of profiled functions that took most.
+///
+/// An `async` test has the attribute of its runtime below. The runtime isn't counted, and
+/// neither is what the test spawns, unless it is `.in_current_scope()`:
+///
+/// ```
+/// # #[cfg(test)]
+/// # #[global_allocator]
+/// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+/// #[memprof::test(max_allocations = 1)]
+/// #[tokio::test]
+/// async fn a_greeting_takes_one_block() {
+///     let name = std::future::ready("world").await;
+///     assert_eq!(format!("hello {name}"), "hello world");
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Options
+///
+/// | option | |
+/// |---|---|
+/// | `max_peak = "1 MiB"` | how far the heap may stand above where the test began |
+/// | `max_net = 0` | bytes that may be left at its end |
+/// | `max_allocated = "1 MB"` | bytes that it may allocate in all |
+/// | `max_allocations = 100` | blocks that it may allocate |
+/// | `warmup = 1` | runs of the body that come first and don't count: for what is made once, by `std` and by lazy values |
+/// | `runs = 3` | runs that count, each for itself; 1 by default |
+/// | `ignore = "app::log"` | profiled functions whose blocks don't count, nor those of what they call, by how their paths begin; may be given again. Not with `max_peak`: nobody knows what the peak would be without them |
+/// | `crate = tools::memprof` | where the library is, if not at `::memprof` |
+///
+/// Sizes are a number of bytes, or have a unit: `B`, `KiB`, `MiB` and `GiB`, of 1,024; `kB`, `MB`
+/// and `GB`, of 1,000. A test returns `()` or a `Result`. What it prints is kept in memory by
+/// `cargo test`, which counts.
+#[proc_macro_attribute]
+pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
+    test::test(args.into(), &item.into()).into()
 }

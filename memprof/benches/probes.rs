@@ -38,6 +38,17 @@ pub(crate) fn compare(harness: &Harness) {
             Contestant::new("hotpath::measure", call::hotpath).during(peers::hotpath_calls),
         ],
     );
+    harness.compare(
+        "an empty piece of code, ns",
+        &[
+            Contestant::new("memprof::measure", empty::measure),
+            Contestant::new("stats_alloc::Region", empty::region),
+            Contestant::new("assert_no_alloc!", empty::assert_no_alloc),
+            Contestant::new("assert_alloc!, 3 limits", empty::assert_alloc),
+            Contestant::new("Scope::run", empty::scope),
+            Contestant::new("assert_no_alloc! in it", empty::assert_no_alloc_in_scope),
+        ],
+    );
     #[cfg(target_os = "linux")]
     harness.compare(
         "a reading of resident memory, ns",
@@ -194,6 +205,60 @@ mod call {
             black_box(Vec::<u8>::with_capacity(size));
         }
         each(function)
+    }
+}
+
+/// What it takes to watch code that does nothing.
+mod empty {
+    use super::{black_box, time};
+    use memprof::{Scope, assert_alloc, assert_no_alloc};
+
+    const TIMES: u32 = 20_000;
+
+    fn each(mut watch: impl FnMut()) -> f64 {
+        time(TIMES, || (0..TIMES).for_each(|_| watch()))
+    }
+
+    pub(super) fn measure() -> f64 {
+        each(|| {
+            black_box(memprof::measure(|| black_box(1)));
+        })
+    }
+
+    pub(super) fn region() -> f64 {
+        each(|| {
+            let region = stats_alloc::Region::new(&stats_alloc::INSTRUMENTED_SYSTEM);
+            black_box(1);
+            black_box(region.change());
+        })
+    }
+
+    pub(super) fn assert_no_alloc() -> f64 {
+        each(|| {
+            assert_no_alloc!(black_box(1));
+        })
+    }
+
+    pub(super) fn assert_alloc() -> f64 {
+        each(|| {
+            assert_alloc!(
+                net_bytes == 0,
+                peak_bytes <= 1 << 20,
+                allocation_count <= 3,
+                { black_box(1) }
+            );
+        })
+    }
+
+    pub(super) fn assert_no_alloc_in_scope() -> f64 {
+        Scope::new("around").run(assert_no_alloc)
+    }
+
+    pub(super) fn scope() -> f64 {
+        let scope = Scope::new("empty");
+        each(|| {
+            scope.run(|| black_box(1));
+        })
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
 }
 
 #[inline]
-fn kind_of(site: &'static Site) -> Kind {
+pub(crate) fn kind_of(site: &'static Site) -> Kind {
     site.kind().unwrap_or_else(|| kind_of_new(site))
 }
 

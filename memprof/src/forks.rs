@@ -84,6 +84,11 @@ impl<T> Lock<T> {
         }
     }
 
+    /// Nobody else can have it.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Nothing if another thread has it.
     pub(crate) fn try_lock(&self) -> Option<Locked<'_, T>> {
         let no_fork = hold_off();

@@ -44,7 +44,8 @@
 //! the other columns, and all options.
 //!
 //! For tests, [`measure`] and [`measure_async`] tell exactly what a piece of code
-//! did to the heap.
+//! did to the heap; [`assert_alloc!`], [`#[memprof::test]`](macro@test) and
+//! [`assert_no_growth`] hold it to a budget.
 //!
 //! # What is counted
 //!
@@ -79,6 +80,8 @@
 //! | `MEMPROF_FORMAT` | its format, whatever the file's ending: see `Format` |
 //! | `MEMPROF_LISTEN` | a path for a socket, on which the report of the moment is handed out |
 //! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of both |
+//! | `MEMPROF_BLESS` | `1` has `Baseline`s written anew |
+//! | `MEMPROF_SUMMARY` | a file to which they append what has changed, in Markdown |
 //! | with the feature `sampling`: | |
 //! | `MEMPROF_TIMESTAMPS` | a file that calls are marked in |
 //! | `MEMPROF_STOP_AT` | a limit for resident memory, as `100MiB` |
@@ -103,16 +106,25 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
+mod assertions;
+#[cfg(feature = "files")]
+mod baseline;
+mod budget;
 mod call;
 mod clock;
 mod column;
 mod config;
 mod entered;
+mod exceeded;
 mod exit;
 mod forks;
 mod frame;
+mod growth;
+mod guard;
 mod heap;
 mod leaked;
+mod leaks;
+mod levels;
 mod measure;
 mod os;
 mod output;
@@ -135,9 +147,11 @@ mod scope;
 mod scopes;
 mod site;
 mod snapshot;
+mod spare;
 mod tally;
 mod task;
 mod threads;
+mod trial;
 mod usage;
 #[cfg(feature = "tower")]
 pub mod web;
@@ -147,8 +161,13 @@ pub mod web;
 pub mod __private;
 
 pub use crate::alloc::CountingAlloc;
+#[cfg(feature = "files")]
+pub use crate::baseline::{Baseline, BaselineError, check_baseline};
+pub use crate::growth::{Growth, assert_no_growth, growth};
+pub use crate::guard::{Offence, on_exceed};
 #[cfg(feature = "stats_alloc")]
 pub use crate::heap::use_stats_alloc;
+pub use crate::leaks::{Leak, leaks};
 pub use crate::measure::{Measure, measure, measure_async};
 #[cfg(feature = "sampling")]
 pub use crate::over_time::{
@@ -163,7 +182,7 @@ pub use crate::rss::resident_bytes;
 pub use crate::scope::{InScope, InScopeExt, Scope, ScopeGuard};
 pub use crate::snapshot::{report, reset};
 pub use crate::usage::Usage;
-pub use memprof_macros::memprofile;
+pub use memprof_macros::{memprofile, test};
 
 /// README's programs, compiled and run with the documentation's own, where there is all
 /// that they need.

@@ -96,12 +96,13 @@ impl<F: Future> Future for Measure<F> {
 }
 
 /// A stretch of the calling thread being measured.
-struct Measured {
+#[derive(Debug)]
+pub(crate) struct Measured {
     before: Tally,
 }
 
 impl Measured {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         if HeapSource::current() != HeapSource::Thread {
             crate::heap::say_nobody_counts();
         }
@@ -110,7 +111,7 @@ impl Measured {
         }
     }
 
-    fn end(self) -> Usage {
+    pub(crate) fn end(self) -> Usage {
         threads::now().since(self.before)
     }
 }

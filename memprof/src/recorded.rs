@@ -286,6 +286,25 @@ impl Report {
         difference
     }
 
+    /// What the functions made whose path begins with one of `prefixes`, and what those
+    /// made that they called.
+    pub(crate) fn made_under(&self, prefixes: &[&str]) -> Made {
+        let mut sum = Made::default();
+        let mut is_under: Vec<bool> = Vec::with_capacity(self.calls.len());
+        // A call comes after the one that it was made from.
+        for call in &self.calls {
+            let caller = call.caller.and_then(|caller| is_under.get(caller.call));
+            let function = self.functions.get(call.function);
+            let is_named = || function.is_some_and(|function| function.begins_with(prefixes));
+            let is_in = caller.copied().unwrap_or(false) || is_named();
+            is_under.push(is_in);
+            if is_in {
+                call.lines.iter().for_each(|line| sum += line.made);
+            }
+        }
+        sum
+    }
+
     pub(crate) fn subtract(&mut self, earlier: &Self) {
         self.untracked = self.untracked.since(earlier.untracked);
         self.total = self.total.since(earlier.total);
@@ -387,6 +406,18 @@ impl FunctionReport {
         let mut sum = Made::default();
         self.lines.iter().for_each(|line| sum += line.inclusive);
         sum
+    }
+}
+
+impl FunctionReport {
+    /// Whether its path begins with one of these, which end where a name does.
+    pub(crate) fn begins_with(&self, prefixes: &[&str]) -> bool {
+        let mut rests = prefixes.iter().map(|prefix| self.path.strip_prefix(prefix));
+        rests.any(|rest| {
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with("::") || rest.starts_with('<')
+            })
+        })
     }
 }
 

@@ -2,25 +2,23 @@
 //! that runs beside it.
 //!
 //! The thread's current scope is part of what its blocks are tagged with, so that
-//! a block is known to be the scope's wherever it is freed. A thread's time is cut
-//! into stretches, each in one scope, and what it does in a stretch belongs to
-//! that scope and to those around it.
+//! a block is known to be the scope's wherever it is freed. Which scopes a thread is in,
+//! and what it does in them, is in [`levels`].
 
 use crate::forks::Lock;
+use crate::levels::{self, Level};
 use crate::owner::{self, PathCounters};
 use crate::recorded::{Made, Report};
 use crate::site::Site;
 use crate::snapshot::{Numbers, Settled};
-use crate::tally::Tally;
 use crate::usage::Usage;
-use crate::{call, clock, own_work, scopes, threads};
+use crate::{clock, own_work, scopes};
 use pin_project_lite::pin_project;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -72,8 +70,23 @@ struct Inner {
     /// Its number among the [scopes] that are alive, 0 if there were too many.
     id: u32,
     outer: Option<Scope>,
-    usage: Lock<Usage>,
+    done: Lock<Done>,
     is_disordered: AtomicBool,
+}
+
+/// What was done in a scope.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    by_all: Usage,
+    /// By others than the code that the scope was made for, if it was made for some.
+    by_others: Usage,
+}
+
+impl Done {
+    const NOTHING: Self = Self {
+        by_all: Usage::ZERO,
+        by_others: Usage::ZERO,
+    };
 }
 
 /// What a scope that is being dropped has.
@@ -81,26 +94,9 @@ static GONE: Inner = Inner {
     name: String::new(),
     id: 0,
     outer: None,
-    usage: Lock::new(Usage::ZERO),
+    done: Lock::new(Done::NOTHING),
     is_disordered: AtomicBool::new(false),
 };
-
-/// A thread in a scope, and in those that it was in before.
-struct Level {
-    scope: Scope,
-    /// Tells the guards of a thread from each other.
-    number: u64,
-    outer: Option<Box<Level>>,
-}
-
-thread_local! {
-    // Without destructors, for the reasons of `threads`.
-    static CURRENT: Cell<ManuallyDrop<Option<Box<Level>>>> =
-        const { Cell::new(ManuallyDrop::new(None)) };
-    // The thread's counters at the beginning of the stretch, if it is in a scope.
-    static SINCE: Cell<Option<Tally>> = const { Cell::new(None) };
-    static NEXT_NUMBER: Cell<u64> = const { Cell::new(0) };
-}
 
 impl Scope {
     /// A scope inside the calling thread's current one, if it is in one.
@@ -120,7 +116,7 @@ impl Scope {
                 name: name.as_str().to_owned(),
                 id: id.unwrap_or(0),
                 outer,
-                usage: Lock::default(),
+                done: Lock::new(Done::NOTHING),
                 is_disordered: AtomicBool::new(false),
             })
         });
@@ -150,10 +146,7 @@ impl Scope {
     /// ```
     #[must_use]
     pub fn current() -> Option<Self> {
-        let levels = take_levels();
-        let current = levels.as_ref().map(|level| level.scope.clone());
-        CURRENT.set(ManuallyDrop::new(levels));
-        current
+        levels::current()
     }
 
     /// Its name.
@@ -167,16 +160,7 @@ impl Scope {
     /// Not for `async` code, where a guard would be held while other tasks run: that
     /// is what [`in_scope`](InScopeExt::in_scope) is for.
     pub fn enter(&self) -> ScopeGuard {
-        let number = NEXT_NUMBER.replace(NEXT_NUMBER.get().wrapping_add(1));
-        let scope = self.clone();
-        change_levels(|levels| {
-            let outer = levels.take();
-            *levels = Some(Box::new(Level {
-                scope,
-                number,
-                outer,
-            }));
-        });
+        let number = Level::new(self.clone(), false).enter();
         ScopeGuard {
             number,
             _not_send: PhantomData,
@@ -197,8 +181,12 @@ impl Scope {
     /// scope; with several at once it may be too low.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        change_levels(|_| {});
-        *self.inner().usage.lock()
+        levels::settle();
+        self.usage_so_far()
+    }
+
+    fn usage_so_far(&self) -> Usage {
+        self.inner().done.lock().by_all
     }
 
     /// Which line made what in the scope, and what of that is still alive; of the
@@ -209,7 +197,13 @@ impl Scope {
     /// and by call: how long threads were in them, which a task that waits is not.
     #[must_use]
     pub fn report(&self) -> Report {
-        change_levels(|_| {});
+        levels::settle();
+        self.settled_report()
+    }
+
+    /// As [`report`](Self::report), without what the calling thread has done in it since
+    /// it last entered or left a scope.
+    pub(crate) fn settled_report(&self) -> Report {
         let mut report = Report::new(|| self);
         report.keep_what_ran();
         report
@@ -232,7 +226,7 @@ impl Scope {
 
     /// The number that blocks made in it carry: that of the innermost scope around it
     /// that has one, if it has none of its own.
-    fn id_for_blocks(&self) -> u32 {
+    pub(crate) fn id_for_blocks(&self) -> u32 {
         let mut scope = Some(self);
         while let Some(inner) = scope.map(Self::inner) {
             if inner.id != 0 {
@@ -243,14 +237,52 @@ impl Scope {
         0
     }
 
-    /// Adds a stretch to the scope and those around it.
-    fn add(&self, stretch: Usage) {
-        let mut scope = Some(self);
-        while let Some(inner) = scope.map(Self::inner) {
-            let mut usage = inner.usage.lock();
-            *usage = usage.then(stretch);
-            scope = inner.outer.as_ref();
+    /// Adds a stretch to it alone; `is_own` if it was that of the code that the scope was
+    /// made for.
+    pub(crate) fn add(&self, stretch: Usage, is_own: bool) {
+        let mut done = self.inner().done.lock();
+        done.by_all = done.by_all.then(stretch);
+        if !is_own {
+            done.by_others = done.by_others.then(stretch);
         }
+    }
+
+    /// What was done in it by others than the code that it was made for.
+    pub(crate) fn usage_by_others(&mut self) -> Usage {
+        // Who has it alone needs no lock.
+        match self.0.as_mut().and_then(Arc::get_mut) {
+            Some(inner) => inner.done.get_mut().by_others,
+            None => self.inner().done.lock().by_others,
+        }
+    }
+
+    /// Whether nobody has done anything in it, and nobody could any more, and it is inside
+    /// of no other.
+    pub(crate) fn is_as_new(&mut self) -> bool {
+        let inner = self.0.as_mut().and_then(Arc::get_mut);
+        inner.is_some_and(|inner| {
+            inner.outer.is_none()
+                && inner.id != 0
+                && !*inner.is_disordered.get_mut()
+                && inner.done.get_mut().by_all == Usage::ZERO
+        })
+    }
+
+    /// Whether it has room for what its lines did.
+    pub(crate) fn knows_lines(&self) -> bool {
+        self.id() != 0
+    }
+
+    pub(crate) fn outer(&self) -> Option<&Self> {
+        self.inner().outer.as_ref()
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        ptr::eq(self.inner(), other.inner())
+    }
+
+    pub(crate) fn disordered(&self) -> &AtomicBool {
+        &self.inner().is_disordered
     }
 }
 
@@ -299,72 +331,10 @@ pub struct ScopeGuard {
 
 impl Drop for ScopeGuard {
     fn drop(&mut self) {
-        change_levels(|levels| remove(levels, self.number));
-    }
-}
-
-/// Takes a level out. If it isn't the innermost, the ones further in stay.
-fn remove(levels: &mut Option<Box<Level>>, number: u64) {
-    let mut is_innermost = true;
-    let mut place = levels;
-    while let Some(level) = place {
-        if level.number == number {
-            let disordered = &level.scope.inner().is_disordered;
-            disordered.fetch_or(!is_innermost, Ordering::Relaxed);
-            *place = level.outer.take();
-            return;
-        }
-        is_innermost = false;
-        match place {
-            Some(level) => place = &mut level.outer,
-            None => return,
+        if let Some(level) = levels::leave(self.number) {
+            level.free();
         }
     }
-}
-
-fn take_levels() -> Option<Box<Level>> {
-    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
-}
-
-/// Changes the scopes that the thread is in: ends its stretch, and begins another in
-/// the scope that is the innermost then.
-fn change_levels(change: impl FnOnce(&mut Option<Box<Level>>)) {
-    let tag = threads::tag();
-    if tag.scope() != 0 {
-        scopes::settle_time(tag);
-    }
-    let stretch = end_stretch();
-    let mut levels = take_levels();
-    own_work::during(false, || {
-        if let (Some(level), Some(stretch)) = (&levels, stretch) {
-            level.scope.add(stretch);
-        }
-        change(&mut levels);
-    });
-    let id = levels
-        .as_ref()
-        .map_or(0, |level| level.scope.id_for_blocks());
-    threads::set_tag(threads::tag().with_scope(id));
-    if levels.is_some() {
-        begin_stretch();
-        scopes::begin_time();
-    }
-    CURRENT.set(ManuallyDrop::new(levels));
-}
-
-fn begin_stretch() {
-    call::cut_line();
-    SINCE.set(Some(threads::begin_stretch()));
-}
-
-/// What the thread has done in the stretch, if it was in one.
-fn end_stretch() -> Option<Usage> {
-    let since = SINCE.take()?;
-    call::cut_line();
-    let stretch = threads::end_stretch().since(since);
-    // Whoever was watching the peak before goes on as if nothing had been.
-    call::resume_peak(since.highest_net_bytes);
-    Some(stretch)
 }
 
 impl Numbers for &Scope {

@@ -7,10 +7,10 @@
 //!
 //! Called from inside the allocator: only beginning and ending a scope lock.
 
-use crate::clock;
 use crate::forks::Lock;
 use crate::leaked::{Leaked, leak};
 use crate::owner::{self, Change, PathCounters, SHARED, Slots, Tag};
+use crate::{clock, threads};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -148,9 +148,24 @@ thread_local! {
     static SETTLED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Begins the thread's time in a scope.
+/// Begins the thread's time in a scope that it has entered.
 pub(crate) fn begin_time() {
-    SETTLED.set(clock::ticks());
+    // Outside of functions, the next one begins it.
+    if is_in_function(threads::tag()) {
+        SETTLED.set(clock::ticks());
+    }
+}
+
+/// Ends the thread's time in a scope that it is to leave, if it is in one.
+pub(crate) fn end_time() {
+    let tag = threads::tag();
+    if tag.scope() != 0 && is_in_function(tag) {
+        settle_time(tag);
+    }
+}
+
+fn is_in_function(tag: Tag) -> bool {
+    owner::path_of(tag.line()) != owner::path_of(owner::UNTRACKED)
 }
 
 /// Puts down the thread's time, up to now, to the function that it is in by `tag`.
@@ -158,6 +173,9 @@ pub(crate) fn begin_time() {
 pub(crate) fn settle_time(tag: Tag) {
     let now = clock::ticks();
     let ticks = now.wrapping_sub(SETTLED.replace(now));
+    if !is_in_function(tag) {
+        return;
+    }
     visit(tag.scope(), |slots| {
         make_room(slots, tag.line());
         if let Some(counters) = slots.path(owner::path_of(tag.line())) {

@@ -156,8 +156,9 @@ impl Report {
         if HeapSource::current() == HeapSource::Nobody {
             heap::say_nobody_counts();
         }
+        let resident_bytes = rss::resident_bytes().filter(|_| !cfg!(feature = "off"));
         Self {
-            resident_bytes: rss::resident_bytes().unwrap_or(0),
+            resident_bytes: resident_bytes.unwrap_or(0),
             ..Self::new(Reading::begin)
         }
     }

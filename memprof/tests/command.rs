@@ -1,6 +1,6 @@
 //! What the command `memprof` says of reports, and how it exits.
 
-use memprof::memprofile;
+use memprof::{Baseline, Report, memprofile};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -181,6 +181,37 @@ fn diff_writes_a_page_and_nothing_else() {
         "{stderr}"
     );
     assert!(!output.exists());
+}
+
+#[test]
+fn diff_takes_baselines_and_leaves_out_what_they_have_not() {
+    let reports = reports();
+    let folder = reports.before.parent().unwrap();
+    let [before, after] =
+        [("before", &reports.before), ("after", &reports.after)].map(|(name, path)| {
+            let name = format!("{name}-baseline");
+            let report = Report::read(path).unwrap();
+            let baseline = Baseline::new(&*name).folder(folder);
+            baseline.check(&report).unwrap();
+            folder.join(format!("{name}.json"))
+        });
+    for (before, after) in [
+        (&before, &after),
+        (&before, &reports.after),
+        (&reports.before, &after),
+    ] {
+        let shown = stdout(&memprof(&["diff".as_ref(), before, after]));
+        let first = words(shown.lines().nth(1).unwrap());
+        assert_eq!(first[..4], ["+3,000", "B", "+3", "+3,000"], "{shown}");
+        assert!(!shown.contains("(gone)"), "{shown}");
+        // The three, and one more list of them.
+        assert!(
+            shown.contains("\nlines: +3,240 B alive, +3,240 B allocated"),
+            "{shown}"
+        );
+    }
+    let nothing = stdout(&memprof(&["diff".as_ref(), &before, &reports.before]));
+    assert!(nothing.starts_with("no line has changed\n"), "{nothing}");
 }
 
 #[test]

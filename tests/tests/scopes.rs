@@ -47,7 +47,8 @@ fn a_scope_has_what_was_done_in_it_and_nothing_else() {
     // But nobody freed it in the scope.
     assert_eq!(scope.usage().freed_bytes, 10);
     drop((outside, after));
-    assert_eq!(scope.report(), report);
+    // Not resident memory, which is the process's.
+    assert_eq!(scope.report().functions, report.functions);
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
 }
 
 /// A text as code in a cell, whatever is in it.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|char| if char.is_control() { ' ' } else { char })

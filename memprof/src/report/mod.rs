@@ -40,6 +40,8 @@ pub use file::FileError;
 pub use format::{Format, Quantity};
 #[cfg(all(feature = "files", unix))]
 pub(crate) use listen::{prepare_socket, remove_socket};
+#[cfg(feature = "files")]
+pub(crate) use markdown::code;
 
 use crate::config::Settings;
 use crate::heap::{self, HeapSource};

@@ -105,3 +105,26 @@ fn a_program_prints_nothing_and_has_nothing_of_ours_in_it() {
         assert!(!is_there, "{name}");
     }
 }
+
+#[memprof::test(max_allocations = 0, runs = 2)]
+fn a_test_has_no_budget() {
+    drop(profiled());
+}
+
+#[memprofile(max_peak = 0, on_exceed = "panic")]
+fn guarded() -> usize {
+    profiled().capacity()
+}
+
+#[test]
+fn assertions_run_their_code_and_look_at_no_limit() {
+    assert_eq!(guarded(), 1000);
+    assert_eq!(
+        memprof::assert_alloc!(allocation_count == 7, { profiled() }).capacity(),
+        1000
+    );
+    memprof::assert_no_alloc!(drop(profiled()));
+    let mut kept = Vec::new();
+    memprof::assert_no_leak!(kept = profiled());
+    memprof::assert_no_growth(20, || kept.extend(profiled()));
+}

@@ -3,21 +3,66 @@
 use crate::lines::{LESS, MORE, Quantity, lines, number, table, text, write};
 use anstyle::Style;
 use clap::ValueEnum;
-use memprof::{Made, Report};
+use memprof::{Baseline, FileError, Made, Report};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::str::FromStr;
 
 /// What a line is known by in both reports: its function, its text, and the how manieth
 /// of these it is.
 type Key<'a> = (&'a str, &'a str, usize);
 
+/// Two reports that have the same in them.
+pub(crate) struct Compared {
+    pub(crate) before: Report,
+    pub(crate) after: Report,
+    /// What their totals are of.
+    whole: &'static str,
+}
+
+impl Compared {
+    /// Reads them. Where one is a baseline, which has its lines alone, the other is held
+    /// against it without the rest.
+    pub(crate) fn read(before: &Path, after: &Path) -> Result<Self, FileError> {
+        let [before, after] = [read(before)?, read(after)?];
+        let is_whole = !before.1 && !after.1;
+        let [before, after] = [before.0, after.0].map(|mut report| {
+            if !is_whole {
+                report.untracked = Made::default();
+                report.total = Made::default();
+                for (_, line) in lines(&report.clone()) {
+                    report.total += line.made;
+                }
+            }
+            report
+        });
+        let whole = if is_whole { "process" } else { "lines" };
+        Ok(Self {
+            before,
+            after,
+            whole,
+        })
+    }
+}
+
+/// Reads a report, or a baseline; whether it is one.
+fn read(path: &Path) -> Result<(Report, bool), FileError> {
+    Report::read(path)
+        .map(|report| (report, false))
+        .or_else(|error| match Baseline::read(path) {
+            Ok(report) => Ok((report, true)),
+            // What it isn't either is no news.
+            Err(_) => Err(error),
+        })
+}
+
 /// A line in both reports.
 #[derive(Default)]
 struct Change<'a> {
-    /// In the later report, if it is there.
-    number: u32,
+    /// In the later report, if it is there; 0 if it has none.
+    number: Option<u32>,
     before: (Made, u64),
     after: (Made, u64),
     key: Key<'a>,
@@ -38,8 +83,11 @@ const COLUMNS: [Quantity; 4] = [
 ];
 
 pub(crate) fn show(
-    before: &Report,
-    after: &Report,
+    Compared {
+        before,
+        after,
+        whole,
+    }: &Compared,
     sort: Quantity,
     top: usize,
     mut out: impl Write,
@@ -68,8 +116,9 @@ pub(crate) fn show(
                 .iter()
                 .map(|column| number(&signed(*column, change.of(*column))));
             let place = match change.number {
-                0 => format!("{} (gone)", text(function)),
-                line => format!("{}:{line}", text(function)),
+                None => format!("{} (gone)", text(function)),
+                Some(0) => text(function),
+                Some(line) => format!("{}:{line}", text(function)),
             };
             table.add_row(numbers.chain([place, text(source)].map(Into::into)));
         }
@@ -83,7 +132,7 @@ pub(crate) fn show(
         signed(quantity, change)
     };
     let [alive, allocated] = [Quantity::LiveBytes, Quantity::AllocatedBytes].map(total);
-    writeln!(out, "\nprocess: {alive} alive, {allocated} allocated")
+    writeln!(out, "\n{whole}: {alive} alive, {allocated} allocated")
 }
 
 fn signed(quantity: Quantity, number: i128) -> String {
@@ -112,7 +161,7 @@ fn changes<'a>(before: &'a Report, after: &'a Report) -> Vec<Change<'a>> {
                 let numbers = (line.made, line.hits);
                 if is_after {
                     change.after = numbers;
-                    change.number = line.number;
+                    change.number = Some(line.number);
                 } else {
                     change.before = numbers;
                 }
@@ -191,7 +240,7 @@ pub(crate) fn number_of(text: &str) -> Option<i128> {
 impl Limit {
     /// What is to be said if the later report is beyond the limit.
     #[expect(clippy::cast_precision_loss, reason = "a part of a percent")]
-    pub(crate) fn passed(&self, before: &Report, after: &Report) -> Option<String> {
+    pub(crate) fn passed(&self, Compared { before, after, .. }: &Compared) -> Option<String> {
         let hits = |report: &Report| lines(report).map(|(_, line)| line.hits).sum();
         let [was, is] = [before, after].map(|report| self.quantity.of(&report.total, hits(report)));
         let is_passed = match self.most {

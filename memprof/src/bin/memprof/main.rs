@@ -13,7 +13,7 @@ mod units;
 mod view;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use diff::Limit;
+use diff::{Compared, Limit};
 use lines::Quantity;
 use memprof::{Format, Report};
 use std::error::Error;
@@ -87,7 +87,7 @@ enum Command {
     /// Lines are the same if their function and their text are, whatever their numbers.
     /// Exits with 1 if a limit is passed.
     Diff {
-        /// The earlier report, as JSON
+        /// The earlier report, as JSON, or a baseline
         before: PathBuf,
 
         /// The later one
@@ -213,14 +213,14 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             sort,
             output,
         } => {
-            let [before, after] = [Report::read(before)?, Report::read(after)?];
+            let compared = Compared::read(&before, &after)?;
             match output {
-                Some(output) => after.write_difference(&before, output)?,
-                None => diff::show(&before, &after, sort, top, out)?,
+                Some(output) => {
+                    Report::read(after)?.write_difference(&Report::read(before)?, output)?;
+                }
+                None => diff::show(&compared, sort, top, out)?,
             }
-            let passed = fail_on
-                .iter()
-                .filter_map(|limit| limit.passed(&before, &after));
+            let passed = fail_on.iter().filter_map(|limit| limit.passed(&compared));
             let passed: Vec<String> = passed.collect();
             if !passed.is_empty() {
                 eprintln!("memprof: {}", passed.join("\nmemprof: "));

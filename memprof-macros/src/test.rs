@@ -1,0 +1,234 @@
+//! The attribute `test`: a test whose body keeps to a budget.
+//!
+//! ```text
+//! #[::core::prelude::v1::test]
+//! fn f() -> R {
+//!     Trial::run(&Trial { .. }, || -> R { body })
+//! }
+//! ```
+//!
+//! An `async fn` stays one, with what is below it to run it:
+//!
+//! ```text
+//! #[tokio::test]
+//! async fn f() -> R {
+//!     Trial::run_async(&Trial { .. }, || async { body }).await
+//! }
+//! ```
+
+use crate::budget::{self, Limit};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, Error, ItemFn, LitStr, Path, Result, ReturnType, Token};
+
+/// The options' names, as they are told.
+const NAMES: &str = "`max_peak`, `max_net`, `max_allocated`, `max_allocations`, `warmup`, `runs`, `ignore` and \
+                     `crate`";
+
+/// The attribute's options.
+#[derive(Default)]
+struct Args {
+    /// The name of each, too.
+    limits: Vec<(Ident, Limit)>,
+    /// `warmup = 1`: runs that don't count.
+    warmup: Option<u32>,
+    /// `runs = 3`: runs that do.
+    runs: Option<u32>,
+    /// `ignore = "app::log"`: paths of functions that don't.
+    ignored: Vec<LitStr>,
+    /// `crate = my::memprof`: where the library is.
+    path: Option<Path>,
+}
+
+impl Parse for Args {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut args = Self::default();
+        let mut seen = Vec::<Ident>::new();
+        while !input.is_empty() {
+            let name = input.call(Ident::parse_any).map_err(|error| {
+                let message = format!("an option begins with its name: there are {NAMES}");
+                Error::new(error.span(), message)
+            })?;
+            let word = name.to_string();
+            if word != "ignore" && seen.contains(&name) {
+                return Err(Error::new(name.span(), format!("`{name}` is given twice")));
+            }
+            seen.push(name.clone());
+            args.read(&name, &word, input)?;
+            if !input.is_empty() {
+                input.parse::<Token![,]>().map_err(|error| {
+                    let message =
+                        "there is a comma between two options, as in `max_net = 0, runs = 3`";
+                    Error::new(error.span(), message)
+                })?;
+            }
+        }
+        args.refuse_impossible()?;
+        Ok(args)
+    }
+}
+
+impl Args {
+    fn read(&mut self, name: &Ident, word: &str, input: ParseStream<'_>) -> Result<()> {
+        let known = [
+            "max_peak",
+            "max_net",
+            "max_allocated",
+            "max_allocations",
+            "warmup",
+            "runs",
+            "ignore",
+            "crate",
+        ];
+        if !known.contains(&word) {
+            let message = format!("unknown option `{name}`: there are {NAMES}");
+            return Err(Error::new(name.span(), message));
+        }
+        if !input.peek(Token![=]) {
+            let message = format!("`{name}` needs a value, as in `{name} = …`");
+            return Err(Error::new(name.span(), message));
+        }
+        input.parse::<Token![=]>()?;
+        match word {
+            "warmup" => self.warmup = Some(times(word, 0, input)?),
+            "runs" => self.runs = Some(times(word, 1, input)?),
+            "ignore" => self.ignored.push(prefix(input)?),
+            "crate" => self.path = Some(crate::args::path(input)?),
+            _ => {
+                let limit = match word {
+                    "max_peak" => Limit::new("PeakBytes", budget::bytes(word, input)?),
+                    "max_net" => Limit::new("NetBytes", budget::bytes(word, input)?),
+                    "max_allocated" => Limit::new("AllocatedBytes", budget::bytes(word, input)?),
+                    _ => Limit::new("AllocationCount", budget::count(word, input)?),
+                };
+                self.limits.push((name.clone(), limit));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_impossible(&self) -> Result<()> {
+        let peak = self.limits.iter().find(|(name, _)| name == "max_peak");
+        if let (Some((name, _)), [_, ..]) = (peak, &self.ignored[..]) {
+            let message = "`max_peak` and `ignore` don't go together: what the peak would be without some of \
+                           the blocks, nobody knows";
+            return Err(Error::new(name.span(), message));
+        }
+        Ok(())
+    }
+
+    /// What is to be done, as an expression of type `Trial`.
+    fn trial(&self, private: &TokenStream) -> TokenStream {
+        let limits = self
+            .limits
+            .iter()
+            .map(|(_, limit)| limit.expression(private));
+        let ignored = &self.ignored;
+        let warmup = self.warmup.unwrap_or(0);
+        let runs = self.runs.unwrap_or(1);
+        quote! {
+            const {
+                #private::Trial {
+                    limits: &[#(#limits),*],
+                    ignored: &[#(#ignored),*],
+                    warmup: #warmup,
+                    runs: #runs,
+                }
+            }
+        }
+    }
+}
+
+fn times(name: &str, least: u32, input: ParseStream<'_>) -> Result<u32> {
+    let span = input.span();
+    let number = budget::count(name, input)?;
+    match u32::try_from(number) {
+        Ok(number) if number >= least => Ok(number),
+        _ => {
+            let message = format!("`{name}` is a number from {least} to {}", u32::MAX);
+            Err(Error::new(span, message))
+        }
+    }
+}
+
+fn prefix(input: ParseStream<'_>) -> Result<LitStr> {
+    let expected =
+        "`ignore` is how the paths of profiled functions begin, such as `ignore = \"app::log\"`";
+    let literal: LitStr = input
+        .parse()
+        .map_err(|error| Error::new(error.span(), expected))?;
+    if literal.parse::<Path>().is_err() {
+        return Err(Error::new(literal.span(), expected));
+    }
+    Ok(literal)
+}
+
+/// Writes the test in `item` so that it keeps to its budget.
+///
+/// Where it can't be, the answer is the error *and* the item as it was.
+pub(crate) fn test(args: TokenStream, item: &TokenStream) -> TokenStream {
+    let written = syn::parse2::<Args>(args)
+        .and_then(|args| written(&args, &syn::parse2::<ItemFn>(item.clone())?));
+    written.unwrap_or_else(|error| {
+        let error = error.into_compile_error();
+        quote!(#error #item)
+    })
+}
+
+fn written(args: &Args, function: &ItemFn) -> Result<TokenStream> {
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+        ..
+    } = function;
+    if let Some(argument) = sig.inputs.first() {
+        return Err(Error::new_spanned(
+            argument,
+            "`#[memprof::test]` goes on a test without arguments, whose body can be run again",
+        ));
+    }
+    let has_runner = attrs.iter().any(is_runner);
+    if let (Some(keyword), false) = (&sig.asyncness, has_runner) {
+        return Err(Error::new(
+            keyword.span,
+            "an `async` test needs somebody to run it: put the attribute of its runtime below, such as \
+             `#[tokio::test]`",
+        ));
+    }
+    let private = match &args.path {
+        Some(path) => quote!(#path::__private),
+        None => quote!(::memprof::__private),
+    };
+    let trial = args.trial(&private);
+    let runner = (!has_runner).then(|| quote!(#[::core::prelude::v1::test]));
+    let body = if sig.asyncness.is_some() {
+        // The type is said where an `async` block has none.
+        let edge = match &sig.output {
+            ReturnType::Default => TokenStream::new(),
+            ReturnType::Type(_, ty) => quote!(if false { return #private::never::<#ty>(); }),
+        };
+        quote!(#private::Trial::run_async(&#trial, || async { #edge #block }).await)
+    } else {
+        let output = &sig.output;
+        // Braces of the user's, without others around them: the lints are theirs.
+        let output = match output {
+            ReturnType::Default => quote!(-> ()),
+            ReturnType::Type(..) => output.to_token_stream(),
+        };
+        quote!(#private::Trial::run(&#trial, || #output #block))
+    };
+    Ok(quote!(#runner #(#attrs)* #vis #sig { #body }))
+}
+
+/// Whether an attribute makes a test of a function: `#[test]`, `#[tokio::test]`, `#[rstest]`.
+fn is_runner(attribute: &Attribute) -> bool {
+    let last = attribute.path().segments.last();
+    last.is_some_and(|last| {
+        let name = last.ident.to_string();
+        name == "test" || name == "rstest" || name.ends_with("_test")
+    })
+}

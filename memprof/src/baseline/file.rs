@@ -1,0 +1,155 @@
+//! A baseline as a file: JSON with a line for each line, to be read in a diff.
+
+use super::compare::printable;
+use crate::leaks::lines;
+use crate::recorded::{FunctionReport, LineReport, Made, Report};
+use crate::report::Quantity;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+/// What is in `"format"`.
+const NAME: &str = "memprof baseline";
+const VERSION: u64 = 1;
+
+/// What a line made.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Row {
+    pub(super) function: String,
+    /// The text: its number changes with all that is above it.
+    pub(super) line: String,
+    allocated_bytes: u64,
+    allocation_count: u64,
+    live_bytes: i64,
+    live_count: i64,
+}
+
+impl Row {
+    pub(super) fn of(&self, quantity: Quantity) -> i128 {
+        match quantity {
+            Quantity::AllocatedBytes => self.allocated_bytes.into(),
+            Quantity::AllocationCount => self.allocation_count.into(),
+            Quantity::LiveBytes => self.live_bytes.into(),
+            Quantity::LiveCount => self.live_count.into(),
+            // These depend on what else the process does.
+            Quantity::BytesAtPeak | Quantity::TemporaryCount => 0,
+        }
+    }
+}
+
+impl Row {
+    /// Whether the numbers can be some that were counted, and added up.
+    fn is_possible(&self) -> bool {
+        const MOST: i128 = 1 << 56;
+        let pairs = [
+            (self.allocated_bytes.into(), self.live_bytes.into()),
+            (self.allocation_count.into(), self.live_count.into()),
+        ];
+        let is_possible = |(all, live): (i128, i128)| live <= all && all < MOST && live > -MOST;
+        pairs.into_iter().all(is_possible)
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    format: String,
+    version: u64,
+    lines: Vec<Row>,
+}
+
+/// The lines that made something: by function, and in the order of the source.
+pub(super) fn rows(report: &Report) -> Vec<Row> {
+    // A generic function is there once for each of its types.
+    let mut sums: BTreeMap<_, (&str, Made)> = BTreeMap::new();
+    for (function, line) in lines(report) {
+        let place = (&*function.path, &*function.file, line.number);
+        let (_, sum) = sums.entry(place).or_insert((&line.source, Made::default()));
+        *sum += line.made;
+    }
+    let made_something = sums.into_iter().filter(|(_, (_, made))| {
+        made.allocation_count > 0 || made.allocated_bytes > 0 || made.live_bytes() != 0
+    });
+    let rows = made_something.map(|((function, _, _), (source, made))| Row {
+        function: function.to_owned(),
+        line: source.trim().to_owned(),
+        allocated_bytes: made.allocated_bytes,
+        allocation_count: made.allocation_count,
+        live_bytes: made.live_bytes(),
+        live_count: made.live_count(),
+    });
+    rows.collect()
+}
+
+/// A report that has these lines and nothing else, not their sum either.
+pub(super) fn report(rows: Vec<Row>) -> Report {
+    let mut report = Report::default();
+    for row in rows {
+        let made = Made {
+            allocated_bytes: row.allocated_bytes,
+            allocation_count: row.allocation_count,
+            freed_bytes: row
+                .allocated_bytes
+                .wrapping_sub(row.live_bytes.cast_unsigned()),
+            deallocation_count: row
+                .allocation_count
+                .wrapping_sub(row.live_count.cast_unsigned()),
+            ..Made::default()
+        };
+        let line = LineReport {
+            number: 0,
+            source: row.line.into(),
+            hits: 0,
+            made,
+            inclusive: made,
+            while_running: None,
+        };
+        match report.functions.last_mut() {
+            Some(function) if function.path == row.function => function.lines.push(line),
+            _ => report.functions.push(FunctionReport {
+                path: row.function.into(),
+                file: "".into(),
+                call_count: 0,
+                inclusive_elapsed: Duration::ZERO,
+                own_elapsed: Duration::ZERO,
+                lines: vec![line],
+            }),
+        }
+    }
+    report
+}
+
+pub(super) fn write(rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
+    write!(
+        out,
+        "{{\"format\": \"{NAME}\", \"version\": {VERSION}, \"lines\": ["
+    )?;
+    let mut separator = "\n";
+    for row in rows {
+        out.write_all(separator.as_bytes())?;
+        serde_json::to_writer(&mut *out, row)?;
+        separator = ",\n";
+    }
+    writeln!(out, "\n]}}")
+}
+
+/// Reads what [`write`] has written, or says what is wrong with it.
+pub(super) fn read(text: &[u8]) -> Result<Vec<Row>, String> {
+    let document: Document = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if document.format != NAME {
+        return Err(format!("its `format` is not `{NAME}`"));
+    }
+    if document.version > VERSION {
+        return Err(format!(
+            "a later memprof has written it, in version {}, and this one reads up to {VERSION}",
+            document.version
+        ));
+    }
+    match document.lines.iter().find(|row| !row.is_possible()) {
+        Some(row) => Err(format!(
+            "the numbers of a line of `{}` can't be",
+            printable(&row.function)
+        )),
+        None => Ok(document.lines),
+    }
+}

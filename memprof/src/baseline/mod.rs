@@ -1,0 +1,224 @@
+//! Baselines: what a test's functions did to memory when somebody last looked, in a file
+//! that is reviewed and committed; and what is said when they do more.
+
+mod compare;
+mod file;
+mod summary;
+
+use crate::recorded::Report;
+use crate::replace::replace;
+use crate::report::Quantity;
+use crate::{own_work, threads};
+use file::Row;
+use std::env;
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where files are, in the folder that a test runs in: that of its package.
+const FOLDER: &str = "memprof-baselines";
+
+/// What functions may do, as `memprof-baselines/name.json` says.
+///
+/// ```
+/// use memprof::{Baseline, Quantity, Scope, memprofile};
+///
+/// #[global_allocator]
+/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+///
+/// #[memprofile(print = "never")]
+/// fn shout(words: &[&str]) -> String {
+///     words.concat().to_uppercase()
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let scope = Scope::new("shout");
+/// scope.run(|| shout(&["a", "b"]));
+///
+/// // The first time, this writes the file; later, it compares.
+/// Baseline::new("shout")
+///     .folder(folder)
+///     .allow(Quantity::AllocatedBytes, 10)
+///     .check(&scope.report())?;
+/// # let text = std::fs::read_to_string(folder.join("shout.json"))?;
+/// # assert!(text.contains("shout"));
+/// # Baseline::new("shout").folder(folder).check(&scope.report())?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A file has a row for each line of a profiled function that made blocks: its function and
+/// text, bytes and blocks allocated, and bytes and blocks alive. There is nothing of the
+/// machine in it, and no line number, so that it changes when the numbers do. What no
+/// profiled function made isn't in it.
+#[derive(Clone, Debug)]
+pub struct Baseline {
+    name: String,
+    folder: PathBuf,
+    tolerances: Vec<(Quantity, u32)>,
+}
+
+impl Baseline {
+    /// The one of that name: letters, digits, `-`, `_` and `.`.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            folder: FOLDER.into(),
+            tolerances: Vec::new(),
+        }
+    }
+
+    /// Has the file be in this folder, and not in `memprof-baselines`.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = folder.into();
+        self
+    }
+
+    /// Allows a function so many percent more of something than the file says; none is the
+    /// default. Bytes at the peak and temporary blocks are in no file: nothing limits them.
+    #[must_use]
+    pub fn allow(mut self, quantity: Quantity, percent: u32) -> Self {
+        self.tolerances.push((quantity, percent));
+        self
+    }
+
+    /// Holds a report against the file, function by function.
+    ///
+    /// A function that does less than it did is welcome, and the file stays. Where there is no
+    /// file, or `MEMPROF_BLESS` is `1`, it is written from the report. Take the report of a
+    /// [`Scope`](crate::Scope), or what other tests do at the same time is in it.
+    ///
+    /// With `MEMPROF_SUMMARY`, or else `GITHUB_STEP_SUMMARY`, naming a file, what has changed
+    /// is appended to it in Markdown. With the feature `off` there is nothing to compare, and
+    /// no file is read or written.
+    ///
+    /// # Errors
+    ///
+    /// If a function does more than it may, with the lines that it is; if the name isn't one,
+    /// or a file can't be read or written.
+    pub fn check(&self, report: &Report) -> Result<(), BaselineError> {
+        if cfg!(feature = "off") {
+            return Ok(());
+        }
+        let check = || threads::without_peak(|| self.try_check(report));
+        // All of it is the profiler's, but for what is given back.
+        let (checked, _) = own_work::during(false, check);
+        checked.map_err(|own| {
+            let error = BaselineError(own.as_str().to_owned());
+            own_work::during(false, || drop(own));
+            error
+        })
+    }
+
+    fn try_check(&self, report: &Report) -> Result<(), String> {
+        let path = self.path()?;
+        let rows = file::rows(report);
+        let is_blessed = env::var("MEMPROF_BLESS").is_ok_and(|word| word == "1");
+        let text = match fs::read(&path) {
+            Ok(text) if !is_blessed => text,
+            Err(error) if !is_blessed && error.kind() != io::ErrorKind::NotFound => {
+                return Err(format!("{} can't be read: {error}", shown(&path)));
+            }
+            _ => return self.write(&path, &rows),
+        };
+        let before = file::read(&text).map_err(|problem| {
+            let path = shown(&path);
+            format!("{path} is no baseline: {problem}; MEMPROF_BLESS=1 has it written anew")
+        })?;
+        let functions = compare::functions(before, rows);
+        self.summarise(&functions)?;
+        match compare::remark(&functions, &self.tolerances) {
+            Some(remark) => Err(format!(
+                "`{}` takes more memory than {} says.\n\n{remark}\nIf that is meant, run this once with \
+                 MEMPROF_BLESS=1, and commit the file.",
+                self.name,
+                shown(&path)
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads a file as a report that has its lines, without their numbers and without
+    /// anything else.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read, or isn't a baseline.
+    pub fn read(path: impl AsRef<Path>) -> Result<Report, BaselineError> {
+        let path = path.as_ref();
+        let text = fs::read(path)
+            .map_err(|error| BaselineError(format!("{} can't be read: {error}", shown(path))))?;
+        let rows = file::read(&text).map_err(|problem| {
+            BaselineError(format!("{} is no baseline: {problem}", shown(path)))
+        })?;
+        Ok(file::report(rows))
+    }
+
+    fn path(&self) -> Result<PathBuf, String> {
+        let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+        if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(is_plain) {
+            return Err(format!(
+                "{:?} is no name for a baseline: it has letters, digits, `-`, `_` and `.`, and doesn't begin \
+                 with a dot",
+                self.name
+            ));
+        }
+        Ok(self.folder.join(format!("{}.json", self.name)))
+    }
+
+    fn write(&self, path: &Path, rows: &[Row]) -> Result<(), String> {
+        let write = || {
+            fs::create_dir_all(&self.folder)?;
+            replace(path, |out| file::write(rows, out))
+        };
+        write().map_err(|error| format!("{} can't be written: {error}", shown(path)))?;
+        crate::output::say(&format!("{} is written; commit it", shown(path)));
+        Ok(())
+    }
+
+    fn summarise(&self, functions: &[compare::Function]) -> Result<(), String> {
+        let names = ["MEMPROF_SUMMARY", "GITHUB_STEP_SUMMARY"];
+        let path = names.iter().find_map(env::var_os);
+        let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else {
+            return Ok(());
+        };
+        summary::append(&path, &self.name, functions)
+            .map_err(|error| format!("the summary can't be written to {}: {error}", shown(&path)))
+    }
+}
+
+/// Holds a report against the file `memprof-baselines/name.json`, as [`Baseline::check`] does
+/// without tolerances.
+///
+/// # Panics
+///
+/// Where that has an error.
+#[track_caller]
+pub fn check_baseline(name: &str, report: &Report) {
+    if let Err(error) = Baseline::new(name).check(report) {
+        panic!("{error}");
+    }
+}
+
+/// Why a report doesn't go with its [`Baseline`].
+#[derive(Debug)]
+pub struct BaselineError(String);
+
+impl fmt::Display for BaselineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for BaselineError {}
+
+/// A path as it can be said: it may have anything in it.
+fn shown(path: &Path) -> String {
+    compare::printable(&path.display().to_string())
+}

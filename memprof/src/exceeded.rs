@@ -1,0 +1,221 @@
+//! What is said of a budget that was exceeded: its limits, what was measured, and who
+//! spent it.
+
+use crate::budget::{Comparison, Done, Quantity, Terms};
+use crate::own_work;
+use crate::recorded::{CallReport, Made, Report};
+use crate::report::units::{bytes, grouped};
+use crate::usage::Usage;
+use std::cmp::Reverse;
+use std::fmt::{self, Write as _};
+
+/// How many lines are named.
+const MOST_LINES: usize = 5;
+
+/// How many callers of a line are.
+const MOST_CALLERS: usize = 8;
+
+/// The message, which is on nobody's account.
+pub(crate) struct Exceeded(String);
+
+impl Exceeded {
+    #[cold]
+    pub(crate) fn new(done: &Done<'_>, terms: &Terms<'_>) -> Self {
+        Self(own_work::during(false, || text(done, terms)).0)
+    }
+
+    #[cold]
+    #[track_caller]
+    pub(crate) fn panic(self) -> ! {
+        panic!("{self}")
+    }
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Drop for Exceeded {
+    fn drop(&mut self) {
+        own_work::during(false, || drop(std::mem::take(&mut self.0)));
+    }
+}
+
+fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
+    let mut text = String::from("memory budget exceeded");
+    if let (run, runs @ 2..) = terms.run {
+        let _ = write!(text, " in run {run} of {runs}");
+    }
+    text.push('\n');
+    let mut exceeded = None;
+    for limit in terms.limits {
+        let (number, is_kept) = limit.measured(done);
+        let mark = if is_kept { "    " } else { "  ! " };
+        let rule = format!(
+            "{} {} {}",
+            limit.quantity.name(),
+            limit.comparison.sign(),
+            grouped(limit.bound)
+        );
+        let _ = writeln!(text, "{mark}{rule:<32} measured {}", grouped(number));
+        if !is_kept {
+            exceeded = exceeded.or(Some(limit.quantity));
+        }
+    }
+    let _ = writeln!(text, "{}", summary(&done.usage));
+    if !terms.ignored.is_empty() {
+        let ignored = terms.ignored.join(" and ");
+        let _ = writeln!(text, "not counted, but for the peak: what {ignored} made");
+    }
+    let report = done.scope.settled_report();
+    add_lines(
+        &mut text,
+        &report,
+        exceeded.unwrap_or(Quantity::AllocatedBytes),
+    );
+    if !done.scope.knows_lines() {
+        text.push_str(
+            "there are too many scopes at once to know of this one which lines they were\n",
+        );
+    }
+    // One line end is the panic's.
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn summary(usage: &Usage) -> String {
+    format!(
+        "in all: net {}, allocated {} in {}, freed {} in {}, {} resized, peak {}",
+        bytes(usage.net_bytes().into()),
+        bytes(usage.allocated_bytes.into()),
+        blocks(usage.allocation_count),
+        bytes(usage.freed_bytes.into()),
+        blocks(usage.deallocation_count),
+        blocks(usage.reallocation_count),
+        bytes(usage.peak_bytes.into()),
+    )
+}
+
+fn blocks(count: u64) -> String {
+    let noun = if count == 1 { "block" } else { "blocks" };
+    format!("{} {noun}", grouped(count.into()))
+}
+
+/// Names the lines with most of what there was too much of.
+fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
+    let weight = |made: &Made| match exceeded {
+        Quantity::NetBytes | Quantity::KeptBytes => made.live_bytes(),
+        Quantity::AllocationCount => made.allocation_count.cast_signed(),
+        Quantity::DeallocationCount => made.deallocation_count.cast_signed(),
+        Quantity::FreedBytes => made.freed_bytes.cast_signed(),
+        Quantity::AllocatedBytes | Quantity::PeakBytes | Quantity::ReallocationCount => {
+            made.allocated_bytes.cast_signed()
+        }
+    };
+    let mut lines: Vec<_> = report
+        .functions
+        .iter()
+        .enumerate()
+        .flat_map(|(place, function)| function.lines.iter().map(move |line| (place, line)))
+        .filter(|(_, line)| weight(&line.made) > 0)
+        .collect();
+    if lines.is_empty() {
+        if weight(&report.untracked) > 0 {
+            text.push_str(
+                "no profiled function made these blocks: `#[memprofile(print = \"never\")]` on those in \
+                 question names the lines\n",
+            );
+        }
+        return;
+    }
+    lines.sort_by_key(|(_, line)| Reverse(weight(&line.made)));
+    text.push_str("by line:\n");
+    for (place, line) in lines.iter().take(MOST_LINES) {
+        let path = report
+            .functions
+            .get(*place)
+            .map_or("", |function| &function.path);
+        let _ = writeln!(
+            text,
+            "    {path}:{}: {}\n        {}{}",
+            line.number,
+            line.source.trim(),
+            of_made(&line.made),
+            callers(report, *place, line.number, weight),
+        );
+    }
+    if let Some(others) = lines
+        .len()
+        .checked_sub(MOST_LINES)
+        .filter(|others| *others > 0)
+    {
+        let _ = writeln!(text, "    and {others} lines with less");
+    }
+    if report.untracked.allocation_count > 0 {
+        let _ = writeln!(
+            text,
+            "    no profiled function: {}",
+            of_made(&report.untracked)
+        );
+    }
+}
+
+fn of_made(made: &Made) -> String {
+    format!(
+        "allocated {} in {}, {} alive",
+        bytes(made.allocated_bytes.into()),
+        blocks(made.allocation_count),
+        bytes(made.live_bytes().into()),
+    )
+}
+
+/// The way to a line on which it made most: `, from app::run:12, from app::main:3`.
+fn callers(report: &Report, function: usize, line: u32, weight: impl Fn(&Made) -> i64) -> String {
+    let in_call = |call: &CallReport| {
+        let line = call.lines.iter().find(|of_call| of_call.number == line);
+        line.map_or(0, |line| weight(&line.made))
+    };
+    let calls = report.calls.iter().filter(|call| call.function == function);
+    let mut call = calls.max_by_key(|call| in_call(call));
+    let mut text = String::new();
+    for _ in 0..MOST_CALLERS {
+        let Some(caller) = call.and_then(|call| call.caller) else {
+            break;
+        };
+        call = report.calls.get(caller.call);
+        let path = call.and_then(|call| report.functions.get(call.function));
+        let path = path.map_or("", |function| &function.path);
+        let _ = write!(text, ", from {path}:{}", caller.line);
+    }
+    text
+}
+
+impl Quantity {
+    /// As in a budget.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AllocatedBytes => "allocated_bytes",
+            Self::FreedBytes => "freed_bytes",
+            Self::NetBytes => "net_bytes",
+            Self::PeakBytes => "peak_bytes",
+            Self::AllocationCount => "allocation_count",
+            Self::DeallocationCount => "deallocation_count",
+            Self::ReallocationCount => "reallocation_count",
+            Self::KeptBytes => "bytes of it still alive",
+        }
+    }
+}
+
+impl Comparison {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::AtMost => "<=",
+            Self::Below => "<",
+            Self::AtLeast => ">=",
+            Self::Above => ">",
+        }
+    }
+}

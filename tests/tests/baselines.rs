@@ -1,0 +1,201 @@
+//! Baselines: what functions did to memory when somebody last looked.
+
+use memprof::{Baseline, Quantity, Report, Scope, memprofile};
+use memprof_tests::{Program, block};
+use std::env;
+use std::fs;
+use std::path::Path;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+#[memprofile(print = "never")]
+fn grows(bytes: usize, blocks: usize) {
+    drop(block(100)); // the same
+    for _ in 0..blocks {
+        drop(block(bytes)); // more
+    }
+}
+
+#[memprofile(print = "never")]
+fn keeps(bytes: usize) -> Vec<u8> {
+    block(bytes) // kept
+}
+
+fn report(bytes: usize, blocks: usize) -> Report {
+    let scope = Scope::new("work");
+    scope.run(|| grows(bytes, blocks));
+    scope.report()
+}
+
+fn check(folder: &Path, report: &Report) -> Result<(), String> {
+    let baseline = Baseline::new("work").folder(folder);
+    baseline.check(report).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_first_run_writes_what_later_ones_are_held_against() {
+    let folder = tempfile::tempdir().unwrap();
+    check(folder.path(), &report(10, 2)).unwrap();
+
+    let text = fs::read_to_string(folder.path().join("work.json")).unwrap();
+    assert_eq!(
+        text,
+        r#"{"format": "memprof baseline", "version": 1, "lines": [
+{"function":"baselines::grows","line":"drop(block(100)); // the same","allocated_bytes":100,"allocation_count":1,"live_bytes":0,"live_count":0},
+{"function":"baselines::grows","line":"drop(block(bytes)); // more","allocated_bytes":20,"allocation_count":2,"live_bytes":0,"live_count":0}
+]}
+"#
+    );
+    check(folder.path(), &report(10, 2)).unwrap();
+    // Less is welcome, and the file stays.
+    check(folder.path(), &report(9, 2)).unwrap();
+    assert_eq!(
+        fs::read_to_string(folder.path().join("work.json")).unwrap(),
+        text
+    );
+
+    let said = check(folder.path(), &report(15, 3)).unwrap_err();
+    let remark = "\n\nbaselines::grows allocates 145 B, and it was 120 B:\n    \
+                  +25 B  drop(block(bytes)); // more\n\
+                  baselines::grows allocates 4 blocks, and it was 3 blocks:\n    \
+                  +1 block  drop(block(bytes)); // more\n\n\
+                  If that is meant, run this once with MEMPROF_BLESS=1, and commit the file.";
+    assert!(said.starts_with("`work` takes more memory than "), "{said}");
+    assert!(said.ends_with(remark), "{said}");
+}
+
+#[test]
+fn tolerances_are_per_quantity_and_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    check(folder.path(), &report(100, 1)).unwrap();
+    let baseline = Baseline::new("work").folder(folder.path());
+    let baseline = baseline.allow(Quantity::AllocatedBytes, 10);
+
+    baseline.check(&report(120, 1)).unwrap();
+    let said = baseline.check(&report(121, 1)).unwrap_err().to_string();
+    assert!(
+        said.contains("allocates 221 B, and it was 200 B, of which 10 % more are allowed:"),
+        "{said}"
+    );
+    let said = baseline.check(&report(10, 3)).unwrap_err().to_string();
+    assert!(
+        said.contains("allocates 4 blocks, and it was 2 blocks:"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_line_that_is_new_is_said_to_be_and_what_is_left_alive_is_too() {
+    let folder = tempfile::tempdir().unwrap();
+    check(folder.path(), &report(10, 2)).unwrap();
+    let scope = Scope::new("work");
+    let kept = scope.run(|| {
+        grows(10, 2);
+        keeps(30)
+    });
+
+    let said = check(folder.path(), &scope.report()).unwrap_err();
+    assert!(said.contains("baselines::keeps leaves alive 30 B, and it was 0 B:\n    +30 B  block(bytes) // kept  (new)"), "{said}");
+    drop(kept);
+}
+
+#[test]
+fn a_file_that_is_no_baseline_and_a_name_that_is_none_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("work.json");
+    for (text, problem) in [
+        ("", "EOF while parsing"),
+        (
+            "{\"format\": \"memprof report\", \"version\": 1, \"lines\": []}",
+            "its `format` is not `memprof baseline`",
+        ),
+        (
+            "{\"format\": \"memprof baseline\", \"version\": 9, \"lines\": []}",
+            "a later memprof has written it",
+        ),
+        (
+            "{\"format\": \"memprof baseline\", \"version\": 1, \"lines\": [{\"function\": 1}]}",
+            "invalid type",
+        ),
+        (
+            "{\"format\": \"memprof baseline\", \"version\": 1, \"lines\": [{\"function\": \"f\", \"line\": \"\", \
+             \"allocated_bytes\": 1, \"allocation_count\": 1, \"live_bytes\": 2, \"live_count\": 0}]}",
+            "the numbers of a line of `f` can't be",
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let said = check(folder.path(), &report(1, 1)).unwrap_err();
+        assert!(
+            said.contains(problem) && said.ends_with("MEMPROF_BLESS=1 has it written anew"),
+            "{said}"
+        );
+    }
+    for name in ["", "..", "a/b", "a b", ".hidden"] {
+        let error = Baseline::new(name).check(&report(1, 1)).unwrap_err();
+        assert!(
+            error.to_string().contains("is no name for a baseline"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_a_file_has_in_it_gives_a_terminal_no_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "{\"format\": \"memprof baseline\", \"version\": 1, \"lines\": []}";
+    fs::write(folder.path().join("work.json"), text).unwrap();
+    let mut report = report(1, 1);
+    report.functions[0].path = "\u{1b}[31mred".into();
+    let said = check(folder.path(), &report).unwrap_err();
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
+fn a_check_fails_until_it_is_blessed_and_the_summary_has_what_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let summary = folder.path().join("summary.md");
+    let run = |bytes: usize, variables: &[(&str, &Path)]| {
+        let mut program = Program::new(|| {
+            env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
+            let bytes = env::var("BYTES").unwrap().parse().unwrap();
+            memprof::check_baseline("work", &report(bytes, 1));
+        });
+        program
+            .env("FOLDER", folder.path())
+            .env("BYTES", bytes.to_string());
+        program.command().env_remove("GITHUB_STEP_SUMMARY");
+        for (name, value) in variables {
+            program.env(name, value);
+        }
+        program.output()
+    };
+
+    let output = run(10, &[]);
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("memprof: memprof-baselines/work.json is written; commit it"),
+        "{said}"
+    );
+
+    assert!(run(10, &[("MEMPROF_SUMMARY", &summary)]).status.success());
+    assert!(
+        !run(30, &[("GITHUB_STEP_SUMMARY", &summary)])
+            .status
+            .success()
+    );
+    assert_eq!(
+        fs::read_to_string(&summary).unwrap(),
+        "### Memory of `work`\n\nAs before.\n\n\
+         ### Memory of `work`\n\n\
+         | Function | Allocated | Blocks | Alive | Blocks alive |\n|---|--:|--:|--:|--:|\n\
+         | `baselines::grows` | 130 B (+20 B) | 2 blocks | 0 B | 0 blocks |\n\n"
+    );
+    assert!(
+        run(30, &[("MEMPROF_BLESS", Path::new("1"))])
+            .status
+            .success()
+    );
+    assert!(run(30, &[]).status.success());
+}

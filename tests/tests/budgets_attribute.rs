@@ -1,0 +1,158 @@
+//! `#[memprof::test]`: tests that keep to a budget.
+
+use memprof::{InScopeExt, memprofile};
+use memprof_tests::{block, pause};
+use std::cell::Cell;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+
+#[memprof::test(
+    max_peak = "1 KiB",
+    max_net = 0,
+    max_allocated = 1500,
+    max_allocations = 2
+)]
+fn a_test_that_keeps_to_its_limits_passes() {
+    drop(block(1024));
+    drop(block(476));
+}
+
+#[memprof::test(max_peak = 1023)]
+#[should_panic(expected = "! peak_bytes <= 1,023")]
+fn one_byte_more_than_the_peak_fails() {
+    drop(block(1024));
+}
+
+#[memprof::test(max_allocated = "1_499 B")]
+#[should_panic(expected = "! allocated_bytes <= 1,499")]
+fn one_byte_more_than_was_to_be_allocated_fails() {
+    drop(block(1500));
+}
+
+#[memprof::test(max_allocations = 1)]
+#[should_panic(expected = "! allocation_count <= 1")]
+fn one_block_more_fails() {
+    drop((block(1), block(1)));
+}
+
+static ONCE: LazyLock<Vec<u8>> = LazyLock::new(|| block(10_000));
+
+#[memprof::test(max_net = "0 B", max_peak = 0, warmup = 1)]
+fn what_is_made_once_is_made_in_the_warm_up() {
+    assert_eq!(ONCE.capacity(), 10_000);
+}
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+#[memprof::test(max_allocations = 0, warmup = 2, runs = 3)]
+#[should_panic(expected = "memory budget exceeded in run 2 of 3")]
+fn each_run_keeps_to_the_limits_by_itself() {
+    if RUNS.fetch_add(1, Ordering::Relaxed) == 3 {
+        drop(block(1));
+    }
+}
+
+static RESULTS: AtomicU32 = AtomicU32::new(0);
+
+#[memprof::test(max_allocations = 1, runs = 5)]
+fn a_result_is_the_tests() -> Result<(), std::num::ParseIntError> {
+    let number: u32 = "1".parse()?;
+    RESULTS.fetch_add(number, Ordering::Relaxed);
+    Ok(())
+}
+
+#[test]
+fn the_first_error_is_the_result_and_the_end() {
+    let trial = memprof::__private::Trial {
+        limits: &[],
+        ignored: &[],
+        warmup: 1,
+        runs: 3,
+    };
+    let runs = Cell::new(0);
+    let result = trial.run(|| {
+        runs.set(runs.get() + 1);
+        if runs.get() == 3 {
+            Err("third")
+        } else {
+            Ok(())
+        }
+    });
+    assert_eq!((result, runs.get()), (Err("third"), 3));
+}
+
+#[memprof::test(max_allocations = 0)]
+#[should_panic(expected = "in the middle")]
+fn a_test_that_panics_in_the_middle_fails_for_that() {
+    drop(block(1));
+    panic!("in the middle");
+}
+
+#[memprofile(print = "never")]
+fn logs(line: &str) -> String {
+    formats(line)
+}
+
+#[memprofile(print = "never")]
+fn formats(line: &str) -> String {
+    line.to_owned()
+}
+
+#[memprofile(print = "never")]
+fn logs_more(line: &str) -> String {
+    line.to_owned()
+}
+
+#[memprof::test(max_net = 30, max_allocations = 1, ignore = "budgets_attribute::logs")]
+fn functions_that_are_ignored_and_what_they_call_don_t_count() {
+    std::mem::forget((logs("twelve bytes"), block(30)));
+}
+
+#[memprof::test(
+    max_allocations = 0,
+    ignore = "budgets_attribute::logs",
+    ignore = "other"
+)]
+#[should_panic(
+    expected = "not counted, but for the peak: what budgets_attribute::logs and other made"
+)]
+fn a_name_that_begins_alike_is_another_function() {
+    drop(logs_more("more"));
+}
+
+#[memprof::test(max_net = 0, max_peak = 300, warmup = 1, runs = 2)]
+#[tokio::test]
+async fn an_async_test_is_counted_in_its_polls() {
+    let kept = block(200);
+    tokio::task::yield_now().await;
+    drop(block(100));
+    pause().await;
+    drop(kept);
+}
+
+#[memprof::test(max_allocations = 0)]
+#[tokio::test]
+#[should_panic(expected = "! allocation_count <= 0")]
+async fn an_async_test_fails_too() {
+    pause().await;
+    drop(block(1));
+}
+
+#[memprof::test(max_net = "10 kB", runs = 2)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_async_test_has_a_result_and_the_tasks_that_join_it()
+-> Result<(), tokio::task::JoinError> {
+    let task = tokio::spawn(async { drop(block(5000)) }.in_current_scope());
+    task.await
+}
+
+#[memprof::test(max_net = 999)]
+#[tokio::test(flavor = "multi_thread")]
+#[should_panic(expected = "! net_bytes <= 999")]
+async fn what_a_task_that_joins_keeps_counts() {
+    let task = tokio::spawn(async { std::mem::forget(block(1000)) }.in_current_scope());
+    task.await.expect("the task doesn't panic");
+}

@@ -1,0 +1,3 @@
+fn main() {
+    memprof::assert_alloc!(peak_bytes <= -1, { String::new() });
+}

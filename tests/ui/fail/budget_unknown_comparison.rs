@@ -1,0 +1,3 @@
+fn main() {
+    memprof::assert_alloc!(net_bytes != 0, { String::new() });
+}

@@ -1,0 +1,3 @@
+fn main() {
+    memprof::assert_alloc!(net_byte == 0, { String::new() });
+}

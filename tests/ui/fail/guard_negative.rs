@@ -1,0 +1,10 @@
+use memprof::memprofile;
+
+#[memprofile(max_net = -1)]
+fn answer() -> u32 {
+    42
+}
+
+fn main() {
+    answer();
+}

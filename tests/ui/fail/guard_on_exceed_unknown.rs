@@ -1,0 +1,10 @@
+use memprof::memprofile;
+
+#[memprofile(max_net = 0, on_exceed = "abort")]
+fn answer() -> u32 {
+    42
+}
+
+fn main() {
+    answer();
+}

@@ -1,0 +1,4 @@
+#[memprof::test(max_net = 0)]
+async fn test() {}
+
+fn main() {}

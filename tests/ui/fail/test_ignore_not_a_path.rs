@@ -1,0 +1,4 @@
+#[memprof::test(ignore = "app/log")]
+fn test() {}
+
+fn main() {}

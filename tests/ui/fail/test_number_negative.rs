@@ -1,0 +1,4 @@
+#[memprof::test(max_allocations = -1)]
+fn test() {}
+
+fn main() {}

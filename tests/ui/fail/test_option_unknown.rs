@@ -1,0 +1,4 @@
+#[memprof::test(max_peek = 0)]
+fn test() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[memprof::test(runs = 0)]
+fn test() {}
+
+fn main() {}

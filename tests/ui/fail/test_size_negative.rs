@@ -1,0 +1,4 @@
+#[memprof::test(max_net = "-1 B")]
+fn test() {}
+
+fn main() {}

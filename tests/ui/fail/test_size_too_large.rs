@@ -1,0 +1,4 @@
+#[memprof::test(max_peak = "17179869184 GiB")]
+fn test() {}
+
+fn main() {}

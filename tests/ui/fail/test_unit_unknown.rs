@@ -1,0 +1,4 @@
+#[memprof::test(max_peak = "1 MiBs")]
+fn test() {}
+
+fn main() {}
