@@ -102,7 +102,7 @@
 //!   others; and marks of calls in files of memory over time.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
-#![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `threads` alone allow it.
+#![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `records` alone allow it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
