@@ -14,6 +14,7 @@ use crate::owner::{self, Change, Tag};
 use crate::usage::Usage;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
 use std::thread;
+use std::time::Duration;
 
 /// The heap counters of one thread at one moment, since the thread began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -402,8 +403,10 @@ impl Counters {
             if tries <= SHORT_TRIES {
                 std::hint::spin_loop();
             } else {
-                // The thread may be waiting for a processor, in the middle of it.
-                thread::yield_now();
+                // The thread may be waiting for a processor, in the middle of it. It gets
+                // this one; where there are more threads than processors, to yield it
+                // would mostly be to go on with it.
+                thread::sleep(Duration::from_micros(50));
             }
         }
     }
