@@ -20,7 +20,7 @@ mod listen;
 #[cfg(feature = "files")]
 mod markdown;
 #[cfg(feature = "files")]
-mod page;
+pub(crate) mod page;
 #[cfg(feature = "files")]
 mod pprof;
 #[cfg(feature = "files")]

@@ -33,6 +33,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/source.js"),
     include_str!("page/search.js"),
     include_str!("page/keys.js"),
+    include_str!("page/about.js"),
     include_str!("page/main.js"),
 );
 
@@ -61,7 +62,23 @@ pub(super) fn policy() -> String {
 }
 
 /// Writes a page of `after`; of what has changed since `before`, if that is given.
-pub(super) fn write(
+pub(super) fn write(before: Option<&Report>, after: &Report, out: impl Write) -> io::Result<()> {
+    write_with(&[], before, after, out)
+}
+
+/// Writes a page of `report`, with facts about what it is of: names and values, of which
+/// the first two are the headline.
+#[cfg(feature = "tower")]
+pub(crate) fn write_about(
+    facts: &[(String, String)],
+    report: &Report,
+    out: impl Write,
+) -> io::Result<()> {
+    write_with(facts, None, report, out)
+}
+
+fn write_with(
+    facts: &[(String, String)],
     before: Option<&Report>,
     after: &Report,
     mut out: impl Write,
@@ -74,6 +91,10 @@ pub(super) fn write(
     )?;
     let pair = Pair::of(before, after);
     let mut columns = Columns::new(&mut out);
+    if !facts.is_empty() {
+        let texts = facts.iter().flat_map(|(name, value)| [&**name, &**value]);
+        columns.texts("about-facts", texts)?;
+    }
     write_texts(&pair, &mut columns)?;
     write_shape(&pair, &mut columns)?;
     for (side, report) in [before, Some(after)].into_iter().enumerate() {

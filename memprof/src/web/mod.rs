@@ -4,17 +4,24 @@
 //! its service is called, its future polled and its response's body streamed. Nothing is
 //! held back, and any number of requests can be profiled side by side.
 
+mod access;
 mod file_name;
 mod folder;
 mod profiler;
+mod query_profiler;
 mod recording;
+mod redact;
 mod service;
 mod statistics;
 mod trigger;
 mod writer;
 
+pub use access::Access;
 pub use file_name::FileNameError;
 pub use profiler::ProfilerLayer;
+pub use query_profiler::{
+    QueryProfiler, QueryProfilerBody, QueryProfilerFuture, QueryProfilerLayer,
+};
 pub use recording::{Outcome, RequestProfile};
 pub use service::{Profiler, ProfilerBody, ProfilerFuture};
 pub use statistics::{Restriction, RestrictionError, Sort};

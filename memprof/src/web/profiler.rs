@@ -2,7 +2,7 @@
 
 use super::file_name::{FileName, FileNameError};
 use super::folder::Folder;
-use super::recording::{Head, RequestProfile};
+use super::recording::{Head, Recording, RequestProfile, Sink};
 use super::service::Profiler;
 use super::statistics::{self, Restriction, Sort};
 use super::trigger::Trigger;
@@ -275,25 +275,25 @@ impl<S> Layer<S> for ProfilerLayer {
 }
 
 impl Settings {
-    /// Whether a request that begins is to be profiled.
-    pub(super) fn is_asked_for(&self, head: &Head<'_>) -> bool {
-        self.told
-            .triggers
-            .iter()
-            .all(|trigger| trigger.allows(head))
+    /// The recording of a request that begins, if it is to be profiled.
+    pub(super) fn begin(self: &Arc<Self>, head: &Head<'_>) -> Option<Recording> {
+        let mut triggers = self.told.triggers.iter();
+        let is_asked_for = triggers.all(|trigger| trigger.allows(head));
+        is_asked_for.then(|| Recording::begin(Arc::clone(self) as _, head))
+    }
+}
+
+impl Sink for Settings {
+    fn route(&self, extensions: &Extensions) -> Option<String> {
+        self.told.route.as_ref().and_then(|route| route(extensions))
     }
 
-    /// Whether the profile of one that has ended is wanted.
-    pub(super) fn wants(&self, elapsed: Duration, usage: &Usage) -> bool {
+    fn wants(&self, elapsed: Duration, usage: &Usage) -> bool {
         let mut triggers = self.told.triggers.iter();
         triggers.all(|trigger| trigger.is_met(elapsed, usage))
     }
 
-    pub(super) fn route(&self, extensions: &Extensions) -> Option<String> {
-        self.told.route.as_ref().and_then(|route| route(extensions))
-    }
-
-    pub(super) fn pass_on(&self, profile: RequestProfile) {
+    fn pass_on(&self, profile: RequestProfile) {
         let writer = self.writer.get_or_init(|| {
             let told = self.told.clone();
             let mut folder = told.folder();

@@ -1,9 +1,9 @@
 //! One request, from its beginning to the last of its response.
 
-use super::profiler::Settings;
 use crate::recorded::Report;
 use crate::scope::{Scope, ScopeGuard};
 use crate::usage::Usage;
+use http::uri::Authority;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode};
 use std::fmt;
 use std::sync::Arc;
@@ -84,11 +84,26 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// Where the profile of a request goes when the request has ended.
+pub(super) trait Sink: fmt::Debug + Send + Sync {
+    /// The pattern that the path fits, by what others know of the request.
+    fn route(&self, _extensions: &Extensions) -> Option<String> {
+        None
+    }
+
+    /// Whether it is wanted, of a request that did so much.
+    fn wants(&self, _elapsed: Duration, _usage: &Usage) -> bool {
+        true
+    }
+
+    fn pass_on(&self, profile: RequestProfile);
+}
+
 /// The request that is under way. When it is dropped, whatever the reason, its profile is
 /// passed on.
 #[derive(Debug)]
 pub(super) struct Recording {
-    settings: Arc<Settings>,
+    sink: Arc<dyn Sink>,
     scope: Scope,
     id: u64,
     method: Method,
@@ -102,16 +117,17 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    pub(super) fn begin(settings: &Arc<Settings>, head: &Head<'_>) -> Self {
+    pub(super) fn begin(sink: Arc<dyn Sink>, head: &Head<'_>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let path = head.path.to_owned();
+        let route = sink.route(head.extensions);
         Self {
-            settings: Arc::clone(settings),
+            sink,
             scope: Scope::new(path.clone()),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             method: head.method.clone(),
             path,
-            route: settings.route(head.extensions),
+            route,
             // Of a service that panics when it is called.
             outcome: Outcome::Panicked,
             began: SystemTime::now(),
@@ -146,10 +162,10 @@ impl Drop for Recording {
         let ended = self.ended.unwrap_or_else(Instant::now);
         let elapsed = ended.duration_since(self.started);
         let usage = self.scope.usage();
-        if !self.settings.wants(elapsed, &usage) {
+        if !self.sink.wants(elapsed, &usage) {
             return;
         }
-        self.settings.pass_on(RequestProfile {
+        self.sink.pass_on(RequestProfile {
             id: self.id,
             method: self.method.clone(),
             path: std::mem::take(&mut self.path),
@@ -167,6 +183,7 @@ impl Drop for Recording {
 #[derive(Debug)]
 pub(super) struct Head<'a> {
     pub(super) method: &'a Method,
+    pub(super) authority: Option<&'a Authority>,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
@@ -177,6 +194,7 @@ impl<'a> Head<'a> {
     pub(super) fn of<B>(request: &'a Request<B>) -> Self {
         Self {
             method: request.method(),
+            authority: request.uri().authority(),
             path: request.uri().path(),
             query: request.uri().query(),
             headers: request.headers(),

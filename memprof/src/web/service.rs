@@ -2,7 +2,7 @@
 
 use super::profiler::Settings;
 use super::recording::{Head, Outcome, Recording};
-use crate::scope::{InScope, InScopeExt as _};
+use crate::scope::{InScope, InScopeExt};
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -39,29 +39,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let head = Head::of(&request);
-        let recording = self
-            .settings
-            .is_asked_for(&head)
-            .then(|| Recording::begin(&self.settings, &head));
-        let Some(mut recording) = recording else {
-            let future = self.inner.call(request);
-            return ProfilerFuture {
-                future: Profiled::Not { future },
-                recording: None,
-            };
-        };
-        let future = {
-            let _in_scope = recording.enter();
-            self.inner.call(request)
-        };
-        recording.set_outcome(Outcome::Dropped);
-        ProfilerFuture {
-            future: Profiled::Is {
-                future: future.in_scope(recording.scope()),
-            },
-            recording: Some(recording),
-        }
+        let recording = self.settings.begin(&Head::of(&request));
+        ProfilerFuture::calling(&mut self.inner, request, recording)
     }
 }
 
@@ -83,6 +62,37 @@ pin_project! {
     enum Profiled<F> {
         Not { #[pin] future: F },
         Is { #[pin] future: InScope<F> },
+    }
+}
+
+impl<F: Future> ProfilerFuture<F> {
+    /// Has a service answer a request; in the scope of a recording, if there is one.
+    pub(super) fn calling<S, B>(
+        service: &mut S,
+        request: Request<B>,
+        recording: Option<Recording>,
+    ) -> Self
+    where
+        S: Service<Request<B>, Future = F>,
+    {
+        let Some(mut recording) = recording else {
+            let future = service.call(request);
+            return Self {
+                future: Profiled::Not { future },
+                recording: None,
+            };
+        };
+        let future = {
+            let _in_scope = recording.enter();
+            service.call(request)
+        };
+        recording.set_outcome(Outcome::Dropped);
+        Self {
+            future: Profiled::Is {
+                future: InScopeExt::in_scope(future, recording.scope()),
+            },
+            recording: Some(recording),
+        }
     }
 }
 

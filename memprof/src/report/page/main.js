@@ -4,6 +4,7 @@ const Main = {
   lists: ["measure", "width", "shape", "direction", "frames", "depth", "cutoff"],
 
   async begin() {
+    await About.show();
     await Data.load();
     Tree.prepare(await Data.sides("lines.number"));
     Source.after = (await Data.sides("lines.number")).after;

@@ -1,0 +1,105 @@
+//! What is answered in place of the service, and what it says of the service's response.
+
+use crate::own_work;
+use crate::report::units::{bytes, grouped, time};
+use crate::report::{Format, page};
+use crate::web::recording::RequestProfile;
+use crate::web::redact;
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, Response, StatusCode};
+
+/// An answer of ours.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn page(page: &[u8]) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "text/html; charset=utf-8",
+            body: page.to_vec(),
+        }
+    }
+
+    pub(super) fn not_found(id: &str) -> Self {
+        let text = format!(
+            "No profile is kept with the id {id}: it is of another run, or has made room for \
+             later ones, or its response hasn't come to its end.\n"
+        );
+        Self {
+            status: StatusCode::NOT_FOUND,
+            content_type: "text/plain; charset=utf-8",
+            body: text.into_bytes(),
+        }
+    }
+
+    /// As a response whose body is made by `body`.
+    pub(super) fn into_response<B>(self, body: impl FnOnce(Vec<u8>) -> B) -> Response<B> {
+        let length = self.body.len();
+        let mut response = Response::new(body(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
+        if let Ok(policy) = HeaderValue::try_from(policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    }
+}
+
+/// The page of a request, whose response had these headers.
+pub(super) fn page_of(profile: &RequestProfile, headers: &HeaderMap, has_source: bool) -> Vec<u8> {
+    let (made, _) = own_work::during(false, || {
+        let report = &profile.report;
+        let hidden = (!has_source).then(|| report.clone().without_source());
+        let report = hidden.as_ref().unwrap_or(report);
+        let mut made = Vec::new();
+        // To memory.
+        let _ = page::write_about(&facts(profile, headers), report, &mut made);
+        made
+    });
+    // What is given away is freed by others.
+    let page = made.clone();
+    own_work::during(false, || drop(made));
+    page
+}
+
+/// What a request was and did, by name. The first two are its headline.
+fn facts(profile: &RequestProfile, headers: &HeaderMap) -> Vec<(String, String)> {
+    let usage = &profile.usage;
+    let mut facts = vec![
+        (
+            "Request".to_owned(),
+            format!("{} {}", profile.method, profile.path),
+        ),
+        ("Response".to_owned(), profile.outcome.to_string()),
+        ("Took".to_owned(), time(u64::try_from(profile.elapsed.as_nanos()).unwrap_or(u64::MAX))),
+        (
+            "Allocated".to_owned(),
+            format!(
+                "{} in {} blocks",
+                bytes(usage.allocated_bytes.into()),
+                grouped(usage.allocation_count.into())
+            ),
+        ),
+        ("Peak".to_owned(), bytes(usage.peak_bytes.into())),
+        ("Alive afterwards".to_owned(), bytes(usage.net_bytes().into())),
+    ];
+    facts.extend(headers.iter().map(|(name, value)| {
+        let value = redact::header(name, value);
+        (name.to_string(), value.into_owned())
+    }));
+    facts
+}

@@ -1,0 +1,296 @@
+//! The service around another, its future and its response's body.
+
+use super::answer::{self, Answer};
+use super::asked::{self, Asked};
+use super::Settings;
+use crate::web::recording::{Head, Recording, RequestProfile, Sink};
+use crate::web::service::{ProfilerBody, ProfilerFuture};
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+/// How much of a body of no stated length is read.
+const MOST_BYTES_READ: u64 = 16 << 20;
+
+/// How many frames of a body are read before other tasks have their turn.
+const FRAMES_AT_ONCE: u32 = 64;
+
+const ID_HEADER: HeaderName = HeaderName::from_static("x-memprof-id");
+
+/// A service whose requests are profiled when they ask for it: see
+/// [`QueryProfilerLayer`](super::QueryProfilerLayer).
+#[derive(Clone, Debug)]
+pub struct QueryProfiler<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S> QueryProfiler<S> {
+    pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
+        Self { inner, settings }
+    }
+}
+
+impl<S, B, C> Service<Request<B>> for QueryProfiler<S>
+where
+    S: Service<Request<B>, Response = Response<C>>,
+    C: Body,
+    C::Data: From<Vec<u8>>,
+{
+    type Response = Response<QueryProfilerBody<C>>;
+    type Error = S::Error;
+    type Future = QueryProfilerFuture<S::Future, C>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let Some(asked) = self.settings.asked(&Head::of(&request)) else {
+            let future = ProfilerFuture::calling(&mut self.inner, request, None);
+            return QueryProfilerFuture {
+                step: Step::Through { future },
+            };
+        };
+        if let Asked::Saved(id) = &asked {
+            let answer = Some(self.settings.saved(id));
+            return QueryProfilerFuture {
+                step: Step::Known { answer },
+            };
+        }
+        *request.uri_mut() = asked::without_ours(request.uri(), &self.settings.key);
+        let wish = Arc::new(Wish::new(Arc::clone(&self.settings), asked == Asked::Save));
+        let recording = Recording::begin(Arc::clone(&wish) as _, &Head::of(&request));
+        let future = ProfilerFuture::calling(&mut self.inner, request, Some(recording));
+        QueryProfilerFuture {
+            step: Step::Calling { future, wish },
+        }
+    }
+}
+
+/// What is wanted of the profile of one request.
+#[derive(Debug)]
+struct Wish {
+    settings: Arc<Settings>,
+    /// Of the page, if it is to be saved.
+    id: Option<String>,
+    /// Of the response.
+    headers: OnceLock<HeaderMap>,
+    profile: Mutex<Option<RequestProfile>>,
+}
+
+impl Wish {
+    fn new(settings: Arc<Settings>, is_to_be_saved: bool) -> Self {
+        Self {
+            settings,
+            id: is_to_be_saved.then(asked::new_id),
+            headers: OnceLock::new(),
+            profile: Mutex::new(None),
+        }
+    }
+
+    fn page(&self, profile: &RequestProfile) -> Vec<u8> {
+        let none = HeaderMap::new();
+        let headers = self.headers.get().unwrap_or(&none);
+        answer::page_of(profile, headers, self.settings.has_source)
+    }
+
+    /// The answer to who has been waiting for the profile.
+    fn answer(&self) -> Answer {
+        let profile = self.profile.lock();
+        match profile.unwrap_or_else(PoisonError::into_inner).take() {
+            Some(profile) => Answer::page(&self.page(&profile)),
+            // The recording was not dropped with its body: there is no such case.
+            None => Answer::page(b""),
+        }
+    }
+}
+
+impl Sink for Wish {
+    fn pass_on(&self, profile: RequestProfile) {
+        match &self.id {
+            Some(id) => self.settings.keep(id.clone(), self.page(&profile)),
+            None => *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(profile),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a [`QueryProfiler`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct QueryProfilerFuture<F, B> {
+        #[pin]
+        step: Step<F, B>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = StepProjection]
+    enum Step<F, B> {
+        /// Nothing is asked of us.
+        Through { #[pin] future: ProfilerFuture<F> },
+        /// A page from before.
+        Known { answer: Option<Answer> },
+        /// The service, for its profile.
+        Calling { #[pin] future: ProfilerFuture<F>, wish: Arc<Wish> },
+        /// The body of its response, which nobody will see.
+        Reading { #[pin] body: ProfilerBody<B>, read_bytes: u64, wish: Arc<Wish> },
+    }
+}
+
+impl<F, B, E> Future for QueryProfilerFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    B::Data: From<Vec<u8>>,
+{
+    type Output = Result<Response<QueryProfilerBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut step = self.project().step;
+        loop {
+            match step.as_mut().project() {
+                StepProjection::Through { future } => {
+                    let response = ready!(future.poll(context))?;
+                    return Poll::Ready(Ok(response.map(QueryProfilerBody::of_service)));
+                }
+                StepProjection::Known { answer } => {
+                    let answer = answer.take().expect("it is polled until it is ready");
+                    return Poll::Ready(Ok(answer.into_response(QueryProfilerBody::of_ours)));
+                }
+                StepProjection::Calling { future, wish } => {
+                    let mut response = ready!(future.poll(context))?;
+                    let _ = wish.headers.set(response.headers().clone());
+                    if let Some(id) = &wish.id {
+                        // Sixteen digits.
+                        if let Ok(id) = HeaderValue::try_from(id) {
+                            response.headers_mut().insert(ID_HEADER, id);
+                        }
+                        return Poll::Ready(Ok(response.map(QueryProfilerBody::of_service)));
+                    }
+                    let wish = Arc::clone(wish);
+                    let body = response.into_body();
+                    step.set(Step::Reading {
+                        body,
+                        read_bytes: 0,
+                        wish,
+                    });
+                }
+                StepProjection::Reading {
+                    body,
+                    read_bytes,
+                    wish,
+                } => {
+                    ready!(read(body, read_bytes, context));
+                    let wish = Arc::clone(wish);
+                    // With the body, the recording ends.
+                    step.set(Step::Known { answer: None });
+                    let answer = Some(wish.answer());
+                    step.set(Step::Known { answer });
+                }
+            }
+        }
+    }
+}
+
+/// Reads a body to its end, or as far as it is worth while.
+fn read<B: Body>(
+    mut body: Pin<&mut ProfilerBody<B>>,
+    read_bytes: &mut u64,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    // One of stated length comes to an end.
+    let has_end = body.size_hint().exact().is_some();
+    for _ in 0..FRAMES_AT_ONCE {
+        match body.as_mut().poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let data = frame.data_ref().map_or(0, bytes::Buf::remaining);
+                *read_bytes = read_bytes.saturating_add(data as u64);
+                if *read_bytes > MOST_BYTES_READ && !has_end {
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Pending if has_end => return Poll::Pending,
+            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => return Poll::Ready(()),
+        }
+    }
+    context.waker().wake_by_ref();
+    Poll::Pending
+}
+
+pin_project! {
+    /// The body of a response of a [`QueryProfiler`]: the service's, or a page.
+    #[derive(Debug)]
+    pub struct QueryProfilerBody<B> {
+        #[pin]
+        source: Source<B>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = SourceProjection]
+    enum Source<B> {
+        Service { #[pin] body: ProfilerBody<B> },
+        Ours { page: Vec<u8> },
+    }
+}
+
+impl<B> QueryProfilerBody<B> {
+    fn of_service(body: ProfilerBody<B>) -> Self {
+        Self {
+            source: Source::Service { body },
+        }
+    }
+
+    fn of_ours(page: Vec<u8>) -> Self {
+        Self {
+            source: Source::Ours { page },
+        }
+    }
+}
+
+impl<B> Body for QueryProfilerBody<B>
+where
+    B: Body,
+    B::Data: From<Vec<u8>>,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        match self.project().source.project() {
+            SourceProjection::Service { body } => body.poll_frame(context),
+            SourceProjection::Ours { page } if page.is_empty() => Poll::Ready(None),
+            SourceProjection::Ours { page } => {
+                let page = std::mem::take(page);
+                Poll::Ready(Some(Ok(Frame::data(page.into()))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Service { body } => body.is_end_stream(),
+            Source::Ours { page } => page.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Service { body } => body.size_hint(),
+            Source::Ours { page } => SizeHint::with_exact(page.len() as u64),
+        }
+    }
+}
