@@ -13,6 +13,8 @@ mod recording;
 mod redact;
 mod service;
 mod statistics;
+#[cfg(feature = "toolbar")]
+pub mod toolbar;
 mod trigger;
 mod writer;
 
@@ -25,4 +27,6 @@ pub use query_profiler::{
 pub use recording::{Outcome, RequestProfile};
 pub use service::{Profiler, ProfilerBody, ProfilerFuture};
 pub use statistics::{Restriction, RestrictionError, Sort};
+#[cfg(feature = "toolbar")]
+pub use toolbar::DebugToolbarLayer;
 pub use trigger::Trigger;

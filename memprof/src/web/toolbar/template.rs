@@ -1,0 +1,80 @@
+//! Templates that a request has rendered, as the application tells.
+
+use super::current::current;
+use super::limits::CONTEXT_BYTES;
+use super::text::cut;
+use crate::own_work;
+use serde::Serialize;
+use std::io;
+
+/// A template, and what it was given.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    pub(super) name: String,
+    /// As JSON, and cut, so that it may end anywhere.
+    pub(super) context: String,
+}
+
+/// Notes that the request renders a template with this context, for the toolbar's panel.
+///
+/// Does nothing where there is no request with a toolbar. Values under names of secrets
+/// are shown as dots, and so is all that is [`Redacted`](super::Redacted).
+///
+/// ```
+/// use memprof::web::toolbar;
+///
+/// #[derive(serde::Serialize)]
+/// struct Context<'a> {
+///     user: &'a str,
+/// }
+///
+/// toolbar::template("blog/index.html", &Context { user: "test" });
+/// ```
+pub fn template<C: Serialize + ?Sized>(name: &str, context: &C) {
+    let Some(exchange) = current() else { return };
+    own_work::during(false, || {
+        let rendered = Rendered {
+            name: cut(name, 256),
+            context: json(context),
+        };
+        let bytes = size_of::<Rendered>() + rendered.name.len() + rendered.context.capacity();
+        exchange.add(bytes, |state| state.templates.push(rendered));
+        drop(exchange);
+    });
+}
+
+/// The beginning of a value as JSON; or why it is none.
+pub(super) fn json<C: Serialize + ?Sized>(value: &C) -> String {
+    let mut out = Bounded::default();
+    let written = serde_json::to_writer(&mut out, value);
+    let mut text = String::from_utf8_lossy(&out.0).into_owned();
+    match written {
+        Err(_) if out.0.len() >= CONTEXT_BYTES => text.push('…'),
+        Err(error) => {
+            let error = error.to_string();
+            text = format!("\"it can't be shown: {}\"", error.escape_debug());
+        }
+        Ok(()) => {}
+    }
+    text
+}
+
+/// Takes so many bytes, and no more.
+#[derive(Debug, Default)]
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = CONTEXT_BYTES.saturating_sub(self.0.len());
+        if room == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let taken = bytes.get(..bytes.len().min(room)).unwrap_or(bytes);
+        self.0.extend_from_slice(taken);
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
