@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
 
 /// Shows what each request did: on a bar at the end of HTML pages, and on pages of its own
@@ -61,6 +61,9 @@ use tower_layer::Layer;
 #[derive(Clone)]
 pub struct DebugToolbarLayer {
     settings: Settings,
+    /// Made for the first of its services, and shared by all: a router may have each of its
+    /// routes be one.
+    toolbar: Arc<OnceLock<Arc<Toolbar>>>,
 }
 
 /// What a layer was told.
@@ -112,11 +115,13 @@ impl DebugToolbarLayer {
                 explain: None,
                 panels: Vec::new(),
             },
+            toolbar: Arc::default(),
         }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
+        self.toolbar = Arc::default();
         self
     }
 
@@ -250,11 +255,12 @@ impl DebugToolbarLayer {
 impl<S> Layer<S> for DebugToolbarLayer {
     type Service = DebugToolbar<S>;
 
-    /// Each time, it has a history of its own.
     fn layer(&self, inner: S) -> DebugToolbar<S> {
-        let settings = self.settings.clone();
-        let is_on = cfg!(debug_assertions) || settings.in_release;
-        let toolbar = is_on.then(|| Arc::new(Toolbar::new(settings)));
+        let is_on = cfg!(debug_assertions) || self.settings.in_release;
+        let toolbar = is_on.then(|| {
+            let make = || Arc::new(Toolbar::new(self.settings.clone()));
+            Arc::clone(self.toolbar.get_or_init(make))
+        });
         DebugToolbar::new(inner, toolbar)
     }
 }

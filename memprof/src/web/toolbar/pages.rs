@@ -174,7 +174,7 @@ fn history(toolbar: &Toolbar) -> String {
         .iter()
         .map(|exchange| Row::of(exchange))
         .collect();
-    let (prefix, rows) = (&toolbar.settings.prefix, Value::from(Serde(rows)));
+    let (prefix, rows) = (prefix_of(toolbar), Value::from(Serde(rows)));
     render("history.html", context! { prefix, rows })
 }
 
@@ -213,12 +213,17 @@ fn view_of(
     chosen: Option<usize>,
     content: Option<Vec<Shown>>,
 ) -> String {
-    let prefix = &toolbar.settings.prefix;
+    let prefix = prefix_of(toolbar);
     let row = Value::from(Serde(Row::of(exchange)));
     let content = content.map(|content| Value::from(Serde(content)));
     let tabs = tabs.iter().cloned().collect::<Value>();
     let values = context! { prefix, row, tabs, title, chosen, content };
     render(template, values)
+}
+
+/// Which has nothing in it that would have to be escaped.
+fn prefix_of(toolbar: &Toolbar) -> Value {
+    Value::from_safe_string(toolbar.settings.prefix.clone())
 }
 
 fn render(template: &str, values: Value) -> String {
