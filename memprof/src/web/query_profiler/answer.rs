@@ -85,7 +85,10 @@ fn facts(profile: &RequestProfile, headers: &HeaderMap) -> Vec<(String, String)>
             format!("{} {}", profile.method, profile.path),
         ),
         ("Response".to_owned(), profile.outcome.to_string()),
-        ("Took".to_owned(), time(u64::try_from(profile.elapsed.as_nanos()).unwrap_or(u64::MAX))),
+        (
+            "Took".to_owned(),
+            time(u64::try_from(profile.elapsed.as_nanos()).unwrap_or(u64::MAX)),
+        ),
         (
             "Allocated".to_owned(),
             format!(
@@ -95,7 +98,10 @@ fn facts(profile: &RequestProfile, headers: &HeaderMap) -> Vec<(String, String)>
             ),
         ),
         ("Peak".to_owned(), bytes(usage.peak_bytes.into())),
-        ("Alive afterwards".to_owned(), bytes(usage.net_bytes().into())),
+        (
+            "Alive afterwards".to_owned(),
+            bytes(usage.net_bytes().into()),
+        ),
     ];
     facts.extend(headers.iter().map(|(name, value)| {
         let value = redact::header(name, value);

@@ -1,8 +1,8 @@
 //! The service around another, its future and its response's body.
 
+use super::Settings;
 use super::answer::{self, Answer};
 use super::asked::{self, Asked};
-use super::Settings;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};
 use crate::web::service::{ProfilerBody, ProfilerFuture};
 use http::header::{HeaderName, HeaderValue};
