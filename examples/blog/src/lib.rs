@@ -9,7 +9,7 @@
 //! - `session`: who is asking; `forms`: what they sent; `pages` and `assets`:
 //!   what they get; `error`: what they get instead;
 //! - [`app`]: the routes; [`database`]: `SQLite` or `MySQL`; [`server`] and
-//!   [`demo`]: the commands.
+//!   [`demo`]: the commands; [`profiling`]: what is recorded of requests.
 #![forbid(unsafe_code)]
 
 pub mod app;
@@ -22,6 +22,7 @@ mod failure;
 mod forms;
 mod pages;
 mod posts;
+pub mod profiling;
 pub mod server;
 mod session;
 

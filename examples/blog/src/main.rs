@@ -2,12 +2,11 @@
 //! go what memprof prints for it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use blog::profiling::Profiling;
 use blog::{Failure, database, demo, server};
 use clap::{Args, Parser, Subcommand};
-use memprof::web::ProfilerLayer;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -49,27 +48,8 @@ struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     squares: u64,
 
-    /// Print what each request's functions did.
-    #[arg(long)]
-    profiler: bool,
-
-    /// Write what each request's functions did to a file of its own in this folder.
-    #[arg(long, value_name = "DIR")]
-    profile_dir: Option<PathBuf>,
-}
-
-impl ServeArgs {
-    fn profiler(&self) -> Option<ProfilerLayer> {
-        let layer = match (self.profiler, &self.profile_dir) {
-            (false, None) => return None,
-            (true, _) => ProfilerLayer::new(),
-            (false, Some(_)) => ProfilerLayer::new().silent(),
-        };
-        Some(match &self.profile_dir {
-            Some(folder) => layer.profile_dir(folder),
-            None => layer,
-        })
-    }
+    #[command(flatten)]
+    profiling: Profiling,
 }
 
 #[derive(Args)]
@@ -93,8 +73,8 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => {
-            let profiler = args.profiler();
-            server::serve(args.addr, &args.database.database, args.squares, profiler).await
+            let database = &args.database.database;
+            server::serve(args.addr, database, args.squares, &args.profiling).await
         }
         Command::InitDb(args) => {
             database::init(&args.database).await?;

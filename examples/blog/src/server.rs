@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum_extra::extract::cookie::Key;
-use memprof::web::ProfilerLayer;
 use tokio::net::TcpListener;
 
 use crate::app::{self, App};
+use crate::profiling::Profiling;
 use crate::{Failure, database};
 
 /// How long requests under way may take to finish once the server stops.
@@ -20,7 +20,7 @@ pub(crate) const READY: &str = "Listening on ";
 /// The environment variable that holds the secret of the session cookies.
 pub(crate) const SECRET_KEY: &str = "BLOG_SECRET_KEY";
 
-/// Serves the blog until Ctrl-C or SIGTERM, its requests profiled by `profiler`.
+/// Serves the blog until Ctrl-C or SIGTERM, and records of its requests what is wanted.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub async fn serve(
     addr: SocketAddr,
     database: &str,
     squares: u64,
-    profiler: Option<ProfilerLayer>,
+    profiling: &Profiling,
 ) -> Result<(), Failure> {
     let cannot_listen = |error| Failure::new(format!("listen on {addr}"), error);
 
@@ -41,11 +41,10 @@ pub async fn serve(
     let (stop, grace) = (told_to_stop(), told_to_stop());
     announce(bound).map_err(|error| Failure::new("write to standard output", error))?;
 
-    let router = match profiler {
-        Some(profiler) => app::router(app).layer(profiler),
-        None => app::router(app),
-    };
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
+    let service = profiling
+        .around(app::router(app))
+        .into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop);
     let served = tokio::select! {
         served = serving => served,
         () = async { grace.await; tokio::time::sleep(GRACE).await } => Ok(()),

@@ -123,6 +123,21 @@ fn requests_are_profiled_when_that_is_asked_for() {
     );
 }
 
+#[test]
+fn a_request_shows_its_profile_when_that_is_asked_for() {
+    let directory = TempDir::new().unwrap();
+    let page = |args: &[&str]| {
+        let mut command = blog(&directory);
+        let server = Server::start(command.args(["--addr", "127.0.0.1:0"]).args(args));
+        let url = format!("{}/?profile", server.address);
+        let mut response = ureq::get(url).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    };
+
+    assert!(page(&[]).contains("<title>Posts - Flaskr</title>"));
+    assert!(page(&["--query-profile"]).contains("<title>memprof</title>"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_server_stops_when_told_to_and_says_that_its_sessions_end() {

@@ -1,6 +1,7 @@
 //! A page in Chromium, driven through its `DevTools` protocol.
 
 use headless_chrome::browser::tab::point::Point;
+use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption;
 use headless_chrome::protocol::cdp::types::Event;
 use headless_chrome::protocol::cdp::{Network, Page as PageDomain};
 use headless_chrome::{Browser, LaunchOptions, Tab};
@@ -95,6 +96,17 @@ impl Page {
 
     pub(crate) fn of(report: &Report, hash: &str) -> Option<Self> {
         Self::open(|path| report.write(path).unwrap(), hash)
+    }
+
+    /// Writes what is to be seen to a file, if `MEMPROF_SCREENSHOTS` names a folder.
+    pub(crate) fn screenshot(&self, name: &str) {
+        let Some(folder) = std::env::var_os("MEMPROF_SCREENSHOTS") else {
+            return;
+        };
+        let format = CaptureScreenshotFormatOption::Png;
+        let picture = self.tab.capture_screenshot(format, None, None, true);
+        let path = Path::new(&folder).join(name).with_extension("png");
+        std::fs::write(path, picture.unwrap()).unwrap();
     }
 
     pub(crate) fn get(&self, expression: &str) -> Value {

@@ -4,6 +4,7 @@
 
 mod browser;
 mod recorded;
+mod request;
 mod speedscope;
 
 use browser::Page;
@@ -11,6 +12,9 @@ use headless_chrome::browser::tab::point::Point;
 use memprof::{Format, Report};
 use recorded::{HOSTILE, NAMES, equals, report, timed};
 use std::path::Path;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
 fn is(depth: u64, name: &str, percent: u64) -> (u64, String, u64) {
     (depth, name.to_owned(), percent)

@@ -1,0 +1,58 @@
+//! What is recorded of the requests that are served, and who sees it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use clap::Args;
+use memprof::web::{Access, ProfilerLayer, QueryProfilerLayer};
+
+/// What `serve` records.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Profiling {
+    /// Print what each request's functions did.
+    #[arg(long)]
+    pub profiler: bool,
+
+    /// Write what each request's functions did to a file of its own in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub profile_dir: Option<PathBuf>,
+
+    /// Answer `?profile`, from this machine, with a page of what the request did.
+    #[arg(long)]
+    pub query_profile: bool,
+}
+
+impl Profiling {
+    /// The router with what records its requests around it.
+    pub(crate) fn around(&self, router: Router) -> Router {
+        let mut router = router;
+        if self.query_profile {
+            router = router.layer(QueryProfilerLayer::new(from_this_machine()));
+        }
+        if let Some(profiler) = self.profiler() {
+            router = router.layer(profiler);
+        }
+        router
+    }
+
+    fn profiler(&self) -> Option<ProfilerLayer> {
+        let layer = match (self.profiler, &self.profile_dir) {
+            (false, None) => return None,
+            (true, _) => ProfilerLayer::new(),
+            (false, Some(_)) => ProfilerLayer::new().silent(),
+        };
+        Some(match &self.profile_dir {
+            Some(folder) => layer.profile_dir(folder),
+            None => layer,
+        })
+    }
+}
+
+fn from_this_machine() -> Access {
+    Access::loopback(|extensions| {
+        let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
+        Some(peer.ip())
+    })
+}
