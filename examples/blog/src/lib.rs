@@ -25,5 +25,6 @@ mod posts;
 pub mod profiling;
 pub mod server;
 mod session;
+mod toolbar;
 
 pub use crate::failure::Failure;

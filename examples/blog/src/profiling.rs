@@ -8,6 +8,9 @@ use axum::extract::ConnectInfo;
 use clap::Args;
 use memprof::web::{Access, ProfilerLayer, QueryProfilerLayer};
 
+use crate::app::{self, App};
+use crate::toolbar;
+
 /// What `serve` records.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Profiling {
@@ -22,17 +25,26 @@ pub struct Profiling {
     /// Answer `?profile`, from this machine, with a page of what the request did.
     #[arg(long)]
     pub query_profile: bool,
+
+    /// Show on each page, to this machine, what its request did, and the last requests at
+    /// /debug/toolbar/.
+    #[arg(long)]
+    pub toolbar: bool,
 }
 
 impl Profiling {
-    /// The router with what records its requests around it.
-    pub(crate) fn around(&self, router: Router) -> Router {
-        let mut router = router;
+    /// The application with what records its requests around it.
+    pub(crate) fn around(&self, app: &App, database: &str) -> Router {
+        let mut router = app::router(app.clone());
         if self.query_profile {
             router = router.layer(QueryProfilerLayer::new(from_this_machine()));
         }
         if let Some(profiler) = self.profiler() {
             router = router.layer(profiler);
+        }
+        if self.toolbar {
+            let toolbar = toolbar::layer(app, database, from_this_machine());
+            router = Router::new().fallback_service(router).layer(toolbar);
         }
         router
     }

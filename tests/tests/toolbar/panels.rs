@@ -25,7 +25,10 @@ async fn lines_are_shown_with_what_they_made_and_keep() {
     let site = Site::new();
     site.get("/").await;
     let memory = site.panel("memory").await;
-    let kept = memory.lines().find(|row| row.contains("&#x2f; kept")).unwrap();
+    let kept = memory
+        .lines()
+        .find(|row| row.contains("&#x2f; kept"))
+        .unwrap();
     assert!(kept.starts_with("<tr class=\"marked\">"), "{kept}");
     assert!(kept.contains("<td class=\"number\">4,000 B</td>"), "{kept}");
     assert!(kept.contains("toolbar/site.rs:") || kept.contains("toolbar&#x2f;site.rs:"));

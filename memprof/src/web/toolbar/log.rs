@@ -53,7 +53,7 @@ impl Default for LogLayer {
 }
 
 impl LogLayer {
-    /// Takes what is at least of the level `INFO`.
+    /// Takes what is at least of the level `INFO`, and sqlx's statements.
     #[must_use]
     pub fn new() -> Self {
         Self { level: Level::INFO }
@@ -68,7 +68,8 @@ impl LogLayer {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level.into())
+        // For sqlx's.
+        Some(self.level.max(Level::DEBUG).into())
     }
 
     fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -79,7 +80,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let about = event.metadata();
-        if *about.level() > self.level {
+        if *about.level() > self.level && about.target() != SQLX {
             return;
         }
         let by_span = || {
