@@ -31,12 +31,13 @@ pub struct Report {
     pub total: Made,
 
     /// By how much the heap can have stood above [`Made::bytes_at_peak`] of `total`
-    /// without being seen. 0 as long as the process has one thread.
+    /// without being seen. 0 as long as the process has one thread, and in the report of a
+    /// scope, which has no peak.
     pub peak_error_bytes: u64,
 
     /// What the kernel kept of the process in RAM, in bytes; 0 where it can't be read, and in
-    /// the report of a scope. What it has above the live bytes of `total` is code, stacks, what others allocate, and
-    /// what the allocator keeps of what was freed.
+    /// the report of a scope. What it has above the live bytes of `total` is code, stacks,
+    /// what others allocate, and what the allocator keeps of what was freed.
     pub resident_bytes: u64,
 
     /// Whether resident memory is exact to the page on this kernel, if that is known;

@@ -205,6 +205,8 @@ impl Scope {
     /// it last entered or left a scope.
     pub(crate) fn settled_report(&self) -> Report {
         let mut report = Report::new(|| self);
+        // Peaks are the process's.
+        report.peak_error_bytes = 0;
         report.keep_what_ran();
         report
     }

@@ -3,13 +3,18 @@
 //! Where one isn't installed, that is said and its test is skipped. Those of Python are
 //! looked for in `target/clients`, too, an environment that `.ci/run` makes.
 
+use http::{Request, Response};
+use http_body_util::Empty;
+use memprof::web::ProfilerLayer;
 use memprof::{Report, memprofile};
 use memprof_tests::{Program, block, line};
+use std::convert::Infallible;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -82,19 +87,14 @@ fn pythons_pstats_opens_a_report_in_which_nothing_ran() {
     assert!(stdout.contains("0 function calls"), "{stdout}");
 }
 
-#[test]
-fn snakeviz_shows_the_same_calls() {
-    let Some(mut snakeviz) = client("snakeviz", "--version") else {
-        return;
-    };
-    let mut program = Program::new(|| std::mem::forget(keeps(4)));
-    let (_folder, path) = program.report_as("report.prof");
-
+/// What SnakeViz makes of a file: its rows, and who calls whom.
+fn snakeviz(path: &Path) -> Option<(String, String)> {
+    let mut snakeviz = client("snakeviz", "--version")?;
     // One that is free now, and most likely in a moment.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
     let address = free.unwrap();
     let command = snakeviz.args(["-s", "-p", &address.port().to_string()]);
-    let mut server = command.arg(&path).stdout(Stdio::piped()).spawn().unwrap();
+    let mut server = command.arg(path).stdout(Stdio::piped()).spawn().unwrap();
     let stdout = BufReader::new(server.stdout.take().unwrap());
     let mut started = stdout.lines().map_while(Result::ok);
     let url = started.nth(1).unwrap();
@@ -109,19 +109,51 @@ fn snakeviz_shows_the_same_calls() {
     let data = |name: &str| {
         let mut rows = page.lines().map(str::trim);
         let found = rows.find_map(|row| row.strip_prefix(name));
-        found.unwrap_or_else(|| panic!("{page}"))
+        found.unwrap_or_else(|| panic!("{page}")).to_owned()
     };
-    let rows = data("var table_data = ").split("], [[");
-    let makes = rows.clone().find(|row| row.contains("(clients::makes)"));
-    assert!(makes.unwrap().starts_with("'4', 4],"), "{page}");
-    let keeps = rows.clone().find(|row| row.contains("(clients::keeps)"));
-    assert!(keeps.unwrap().contains("'1', 1],"), "{page}");
-    let calls = data("var stats = ");
+    Some((data("var table_data = "), data("var stats = ")))
+}
+
+#[test]
+fn snakeviz_shows_the_same_calls() {
+    let mut program = Program::new(|| std::mem::forget(keeps(4)));
+    let (_folder, path) = program.report_as("report.prof");
+    let Some((rows, calls)) = snakeviz(&path) else {
+        return;
+    };
+
+    let mut makes = rows.split("], [[");
+    let makes = makes.find(|row| row.contains("(clients::makes)"));
+    assert!(makes.unwrap().starts_with("'4', 4],"), "{rows}");
+    let mut keeps = rows.split("], [[");
+    let keeps = keeps.find(|row| row.contains("(clients::keeps)"));
+    assert!(keeps.unwrap().contains("'1', 1],"), "{rows}");
     let (_, callees) = calls
         .split_once("(clients::keeps)': {'children': {")
         .unwrap();
     let (callees, _) = callees.split_once('}').unwrap();
-    assert!(callees.contains("(clients::makes)': [4, 4, "), "{page}");
+    assert!(callees.contains("(clients::makes)': [4, 4, "), "{calls}");
+}
+
+#[tokio::test]
+async fn snakeviz_opens_the_profile_of_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let layer = ProfilerLayer::new().silent().profile_dir(folder.path());
+    let service = service_fn(|_: Request<()>| async {
+        drop(keeps(3));
+        Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))
+    });
+    let request = Request::get("/1/update").body(()).unwrap();
+    layer.layer(service).oneshot(request).await.unwrap();
+    layer.flush();
+    let file = fs::read_dir(folder.path()).unwrap().next().unwrap();
+    let Some((rows, _)) = snakeviz(&file.unwrap().path()) else {
+        return;
+    };
+
+    let mut makes = rows.split("], [[");
+    let makes = makes.find(|row| row.contains("(clients::makes)"));
+    assert!(makes.unwrap().starts_with("'3', 3],"), "{rows}");
 }
 
 #[test]

@@ -221,7 +221,7 @@ async fn a_body_without_end_is_not_read_without_end() {
         .unwrap()
         .to_bytes();
 
-    assert!(is_page(&String::from_utf8(body.to_vec()).unwrap()));
+    assert!(is_page(std::str::from_utf8(&body).unwrap()));
 }
 
 #[tokio::test]

@@ -96,6 +96,23 @@ fn peaks_are_those_of_the_stretches_one_after_the_other() {
 }
 
 #[test]
+fn the_report_of_a_scope_has_no_peak_and_so_no_error_of_it() {
+    let scope = Scope::new("beside others");
+    // With several threads, the peak of the process is not exact.
+    let threads: Vec<_> = (0..8).map(|_| thread::spawn(|| drop(keeps(1)))).collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let report = scope.run(|| {
+        drop(keeps(1000));
+        scope.report()
+    });
+
+    assert_eq!(report.total.bytes_at_peak, 0);
+    assert_eq!(report.peak_error_bytes, 0);
+}
+
+#[test]
 fn a_scope_takes_no_peak_from_who_measures_around_it() {
     let scope = Scope::new("inner");
     let ((), usage) = memprof::measure(|| {

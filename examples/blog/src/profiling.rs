@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use clap::Args;
-use memprof::web::{Access, ProfilerLayer, QueryProfilerLayer};
+use memprof::web::{Access, ProfilerLayer, QueryProfilerLayer, Trigger};
 
 use crate::app::{self, App};
 use crate::toolbar;
@@ -21,6 +21,10 @@ pub struct Profiling {
     /// Write what each request's functions did to a file of its own in this folder.
     #[arg(long, value_name = "DIR")]
     pub profile_dir: Option<PathBuf>,
+
+    /// Of these, only of requests that have this header.
+    #[arg(long, value_name = "NAME")]
+    pub profile_header: Option<String>,
 
     /// Answer `?profile`, from this machine, with a page of what the request did.
     #[arg(long)]
@@ -54,6 +58,10 @@ impl Profiling {
             (false, None) => return None,
             (true, _) => ProfilerLayer::new(),
             (false, Some(_)) => ProfilerLayer::new().silent(),
+        };
+        let layer = match &self.profile_header {
+            Some(name) => layer.trigger(Trigger::header(name)),
+            None => layer,
         };
         Some(match &self.profile_dir {
             Some(folder) => layer.profile_dir(folder),

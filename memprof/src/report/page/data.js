@@ -34,6 +34,8 @@ const Data = {
   names: [],
   files: [],
   sources: [],
+  // Of the quantities, those that are there.
+  measures: [],
   columns: new Map(),
 
   async bytes(id) {

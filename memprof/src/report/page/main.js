@@ -9,7 +9,10 @@ const Main = {
     Tree.prepare(await Data.sides("lines.number"));
     Source.after = (await Data.sides("lines.number")).after;
     const totals = await Main.totals();
-    const measures = QUANTITIES.filter((quantity) => quantity.kind !== "ns" || Data.hasTime);
+    // What there is of a process and not of a scope, or the other way round.
+    const hasPeak = Main.isThere(totals.bytes_at_peak) || !Main.isThere(totals.allocated_bytes);
+    const isRecorded = { ns: Data.hasTime, bytes_at_peak: hasPeak };
+    const measures = Data.measures = QUANTITIES.filter(({ key, kind }) => isRecorded[key] ?? isRecorded[kind] ?? true);
     document.getElementById("measure").append(...measures.map(({ key, name }) => new Option(name, key)));
     // What there is something of to look at.
     const main = measures.find(({ key }) => Main.hasAny(totals[key])) ?? measures[0];
@@ -33,6 +36,8 @@ const Main = {
     return totals;
   },
 
+  isThere: (sides) => sides.before[0] !== 0 || sides.after[0] !== 0,
+
   // Whether profiled functions have any of it, or of a change in it.
   hasAny(sides) {
     if (!sides) return false;
@@ -49,7 +54,8 @@ const Main = {
       value.title = hint;
       list.append(term, value);
     };
-    for (const { key, heading, kind } of QUANTITIES.slice(0, 6)) {
+    for (const { key, heading, kind } of Data.measures) {
+      if (kind === "ns" || key === "moved_bytes") continue;
       const { before, after } = totals[key];
       const number = (at) => Data.hasBefore
         ? `${Units.text(before[at], kind)} → ${Units.text(after[at], kind)}`

@@ -19,8 +19,8 @@ const Table = {
   async make() {
     const isOfLines = Table.isOfLines();
     const quantity = Chart.quantity();
-    let shown = QUANTITIES.slice(0, 4).concat(QUANTITIES[5]);
-    if (Data.hasTime) shown.push(QUANTITIES[7]);
+    const usual = ["live_bytes", "bytes_at_peak", "allocated_bytes", "allocation_count", "temporary_count", "own_ns"];
+    const shown = Data.measures.filter(({ key }) => usual.includes(key));
     if (!shown.includes(quantity)) shown.push(quantity);
     const columns = [];
     for (const of of shown) {
