@@ -27,7 +27,7 @@ pub trait Panel: Send + Sync {
     /// the second has a number there.
     fn title(&self) -> &str;
 
-    /// One number for the bar, with its unit.
+    /// One number for the bar, with its unit, if it has one.
     fn number(&self, exchange: &Exchange) -> String {
         let _ = exchange;
         String::new()

@@ -150,7 +150,7 @@ impl Row {
             elapsed: profile.map_or_else(String::new, |it| short_time(it.elapsed)),
             allocated: bytes(usage.map(|usage| signed(usage.allocated_bytes))),
             peak: bytes(usage.map(|usage| signed(usage.peak_bytes))),
-            alive: bytes(usage.map(|usage| usage.net_bytes())),
+            alive: bytes(profile.map(|profile| profile.report.total.live_bytes())),
             queries,
             lines,
             left_out,

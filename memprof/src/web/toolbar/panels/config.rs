@@ -23,7 +23,7 @@ impl Panel for Config {
     }
 
     fn number(&self, _: &Exchange) -> String {
-        format!("{} values", self.lines.len())
+        self.lines.len().to_string()
     }
 
     fn content(&self, _: &Exchange) -> Content {

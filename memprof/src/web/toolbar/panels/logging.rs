@@ -13,10 +13,7 @@ impl Panel for Logging {
     }
 
     fn number(&self, exchange: &Exchange) -> String {
-        match exchange.state().lines.len() {
-            1 => "1 line".to_owned(),
-            count => format!("{count} lines"),
-        }
+        exchange.state().lines.len().to_string()
     }
 
     fn content(&self, exchange: &Exchange) -> Content {

@@ -101,12 +101,13 @@ fn of_request(profile: &RequestProfile) -> Content {
     };
     let allocated = in_blocks(usage.allocated_bytes, usage.allocation_count);
     let freed = in_blocks(usage.freed_bytes, usage.deallocation_count);
+    let alive = profile.report.total.live_bytes();
     Content::new()
         .pairs([
             ("Allocated", allocated),
             ("Freed", freed),
             ("Peak", bytes(usage.peak_bytes.into())),
-            ("Still alive afterwards", bytes(usage.net_bytes().into())),
+            ("Of it still alive afterwards", bytes(alive.into())),
         ])
         .heading("By line")
         .table(by_line(profile))

@@ -26,10 +26,7 @@ impl Panel for Profiler {
             return String::new();
         };
         let calls = profile.report.functions.iter().map(|it| it.call_count);
-        match calls.sum::<u64>() {
-            1 => "1 call".to_owned(),
-            calls => format!("{} calls", grouped(calls.into())),
-        }
+        grouped(calls.sum::<u64>().into())
     }
 
     fn content(&self, exchange: &Exchange) -> Content {

@@ -37,10 +37,7 @@ impl Panel for SqlPanel {
     }
 
     fn number(&self, exchange: &Exchange) -> String {
-        match exchange.state().statements.len() {
-            1 => "1 query".to_owned(),
-            count => format!("{count} queries"),
-        }
+        exchange.state().statements.len().to_string()
     }
 
     fn content(&self, exchange: &Exchange) -> Content {

@@ -21,7 +21,7 @@ impl Panel for Templates {
     }
 
     fn number(&self, exchange: &Exchange) -> String {
-        format!("{} rendered", exchange.state().templates.len())
+        exchange.state().templates.len().to_string()
     }
 
     fn content(&self, exchange: &Exchange) -> Content {

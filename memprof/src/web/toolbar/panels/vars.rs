@@ -62,7 +62,7 @@ impl Panel for Vars {
 
     fn number(&self, exchange: &Exchange) -> String {
         let count = query(exchange).len() + decoded(&exchange.state().form).len();
-        format!("{count} values")
+        count.to_string()
     }
 
     fn content(&self, exchange: &Exchange) -> Content {

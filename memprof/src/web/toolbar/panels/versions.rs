@@ -24,7 +24,7 @@ impl Panel for Versions {
     }
 
     fn number(&self, _: &Exchange) -> String {
-        format!("memprof {}", env!("CARGO_PKG_VERSION"))
+        env!("CARGO_PKG_VERSION").to_owned()
     }
 
     fn content(&self, _: &Exchange) -> Content {
