@@ -113,7 +113,10 @@ mod tests {
     fn a_text_is_cut_between_letters() {
         assert_eq!(cut("héllo", 2), "h… (6 bytes in all)");
         assert_eq!(cut("héllo", 6), "héllo");
-        let written = Cut::of(4, |cut| write!(cut, "{}{}", "abc", "déf"));
+        let written = Cut::of(4, |cut| {
+            cut.write_str("abc")?;
+            cut.write_str("déf")
+        });
         assert_eq!(written, "abcd…");
     }
 
