@@ -68,6 +68,12 @@ pub fn report() -> Report {
     report
 }
 
+/// The same since the process began, whatever was [`reset`].
+#[cfg(feature = "tower")]
+pub(crate) fn whole_report() -> Report {
+    Report::of_process()
+}
+
 /// Has later [reports](report) begin here.
 ///
 /// Blocks that are alive stay out of them, but for being freed; and for what they

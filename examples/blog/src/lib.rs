@@ -8,7 +8,7 @@
 //! - `posts`: the blog's pages; `auth`: registering and logging in and out;
 //! - `session`: who is asking; `forms`: what they sent; `pages` and `assets`:
 //!   what they get; `error`: what they get instead;
-//! - [`app`]: the routes; [`database`]: `SQLite` or `MySQL`; [`server`] and
+//! - [`app`]: the routes; [`database`]: `SQLite` or `MySQL`; [`server`], `debug` and
 //!   [`demo`]: the commands.
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ pub mod app;
 mod assets;
 mod auth;
 pub mod database;
+mod debug;
 pub mod demo;
 mod error;
 mod failure;

@@ -56,6 +56,10 @@ struct ServeArgs {
     /// Write what each request's functions did to a file of its own in this folder.
     #[arg(long, value_name = "DIR")]
     profile_dir: Option<PathBuf>,
+
+    /// Where to show the memory of the process, besides; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    debug_addr: Option<SocketAddr>,
 }
 
 impl ServeArgs {
@@ -94,7 +98,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => {
             let profiler = args.profiler();
-            server::serve(args.addr, &args.database.database, args.squares, profiler).await
+            let database = &args.database.database;
+            server::serve(args.addr, database, args.squares, profiler, args.debug_addr).await
         }
         Command::InitDb(args) => {
             database::init(&args.database).await?;

@@ -9,7 +9,7 @@ use memprof::web::ProfilerLayer;
 use tokio::net::TcpListener;
 
 use crate::app::{self, App};
-use crate::{Failure, database};
+use crate::{Failure, database, debug};
 
 /// How long requests under way may take to finish once the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -20,22 +20,27 @@ pub(crate) const READY: &str = "Listening on ";
 /// The environment variable that holds the secret of the session cookies.
 pub(crate) const SECRET_KEY: &str = "BLOG_SECRET_KEY";
 
-/// Serves the blog until Ctrl-C or SIGTERM, its requests profiled by `profiler`.
+/// Serves the blog until Ctrl-C or SIGTERM, its requests profiled by `profiler`, and what
+/// memprof knows of it on `debug_addr`.
 ///
 /// # Errors
 ///
-/// If the database can't be used or the address can't be listened on.
+/// If the database can't be used or an address can't be listened on.
 pub async fn serve(
     addr: SocketAddr,
     database: &str,
     squares: u64,
     profiler: Option<ProfilerLayer>,
+    debug_addr: Option<SocketAddr>,
 ) -> Result<(), Failure> {
     let cannot_listen = |error| Failure::new(format!("listen on {addr}"), error);
 
     let pool = database::open(database).await?;
     let listener = TcpListener::bind(addr).await.map_err(cannot_listen)?;
     let bound = listener.local_addr().map_err(cannot_listen)?;
+    if let Some(addr) = debug_addr {
+        debug::serve(addr).await?;
+    }
     let app = App::new(pool.clone(), &secret(), squares);
     // Before anybody learns that there is a server to be stopped.
     let (stop, grace) = (told_to_stop(), told_to_stop());

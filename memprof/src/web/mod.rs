@@ -6,8 +6,10 @@
 
 mod file_name;
 mod folder;
+mod host;
 mod profiler;
 mod recording;
+mod routes;
 mod service;
 mod statistics;
 mod trigger;
@@ -16,6 +18,7 @@ mod writer;
 pub use file_name::FileNameError;
 pub use profiler::ProfilerLayer;
 pub use recording::{Outcome, RequestProfile};
+pub use routes::{Routes, RoutesBody, RoutesFuture, routes};
 pub use service::{Profiler, ProfilerBody, ProfilerFuture};
 pub use statistics::{Restriction, RestrictionError, Sort};
 pub use trigger::Trigger;

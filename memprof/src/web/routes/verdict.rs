@@ -1,0 +1,102 @@
+//! Is it a leak, or does the allocator keep it? In a sentence or two.
+
+use super::history::Moment;
+use crate::report::units::{bytes, mebibytes};
+
+/// Less than this may be a buffer here and a stack there, and is also what some kernels
+/// round resident memory by.
+const NOISE_BYTES: i64 = 512 << 10;
+
+/// What can be said of a process.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The program's own blocks have become more.
+    HeapGrew,
+    /// They have not, and resident memory has.
+    ResidentGrew,
+    /// Neither.
+    Level,
+}
+
+impl Verdict {
+    pub(super) fn of(mark: Moment, now: Moment) -> Self {
+        if now.live_bytes - mark.live_bytes > NOISE_BYTES {
+            Self::HeapGrew
+        } else if now.resident_bytes - mark.resident_bytes > NOISE_BYTES {
+            Self::ResidentGrew
+        } else {
+            Self::Level
+        }
+    }
+
+    /// With how many lines are rising as it is said.
+    pub(super) fn sentence(&self, mark: Moment, now: Moment, rising_count: usize) -> String {
+        let heap = change(now.live_bytes - mark.live_bytes);
+        let resident = change(now.resident_bytes - mark.resident_bytes);
+        match (self, rising_count) {
+            (Self::HeapGrew, 0) => format!(
+                "Since the mark the program's own blocks have changed by {heap}, and by the last \
+                 reports no line is rising any more: what they hold may be a cache that is full."
+            ),
+            (Self::HeapGrew, _) => format!(
+                "Since the mark the program's own blocks have changed by {heap}, and lines are \
+                 still rising: the program holds that memory, not the allocator."
+            ),
+            (Self::ResidentGrew, _) => format!(
+                "Since the mark resident memory has changed by {resident}, and the program's own \
+                 blocks by {heap} only: no line holds it. The allocator keeps what was freed, or \
+                 it is stacks, maps and what C libraries allocate."
+            ),
+            (Self::Level, _) => format!(
+                "Since the mark the program's own blocks have changed by {heap}, and resident \
+                 memory by {resident}: neither is a leak to speak of."
+            ),
+        }
+    }
+}
+
+/// What is between the heap's live bytes and resident memory.
+pub(super) fn difference(now: Moment, peak_bytes: i64) -> String {
+    let Moment {
+        live_bytes,
+        resident_bytes,
+        ..
+    } = now;
+    if resident_bytes == 0 {
+        return "How much of the process is in RAM can't be read here.".to_owned();
+    }
+    let between = resident_bytes - live_bytes;
+    if between < 0 {
+        return format!(
+            "{} of the live blocks are not in RAM: they were never written to, or are swapped out.",
+            size(-between)
+        );
+    }
+    let fallen = match peak_bytes - live_bytes {
+        fallen if fallen > NOISE_BYTES => format!(
+            "; of {} less on the heap than at the peak, it may still have all",
+            size(fallen)
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "The difference of {} is code, stacks, what others than the global allocator allocate, \
+         and what the allocator keeps of freed blocks{fallen}.",
+        size(between)
+    )
+}
+
+/// `+94,208 B`, `-3.50 MiB`.
+pub(super) fn change(number: i64) -> String {
+    let sign = if number > 0 { "+" } else { "" };
+    format!("{sign}{}", size(number))
+}
+
+/// In bytes, or MiB where those would be many.
+pub(super) fn size(number: i64) -> String {
+    if number.unsigned_abs() < 1 << 20 {
+        bytes(number.into())
+    } else {
+        mebibytes(number.into(), 2)
+    }
+}
