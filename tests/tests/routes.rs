@@ -86,7 +86,8 @@ fn rows(page: &str, table: &str) -> Vec<Vec<String>> {
 fn text_of(html: &str) -> String {
     let inside = html.split('>').skip(1);
     let texts = inside.map(|piece| piece.split('<').next().unwrap_or_default());
-    texts.collect::<String>().trim().to_owned()
+    let text: String = texts.collect();
+    text.trim().replace("&#x2f;", "/")
 }
 
 #[tokio::test]
@@ -98,9 +99,13 @@ async fn there_is_a_page_with_the_lines_that_keep_memory() {
     let rows = rows(page.text(), "lines");
     let kept = rows.iter().find(|row| row[7].starts_with("routes::keep "));
     let kept = kept.unwrap_or_else(|| panic!("{}", page.text()));
-    let bytes: u64 = kept[0].trim_end_matches(" B").replace(',', "").parse().unwrap();
+    let bytes: u64 = kept[0]
+        .trim_end_matches(" B")
+        .replace(',', "")
+        .parse()
+        .unwrap();
     assert!(bytes >= 1_000_000, "{kept:?}");
-    let escaped = "&lt;script&gt;window.hacked = 1&lt;&#x2f;script&gt; &amp; &quot;more&quot;";
+    let escaped = "&lt;script&gt;window.hacked = 1&lt;/script&gt; &amp; &quot;more&quot;";
     assert!(kept[8].contains(escaped), "{kept:?}");
     assert!(!page.text().contains("<script>"), "{}", page.text());
 }
@@ -130,29 +135,503 @@ fn growth_since_the_mark_is_a_leak_if_it_goes_on_and_a_cache_if_it_ends() {
         for number in 1..=8 {
             handle(number, &mut cache, &mut seen);
             let page = get();
-            // Once more, when none of the lines has run: that says nothing of them.
-            get();
             let rows = rows(page.text(), "growth");
-            let row = |words: &str| rows.iter().find(|row| row[6].contains(words)).unwrap();
-            let leak = row("// seen");
-            assert_eq!(leak, &rows[0]);
-            assert_eq!(leak[0], format!("+{number},000,000 B").replace("+1,", "+2,"));
-            let _ = leak;
+            let row = |words: &str| rows.iter().position(|row| row[6].contains(words));
+            let [leak, cached] = ["// seen", "// cache"].map(|words| row(words).unwrap());
+            assert!(leak < cached, "the one that grew most is first");
+
+            // Two reports a time: the second, when no line has run, says nothing of them.
+            let of = format!("{number} of {}", 2 * number);
+            let [grew, alive] = [0, 2].map(|more| format!("{},000,000 B", 2 * number + 2 * more));
+            let trend = if number < 3 { "" } else { "rising" };
+            let expected = [&format!("+{grew}"), &alive, &of, &number.to_string(), trend];
+            assert_eq!(rows[leak][..5], expected);
+            let filled = number.min(3);
+            let (in_a_row, trend) = match number {
+                1..3 => (number, ""),
+                3 => (3, "rising"),
+                4..6 => (0, ""),
+                _ => (0, "levelled off"),
+            };
+            let of = format!("{filled} of {}", 2 * number);
+            let grew = format!("+{filled},000,000 B");
+            assert_eq!(rows[cached][0], grew);
+            assert_eq!(rows[cached][2..5], [&of, &in_a_row.to_string(), trend]);
+            get();
         }
+        let page = get();
+        let verdict = "lines are still rising: the program holds that memory, not the allocator";
+        assert!(page.text().contains(verdict), "{}", page.text());
     });
     program.stdout();
 }
 
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let start = digits.len() % 3;
-    let mut groups = vec![&digits[..start]];
-    groups.extend((start..digits.len()).step_by(3).map(|at| &digits[at..at + 3]));
-    groups.retain(|group| !group.is_empty());
-    groups.join(",")
+/// On a runtime without timers.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
 }
 
-/// Without a runtime, as anything that polls it can.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    futures::executor::block_on(future)
+#[tokio::test]
+async fn what_is_made_and_freed_in_some_seconds_is_a_profile_of_its_own() {
+    #[memprofile(print = "never")]
+    fn at_once() {
+        drop(block(3_000_000)); // gone
+    }
+
+    at_once();
+    let routes = routes();
+    let path = "/debug/pprof/allocs?seconds=1&debug=1";
+    let mut difference = Box::pin(get(&routes, path));
+    // This thread, which is the runtime's only one, goes on meanwhile.
+    let mut calls = 0;
+    let answer = loop {
+        if let Some(answer) = (&mut difference).now_or_never() {
+            break answer;
+        }
+        at_once();
+        calls += 1;
+        tokio::task::yield_now().await;
+    };
+    assert!(calls > 1);
+    let text = answer.text();
+    assert!(text.starts_with("In 1 s: "), "{text}");
+    let row = text.lines().find(|row| row.contains("at_once:")).unwrap();
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    // Between the reading of two numbers it goes on, too.
+    let alive: i64 = cells[2].parse().unwrap();
+    assert!((-1..=1).contains(&alive), "{row}");
+    let made: u64 = cells[5].replace(',', "").parse().unwrap();
+    // Those before and after it are not in it.
+    assert!(made >= 1 && made <= calls, "{row} of {calls}");
+}
+
+#[tokio::test]
+async fn a_difference_that_nobody_waits_for_any_more_gives_its_place_back() {
+    let routes = routes();
+    for _ in 0..3 {
+        let begin = |_| {
+            let request = request(Method::GET, "/debug/pprof/heap?seconds=600");
+            let request = request.body(Body::empty()).unwrap();
+            let mut future = Box::pin(routes.clone().call(request));
+            assert!((&mut future).now_or_never().is_none());
+            future
+        };
+        let under_way: Vec<_> = (0..16).map(begin).collect();
+        // It is asked for after them, and so begun after them.
+        let refused = get(&routes, "/debug/pprof/heap?seconds=600").await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.text().starts_with("16 differences are under way, "));
+        let now = get(&routes, "/debug/pprof/heap").await;
+        assert_eq!(now.status, StatusCode::OK);
+        drop(under_way);
+    }
+}
+
+#[tokio::test]
+async fn only_our_own_names_are_answered() {
+    let routes = routes().allow_host("metrics.example.org");
+    let status = async |uri: &str, hosts: &[&str]| {
+        let mut request = Request::get(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let answer = answer(&routes, request.body(Body::empty()).unwrap()).await;
+        if answer.status == StatusCode::FORBIDDEN {
+            assert!(answer.text().starts_with("Only requests for an address, "));
+        }
+        answer.status.as_u16()
+    };
+    for host in [
+        "127.0.0.1:5001",
+        "127.0.0.1",
+        "10.0.0.7:80",
+        "[::1]:5001",
+        "[2001:db8::7]",
+        "localhost",
+        "LocalHost:5001",
+        "metrics.example.org",
+        "Metrics.Example.org:443",
+    ] {
+        assert_eq!(status("/debug/memprof/", &[host]).await, 200, "{host}");
+    }
+    for host in [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:5001",
+        "metrics.example.org.evil.example",
+        "evil.example:127.0.0.1",
+        "localhost@evil.example",
+        "evil.example@localhost",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "[::1",
+        "::1",
+        "",
+        ":5001",
+        "a b",
+    ] {
+        assert_eq!(status("/debug/memprof/", &[host]).await, 403, "{host}");
+    }
+    let page = "/debug/memprof/";
+    assert_eq!(status(page, &[]).await, 403);
+    assert_eq!(status(page, &["localhost", "localhost"]).await, 403);
+    // As HTTP/2 has it, and a proxy.
+    assert_eq!(status("http://localhost:5001/metrics", &[]).await, 200);
+    assert_eq!(status("http://evil.example/metrics", &[]).await, 403);
+    assert_eq!(
+        status("http://localhost/metrics", &["evil.example"]).await,
+        403
+    );
+    assert_eq!(
+        status("http://evil.example/metrics", &["localhost"]).await,
+        403
+    );
+}
+
+#[tokio::test]
+async fn no_foreign_page_can_set_the_mark() {
+    let routes = routes();
+    let path = "/debug/memprof/mark";
+    let ours = "http://127.0.0.1:5001";
+    for headers in [
+        &[][..],
+        &[("origin", ours)],
+        &[("sec-fetch-site", "same-origin"), ("origin", ours)],
+    ] {
+        let answer = post(&routes, path, headers).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{headers:?}");
+    }
+    for headers in [
+        &[("origin", "http://evil.example")][..],
+        &[("origin", "http://127.0.0.1:5002")],
+        &[("origin", "null")],
+        &[("origin", "")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site"), ("origin", ours)],
+    ] {
+        let answer = post(&routes, path, headers).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{headers:?}");
+        assert_eq!(
+            answer.text(),
+            "Only a page of this service can set the mark.\n"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_there_isnt_is_said_in_a_sentence() {
+    let routes = routes();
+    let long = format!("/{}", "x".repeat(10_000));
+    for path in [
+        "/",
+        "/nothing",
+        "/debug/pprof/profile",
+        "/debug/memprof/report.txt",
+        "/debug/memprof/report.",
+        "/debug/memprof/../../metrics",
+        "/debug/memprof/%2e%2e/",
+        "/metrics/",
+        &long,
+    ] {
+        let answer = get(&routes, path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(
+            answer.text(),
+            "There is nothing here; there are /debug/memprof/, /debug/pprof/, \
+             /debug/pprof/heap, /debug/pprof/allocs and /metrics.\n"
+        );
+    }
+    for (path, place) in [("/debug/memprof", "memprof/"), ("/debug/pprof", "pprof/")] {
+        let answer = get(&routes, path).await;
+        assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT);
+        assert_eq!(answer.header(LOCATION), place);
+    }
+}
+
+#[tokio::test]
+async fn queries_that_make_no_sense_are_refused() {
+    let routes = routes();
+    for (query, sentence) in [
+        (
+            "seconds=0",
+            "`seconds` is \"0\"; it should be a whole number from 1 to 600.\n",
+        ),
+        (
+            "seconds=601",
+            "`seconds` is \"601\"; it should be a whole number from 1 to 600.\n",
+        ),
+        (
+            "seconds=-1",
+            "`seconds` is \"-1\"; it should be a whole number from 1 to 600.\n",
+        ),
+        (
+            "seconds=1.5",
+            "`seconds` is \"1.5\"; it should be a whole number from 1 to 600.\n",
+        ),
+        (
+            "seconds=",
+            "`seconds` is \"\"; it should be a whole number from 1 to 600.\n",
+        ),
+        (
+            "seconds=%00%1b[2J",
+            "`seconds` is \"\\0\\u{1b}[2J\"; it should be a whole number from 1 to 600.\n",
+        ),
+        (
+            "seconds=1&seconds=1",
+            "`seconds` is given twice; once is enough.\n",
+        ),
+        (
+            "debug=2",
+            "`debug` is \"2\"; it should be 1 for text, or 0.\n",
+        ),
+        ("debug", "`debug` is \"\"; it should be 1 for text, or 0.\n"),
+    ] {
+        for path in ["/debug/pprof/heap", "/debug/pprof/allocs"] {
+            let answer = get(&routes, &format!("{path}?{query}")).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+            assert_eq!(answer.text(), sentence);
+        }
+    }
+    let long = "9".repeat(10_000);
+    let answer = get(&routes, &format!("/debug/pprof/heap?seconds={long}")).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text().len() < 200, "{}", answer.text());
+    for query in ["gc=1", "debug=0", "name=%ff&x=y&x=z"] {
+        let answer = get(&routes, &format!("/debug/pprof/heap?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}");
+        // As gzip begins.
+        assert_eq!(answer.body[..2], [0x1f, 0x8b], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn there_is_nothing_but_to_get() {
+    let routes = routes();
+    let methods = [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
+    for path in [
+        "/debug/memprof/",
+        "/debug/pprof/heap",
+        "/metrics",
+        "/debug/memprof/style.css",
+    ] {
+        for method in &methods {
+            let request = request(method.clone(), path).body(Body::empty()).unwrap();
+            let answer = answer(&routes, request).await;
+            assert_eq!(
+                answer.status,
+                StatusCode::METHOD_NOT_ALLOWED,
+                "{method} {path}"
+            );
+            assert_eq!(answer.header(ALLOW), "GET, HEAD");
+            assert_eq!(
+                answer.text(),
+                "The methods here are GET, HEAD, and no other.\n"
+            );
+        }
+    }
+    let answer = get(&routes, "/debug/memprof/mark").await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.header(ALLOW), "POST");
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let routes = routes();
+    for path in [
+        "/debug/memprof/style.css",
+        "/debug/pprof/",
+        "/debug/memprof/",
+        "/metrics",
+        "/no",
+    ] {
+        let request = request(Method::HEAD, path).body(Body::empty()).unwrap();
+        let [head, get] = [answer(&routes, request).await, get(&routes, path).await];
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
+        let length: usize = head.header(CONTENT_LENGTH).parse().unwrap();
+        assert!(length > 100 || path == "/no", "{path}");
+        assert_eq!(get.header(CONTENT_LENGTH), get.body.len().to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_told_to_trust_nothing_but_what_is_ours() {
+    let routes = routes();
+    for path in [
+        "/debug/memprof/",
+        "/debug/pprof/",
+        "/metrics",
+        "/debug/memprof/script.js",
+        "/no",
+    ] {
+        let answer = get(&routes, path).await;
+        let policy = answer.header(CONTENT_SECURITY_POLICY);
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'self'; "),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin");
+    }
+    let page = get(&routes, "/debug/memprof/report.html").await;
+    let policy = page.header(CONTENT_SECURITY_POLICY);
+    assert_eq!(
+        policy,
+        format!("{}; frame-ancestors 'none'", memprof::Format::page_policy())
+    );
+}
+
+#[tokio::test]
+async fn the_report_is_there_in_every_format_the_page_names() {
+    keep(10);
+    let routes = routes();
+    let page = get(&routes, "/debug/memprof/").await;
+    let links = page.text().split("href=\"report.").skip(1);
+    let endings: Vec<&str> = links.map(|link| link.split_once('"').unwrap().0).collect();
+    assert_eq!(endings.len(), 8, "{endings:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for ending in endings {
+        let file = get(&routes, &format!("/debug/memprof/report.{ending}")).await;
+        assert_eq!(file.status, StatusCode::OK, "{ending}");
+        assert!(file.body.len() > 20, "{ending}");
+        if ending == "json" {
+            assert_eq!(
+                file.header("content-disposition"),
+                "attachment; filename=\"report.json\""
+            );
+            let path = folder.path().join("report.json");
+            std::fs::write(&path, &file.body).unwrap();
+            let report = Report::read(path).unwrap();
+            assert!(
+                report
+                    .functions
+                    .iter()
+                    .any(|function| function.path == "routes::keep")
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_source_is_left_out_if_that_is_wanted() {
+    keep(10);
+    for (routes, has_source) in [(routes(), true), (routes().confidential(), false)] {
+        for path in [
+            "/debug/memprof/",
+            "/debug/memprof/report.json",
+            "/debug/pprof/heap?debug=1",
+        ] {
+            let answer = get(&routes, path).await;
+            assert!(answer.text().contains("routes::keep"), "{path}");
+            assert_eq!(
+                answer.text().contains("window.hacked"),
+                has_source,
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn metrics_have_the_first_lines_only() {
+    keep(5_000_000);
+    let value = |text: &str, name: &str| -> f64 {
+        let mut rows = text.lines();
+        let row = rows.find_map(|row| row.strip_prefix(name)?.strip_prefix(' '));
+        row.unwrap_or_else(|| panic!("no {name}: {text}"))
+            .parse()
+            .unwrap()
+    };
+    let answer = get(&routes().metrics_lines(1), "/metrics").await;
+    assert_eq!(
+        answer.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let text = answer.text();
+    let live = value(text, "memprof_live_bytes");
+    assert!(live >= 5_000_000.0, "{text}");
+    assert!(value(text, "memprof_peak_live_bytes") >= live, "{text}");
+    assert!(value(text, "process_resident_memory_bytes") > 0.0, "{text}");
+    let allocated = value(text, "memprof_allocated_bytes_total");
+    assert_eq!(allocated - value(text, "memprof_freed_bytes_total"), live);
+    let blocks =
+        value(text, "memprof_allocations_total") - value(text, "memprof_deallocations_total");
+    assert_eq!(blocks, value(text, "memprof_live_blocks"));
+    let lines = |text: &str| {
+        text.lines()
+            .filter(|row| row.starts_with("memprof_line_"))
+            .count()
+    };
+    assert_eq!(lines(text), 1);
+    let line = text
+        .lines()
+        .find(|row| row.starts_with("memprof_line_live_bytes{"))
+        .unwrap();
+    assert!(
+        line.contains("{file=\"tests/tests/routes.rs\",function=\"routes::keep\",line=\""),
+        "{line}"
+    );
+
+    let none = get(&routes().metrics_lines(0), "/metrics").await;
+    assert_eq!(lines(none.text()), 0);
+}
+
+#[tokio::test]
+async fn a_name_in_a_metric_is_escaped() {
+    struct Named<const NAME: char>;
+    impl Named<'"'> {
+        #[memprofile(print = "never")]
+        fn keep() {
+            let kept = block(700_000);
+            KEPT.lock().unwrap().push(kept);
+        }
+    }
+    Named::<'"'>::keep();
+    let answer = get(&routes().metrics_lines(1000), "/metrics").await;
+    let rows = answer
+        .text()
+        .lines()
+        .filter(|row| row.starts_with("memprof_line_"));
+    let mut named = rows.filter(|row| row.contains("Named"));
+    let row = named.next().unwrap();
+    assert!(row.contains(r#"::Named<'\"'>::keep",line=""#), "{row}");
+}
+
+#[tokio::test]
+async fn a_router_has_them_as_its_fallback_or_below_a_path() {
+    let fallback = Router::new().fallback_service(routes());
+    let nested = Router::new().nest_service("/internal", routes());
+    for (router, prefix) in [(fallback, ""), (nested, "/internal")] {
+        let path = format!("{prefix}/debug/memprof/style.css");
+        let request = request(Method::GET, &path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+}
+
+#[test]
+fn the_numbers_are_since_the_process_began_and_our_own_blocks_are_none() {
+    let mut program = Program::new(|| {
+        let routes = routes();
+        let live = || {
+            let metrics = block_on(get(&routes, "/metrics"));
+            let mut rows = metrics.text().lines();
+            let row = rows.find_map(|row| row.strip_prefix("memprof_live_bytes "));
+            row.unwrap().parse::<u64>().unwrap()
+        };
+        keep(1_000_000);
+        let first = live();
+        memprof::reset();
+        assert!(live() >= 1_000_000);
+        for _ in 0..50 {
+            block_on(get(&routes, "/debug/memprof/report.html"));
+        }
+        let last = live();
+        // Of the program itself there may be a few, as what it keeps of its threads.
+        assert!(first.abs_diff(last) < 10_000, "{first}, then {last}");
+    });
+    program.stdout();
 }

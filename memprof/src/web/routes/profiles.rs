@@ -47,7 +47,8 @@ impl Wish {
                 ("debug", "0" | "1") => wish.is_text = value == "1",
                 ("debug", _) => {
                     return Err(format!(
-                        "`debug` is {value:?}; it should be 1 for text, or 0."
+                        "`debug` is {:?}; it should be 1 for text, or 0.",
+                        start(&value)
                     ));
                 }
                 _ => wish.over = Some(seconds(&value)?),
@@ -123,9 +124,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds @ 1..=MOST_SECONDS) => Ok(Duration::from_secs(seconds)),
         _ => Err(format!(
-            "`seconds` is {text:?}; it should be a whole number from 1 to {MOST_SECONDS}."
+            "`seconds` is {:?}; it should be a whole number from 1 to {MOST_SECONDS}.",
+            start(text)
         )),
     }
+}
+
+/// So much of a text as needs to be seen of one that is wrong.
+fn start(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 /// One of the places for differences that are under way.
