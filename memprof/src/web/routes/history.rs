@@ -39,6 +39,14 @@ struct Track {
     growth: Growth,
 }
 
+/// What a line's growth looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trend {
+    Rising,
+    LevelledOff,
+    Unknown,
+}
+
 /// How a line's live bytes have risen since the mark.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Growth {
@@ -136,15 +144,15 @@ impl Track {
 }
 
 impl Growth {
-    /// What it looks like, once there are enough reports to say.
-    pub(super) fn trend(&self) -> &'static str {
+    pub(super) fn trend(&self) -> Trend {
+        /// Fewer reports say nothing.
         const ENOUGH: u32 = 3;
         if self.in_a_row >= ENOUGH {
-            "rising"
+            Trend::Rising
         } else if self.level_count >= ENOUGH {
-            "levelled off"
+            Trend::LevelledOff
         } else {
-            ""
+            Trend::Unknown
         }
     }
 }

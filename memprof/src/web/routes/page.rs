@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::chart::{self, Chart};
-use super::history::{History, Moment};
+use super::history::{History, Moment, Trend};
 use super::lines::{self, Line};
 use super::verdict::{self, Verdict};
 use crate::recorded::Report;
@@ -75,7 +75,7 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
     let rows = rows(&lines, history);
     let mut growing: Vec<&Row<'_>> = rows.iter().filter(|row| row.growth_bytes > 0).collect();
     growing.sort_by_key(|row| Reverse(row.growth_bytes));
-    let rising = growing.iter().filter(|row| row.trend == "rising").count();
+    let trends: Vec<Trend> = growing.iter().map(|row| row.trend).collect();
     let growing_count = growing.len();
     growing.truncate(MOST_LINES);
     let mut alive: Vec<&Row<'_>> = rows.iter().filter(|row| row.live_bytes != 0).collect();
@@ -92,11 +92,11 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
             process: std::process::id(),
             figures: figures(report, mark, now, peak_bytes),
             kind: match verdict {
-                Verdict::HeapGrew if rising > 0 => "more",
+                Verdict::HeapGrew if trends.contains(&Trend::Rising) => "more",
                 Verdict::HeapGrew | Verdict::ResidentGrew => "some",
                 Verdict::Level => "level",
             },
-            verdict: verdict.sentence(mark, now, rising),
+            verdict: verdict.sentence(mark, now, &trends),
             difference: verdict::difference(now, peak_bytes),
             highest: chart.as_ref().map(|it| verdict::size(it.highest_bytes)),
             chart,
@@ -180,13 +180,15 @@ struct Row<'a> {
     growth: String,
     rise_count: u32,
     in_a_row: u32,
-    trend: &'static str,
+    so_it_is: &'static str,
     function: String,
     file: String,
     line: u32,
     source: &'a str,
     /// Of the largest, in percent.
     share: u32,
+    #[serde(skip)]
+    trend: Trend,
     #[serde(skip)]
     live_bytes: i64,
     #[serde(skip)]
@@ -207,6 +209,11 @@ fn rows<'a>(lines: &[Line<'a>], history: &History) -> Vec<Row<'a>> {
             growth: change_in_bytes(growth.bytes),
             rise_count: growth.rise_count,
             in_a_row: growth.in_a_row,
+            so_it_is: match growth.trend() {
+                Trend::Rising => "rising",
+                Trend::LevelledOff => "levelled off",
+                Trend::Unknown => "",
+            },
             trend: growth.trend(),
             function: line.key.function.to_string(),
             file: line.key.file.to_string(),

@@ -1,6 +1,6 @@
 //! Is it a leak, or does the allocator keep it? In a sentence or two.
 
-use super::history::Moment;
+use super::history::{Moment, Trend};
 use crate::report::units::{bytes, mebibytes};
 
 /// Less than this may be a buffer here and a stack there, and is also what some kernels
@@ -29,29 +29,39 @@ impl Verdict {
         }
     }
 
-    /// With how many lines are rising as it is said.
-    pub(super) fn sentence(&self, mark: Moment, now: Moment, rising_count: usize) -> String {
+    /// With what the lines that have grown since the mark look like.
+    pub(super) fn sentence(&self, mark: Moment, now: Moment, trends: &[Trend]) -> String {
         let heap = change(now.live_bytes - mark.live_bytes);
         let resident = change(now.resident_bytes - mark.resident_bytes);
-        match (self, rising_count) {
-            (Self::HeapGrew, 0) => format!(
-                "Since the mark the program's own blocks have changed by {heap}, and by the last \
-                 reports no line is rising any more: what they hold may be a cache that is full."
+        match self {
+            Self::HeapGrew => format!(
+                "Since the mark the program's own blocks have changed by {heap}, {}.",
+                whose(trends)
             ),
-            (Self::HeapGrew, _) => format!(
-                "Since the mark the program's own blocks have changed by {heap}, and lines are \
-                 still rising: the program holds that memory, not the allocator."
-            ),
-            (Self::ResidentGrew, _) => format!(
+            Self::ResidentGrew => format!(
                 "Since the mark resident memory has changed by {resident}, and the program's own \
                  blocks by {heap} only: no line holds it. The allocator keeps what was freed, or \
                  it is stacks, maps and what C libraries allocate."
             ),
-            (Self::Level, _) => format!(
+            Self::Level => format!(
                 "Since the mark the program's own blocks have changed by {heap}, and resident \
                  memory by {resident}: neither is a leak to speak of."
             ),
         }
+    }
+}
+
+/// Who holds what the heap has grown by.
+fn whose(trends: &[Trend]) -> &'static str {
+    if trends.is_empty() {
+        "and no line of a profiled function holds more: others do, which the attribute would show"
+    } else if trends.contains(&Trend::Rising) {
+        "and lines are still rising: the program holds that memory, not the allocator"
+    } else if trends.contains(&Trend::Unknown) {
+        "which the program holds, not the allocator; whether its lines go on rising, some more \
+         reports will tell"
+    } else {
+        "which the program holds, and its lines have levelled off: it may be a cache that is full"
     }
 }
 
