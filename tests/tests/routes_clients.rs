@@ -349,6 +349,9 @@ fn a_browser_shows_the_line_that_grows_since_the_mark() {
     );
     assert_eq!(page.get("document.querySelectorAll('polyline').length"), 2);
     picture(&page, "process-light.png");
+    page.get("scrollTo(0, document.body.scrollHeight)");
+    picture(&page, "process-lines.png");
+    page.get("scrollTo(0, 0)");
     page.tab
         .call_method(SetEmulatedMedia {
             media: None,

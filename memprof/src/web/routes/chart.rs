@@ -18,22 +18,27 @@ pub(super) struct Chart {
     pub(super) highest_bytes: i64,
     /// How long from the left edge to the right one.
     pub(super) seconds: u64,
+    /// How far to the right the mark was set.
+    pub(super) mark: String,
 }
 
 impl Chart {
     /// None of a single moment.
-    pub(super) fn of(moments: &[Moment]) -> Option<Self> {
+    pub(super) fn of(moments: &[Moment], mark: Moment) -> Option<Self> {
         let [first, .., last] = moments else {
             return None;
         };
         let highest = |moment: &Moment| moment.live_bytes.max(moment.resident_bytes);
         let highest_bytes = moments.iter().map(highest).max().unwrap_or(0).max(1);
         let span = last.when - first.when;
+        let x = |moment: &Moment| {
+            let passed = moment.when.saturating_duration_since(first.when);
+            WIDTH * passed.as_secs_f64() / span.as_secs_f64().max(f64::MIN_POSITIVE)
+        };
         let points = |bytes: fn(&Moment) -> i64| {
             let mut points = String::new();
             for moment in moments {
-                let passed = (moment.when - first.when).as_secs_f64();
-                let x = WIDTH * passed / span.as_secs_f64().max(f64::MIN_POSITIVE);
+                let x = x(moment);
                 let y = HEIGHT * (1.0 - share(bytes(moment), highest_bytes));
                 let _ = write!(points, "{x:.1},{y:.1} ");
             }
@@ -44,6 +49,7 @@ impl Chart {
             resident: points(|moment| moment.resident_bytes),
             highest_bytes,
             seconds: span.as_secs(),
+            mark: format!("{:.1}", x(&mark)),
         })
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
     let verdict = Verdict::of(mark, now);
     let peak_bytes = i64::try_from(report.total.bytes_at_peak).unwrap_or(i64::MAX);
     let moments: Vec<Moment> = history.moments().collect();
-    let chart = Chart::of(&moments);
+    let chart = Chart::of(&moments, mark);
     render(
         "process.html",
         Serde(View {
@@ -181,8 +181,9 @@ struct Row<'a> {
     rise_count: u32,
     in_a_row: u32,
     so_it_is: &'static str,
-    function: String,
-    file: String,
+    /// In pieces that may stand in rows of their own.
+    function: Vec<&'a str>,
+    file: &'a str,
     line: u32,
     source: &'a str,
     /// Of the largest, in percent.
@@ -195,7 +196,7 @@ struct Row<'a> {
     growth_bytes: i64,
 }
 
-fn rows<'a>(lines: &[Line<'a>], history: &History) -> Vec<Row<'a>> {
+fn rows<'a>(lines: &'a [Line<'_>], history: &History) -> Vec<Row<'a>> {
     let largest = lines.first().map_or(0, |line| line.made.live_bytes());
     let rows = lines.iter().map(|line| {
         let growth = history.growth(&line.key);
@@ -215,8 +216,8 @@ fn rows<'a>(lines: &[Line<'a>], history: &History) -> Vec<Row<'a>> {
                 Trend::Unknown => "",
             },
             trend: growth.trend(),
-            function: line.key.function.to_string(),
-            file: line.key.file.to_string(),
+            function: line.key.function.split_inclusive("::").collect(),
+            file: &line.key.file,
             line: line.key.number,
             source: line.source,
             share: percent(chart::share(live_bytes, largest)),
