@@ -66,7 +66,7 @@ impl Answer {
     }
 
     /// As a file of that name.
-    pub(super) fn to_be_saved_as(self, name: &str) -> Self {
+    pub(super) fn saved_as(self, name: &str) -> Self {
         let value = format!("attachment; filename=\"{name}\"");
         self.with(CONTENT_DISPOSITION, value)
     }

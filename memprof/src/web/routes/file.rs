@@ -23,5 +23,5 @@ pub(super) fn of(report: &Report, format: Format) -> Answer {
         Format::Folded => "text/plain; charset=utf-8",
         Format::Pprof | Format::Pstats => "application/octet-stream",
     };
-    Answer::new(content_type, file).to_be_saved_as(&format!("report.{format}"))
+    Answer::new(content_type, file).saved_as(&format!("report.{format}"))
 }

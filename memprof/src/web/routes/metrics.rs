@@ -7,6 +7,7 @@ use crate::rss;
 use http::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::fmt::Write as _;
 
 /// The content type of the text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,7 +41,7 @@ fn text(report: Result<&Report, &str>, line_count: usize) -> prometheus::Result<
     }
     let mut text = TextEncoder::new().encode_to_string(&metrics.0.gather())?;
     if let Err(why) = report {
-        text.push_str(&format!("# {why}\n"));
+        let _ = writeln!(text, "# {why}");
     }
     Ok(text)
 }
@@ -82,7 +83,7 @@ impl Metrics {
         let help = "Blocks that are alive.";
         self.gauge("memprof_live_blocks", help, total.live_count())?;
         let help = "The most bytes that were alive at once.";
-        self.gauge("memprof_peak_live_bytes", help, signed(total.bytes_at_peak))
+        self.gauge("memprof_peak_live_bytes", help, peak_bytes(report))
     }
 
     fn add_lines(&self, lines: &[Line<'_>], count: usize) -> prometheus::Result<()> {
@@ -108,6 +109,11 @@ impl Metrics {
     fn register(&self, metric: impl Collector + 'static) -> prometheus::Result<()> {
         self.0.register(Box::new(metric))
     }
+}
+
+/// Bytes at the peak: at least those of now, which may have been made since one was seen.
+pub(super) fn peak_bytes(report: &Report) -> i64 {
+    signed(report.total.bytes_at_peak).max(report.total.live_bytes())
 }
 
 fn signed(number: u64) -> i64 {

@@ -118,17 +118,20 @@ impl Routes {
     /// ```
     /// let routes = memprof::web::routes().allow_host("metrics.example.org");
     /// ```
+    #[must_use]
     pub fn allow_host(self, name: impl Into<String>) -> Self {
         self.with(|told| told.hosts.allow(name.into()))
     }
 
     /// How many lines have a metric of their own, those with most bytes alive; 20 if it
     /// isn't said. Each makes a time series, which Prometheus keeps.
+    #[must_use]
     pub fn metrics_lines(self, count: usize) -> Self {
         self.with(|told| told.line_count = count)
     }
 
     /// Leaves the text of the source out of all answers, as `MEMPROF_CONFIDENTIAL` does.
+    #[must_use]
     pub fn confidential(self) -> Self {
         self.with(|told| told.has_source = false)
     }

@@ -4,6 +4,7 @@ use super::answer::Answer;
 use super::chart::{self, Chart};
 use super::history::{History, Moment, Trend};
 use super::lines::{self, Line};
+use super::metrics;
 use super::verdict::{self, Verdict};
 use crate::recorded::Report;
 use crate::report::Format;
@@ -82,7 +83,7 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
     let alive_count = alive.len();
     alive.truncate(MOST_LINES);
     let verdict = Verdict::of(mark, now);
-    let peak_bytes = i64::try_from(report.total.bytes_at_peak).unwrap_or(i64::MAX);
+    let peak_bytes = metrics::peak_bytes(report);
     let moments: Vec<Moment> = history.moments().collect();
     let chart = Chart::of(&moments, mark);
     render(
@@ -179,7 +180,7 @@ struct Row<'a> {
     hits: String,
     growth: String,
     rise_count: u32,
-    in_a_row: u32,
+    risen_last: u32,
     so_it_is: &'static str,
     /// In pieces that may stand in rows of their own.
     function: Vec<&'a str>,
@@ -209,7 +210,7 @@ fn rows<'a>(lines: &'a [Line<'_>], history: &History) -> Vec<Row<'a>> {
             hits: grouped(line.hits.into()),
             growth: change_in_bytes(growth.bytes),
             rise_count: growth.rise_count,
-            in_a_row: growth.in_a_row,
+            risen_last: growth.in_a_row,
             so_it_is: match growth.trend() {
                 Trend::Rising => "rising",
                 Trend::LevelledOff => "levelled off",

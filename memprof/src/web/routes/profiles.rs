@@ -110,7 +110,7 @@ impl Wish {
                     Quantity::LiveBytes => "heap.pb.gz",
                     _ => "allocs.pb.gz",
                 };
-                Answer::new("application/octet-stream", profile).to_be_saved_as(name)
+                Answer::new("application/octet-stream", profile).saved_as(name)
             }
             Err(error) => {
                 let sentence = format!("There is no profile: {error}.");
