@@ -3,6 +3,8 @@
 //! Each request that is to be profiled gets a [scope](crate::Scope) of its own, in which
 //! its service is called, its future polled and its response's body streamed. Nothing is
 //! held back, and any number of requests can be profiled side by side.
+//!
+//! Of the process as a whole, [`routes`] tells over HTTP.
 
 mod file_name;
 mod folder;
