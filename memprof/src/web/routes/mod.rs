@@ -190,9 +190,15 @@ impl Routes {
 
     fn page(&self) -> Step {
         let settings = Arc::clone(&self.settings);
-        Step::now(move || match settings.report() {
-            Ok(report) => page::of(&report, &mut settings.history()),
-            Err(why) => page::without_report(why),
+        Step::now(move || {
+            if settings.history().marked().is_none() {
+                // What the page takes for itself is there before the mark.
+                drop(page::of(&Report::default(), &mut History::default()));
+            }
+            match settings.report() {
+                Ok(report) => page::of(&report, &mut settings.history()),
+                Err(why) => page::without_report(why),
+            }
         })
     }
 
@@ -259,6 +265,15 @@ impl Settings {
 
     fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        let history = self.history.get_mut();
+        let history = history.unwrap_or_else(PoisonError::into_inner);
+        // It was made by the thread that answers, as the profiler's own.
+        own_work::during(false, || *history = History::default());
     }
 }
 

@@ -94,8 +94,8 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
             figures: figures(report, mark, now, peak_bytes),
             kind: match verdict {
                 Verdict::HeapGrew if trends.contains(&Trend::Rising) => "more",
-                Verdict::HeapGrew | Verdict::ResidentGrew => "some",
-                Verdict::Level => "level",
+                Verdict::Level if !trends.contains(&Trend::Rising) => "level",
+                Verdict::HeapGrew | Verdict::ResidentGrew | Verdict::Level => "some",
             },
             verdict: verdict.sentence(mark, now, &trends),
             difference: verdict::difference(now, peak_bytes),

@@ -3,9 +3,9 @@
 use super::history::{Moment, Trend};
 use crate::report::units::{bytes, mebibytes};
 
-/// Less than this may be a buffer here and a stack there, and is also what some kernels
-/// round resident memory by.
-const NOISE_BYTES: i64 = 512 << 10;
+/// Less than this may be a buffer here and a stack there, code that runs for the first time,
+/// and what some kernels round resident memory by.
+const NOISE_BYTES: i64 = 1 << 20;
 
 /// What can be said of a process.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +45,12 @@ impl Verdict {
             ),
             Self::Level => format!(
                 "Since the mark the program's own blocks have changed by {heap}, and resident \
-                 memory by {resident}: neither is a leak to speak of."
+                 memory by {resident}: {}.",
+                if trends.contains(&Trend::Rising) {
+                    "that is little so far, but lines go on rising"
+                } else {
+                    "neither is a leak to speak of"
+                }
             ),
         }
     }
