@@ -89,7 +89,7 @@ pub(super) fn difference(now: Moment, peak_bytes: i64) -> String {
     }
     let fallen = match peak_bytes - live_bytes {
         fallen if fallen > NOISE_BYTES => format!(
-            "; of {} less on the heap than at the peak, it may still have all",
+            "; the heap was once {} larger, and the allocator may still have all of that",
             size(fallen)
         ),
         _ => String::new(),

@@ -13,12 +13,19 @@ function isMarkingText() {
   return !selection.isCollapsed && document.querySelector("main").contains(selection.anchorNode);
 }
 
+// Tables that may be wider than the window.
+function sections() {
+  return [...document.querySelectorAll("main section")];
+}
+
 async function refresh() {
   const signal = AbortSignal.timeout(PATIENCE_MS);
   const response = await fetch(location.pathname, { cache: "no-store", signal });
   if (!response.ok) throw new Error(String(response.status));
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const scrolled = sections().map((section) => section.scrollLeft);
   document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+  sections().forEach((section, place) => { section.scrollLeft = scrolled[place]; });
 }
 
 async function goOn() {
