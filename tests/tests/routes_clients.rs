@@ -275,6 +275,20 @@ fn the_metrics_are_as_promtool_wants_them() {
     drop(kept);
 }
 
+/// Waits until something is so of the page that is on its way: whoever asks the one before
+/// may get no answer.
+fn until_there(page: &Page, expression: &str) {
+    let end = Instant::now() + Duration::from_secs(30);
+    let is = || {
+        let answer = page.tab.evaluate(&format!("Boolean({expression})"), false);
+        answer.is_ok_and(|answer| answer.value == Some(true.into()))
+    };
+    while !is() {
+        assert!(Instant::now() < end, "never: {expression}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Where a picture of the page is left to be looked at.
 fn picture(page: &Page, name: &str) {
     let picture = page.tab.capture_screenshot(Png, None, None, true).unwrap();
@@ -296,7 +310,7 @@ fn a_browser_shows_the_line_that_grows_since_the_mark() {
     let Some(page) = Page::at(&server.url("/"), "debug/memprof/", folder) else {
         return;
     };
-    page.until("document.querySelector('#verdict')");
+    until_there(&page, "document.querySelector('#verdict')");
     let said: Arc<Mutex<Vec<String>>> = Arc::default();
     let noted = Arc::clone(&said);
     let note = move |event: &Event| match event {
@@ -314,7 +328,10 @@ fn a_browser_shows_the_line_that_grows_since_the_mark() {
     page.tab.add_event_listener(Arc::new(note)).unwrap();
     page.tab.enable_log().unwrap();
     page.tab.reload(true, None).unwrap();
-    page.until("performance.getEntriesByType('navigation')[0].type === 'reload' && document.querySelector('#verdict')");
+    until_there(
+        &page,
+        "performance.getEntriesByType('navigation')[0].type === 'reload' && document.querySelector('#verdict')",
+    );
     assert_eq!(
         page.text("getComputedStyle(document.querySelector('.figures')).display"),
         "grid",
@@ -323,7 +340,10 @@ fn a_browser_shows_the_line_that_grows_since_the_mark() {
 
     page.get("window.isBefore = true");
     page.click("form button");
-    page.until("!window.isBefore && document.querySelector('#verdict')");
+    until_there(
+        &page,
+        "!window.isBefore && document.querySelector('#verdict')",
+    );
     let (mut seen, mut cache) = (Vec::with_capacity(10), [const { Vec::new() }; 8]);
     for count in 1..=4 {
         remember(&mut seen, &mut cache);
@@ -368,7 +388,7 @@ fn a_browser_shows_the_line_that_grows_since_the_mark() {
     );
 
     page.click("footer a[href='../pprof/']");
-    page.until("document.title.endsWith('profiles')");
+    until_there(&page, "document.title.endsWith('profiles')");
     picture(&page, "profiles.png");
     page.assert_harmless();
     assert_eq!(*said.lock().unwrap(), [""; 0]);
