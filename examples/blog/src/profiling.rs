@@ -26,6 +26,10 @@ pub struct Profiling {
     /// Answer `?profile`, from this machine, with a page of what the request did.
     #[arg(long)]
     pub query_profile: bool,
+
+    /// Where to show the memory of the process, besides; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub debug_addr: Option<SocketAddr>,
 }
 
 impl Profiling {
