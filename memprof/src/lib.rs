@@ -79,7 +79,7 @@
 //! | `MEMPROF_OUTPUT` | a file for the report at the end of the process; `%p` in its name is the process |
 //! | `MEMPROF_FORMAT` | its format, whatever the file's ending: see `Format` |
 //! | `MEMPROF_LISTEN` | a path for a socket, on which the report of the moment is handed out |
-//! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of both |
+//! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of both, and of what is told over HTTP |
 //! | `MEMPROF_BLESS` | `1` has `Baseline`s written anew |
 //! | `MEMPROF_SUMMARY` | a file to which they append what has changed, in Markdown |
 //! | with the feature `sampling`: | |
@@ -95,7 +95,8 @@
 //!
 //! - `files`: reports in files, of several formats, and on a socket.
 //! - `cli`: the command `memprof`, which shows them and compares them.
-//! - `tower`: profiles of requests, in the module `web`.
+//! - `tower`: profiles of requests, and the memory of a service over HTTP, in the module
+//!   `web`.
 //! - `toolbar`: a toolbar for web pages, and a history of the last requests.
 //! - `off`: for builds that are not to be profiled. The attribute leaves functions as
 //!   they are, the allocator is the one inside, and all numbers are 0.

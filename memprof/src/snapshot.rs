@@ -68,6 +68,12 @@ pub fn report() -> Report {
     report
 }
 
+/// The same since the process began, whatever was [`reset`].
+#[cfg(feature = "tower")]
+pub(crate) fn whole_report() -> Report {
+    Report::of_process()
+}
+
 /// Has later [reports](report) begin here.
 ///
 /// Blocks that are alive stay out of them, but for being freed; and for what they
@@ -153,12 +159,14 @@ impl Numbers for Reading {
 
 impl Report {
     fn of_process() -> Self {
+        if cfg!(feature = "off") {
+            return Self::default();
+        }
         if HeapSource::current() == HeapSource::Nobody {
             heap::say_nobody_counts();
         }
-        let resident_bytes = rss::resident_bytes().filter(|_| !cfg!(feature = "off"));
         Self {
-            resident_bytes: resident_bytes.unwrap_or(0),
+            resident_bytes: rss::resident_bytes().unwrap_or(0),
             ..Self::new(Reading::begin)
         }
     }

@@ -257,6 +257,25 @@ fn gos_pprof_takes_one_report_from_another() {
 }
 
 #[test]
+fn gos_pprof_shows_what_was_freed_in_a_difference() {
+    let mut program = Program::new(|| {
+        let kept = keeps(4);
+        let before = memprof::report();
+        drop(kept);
+        let path = std::env::var("DIFFERENCE").unwrap();
+        memprof::report().since(&before).write(path).unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("difference.pb.gz");
+    program.env("DIFFERENCE", &path).stdout();
+
+    let Some(freed) = pprof(&["-top", "-sample_index=inuse_space"], &path) else {
+        return;
+    };
+    assert_eq!(number("clients::makes", &freed), "-100B");
+}
+
+#[test]
 fn inferno_draws_the_stacks_with_their_bytes() {
     let mut program = Program::new(|| std::mem::forget(keeps(4)));
     let (_folder, path) = program.report_as("report.folded");

@@ -1,8 +1,11 @@
 //! A program without the counting allocator has tables of resident memory, and
 //! is told once what the rest needs.
 
+use http::Request;
+use http_body_util::BodyExt as _;
 use memprof::{measure, memprofile};
 use memprof_tests::{Program, Table};
+use tower::ServiceExt as _;
 
 #[memprofile(columns = "all")]
 fn profiled() -> usize {
@@ -38,4 +41,41 @@ fn heap_numbers_are_not_available_and_resident_memory_is() {
         "{stderr}"
     );
     assert!(stderr.contains(said), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_endpoints_say_that_nothing_is_counted() {
+    let get = async |path: &str| {
+        let request = Request::get(path).header("host", "localhost");
+        let answer = memprof::web::routes()
+            .oneshot(request.body(()).unwrap())
+            .await;
+        let (head, body) = answer.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (
+            head.status.as_u16(),
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    };
+    let why = "Nothing is counted: the global allocator is not `memprof::CountingAlloc`.";
+    let (status, page) = get("/debug/memprof/").await;
+    assert_eq!(status, 200);
+    assert!(page.contains(&format!("<p>{why}</p>")), "{page}");
+    assert!(page.contains(" B of the process are in RAM.</p>"), "{page}");
+    assert!(!page.contains("<table"), "{page}");
+    for path in [
+        "/debug/pprof/heap",
+        "/debug/pprof/allocs?seconds=1",
+        "/debug/memprof/report.json",
+    ] {
+        assert_eq!(get(path).await, (501, format!("{why}\n")), "{path}");
+    }
+    let (status, metrics) = get("/metrics").await;
+    assert_eq!(status, 200);
+    assert!(
+        metrics.contains("\nprocess_resident_memory_bytes "),
+        "{metrics}"
+    );
+    assert!(metrics.ends_with(&format!("\n# {why}\n")), "{metrics}");
+    assert!(!metrics.contains("memprof_"), "{metrics}");
 }

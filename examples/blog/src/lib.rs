@@ -9,13 +9,14 @@
 //! - `session`: who is asking; `forms`: what they sent; `pages` and `assets`:
 //!   what they get; `error`: what they get instead;
 //! - [`app`]: the routes; [`database`]: `SQLite` or `MySQL`; [`server`] and
-//!   [`demo`]: the commands; [`profiling`]: what is recorded of requests.
+//!   [`demo`]: the commands; [`profiling`] and `debug`: what is shown of memory.
 #![forbid(unsafe_code)]
 
 pub mod app;
 mod assets;
 mod auth;
 pub mod database;
+mod debug;
 pub mod demo;
 mod error;
 mod failure;

@@ -34,6 +34,10 @@ pub struct Profiling {
     /// /debug/toolbar/.
     #[arg(long)]
     pub toolbar: bool,
+
+    /// Where to show the memory of the process, besides; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    pub debug_addr: Option<SocketAddr>,
 }
 
 impl Profiling {

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::profiling::Profiling;
-use crate::{Failure, database};
+use crate::{Failure, database, debug};
 
 /// How long requests under way may take to finish once the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ pub(crate) const SECRET_KEY: &str = "BLOG_SECRET_KEY";
 ///
 /// # Errors
 ///
-/// If the database can't be used or the address can't be listened on.
+/// If the database can't be used or an address can't be listened on.
 pub async fn serve(
     addr: SocketAddr,
     database: &str,
@@ -36,6 +36,9 @@ pub async fn serve(
     let pool = database::open(database).await?;
     let listener = TcpListener::bind(addr).await.map_err(cannot_listen)?;
     let bound = listener.local_addr().map_err(cannot_listen)?;
+    if let Some(addr) = profiling.debug_addr {
+        debug::serve(addr).await?;
+    }
     let app = App::new(pool.clone(), &secret(), squares);
     // Before anybody learns that there is a server to be stopped.
     let (stop, grace) = (told_to_stop(), told_to_stop());

@@ -169,6 +169,51 @@ fn a_busy_port_is_named() {
     assert_fails_with(&output, &format!("error: cannot listen on {addr}: "));
 }
 
+#[cfg(unix)]
+#[test]
+fn the_memory_of_the_process_is_shown_on_an_address_of_its_own() {
+    let directory = TempDir::new().unwrap();
+    let mut command = blog(&directory);
+    let command = command.args(["--addr", "127.0.0.1:0", "--debug-addr", "127.0.0.1:0"]);
+    let mut server = Server::start(command.stderr(Stdio::piped()));
+    let mut said = String::new();
+    let stderr = server.process.as_mut().unwrap().stderr.take().unwrap();
+    BufReader::new(stderr).read_line(&mut said).unwrap();
+    let start = "note: the memory of this process is shown at ";
+    let page = said.trim_end().strip_prefix(start).unwrap();
+
+    let shown = ureq::get(page).call().unwrap();
+    let metrics = page.replace("/debug/memprof/", "/metrics");
+    let metrics = ureq::get(&metrics)
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string();
+    let elsewhere = ureq::get(format!("{}/debug/memprof/", server.address)).call();
+
+    assert_eq!(shown.status(), 200);
+    let metrics = metrics.unwrap();
+    assert!(metrics.contains("\nmemprof_live_bytes "), "{metrics}");
+    assert!(matches!(elsewhere, Err(ureq::Error::StatusCode(404))));
+    // What is asked there keeps nobody from stopping it.
+    assert!(server.stop().status.success());
+}
+
+#[test]
+fn a_busy_port_for_the_memory_of_the_process_is_named() {
+    let directory = TempDir::new().unwrap();
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = busy.local_addr().unwrap().to_string();
+
+    let args = ["--addr", "127.0.0.1:0", "--debug-addr", &addr];
+    let output = blog(&directory).args(args).output().unwrap();
+
+    assert_fails_with(
+        &output,
+        &format!("error: cannot listen on --debug-addr {addr}: "),
+    );
+}
+
 #[test]
 fn an_unusable_database_is_named() {
     let directory = TempDir::new().unwrap();

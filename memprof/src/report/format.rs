@@ -111,6 +111,12 @@ impl Format {
         Some(*format)
     }
 
+    /// All of them.
+    #[cfg(feature = "tower")]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ENDINGS.iter().map(|(_, format)| *format)
+    }
+
     /// What is the ending in a file's name, if it is one of these.
     #[cfg(feature = "tower")]
     pub(crate) fn ending_of(name: &str) -> Option<&'static str> {

@@ -32,6 +32,8 @@ mod stacks;
 mod table;
 pub(crate) mod units;
 
+#[cfg(feature = "tower")]
+pub(crate) use at_exit::has_source;
 #[cfg(feature = "files")]
 pub(crate) use at_exit::{prepare_output, write_output};
 #[cfg(feature = "files")]
@@ -42,6 +44,8 @@ pub use format::{Format, Quantity};
 pub(crate) use listen::{prepare_socket, remove_socket};
 #[cfg(feature = "files")]
 pub(crate) use markdown::code;
+#[cfg(feature = "tower")]
+pub(crate) use pprof::{Sheet, write_on as write_pprof};
 
 use crate::config::Settings;
 use crate::heap::{self, HeapSource};

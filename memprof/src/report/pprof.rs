@@ -12,7 +12,7 @@ use prost::Message;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Message)]
 struct Profile {
@@ -29,6 +29,10 @@ struct Profile {
     /// All texts; the others are places in it.
     #[prost(string, repeated, tag = "6")]
     string_table: Vec<String>,
+    #[prost(int64, tag = "9")]
+    time_nanos: i64,
+    #[prost(int64, tag = "10")]
+    duration_nanos: i64,
     #[prost(message, optional, tag = "11")]
     period_type: Option<ValueType>,
     #[prost(int64, tag = "12")]
@@ -110,7 +114,27 @@ const SAMPLE_TYPES: [(&str, &str, Quantity); 6] = [
 /// The one mapping that there is.
 const MAPPING: u64 = 1;
 
+/// What a profile says besides its numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Sheet {
+    /// Of what it is, unless its reader chooses something else in it.
+    pub(crate) quantity: Quantity,
+    /// When it was taken.
+    pub(crate) taken: Option<SystemTime>,
+    /// How long that took, of a difference.
+    pub(crate) over: Option<Duration>,
+}
+
+/// Writes a profile of what is alive.
 pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
+    let sheet = Sheet {
+        quantity: Quantity::LiveBytes,
+        ..Sheet::default()
+    };
+    write_on(report, &sheet, out)
+}
+
+pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::Result<()> {
     let mut pieces = Pieces(GzEncoder::new(out, Compression::fast()));
     let mut texts = Places::default();
     // The first is the empty one, by the format.
@@ -124,6 +148,10 @@ pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
         kind: texts.of("time"),
         unit: texts.of("nanoseconds"),
     };
+    let mut kinds = SAMPLE_TYPES.iter();
+    let default = kinds.find(|(_, _, quantity)| *quantity == sheet.quantity);
+    let default = default.map_or("", |(kind, _, _)| kind);
+    let taken = sheet.taken.unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH);
     pieces.write(&Profile {
         sample_type: sample_types.into_iter().chain([time]).collect(),
         mapping: vec![Mapping {
@@ -135,7 +163,9 @@ pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
         // Each block is in it, none stands for others.
         period_type: Some(bytes_in_use),
         period: 1,
-        default_sample_type: bytes_in_use.kind,
+        default_sample_type: texts.of(default),
+        time_nanos: taken.ok().map_or(0, nanoseconds),
+        duration_nanos: sheet.over.map_or(0, nanoseconds),
         ..Profile::default()
     })?;
 
@@ -226,9 +256,12 @@ impl Profile {
 
 impl Sample {
     fn of(location_id: Vec<u64>, made: &Made) -> Self {
-        let values = SAMPLE_TYPES
-            .iter()
-            .map(|(_, _, quantity)| i64::try_from(quantity.of(made)).unwrap_or(i64::MAX));
+        let values = SAMPLE_TYPES.iter().map(|(_, _, quantity)| match quantity {
+            // Of a difference, there may be less than nothing.
+            Quantity::LiveBytes => made.live_bytes(),
+            Quantity::LiveCount => made.live_count(),
+            quantity => i64::try_from(quantity.of(made)).unwrap_or(i64::MAX),
+        });
         Self {
             location_id,
             value: values.chain([0]).collect(),
@@ -237,9 +270,13 @@ impl Sample {
 
     fn of_time(location_id: Vec<u64>, elapsed: Duration) -> Self {
         let mut value = vec![0; SAMPLE_TYPES.len()];
-        value.push(i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX));
+        value.push(nanoseconds(elapsed));
         Self { location_id, value }
     }
+}
+
+fn nanoseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The number of a location, from 1.

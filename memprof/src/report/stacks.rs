@@ -32,11 +32,12 @@ pub(super) fn for_each<E>(
     let mut frames = Vec::new();
     for call in &report.calls {
         lead_to(report, call, &mut frames);
-        for line in call
-            .lines
-            .iter()
-            .filter(|line| line.made.allocation_count > 0)
-        {
+        // Of a difference, also those that only had something freed.
+        let has_made = |line: &&CallLine| {
+            let made = &line.made;
+            made.allocation_count > 0 || made.deallocation_count > 0 || made.freed_bytes > 0
+        };
+        for line in call.lines.iter().filter(has_made) {
             if let Some(innermost) = frames.first_mut() {
                 innermost.line = line.number;
             }

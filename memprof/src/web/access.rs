@@ -1,9 +1,9 @@
 //! Who may see profiles.
 
+use super::host::Hosts;
 use super::recording::Head;
 use form_urlencoded::parse;
-use http::header::{COOKIE, FORWARDED, HOST, VIA};
-use http::uri::Authority;
+use http::header::{COOKIE, FORWARDED, VIA};
 use http::{Extensions, HeaderMap};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -32,9 +32,8 @@ enum Rule {
 impl Access {
     /// Who is on the same machine, by the peer's address that `peer` finds.
     ///
-    /// Not if the request was forwarded by a proxy, as its headers say, and not if its
-    /// host is another than this machine, as when a page from elsewhere has its own name
-    /// lead here.
+    /// Not if the request was forwarded by a proxy, as its headers say, and not if it is for
+    /// a name other than `localhost`: a page from elsewhere can have its own lead here.
     ///
     /// Of axum, whose server is to be made with `into_make_service_with_connect_info`:
     ///
@@ -89,7 +88,7 @@ impl Access {
             Rule::Loopback(peer) => {
                 peer(head.extensions).is_some_and(|peer| peer.to_canonical().is_loopback())
                     && !is_forwarded(head.headers)
-                    && is_for_this_machine(head)
+                    && Hosts::default().are_asked(head.authority, head.headers)
             }
             Rule::Token(digest) => tokens(head).any(|token| {
                 let given: [u8; 32] = Sha256::digest(token).into();
@@ -120,24 +119,6 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(FORWARDED)
         || headers.contains_key(VIA)
         || by_custom.iter().any(|name| headers.contains_key(*name))
-}
-
-fn is_for_this_machine(head: &Head<'_>) -> bool {
-    let hosts = head.headers.get_all(HOST).iter();
-    hosts
-        .map(|host| host.to_str().ok().and_then(|host| host.parse().ok()))
-        .chain(head.authority.cloned().map(Some))
-        .all(|authority: Option<Authority>| {
-            authority.is_some_and(|authority| is_this_machine(authority.host()))
-        })
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    match address.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
 }
 
 /// What may be a token in a request.

@@ -3,14 +3,18 @@
 //! Each request that is to be profiled gets a [scope](crate::Scope) of its own, in which
 //! its service is called, its future polled and its response's body streamed. Nothing is
 //! held back, and any number of requests can be profiled side by side.
+//!
+//! Of the process as a whole, [`routes`] tells over HTTP.
 
 mod access;
 mod file_name;
 mod folder;
+mod host;
 mod profiler;
 mod query_profiler;
 mod recording;
 mod redact;
+mod routes;
 mod service;
 mod statistics;
 #[cfg(feature = "toolbar")]
@@ -25,6 +29,7 @@ pub use query_profiler::{
     QueryProfiler, QueryProfilerBody, QueryProfilerFuture, QueryProfilerLayer,
 };
 pub use recording::{Outcome, RequestProfile};
+pub use routes::{Routes, RoutesBody, RoutesFuture, routes};
 pub use service::{Profiler, ProfilerBody, ProfilerFuture};
 pub use statistics::{Restriction, RestrictionError, Sort};
 #[cfg(feature = "toolbar")]

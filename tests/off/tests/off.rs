@@ -1,9 +1,12 @@
 //! With feature `off`, nothing is done to a program.
 
+use http::Request;
+use http_body_util::BodyExt as _;
 use memprof::{CountingAlloc, Report, Usage, memprofile};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::process::Command;
+use tower::ServiceExt as _;
 
 thread_local! {
     /// The last layout that the allocator inside was asked for.
@@ -127,4 +130,28 @@ fn assertions_run_their_code_and_look_at_no_limit() {
     let mut kept = Vec::new();
     memprof::assert_no_leak!(kept = profiled());
     memprof::assert_no_growth(20, || kept.extend(profiled()));
+}
+
+#[tokio::test]
+async fn the_endpoints_say_that_nothing_is_counted() {
+    let get = async |path: &str| {
+        let request = Request::get(path).header("host", "localhost").body(());
+        let answer = memprof::web::routes()
+            .oneshot(request.expect("it is one"))
+            .await;
+        let (head, body) = answer.expect("it never fails").into_parts();
+        let body = body.collect().await.expect("it never fails").to_bytes();
+        (
+            head.status.as_u16(),
+            String::from_utf8_lossy(&body).into_owned(),
+        )
+    };
+    let why = "Nothing is counted: this program is built with memprof&#x27;s feature `off`.";
+    let (status, page) = get("/debug/memprof/").await;
+    assert_eq!(status, 200);
+    assert!(page.contains(why), "{page}");
+    assert_eq!(get("/debug/pprof/heap").await.0, 501);
+    let (status, metrics) = get("/metrics").await;
+    assert_eq!(status, 200);
+    assert!(!metrics.contains("memprof_"), "{metrics}");
 }

@@ -1,0 +1,25 @@
+//! `blog serve --debug-addr`: what memprof knows of the process, on an address of its own.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use crate::Failure;
+
+/// Serves memprof's endpoints as long as the process lasts.
+///
+/// # Errors
+///
+/// If the address can't be listened on.
+pub(crate) async fn serve(addr: SocketAddr) -> Result<(), Failure> {
+    let cannot_listen = |error| Failure::new(format!("listen on --debug-addr {addr}"), error);
+
+    let listener = TcpListener::bind(addr).await.map_err(cannot_listen)?;
+    let bound = listener.local_addr().map_err(cannot_listen)?;
+    eprintln!("note: the memory of this process is shown at http://{bound}/debug/memprof/");
+    let router = Router::new().fallback_service(memprof::web::routes());
+    // It ends with the process: nobody's work is lost by that.
+    tokio::spawn(async { axum::serve(listener, router).await });
+    Ok(())
+}

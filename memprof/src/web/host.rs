@@ -1,0 +1,72 @@
+//! By which names a service may be asked, and from whose pages.
+//!
+//! A site can give its own name our address, and its pages would then be of one origin
+//! with ours. So a name that isn't ours is refused; an address is nobody's name.
+
+use http::header::{HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderMap, Uri};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// The names that are ours: addresses and `localhost`, on any port, and those that are
+/// allowed besides.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts {
+    others: Vec<String>,
+}
+
+impl Hosts {
+    /// Has a name be ours, without its port.
+    pub(super) fn allow(&mut self, name: String) {
+        self.others.push(name);
+    }
+
+    /// Whether a request came by a name that is ours.
+    pub(super) fn are_asked(&self, authority: Option<&Authority>, headers: &HeaderMap) -> bool {
+        let mut hosts = headers.get_all(HOST).iter();
+        let host = hosts.next();
+        if hosts.next().is_some() {
+            return false;
+        }
+        let is_ours = |host: &Authority| self.are_named(host);
+        // HTTP/2 has it in the address. Where it is in both, both count.
+        let by_header = host.map(|host| {
+            let host = host.to_str().ok().and_then(|host| host.parse().ok());
+            host.as_ref().is_some_and(is_ours)
+        });
+        match (authority.map(is_ours), by_header) {
+            (None, None) => false,
+            (by_address, by_header) => by_address.unwrap_or(true) && by_header.unwrap_or(true),
+        }
+    }
+
+    fn are_named(&self, host: &Authority) -> bool {
+        let name = host.host();
+        let v6 = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        let is_address = match v6 {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => name.parse::<Ipv4Addr>().is_ok(),
+        };
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        let is_ours = is_address || is("localhost") || self.others.iter().any(|other| is(other));
+        is_ours && !host.as_str().contains('@')
+    }
+}
+
+/// Whether no page of another origin can have made this request.
+///
+/// Browsers say where a request that changes something comes from. Who says nothing is no
+/// browser, and has no pages.
+pub(super) fn is_from_our_pages(uri: &Uri, headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = headers.get(ORIGIN) else {
+        return true;
+    };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(Authority::as_str));
+    let origin = origin.to_str().unwrap_or_default();
+    let origin = origin.split_once("://").map(|(_, host)| host);
+    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+}

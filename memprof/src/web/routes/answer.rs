@@ -1,0 +1,164 @@
+//! What is answered, and the response it becomes.
+
+use crate::own_work;
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What a browser is to allow a page of ours: style and script from beside it, and to load
+/// itself anew.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                      img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What is answered. It is made, and freed, as the profiler's own.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    policy: Cow<'static, str>,
+    header: Option<(HeaderName, Cow<'static, str>)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn new(content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type,
+            policy: POLICY.into(),
+            header: None,
+            body: body.into(),
+        }
+    }
+
+    pub(super) fn text(text: impl Into<Vec<u8>>) -> Self {
+        Self::new("text/plain; charset=utf-8", text)
+    }
+
+    pub(super) fn page(html: impl Into<Vec<u8>>) -> Self {
+        Self::new("text/html; charset=utf-8", html)
+    }
+
+    /// Why there is nothing else to answer, in a sentence.
+    pub(super) fn refusal(status: StatusCode, sentence: &str) -> Self {
+        Self::text(format!("{sentence}\n")).with_status(status)
+    }
+
+    /// For a method that isn't one of these.
+    pub(super) fn not_allowed(methods: &'static str) -> Self {
+        let sentence = format!("The methods here are {methods}, and no other.");
+        Self::refusal(StatusCode::METHOD_NOT_ALLOWED, &sentence).with(ALLOW, methods)
+    }
+
+    /// To be got from somewhere else, which is said relative to where it was asked for: what
+    /// is before that, nobody knows here.
+    pub(super) fn elsewhere(status: StatusCode, place: &'static str) -> Self {
+        Self::text("").with_status(status).with(LOCATION, place)
+    }
+
+    /// As a file of that name.
+    pub(super) fn saved_as(self, name: &str) -> Self {
+        let value = format!("attachment; filename=\"{name}\"");
+        self.with(CONTENT_DISPOSITION, value)
+    }
+
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(super) fn with_policy(self, policy: String) -> Self {
+        let policy = policy.into();
+        Self { policy, ..self }
+    }
+
+    pub(super) fn with(self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Self {
+        let header = Some((name, value.into()));
+        Self { header, ..self }
+    }
+
+    /// The response, without its body if that wasn't asked for.
+    pub(super) fn into_response(mut self, is_head: bool) -> Response<RoutesBody> {
+        let body = Own(mem::take(&mut self.body));
+        let length = body.0.len();
+        let data = (!is_head && length > 0).then(|| Bytes::from_owner(body));
+        let mut response = Response::new(RoutesBody { data });
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_TYPE, self.content_type),
+            (CONTENT_SECURITY_POLICY, &*self.policy),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            // Not `no-referrer`, with which a form has no origin either.
+            (REFERRER_POLICY, "same-origin"),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                "same-origin",
+            ),
+            (CACHE_CONTROL, "no-store"),
+        ]
+        .into_iter()
+        .chain(
+            self.header
+                .iter()
+                .map(|(name, value)| (name.clone(), &**value)),
+        ) {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+        headers.insert(CONTENT_LENGTH, length.into());
+        own_work::during(false, || drop(self));
+        response
+    }
+}
+
+/// Bytes of the profiler's own.
+struct Own(Vec<u8>);
+
+impl AsRef<[u8]> for Own {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        own_work::during(false, || drop(mem::take(&mut self.0)));
+    }
+}
+
+/// The body of a response of [`Routes`](super::Routes): all of it in one piece.
+#[derive(Debug)]
+pub struct RoutesBody {
+    data: Option<Bytes>,
+}
+
+impl Body for RoutesBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.data.take().map(|data| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let length = self.data.as_ref().map_or(0, Bytes::len);
+        SizeHint::with_exact(length as u64)
+    }
+}

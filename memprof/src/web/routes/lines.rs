@@ -1,0 +1,57 @@
+//! The lines of a report, each once.
+
+use crate::leaks;
+use crate::recorded::{Made, Report};
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// A line, of all instances of its function if that is generic.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    pub(super) key: Key,
+    pub(super) source: &'a str,
+    pub(super) hits: u64,
+    pub(super) made: Made,
+}
+
+/// By what a line is known: its function, its file and its number.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) function: Cow<'static, str>,
+    pub(super) file: Cow<'static, str>,
+    pub(super) number: u32,
+}
+
+/// The lines, those with most bytes alive first.
+pub(super) fn by_live_bytes(report: &Report) -> Vec<Line<'_>> {
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    for (function, line) in leaks::lines(report) {
+        let key = Key {
+            function: function.path.clone(),
+            file: function.file.clone(),
+            number: line.number,
+        };
+        match places.entry(key.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(lines.len());
+                lines.push(Line {
+                    key,
+                    source: line.source.trim(),
+                    hits: line.hits,
+                    made: line.made,
+                });
+            }
+            Entry::Occupied(place) => {
+                if let Some(known) = lines.get_mut(*place.get()) {
+                    known.hits += line.hits;
+                    known.made += line.made;
+                }
+            }
+        }
+    }
+    lines.sort_by_key(|line| Reverse(line.made.live_bytes()));
+    lines
+}

@@ -1,0 +1,310 @@
+//! A process's memory over HTTP: for people, for Go's `pprof` and for Prometheus.
+//!
+//! All that takes time is done by a [thread of its own](work). Nothing here changes the
+//! program, and nothing is asked of its runtime.
+
+mod answer;
+mod chart;
+mod file;
+mod history;
+mod lines;
+mod metrics;
+mod page;
+mod profiles;
+mod text;
+mod verdict;
+mod work;
+
+pub use answer::RoutesBody;
+pub use work::RoutesFuture;
+
+use super::host::{self, Hosts};
+use crate::heap::HeapSource;
+use crate::recorded::Report;
+use crate::report::{self, Format, Quantity};
+use crate::{own_work, snapshot};
+use answer::Answer;
+use history::{History, Moment};
+use http::{Method, Request, Response, StatusCode, Uri};
+use profiles::Wish;
+use std::convert::Infallible;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use tower_service::Service;
+use work::{Step, Worker};
+
+/// What there is, for who asks for something else.
+const ALL: &str =
+    "/debug/memprof/, /debug/pprof/, /debug/pprof/heap, /debug/pprof/allocs and /metrics";
+
+/// What goes on in the process, as a service:
+///
+/// | path | |
+/// |---|---|
+/// | `/debug/memprof/` | a page: what is alive, resident memory and what is between them, the lines that keep it, and which of them have grown since a mark |
+/// | `/debug/memprof/report.json` | the report of the moment, in this and any other [format](Format) by its ending |
+/// | `/debug/pprof/heap`, `/debug/pprof/allocs` | for `go tool pprof` and what reads the same; with `?seconds=10` what is made and freed in that time, up to ten minutes; with `?debug=1` as text |
+/// | `/metrics` | for Prometheus |
+///
+/// ```
+/// # fn main() {
+/// let app: axum::Router = axum::Router::new()
+///     .fallback_service(memprof::web::routes());
+/// # }
+/// ```
+///
+/// Better on an address of its own, that nobody else can reach: who can ask sees the names
+/// and the source of profiled functions. Only requests for an address or `localhost` are
+/// answered, and those for a name that is [allowed](Routes::allow_host): else any site that
+/// somebody on this machine looks at could ask, by giving its own name our address.
+///
+/// The numbers are of the process since it began; [`reset`](crate::reset) begins the peak
+/// anew, and nothing else. Without a [`CountingAlloc`](crate::CountingAlloc) there is
+/// resident memory, and a word on what is missing.
+#[must_use]
+pub fn routes() -> Routes {
+    Routes::new(Told {
+        hosts: Hosts::default(),
+        line_count: 20,
+        has_source: true,
+    })
+}
+
+/// The service of [`routes`]. Its clones share the mark.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    told: Told,
+    /// Started by the first that needs it; none if there can be no thread.
+    worker: OnceLock<Option<Worker>>,
+    history: Mutex<History>,
+    /// How many differences are.
+    under_way: Arc<AtomicUsize>,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    hosts: Hosts,
+    line_count: usize,
+    has_source: bool,
+}
+
+impl Routes {
+    fn new(told: Told) -> Self {
+        let settings = Settings {
+            told,
+            worker: OnceLock::new(),
+            history: Mutex::default(),
+            under_way: Arc::default(),
+        };
+        Self {
+            settings: Arc::new(settings),
+        }
+    }
+
+    fn with(self, change: impl FnOnce(&mut Told)) -> Self {
+        let mut told = self.settings.told.clone();
+        change(&mut told);
+        Self::new(told)
+    }
+
+    /// Answers requests for this name, too, on any port.
+    ///
+    /// ```
+    /// let routes = memprof::web::routes().allow_host("metrics.example.org");
+    /// ```
+    #[must_use]
+    pub fn allow_host(self, name: impl Into<String>) -> Self {
+        self.with(|told| told.hosts.allow(name.into()))
+    }
+
+    /// How many lines have a metric of their own, those with most bytes alive; 20 if it
+    /// isn't said. Each makes a time series, which Prometheus keeps.
+    #[must_use]
+    pub fn metrics_lines(self, count: usize) -> Self {
+        self.with(|told| told.line_count = count)
+    }
+
+    /// Leaves the text of the source out of all answers, as `MEMPROF_CONFIDENTIAL` does.
+    #[must_use]
+    pub fn confidential(self) -> Self {
+        self.with(|told| told.has_source = false)
+    }
+
+    /// What a request leads to.
+    fn step<B>(&self, request: &Request<B>) -> Step {
+        let (uri, headers) = (request.uri(), request.headers());
+        let told = &self.settings.told;
+        if !told.hosts.are_asked(uri.authority(), headers) {
+            let sentence = "Only requests for an address, for `localhost` or for a name that \
+                            `allow_host` has named are answered.";
+            return Step::refuse(StatusCode::FORBIDDEN, sentence);
+        }
+        if uri.path() == "/debug/memprof/mark" {
+            if request.method() != Method::POST {
+                return Step::Done(Answer::not_allowed("POST"));
+            }
+            if !host::is_from_our_pages(uri, headers) {
+                let sentence = "Only a page of this service can set the mark.";
+                return Step::refuse(StatusCode::FORBIDDEN, sentence);
+            }
+            return self.mark();
+        }
+        let Some(step) = self.at(uri) else {
+            let sentence = format!("There is nothing here; there are {ALL}.");
+            return Step::refuse(StatusCode::NOT_FOUND, &sentence);
+        };
+        match *request.method() {
+            Method::GET | Method::HEAD => step,
+            _ => Step::Done(Answer::not_allowed("GET, HEAD")),
+        }
+    }
+
+    /// What there is to get at an address.
+    fn at(&self, uri: &Uri) -> Option<Step> {
+        let moved = |place| Answer::elsewhere(StatusCode::PERMANENT_REDIRECT, place);
+        let answer = match uri.path() {
+            "/debug/memprof" => moved("memprof/"),
+            "/debug/memprof/" => return Some(self.page()),
+            "/debug/memprof/style.css" => Answer::new("text/css; charset=utf-8", page::STYLE),
+            "/debug/memprof/script.js" => {
+                Answer::new("text/javascript; charset=utf-8", page::SCRIPT)
+            }
+            "/debug/pprof" => moved("pprof/"),
+            "/debug/pprof/" => page::profiles(),
+            "/debug/pprof/heap" => return Some(self.profile(Quantity::LiveBytes, uri)),
+            "/debug/pprof/allocs" => return Some(self.profile(Quantity::AllocatedBytes, uri)),
+            "/metrics" => return Some(self.metrics()),
+            path => {
+                let ending = path.strip_prefix("/debug/memprof/report.")?;
+                return Some(self.file(Format::named(ending)?));
+            }
+        };
+        Some(Step::Done(answer))
+    }
+
+    fn page(&self) -> Step {
+        let settings = Arc::clone(&self.settings);
+        Step::now(move || {
+            if settings.history().marked().is_none() {
+                // What the page takes for itself is there before the mark.
+                drop(page::of(&Report::default(), &mut History::default()));
+            }
+            match settings.report() {
+                Ok(report) => page::of(&report, &mut settings.history()),
+                Err(why) => page::without_report(why),
+            }
+        })
+    }
+
+    fn mark(&self) -> Step {
+        let settings = Arc::clone(&self.settings);
+        Step::now(move || match settings.report() {
+            Ok(report) => {
+                let lines = lines::by_live_bytes(&report);
+                settings.history().mark(Moment::of(&report), &lines);
+                Answer::elsewhere(StatusCode::SEE_OTHER, "./")
+            }
+            Err(why) => without_report(why),
+        })
+    }
+
+    fn file(&self, format: Format) -> Step {
+        let settings = Arc::clone(&self.settings);
+        Step::now(move || match settings.report() {
+            Ok(report) => file::of(&report, format),
+            Err(why) => without_report(why),
+        })
+    }
+
+    fn metrics(&self) -> Step {
+        let settings = Arc::clone(&self.settings);
+        Step::now(move || {
+            let report = settings.report();
+            metrics::answer(
+                report.as_ref().map_err(|why| *why),
+                settings.told.line_count,
+            )
+        })
+    }
+
+    fn profile(&self, quantity: Quantity, uri: &Uri) -> Step {
+        let wish = match Wish::of_query(quantity, uri.query().unwrap_or_default()) {
+            Ok(wish) => wish,
+            Err(sentence) => return Step::refuse(StatusCode::BAD_REQUEST, &sentence),
+        };
+        let settings = Arc::clone(&self.settings);
+        wish.work(move || settings.report(), &self.settings.under_way)
+    }
+}
+
+impl Settings {
+    /// All there is of the process, or why there is nothing.
+    fn report(&self) -> Result<Report, &'static str> {
+        if cfg!(feature = "off") {
+            return Err("Nothing is counted: this program is built with memprof's feature `off`.");
+        }
+        if HeapSource::current() != HeapSource::Thread {
+            return Err(
+                "Nothing is counted: the global allocator is not `memprof::CountingAlloc`.",
+            );
+        }
+        let report = snapshot::whole_report();
+        let has_source = self.told.has_source && report::has_source();
+        Ok(if has_source {
+            report
+        } else {
+            report.without_source()
+        })
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        let history = self.history.get_mut();
+        let history = history.unwrap_or_else(PoisonError::into_inner);
+        // It was made by the thread that answers, as the profiler's own.
+        own_work::during(false, || *history = History::default());
+    }
+}
+
+/// Instead of what is made from a report.
+fn without_report(why: &str) -> Answer {
+    Answer::refusal(StatusCode::NOT_IMPLEMENTED, why)
+}
+
+impl<B> Service<Request<B>> for Routes {
+    type Response = Response<RoutesBody>;
+    type Error = Infallible;
+    type Future = RoutesFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> RoutesFuture {
+        let worker = self.settings.worker.get_or_init(Worker::start).as_ref();
+        let is_head = request.method() == Method::HEAD;
+        let (future, _) = own_work::during(false, || match (self.step(&request), worker) {
+            (Step::Done(answer), _) => RoutesFuture::answered(is_head, answer),
+            (Step::After(_, work), Some(worker)) => {
+                RoutesFuture::asked(is_head, worker.clone(), work)
+            }
+            (Step::After(..), None) => {
+                let sentence = "There is no answer: no thread could be started for it.";
+                let refusal = Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, sentence);
+                RoutesFuture::answered(is_head, refusal)
+            }
+        });
+        future
+    }
+}

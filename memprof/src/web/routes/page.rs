@@ -1,0 +1,262 @@
+//! The page of the running process, and the list of its profiles.
+
+use super::answer::Answer;
+use super::chart::{self, Chart};
+use super::history::{History, Moment, Trend};
+use super::lines::{self, Line};
+use super::metrics;
+use super::verdict::{self, Verdict};
+use crate::recorded::Report;
+use crate::report::Format;
+use crate::report::units::{bytes, grouped};
+use crate::rss;
+use http::StatusCode;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+pub(super) const STYLE: &str = include_str!("page/style.css");
+pub(super) const SCRIPT: &str = include_str!("page/script.js");
+
+/// How many lines are shown.
+const MOST_LINES: usize = 50;
+
+/// Their names end in `.html`, by which what is put into them is escaped.
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut templates = Environment::new();
+    // A line that only holds a tag leaves none in the page.
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true);
+    let syntax = syntax.build();
+    templates.set_syntax(syntax.expect("the usual delimiters are distinct"));
+    for (name, text) in [
+        ("process.html", include_str!("page/process.html")),
+        ("profiles.html", include_str!("page/profiles.html")),
+    ] {
+        let added = templates.add_template(name, text);
+        added.expect("the templates in the program are well formed");
+    }
+    templates
+});
+
+fn render(name: &str, values: impl Into<Value>) -> Answer {
+    let page = TEMPLATES.get_template(name);
+    match page.and_then(|page| page.render(values)) {
+        Ok(html) => Answer::page(html),
+        Err(error) => {
+            let sentence = format!("There is no page: {error}.");
+            Answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence)
+        }
+    }
+}
+
+/// What there is under `/debug/pprof/`.
+pub(super) fn profiles() -> Answer {
+    let program = program();
+    render("profiles.html", context! { program })
+}
+
+/// The page without a report, which says why there is none.
+pub(super) fn without_report(why: &str) -> Answer {
+    let resident = rss::resident_bytes().map(|number| bytes(number.into()));
+    let (program, process) = (program(), std::process::id());
+    render("process.html", context! { program, process, why, resident })
+}
+
+/// The page of a report, which goes down in the history.
+pub(super) fn of(report: &Report, history: &mut History) -> Answer {
+    let lines = lines::by_live_bytes(report);
+    let now = Moment::of(report);
+    history.add(now, &lines);
+    let mark = history.marked().unwrap_or(now);
+    let rows = rows(&lines, history);
+    let mut growing: Vec<&Row<'_>> = rows.iter().filter(|row| row.growth_bytes > 0).collect();
+    growing.sort_by_key(|row| Reverse(row.growth_bytes));
+    let trends: Vec<Trend> = growing.iter().map(|row| row.trend).collect();
+    let growing_count = growing.len();
+    growing.truncate(MOST_LINES);
+    let mut alive: Vec<&Row<'_>> = rows.iter().filter(|row| row.live_bytes != 0).collect();
+    let alive_count = alive.len();
+    alive.truncate(MOST_LINES);
+    let verdict = Verdict::of(mark, now);
+    let peak_bytes = metrics::peak_bytes(report);
+    let moments: Vec<Moment> = history.moments().collect();
+    let chart = Chart::of(&moments, mark);
+    render(
+        "process.html",
+        Serde(View {
+            program: program(),
+            process: std::process::id(),
+            figures: figures(report, mark, now, peak_bytes),
+            kind: match verdict {
+                Verdict::HeapGrew if trends.contains(&Trend::Rising) => "more",
+                Verdict::Level if !trends.contains(&Trend::Rising) => "level",
+                Verdict::HeapGrew | Verdict::ResidentGrew | Verdict::Level => "some",
+            },
+            verdict: verdict.sentence(mark, now, &trends),
+            difference: verdict::difference(now, peak_bytes),
+            highest: chart.as_ref().map(|it| verdict::size(it.highest_bytes)),
+            chart,
+            since_mark: ago(mark.when),
+            report_count: history.report_count(),
+            growing,
+            growing_count,
+            alive,
+            alive_count,
+            untracked: bytes(report.untracked.live_bytes().into()),
+            formats: Format::all().map(|format| format.to_string()).collect(),
+        }),
+    )
+}
+
+/// What the page shows.
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    program: String,
+    process: u32,
+    figures: Vec<Figure>,
+    kind: &'static str,
+    verdict: String,
+    difference: String,
+    chart: Option<Chart>,
+    highest: Option<String>,
+    since_mark: String,
+    report_count: u32,
+    growing: Vec<&'a Row<'a>>,
+    growing_count: usize,
+    alive: Vec<&'a Row<'a>>,
+    alive_count: usize,
+    untracked: String,
+    formats: Vec<String>,
+}
+
+/// A number of the process, and what has become of it since the mark.
+#[derive(Debug, Serialize)]
+struct Figure {
+    name: &'static str,
+    number: String,
+    exactly: String,
+    change: Option<String>,
+}
+
+fn figures(report: &Report, mark: Moment, now: Moment, peak_bytes: i64) -> Vec<Figure> {
+    let figure = |name, number, before: Option<i64>| Figure {
+        name,
+        number: verdict::size(number),
+        exactly: bytes(number.into()),
+        change: before.map(|before| verdict::change(number - before)),
+    };
+    let mut figures = vec![figure("Heap, alive", now.live_bytes, Some(mark.live_bytes))];
+    if now.resident_bytes > 0 {
+        let between = |moment: Moment| moment.resident_bytes - moment.live_bytes;
+        figures.push(figure(
+            "Resident in RAM",
+            now.resident_bytes,
+            Some(mark.resident_bytes),
+        ));
+        figures.push(figure("Difference", between(now), Some(between(mark))));
+    }
+    figures.push(figure("Heap at the peak", peak_bytes, None));
+    figures.push(Figure {
+        name: "Blocks alive",
+        number: grouped(report.total.live_count().into()),
+        exactly: grouped(report.total.live_count().into()),
+        change: None,
+    });
+    figures
+}
+
+/// A line in a table.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    live: String,
+    blocks: String,
+    peak: String,
+    allocated: String,
+    hits: String,
+    growth: String,
+    rise_count: u32,
+    risen_last: u32,
+    so_it_is: &'static str,
+    /// In pieces that may stand in rows of their own.
+    function: Vec<&'a str>,
+    file: &'a str,
+    line: u32,
+    source: &'a str,
+    /// Of the largest, in percent.
+    share: u32,
+    #[serde(skip)]
+    trend: Trend,
+    #[serde(skip)]
+    live_bytes: i64,
+    #[serde(skip)]
+    growth_bytes: i64,
+}
+
+fn rows<'a>(lines: &'a [Line<'_>], history: &History) -> Vec<Row<'a>> {
+    let largest = lines.first().map_or(0, |line| line.made.live_bytes());
+    let rows = lines.iter().map(|line| {
+        let growth = history.growth(&line.key);
+        let live_bytes = line.made.live_bytes();
+        Row {
+            live: bytes(live_bytes.into()),
+            blocks: grouped(line.made.live_count().into()),
+            peak: bytes(line.made.bytes_at_peak.into()),
+            allocated: bytes(line.made.allocated_bytes.into()),
+            hits: grouped(line.hits.into()),
+            growth: change_in_bytes(growth.bytes),
+            rise_count: growth.rise_count,
+            risen_last: growth.in_a_row,
+            so_it_is: match growth.trend() {
+                Trend::Rising => "rising",
+                Trend::LevelledOff => "levelled off",
+                Trend::Unknown => "",
+            },
+            trend: growth.trend(),
+            function: line.key.function.split_inclusive("::").collect(),
+            file: &line.key.file,
+            line: line.key.number,
+            source: line.source,
+            share: percent(chart::share(live_bytes, largest)),
+            live_bytes,
+            growth_bytes: growth.bytes,
+        }
+    });
+    rows.collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "from 0 to 1"
+)]
+fn percent(share: f64) -> u32 {
+    (share * 100.0).ceil() as u32
+}
+
+/// `+94,208 B`.
+fn change_in_bytes(number: i64) -> String {
+    let sign = if number > 0 { "+" } else { "" };
+    format!("{sign}{}", bytes(number.into()))
+}
+
+/// `12 s ago`, `1 h 20 min ago`.
+fn ago(when: Instant) -> String {
+    let seconds = when.elapsed().as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s ago"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s ago"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min ago"),
+    }
+}
+
+/// What the program is called.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    let name = path.file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

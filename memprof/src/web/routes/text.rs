@@ -1,0 +1,68 @@
+//! A report as a table in plain text, for a terminal or a browser.
+
+use super::lines;
+use crate::recorded::Report;
+use crate::report::Quantity;
+use crate::report::units::{bytes, grouped};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// The lines that made something, those with most of `quantity` first.
+pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) -> String {
+    let mut lines = lines::by_live_bytes(report);
+    lines.retain(|line| line.made.allocation_count > 0 || line.made.freed_bytes > 0);
+    if quantity == Quantity::AllocatedBytes {
+        lines.sort_by_key(|line| Reverse(line.made.allocated_bytes));
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.add_row([
+        "Alive",
+        "Blocks alive",
+        "Allocated",
+        "Blocks",
+        "Where",
+        "Line",
+    ]);
+    for line in &lines {
+        table.add_row([
+            bytes(line.made.live_bytes().into()),
+            grouped(line.made.live_count().into()),
+            bytes(line.made.allocated_bytes.into()),
+            grouped(line.made.allocation_count.into()),
+            format!("{}:{}", line.key.function, line.key.number),
+            line.source.to_owned(),
+        ]);
+    }
+    let untracked = &report.untracked;
+    table.add_row([
+        bytes(untracked.live_bytes().into()),
+        grouped(untracked.live_count().into()),
+        bytes(untracked.allocated_bytes.into()),
+        grouped(untracked.allocation_count.into()),
+        "no profiled function".to_owned(),
+        String::new(),
+    ]);
+    for column in table.column_iter_mut().take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let total = &report.total;
+    let [alive, blocks] = [total.live_bytes(), total.live_count()];
+    let (alive, blocks) = (bytes(alive.into()), grouped(blocks.into()));
+    let head = match over {
+        Some(over) => format!(
+            "In {} s: {alive} in {blocks} blocks more alive, {} allocated, {} freed",
+            over.as_secs(),
+            bytes(total.allocated_bytes.into()),
+            bytes(total.freed_bytes.into()),
+        ),
+        None => format!(
+            "{alive} alive in {blocks} blocks, {} at the peak, {} resident",
+            bytes(total.bytes_at_peak.into()),
+            bytes(report.resident_bytes.into()),
+        ),
+    };
+    format!("{head}\n\n{}\n", table.trim_fmt())
+}

@@ -1,0 +1,250 @@
+//! The thread that answers, so that no runtime's thread waits for a report, or for the end
+//! of the seconds that a difference is over.
+//!
+//! It needs no timer of a runtime, and does one thing after the other. What nobody waits
+//! for any more isn't done.
+
+use super::answer::{Answer, RoutesBody};
+use crate::{os, own_work, threads};
+use http::{Response, StatusCode};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(super) type Work = Box<dyn FnOnce() -> Step + Send>;
+
+/// Where work has led.
+pub(super) enum Step {
+    Done(Answer),
+    /// To be gone on with when so much time has passed.
+    After(Duration, Work),
+}
+
+impl Step {
+    /// Work that leads to an answer at once.
+    pub(super) fn now(work: impl FnOnce() -> Answer + Send + 'static) -> Self {
+        Self::After(Duration::ZERO, Box::new(|| Self::Done(work())))
+    }
+
+    /// An answer that says why there is no other.
+    pub(super) fn refuse(status: StatusCode, sentence: &str) -> Self {
+        Self::Done(Answer::refusal(status, sentence))
+    }
+}
+
+/// The thread, which ends when there is nobody left who could ask it.
+#[derive(Clone, Debug)]
+pub(super) struct Worker {
+    sender: Sender<Weak<Asked>>,
+}
+
+impl Worker {
+    /// None if there can be no thread.
+    pub(super) fn start() -> Option<Self> {
+        let (sender, asked) = mpsc::channel();
+        let thread = thread::Builder::new().name("memprof".to_owned());
+        let started = os::without_signals(|| thread.spawn(move || work(asked)));
+        started.is_ok().then_some(Self { sender })
+    }
+
+    fn ask(&self, work: Work) -> Arc<Asked> {
+        let asked = Arc::new(Asked(Mutex::new(State {
+            work: Some(work),
+            answer: None,
+            waker: None,
+        })));
+        // It lasts as long as there is a sender.
+        let _ = self.sender.send(Arc::downgrade(&asked));
+        asked
+    }
+}
+
+/// What somebody waits for.
+struct Asked(Mutex<State>);
+
+struct State {
+    work: Option<Work>,
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+}
+
+impl Asked {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is to be done now. After how long there is more, if there is, and who is to
+    /// be told otherwise.
+    fn go_on(&self) -> (Option<Duration>, Option<Waker>) {
+        let work = self.state().work.take();
+        let Some(work) = work else {
+            return (None, None);
+        };
+        let step = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            let sentence = "There is no answer: making it panicked.";
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Step::Done(Answer::refusal(status, sentence))
+        });
+        let mut state = self.state();
+        match step {
+            Step::Done(answer) => {
+                state.answer = Some(answer);
+                (None, state.waker.take())
+            }
+            Step::After(time, work) => {
+                state.work = Some(work);
+                (Some(time), None)
+            }
+        }
+    }
+}
+
+/// What the thread does.
+fn work(asked: Receiver<Weak<Asked>>) {
+    let mut queue = Queue::default();
+    loop {
+        let mut waker = None;
+        let (is_over, _) = own_work::during(false, || {
+            let Some(next) = queue.next(&asked) else {
+                return true;
+            };
+            let (again, who) = threads::without_peak(|| next.go_on());
+            waker = who;
+            if let Some(time) = again {
+                queue.add(Instant::now() + time, Arc::downgrade(&next));
+            }
+            false
+        });
+        // Whatever that does is the program's own.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if is_over {
+            break;
+        }
+    }
+    own_work::during(false, || drop((queue, asked)));
+}
+
+/// What is to be done, and when; the soonest first.
+#[derive(Default)]
+struct Queue {
+    waiting: BTreeMap<(Instant, u64), Weak<Asked>>,
+    added_count: u64,
+}
+
+impl Queue {
+    fn add(&mut self, when: Instant, asked: Weak<Asked>) {
+        self.waiting.retain(|_, asked| asked.strong_count() > 0);
+        self.added_count += 1;
+        self.waiting.insert((when, self.added_count), asked);
+    }
+
+    /// Waits for the next that is to be done; none when nobody is left.
+    fn next(&mut self, asked: &Receiver<Weak<Asked>>) -> Option<Arc<Asked>> {
+        loop {
+            let now = Instant::now();
+            let added = match self.waiting.first_entry() {
+                Some(first) if first.key().0 <= now => {
+                    if let Some(next) = first.remove().upgrade() {
+                        return Some(next);
+                    }
+                    continue;
+                }
+                Some(first) => asked.recv_timeout(first.key().0 - now),
+                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match added {
+                Ok(added) => self.add(now, added),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+}
+
+/// The future of [`Routes`](super::Routes). What it waits for is given up when it is
+/// dropped.
+#[must_use = "futures do nothing unless polled"]
+pub struct RoutesFuture {
+    is_head: bool,
+    wait: Wait,
+}
+
+enum Wait {
+    Answered(Option<Answer>),
+    Asked {
+        asked: Option<Arc<Asked>>,
+        // The thread lasts as long as this.
+        _worker: Worker,
+    },
+}
+
+impl RoutesFuture {
+    pub(super) fn answered(is_head: bool, answer: Answer) -> Self {
+        let wait = Wait::Answered(Some(answer));
+        Self { is_head, wait }
+    }
+
+    pub(super) fn asked(is_head: bool, worker: Worker, work: Work) -> Self {
+        let asked = Some(worker.ask(work));
+        let wait = Wait::Asked {
+            asked,
+            _worker: worker,
+        };
+        Self { is_head, wait }
+    }
+}
+
+impl Future for RoutesFuture {
+    type Output = Result<Response<RoutesBody>, Infallible>;
+
+    /// # Panics
+    ///
+    /// If it has been ready before.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut self.wait {
+            Wait::Answered(answer) => answer.take(),
+            Wait::Asked { asked, .. } => asked.as_ref().and_then(|asked| {
+                let mut state = asked.state();
+                if state.answer.is_none() {
+                    state.waker = Some(context.waker().clone());
+                }
+                state.answer.take()
+            }),
+        };
+        match (answer, &self.wait) {
+            (Some(answer), _) => Poll::Ready(Ok(answer.into_response(self.is_head))),
+            (None, Wait::Asked { asked: Some(_), .. }) => Poll::Pending,
+            (None, _) => panic!("it was polled after it was ready"),
+        }
+    }
+}
+
+impl Drop for RoutesFuture {
+    fn drop(&mut self) {
+        own_work::during(false, || match &mut self.wait {
+            Wait::Answered(answer) => drop(answer.take()),
+            Wait::Asked { asked, .. } => drop(asked.take()),
+        });
+    }
+}
+
+impl fmt::Debug for RoutesFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoutesFuture").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked").finish_non_exhaustive()
+    }
+}
