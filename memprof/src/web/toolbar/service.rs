@@ -114,7 +114,7 @@ struct Ending {
 impl Sink for Ending {
     fn pass_on(&self, profile: RequestProfile) {
         own_work::during(false, || self.exchange.end(profile));
-        self.history.make_room();
+        self.history.end(&self.exchange);
     }
 }
 
