@@ -6,10 +6,9 @@ use std::time::Duration;
 pub(super) fn thread_time() -> Option<Duration> {
     #[cfg(unix)]
     {
-        use rustix::time::{ClockId, clock_gettime};
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        let seconds = u64::try_from(time.tv_sec).ok()?;
-        Some(Duration::new(seconds, u32::try_from(time.tv_nsec).ok()?))
+        use nix::time::{ClockId, clock_gettime};
+        let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok()?;
+        Some(Duration::from(time))
     }
     #[cfg(not(unix))]
     None

@@ -45,11 +45,14 @@ pub fn template<C: Serialize + ?Sized>(name: &str, context: &C) {
 
 /// The beginning of a value as JSON; or why it is none.
 pub(super) fn json<C: Serialize + ?Sized>(value: &C) -> String {
-    let mut out = Bounded::default();
+    let mut out = Bounded(Vec::with_capacity(CONTEXT_BYTES / 4));
     let written = serde_json::to_writer(&mut out, value);
-    let mut text = String::from_utf8_lossy(&out.0).into_owned();
+    let is_full = out.0.len() >= CONTEXT_BYTES;
+    // It may have been cut in the middle of a letter.
+    let mut text = String::from_utf8(out.0)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     match written {
-        Err(_) if out.0.len() >= CONTEXT_BYTES => text.push('…'),
+        Err(_) if is_full => text.push('…'),
         Err(error) => {
             let error = error.to_string();
             text = format!("\"it can't be shown: {}\"", error.escape_debug());
@@ -60,18 +63,28 @@ pub(super) fn json<C: Serialize + ?Sized>(value: &C) -> String {
 }
 
 /// Takes so many bytes, and no more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bounded(Vec<u8>);
 
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    // There are many small pieces.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let room = CONTEXT_BYTES.saturating_sub(self.0.len());
-        if room == 0 && !bytes.is_empty() {
-            return Err(io::ErrorKind::StorageFull.into());
+        match bytes.get(..room) {
+            Some(start) if start.len() < bytes.len() => {
+                self.0.extend_from_slice(start);
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => {
+                self.0.extend_from_slice(bytes);
+                Ok(())
+            }
         }
-        let taken = bytes.get(..bytes.len().min(room)).unwrap_or(bytes);
-        self.0.extend_from_slice(taken);
-        Ok(taken.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -81,7 +81,10 @@ impl Pairs {
     pub(super) fn push(&mut self, name: &str, value: &[u8], most: usize) {
         for text in [name.as_bytes(), value] {
             let start = text.get(..text.len().min(most)).unwrap_or(text);
-            self.text.push_str(&String::from_utf8_lossy(start));
+            match str::from_utf8(start) {
+                Ok(start) => self.text.push_str(start),
+                Err(_) => self.text.push_str(&String::from_utf8_lossy(start)),
+            }
             if start.len() < text.len() {
                 self.text.push('…');
             }
