@@ -1,7 +1,11 @@
 //! The budget of a function in production: each call is measured, and one that exceeds it
 //! is said, panicked about, or handed to the program.
 //!
-//! A call is the thread's, or the task's, as in [`measure`](crate::measure).
+//! A call is the thread's, or the task's, as in [`measure`](crate::measure). One that panics
+//! is a call, too, and so is a task that is given up.
+//!
+//! Nothing here may panic while the thread does, or while a future is dropped: what is
+//! dropped beside it would be left behind, or the process aborted.
 
 use crate::forks::Lock;
 use crate::measure::Measured;
@@ -16,6 +20,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +52,9 @@ pub struct Offence {
 
     /// What the call may leave, if there is a limit.
     pub max_net_bytes: Option<u64>,
+
+    /// Whether the call ended in a panic, whose message and backtrace are in `usage`.
+    pub has_panicked: bool,
 }
 
 impl fmt::Display for Offence {
@@ -66,6 +74,9 @@ impl fmt::Display for Offence {
                 write!(f, "{separator}{did} {number}, and {name} is {most}")?;
                 separator = ";";
             }
+        }
+        if self.has_panicked {
+            f.write_str(" (it panicked, and what that took is in it)")?;
         }
         Ok(())
     }
@@ -118,30 +129,41 @@ impl Guard {
         entered::kind_of(self.site) != Kind::Off
     }
 
-    fn check(&self, usage: Usage) {
+    fn check(&self, usage: Usage, end: End) {
         let is_over = |number: u64, most: Option<u64>| most.is_some_and(|most| number > most);
         let net_bytes = u64::try_from(usage.net_bytes()).unwrap_or(0);
-        if is_over(usage.peak_bytes, self.max_peak_bytes) || is_over(net_bytes, self.max_net_bytes)
-        {
-            self.exceed(usage);
+        // A panic leaves its message, as it has to.
+        let max_net_bytes = self.max_net_bytes.filter(|_| end != End::Panicked);
+        if is_over(usage.peak_bytes, self.max_peak_bytes) || is_over(net_bytes, max_net_bytes) {
+            self.exceed(usage, end);
         }
     }
 
     #[cold]
-    fn exceed(&self, usage: Usage) {
+    fn exceed(&self, usage: Usage, end: End) {
         let offence = Offence {
             function: self.site.path(),
             file: self.site.file(),
             line: self.site.lines().first().copied().unwrap_or(0),
             usage,
             max_peak_bytes: self.max_peak_bytes,
-            max_net_bytes: self.max_net_bytes,
+            max_net_bytes: self.max_net_bytes.filter(|_| end != End::Panicked),
+            has_panicked: end == End::Panicked,
         };
         match self.on_exceed {
-            OnExceed::Warn => self.warn(&offence),
-            OnExceed::Panic => panic!("memory budget exceeded: {offence}"),
+            OnExceed::Panic if end == End::Returned && !thread::panicking() => {
+                panic!("memory budget exceeded: {offence}")
+            }
+            OnExceed::Warn | OnExceed::Panic => self.warn(&offence),
             OnExceed::Callback => match callback() {
-                Some(callback) => call_back(&callback, &offence),
+                Some(callback) if end == End::Returned && !thread::panicking() => {
+                    call_back(&callback, &offence);
+                }
+                Some(callback) => {
+                    let call_back = AssertUnwindSafe(|| call_back(&callback, &offence));
+                    // What it panics with has been said.
+                    drop(panic::catch_unwind(call_back));
+                }
                 None => self.warn(&offence),
             },
         }
@@ -171,6 +193,15 @@ impl Guard {
     }
 }
 
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Returned,
+    Panicked,
+    /// Its future was dropped half way.
+    GivenUp,
+}
+
 type Callback = Arc<dyn Fn(&Offence) + Send + Sync>;
 
 static CALLBACK: Lock<Option<Callback>> = Lock::new(None);
@@ -184,8 +215,9 @@ thread_local! {
 /// set before.
 ///
 /// It is called by the thread that ran the function, at its end, and what it does to the heap
-/// is the program's. Offences that it commits itself are passed over. As long as none is set,
-/// offences are said on the standard error.
+/// is the program's. Offences that it commits itself are passed over, and so is a panic of
+/// its own, where the call has panicked or its future is dropped half way. As long as none
+/// is set, offences are said on the standard error.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -244,62 +276,135 @@ fn call_back(act: &Callback, offence: &Offence) {
 pub struct Guarded {
     guard: &'static Guard,
     measured: Option<Measured>,
+    /// A destructor that is called in the middle of a panic has calls of its own.
+    was_panicking: bool,
     // The thread's counters are another's.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Begins a call, which is looked at when the answer is dropped; not if that is by a panic.
+/// Begins a call, which is looked at when the answer is dropped.
 pub fn guard(guard: &'static Guard) -> Guarded {
     Guarded {
         guard,
         measured: guard.is_on().then(Measured::begin),
+        was_panicking: thread::panicking(),
         _not_send: PhantomData,
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        let usage = self.measured.take().map(Measured::end);
-        if let Some(usage) = usage.filter(|_| !thread::panicking()) {
-            self.guard.check(usage);
+        if let Some(usage) = self.measured.take().map(Measured::end) {
+            self.guard.check(usage, end(self.was_panicking));
         }
     }
 }
 
+/// How code ends that is left at this moment, and that a destructor may have called in the
+/// middle of a panic.
+fn end(was_panicking: bool) -> End {
+    if thread::panicking() && !was_panicking {
+        End::Panicked
+    } else {
+        End::Returned
+    }
+}
+
 pin_project! {
-    /// The future of a call under a budget, which is looked at when it gives its value.
+    /// The future of a call under a budget, which is looked at when it gives its value, and
+    /// if it is dropped before, then.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct GuardedTask<F> {
-        guard: &'static Guard,
+        // None when it is dropped.
         #[pin]
-        future: F,
-        usage: Usage,
+        future: Option<F>,
+        call: TaskCall,
+    }
+
+    impl<F> PinnedDrop for GuardedTask<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if !this.call.is_open {
+                return;
+            }
+            let stretch = this.call.begin();
+            this.future.set(None);
+            drop(stretch);
+            let end = if this.call.has_panicked { End::Panicked } else { End::GivenUp };
+            this.call.guard.check(this.call.usage, end);
+        }
+    }
+}
+
+/// A call that is a future's.
+#[derive(Debug)]
+struct TaskCall {
+    guard: &'static Guard,
+    usage: Usage,
+    /// Whether it has begun and not given its value.
+    is_open: bool,
+    has_panicked: bool,
+}
+
+/// The thread while it polls the future, or drops it.
+struct Stretch<'a> {
+    call: &'a mut TaskCall,
+    measured: Option<Measured>,
+    was_panicking: bool,
+}
+
+impl TaskCall {
+    fn begin(&mut self) -> Stretch<'_> {
+        Stretch {
+            measured: self.guard.is_on().then(Measured::begin),
+            was_panicking: thread::panicking(),
+            call: self,
+        }
+    }
+}
+
+impl Drop for Stretch<'_> {
+    fn drop(&mut self) {
+        if let Some(measured) = self.measured.take() {
+            self.call.usage = self.call.usage.then(measured.end());
+        }
+        self.call.has_panicked |= end(self.was_panicking) == End::Panicked;
     }
 }
 
 /// Has a future be a call under a budget.
 pub fn guard_task<F: Future>(guard: &'static Guard, future: F) -> GuardedTask<F> {
     GuardedTask {
-        guard,
-        future,
-        usage: Usage::ZERO,
+        future: Some(future),
+        call: TaskCall {
+            guard,
+            usage: Usage::ZERO,
+            is_open: false,
+            has_panicked: false,
+        },
     }
 }
 
 impl<F: Future> Future for GuardedTask<F> {
     type Output = F::Output;
 
+    /// # Panics
+    ///
+    /// If it is polled after its end, as futures may.
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let measured = this.guard.is_on().then(Measured::begin);
-        let poll = this.future.poll(context);
-        if let Some(measured) = measured {
-            *this.usage = this.usage.then(measured.end());
-            if poll.is_ready() {
-                this.guard.check(*this.usage);
-            }
+        this.call.is_open = true;
+        let future = this.future.as_pin_mut();
+        let stretch = this.call.begin();
+        let poll = future
+            .expect("a future is there until it is dropped")
+            .poll(context);
+        drop(stretch);
+        if poll.is_ready() {
+            this.call.is_open = false;
+            this.call.guard.check(this.call.usage, End::Returned);
         }
         poll
     }
