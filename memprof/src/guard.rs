@@ -160,9 +160,9 @@ impl Guard {
                     call_back(&callback, &offence);
                 }
                 Some(callback) => {
-                    let call_back = AssertUnwindSafe(|| call_back(&callback, &offence));
+                    let call = AssertUnwindSafe(|| call_back(&callback, &offence));
                     // What it panics with has been said.
-                    drop(panic::catch_unwind(call_back));
+                    drop(panic::catch_unwind(call));
                 }
                 None => self.warn(&offence),
             },

@@ -72,6 +72,44 @@ fn what_is_done_in_an_inner_scope_is_the_outer_ones_too() {
 }
 
 #[test]
+fn what_outlives_an_inner_scope_is_freed_in_the_outer_one() {
+    let outer = Scope::new("outer");
+    let kept = outer.run(|| {
+        let inner = Scope::new("inner");
+        inner.run(|| keeps(50))
+    });
+    assert_eq!(live(outer.report().total), [50, 1]);
+    // Others come meanwhile.
+    let others: Vec<Scope> = (0..50).map(|_| Scope::new("other")).collect();
+    drop(kept);
+    assert_eq!(live(outer.report().total), [0, 0]);
+    drop(others);
+}
+
+#[test]
+fn scopes_that_have_ended_leave_their_places_though_the_one_around_them_goes_on() {
+    run(|| {
+        let outer = Scope::new("outer");
+        let _guard = outer.enter();
+        for bytes in 0..10_000 {
+            let inner = Scope::new("inner");
+            drop(inner.run(|| keeps(bytes)));
+            if bytes % 500 == 0 {
+                let total = inner.report().total;
+                assert_eq!(total.allocated_bytes, bytes as u64 + 10);
+            }
+        }
+        assert_eq!(live(outer.report().total), [0, 0]);
+        // The last of these are without, but have to do with nobody else's blocks.
+        let kept: Vec<_> = (0..5000)
+            .map(|_| Scope::new("inner").run(|| keeps(1)))
+            .collect();
+        drop(kept);
+        assert_eq!(live(Scope::new("inner").report().total), [0, 0]);
+    });
+}
+
+#[test]
 fn another_scope_that_is_not_inside_leaves_the_first_without_what_it_does() {
     let [one, other] = ["one", "other"].map(Scope::new);
     let kept = one.run(|| (keeps(1), other.run(|| keeps(20)), keeps(300)));
