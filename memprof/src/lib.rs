@@ -115,6 +115,7 @@ mod clock;
 mod column;
 mod config;
 mod entered;
+mod epochs;
 mod exceeded;
 mod exit;
 mod forks;
@@ -163,11 +164,12 @@ pub mod __private;
 pub use crate::alloc::CountingAlloc;
 #[cfg(feature = "files")]
 pub use crate::baseline::{Baseline, BaselineError, check_baseline};
+pub use crate::epochs::Epochs;
 pub use crate::growth::{Growth, assert_no_growth, growth};
 pub use crate::guard::{Offence, on_exceed};
 #[cfg(feature = "stats_alloc")]
 pub use crate::heap::use_stats_alloc;
-pub use crate::leaks::{Leak, leaks};
+pub use crate::leaks::{Age, Leak, leaks};
 pub use crate::measure::{Measure, measure, measure_async};
 #[cfg(feature = "sampling")]
 pub use crate::over_time::{
