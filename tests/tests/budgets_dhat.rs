@@ -25,7 +25,7 @@ fn stats_of<T>(work: impl Fn() -> T) -> dhat::HeapStats {
 }
 
 /// Holds what one piece of code did against what dhat says of it.
-fn compare<T>(resizes: bool, work: impl Fn() -> T) {
+fn compare<T>(has_resizes: bool, work: impl Fn() -> T) {
     // What is made once is made before.
     drop(work());
     let stats = stats_of(&work);
@@ -34,7 +34,7 @@ fn compare<T>(resizes: bool, work: impl Fn() -> T) {
     let net = without_tags(stats.curr_bytes, stats.curr_blocks).cast_signed();
     let peak = without_tags(stats.max_bytes, stats.max_blocks);
     let total = stats.total_bytes - 8 * stats.total_blocks;
-    let resized = if resizes { 1..=u64::MAX } else { 0..=0 };
+    let resized = if has_resizes { 1..=u64::MAX } else { 0..=0 };
 
     let check = || {
         let (value, usage) = memprof::measure(&work);
@@ -43,7 +43,7 @@ fn compare<T>(resizes: bool, work: impl Fn() -> T) {
         // A block that grows is one more for dhat, with all its bytes.
         let blocks = stats.total_blocks - usage.reallocation_count;
         drop(assert_alloc!(
-            allocated_bytes >= if resizes { 0 } else { total },
+            allocated_bytes >= if has_resizes { 0 } else { total },
             allocated_bytes <= total,
             net_bytes == net,
             peak_bytes == peak,
