@@ -94,6 +94,7 @@
 //! None is on by default.
 //!
 //! - `files`: reports in files, of several formats, and on a socket.
+//! - `criterion`: `Allocated`, by which criterion's benchmarks measure bytes and blocks.
 //! - `cli`: the command `memprof`, which shows them and compares them.
 //! - `tower`: profiles of requests, in the module `web`.
 //! - `off`: for builds that are not to be profiled. The attribute leaves functions as
@@ -106,6 +107,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
+#[cfg(feature = "criterion")]
+mod allocated;
 mod assertions;
 #[cfg(feature = "files")]
 mod baseline;
@@ -162,6 +165,8 @@ pub mod web;
 pub mod __private;
 
 pub use crate::alloc::CountingAlloc;
+#[cfg(feature = "criterion")]
+pub use crate::allocated::Allocated;
 #[cfg(feature = "files")]
 pub use crate::baseline::{Baseline, BaselineError, check_baseline};
 pub use crate::epochs::Epochs;
