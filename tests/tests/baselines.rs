@@ -150,6 +150,19 @@ fn a_file_that_is_no_baseline_and_a_name_that_is_none_are_said() {
 }
 
 #[test]
+fn a_report_without_a_profiled_function_keeps_to_no_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let scope = Scope::new("nothing profiled");
+    scope.run(|| drop(block(10)));
+    let said = check(folder.path(), &scope.report()).unwrap_err();
+    assert!(
+        said.starts_with("no profiled function ran in the report for `work`,"),
+        "{said}"
+    );
+    assert!(!folder.path().join("work.json").exists());
+}
+
+#[test]
 fn what_a_file_has_in_it_gives_a_terminal_no_commands() {
     let folder = tempfile::tempdir().unwrap();
     let text = "{\"format\": \"memprof baseline\", \"version\": 1, \"lines\": []}";

@@ -105,8 +105,9 @@ impl Baseline {
     ///
     /// # Errors
     ///
-    /// If a function does more than it may, with the lines that it is; if the name isn't one,
-    /// a file can't be read or written, or there is none in CI.
+    /// If a function does more than it may, with the lines that it is; if no profiled function
+    /// ran, so that there is nothing to compare; if the name isn't one, a file can't be read or
+    /// written, or there is none in CI.
     pub fn check(&self, report: &Report) -> Result<(), BaselineError> {
         if cfg!(feature = "off") {
             return Ok(());
@@ -123,6 +124,14 @@ impl Baseline {
 
     fn try_check(&self, report: &Report) -> Result<(), String> {
         let path = self.path()?;
+        if report.functions.is_empty() {
+            return Err(format!(
+                "no profiled function ran in the report for `{}`, and there is nothing to compare: \
+                 `#[memprofile(print = \"never\")]` goes on those in question, and under `cfg_attr(test, ..)` \
+                 it is for tests inside of their crate alone",
+                self.name
+            ));
+        }
         let rows = file::rows(report);
         let is_blessed = env::var("MEMPROF_BLESS").is_ok_and(|word| word == "1");
         let text = match fs::read(&path) {
