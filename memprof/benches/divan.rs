@@ -1,4 +1,7 @@
 //! Divan shows what an iteration allocates beside its time: `cargo bench -p memprof-bench --bench divan`.
+//!
+//! Its own allocator goes around this one. Its counters are for rates: bytes and blocks in a
+//! second.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher, black_box};
@@ -12,7 +15,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[divan::bench]
-fn of_a_line(bencher: Bencher<'_, '_>) {
+fn bench(bencher: Bencher<'_, '_>) {
     let work = || words(black_box("one two three four five"));
     let (_, usage) = memprof::measure(work);
     bencher

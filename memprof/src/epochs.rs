@@ -111,23 +111,23 @@ impl Epochs {
     ///
     /// Of other threads that are in a scope of these at this moment, the last may be missing.
     #[must_use]
-    pub fn leaks(&self, least_age: u64) -> Vec<Leak> {
+    pub fn leaks(&self, least_epochs: u64) -> Vec<Leak> {
         // What the calling thread has done in one of them, if it is in one.
         levels::settle();
-        let own = own_work::during(false, || self.find_leaks(least_age)).0;
+        let own = own_work::during(false, || self.find_leaks(least_epochs)).0;
         // The caller's copy is the program's.
         let leaks = own.clone();
         own_work::during(false, || drop(own));
         leaks
     }
 
-    fn find_leaks(&self, least_age: u64) -> Vec<Leak> {
+    fn find_leaks(&self, least_epochs: u64) -> Vec<Leak> {
         let mut leaks: Vec<Leak> = Vec::new();
         let mut places = HashMap::new();
         // The oldest come first, in the list and so in each line's ages.
         for (number, scope) in &self.kept {
             let age = self.begun - number;
-            if age < least_age {
+            if age < least_epochs {
                 break;
             }
             let report = scope.settled_report();

@@ -126,9 +126,9 @@ impl Baseline {
         let path = self.path()?;
         if report.functions.is_empty() {
             return Err(format!(
-                "no profiled function ran in the report for `{}`, and there is nothing to compare: \
-                 `#[memprofile(print = \"never\")]` goes on those in question, and under `cfg_attr(test, ..)` \
-                 it is for tests inside of their crate alone",
+                "no profiled function ran in the report for `{}`, and there is nothing to compare: put \
+                 `#[memprofile(print = \"never\")]` on those in question, and not under `cfg(test)` if the \
+                 test is in a file of `tests/`",
                 self.name
             ));
         }
