@@ -14,7 +14,7 @@ use std::fmt;
 use std::iter;
 use std::mem;
 
-/// How many epochs there are before those without blocks are looked for.
+/// How many epochs there are at least before those without blocks are looked for.
 const LEAST_KEPT: usize = 64;
 
 /// Work cut into epochs, to be asked which lines have blocks alive from how long ago.
@@ -53,14 +53,14 @@ const LEAST_KEPT: usize = 64;
 /// # }
 /// ```
 ///
-/// Those with blocks alive, and the current one, take a place of the 4,096 that there are for
-/// scopes.
+/// Each with blocks alive takes a place of the 4,096 that there are for scopes; those without
+/// are let go of.
 #[derive(Default)]
 pub struct Epochs {
     begun: u64,
     /// With their numbers, which begin at 1.
     kept: Vec<(u64, Scope)>,
-    /// With how many of them those without blocks are left out.
+    /// How many there are when those without blocks are let go of.
     clean_at: usize,
 }
 
@@ -81,7 +81,18 @@ impl Epochs {
     /// are 4,096 scopes already: then more work has to go into an epoch.
     #[track_caller]
     pub fn begin(&mut self) -> Scope {
-        let scope = own_work::during(false, || Scope::new("epoch")).0;
+        let new = || Scope::new("epoch");
+        let (scope, _) = own_work::during(false, || {
+            if self.kept.len() >= self.clean_at {
+                self.clean();
+            }
+            let scope = new();
+            if scope.knows_lines() {
+                return scope;
+            }
+            self.clean();
+            new()
+        });
         if !cfg!(feature = "off") {
             budget::require_counting();
             assert!(
@@ -90,16 +101,16 @@ impl Epochs {
             );
         }
         self.begun += 1;
-        own_work::during(false, || {
-            if self.kept.len() >= self.clean_at {
-                self.kept.retain_mut(|(_, scope)| {
-                    !scope.is_alone() || scope.settled_report().total.live_count() != 0
-                });
-                self.clean_at = LEAST_KEPT.max(2 * self.kept.len());
-            }
-            self.kept.push((self.begun, scope.clone()));
-        });
+        own_work::during(false, || self.kept.push((self.begun, scope.clone())));
         scope
+    }
+
+    /// Lets go of those that have no blocks, and can't get any.
+    fn clean(&mut self) {
+        self.kept.retain_mut(|(_, scope)| {
+            !scope.is_alone() || scope.settled_report().total.live_count() != 0
+        });
+        self.clean_at = LEAST_KEPT.max(2 * self.kept.len());
     }
 
     /// The lines with blocks alive that are so many epochs old, or older; those with most

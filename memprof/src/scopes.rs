@@ -149,7 +149,9 @@ impl Place {
 
 /// Whether a scope is inside of one that hasn't ended.
 fn is_inside_of_one(mut id: u32) -> bool {
-    while let Some(place) = place(id).filter(|place| place.id.load(Ordering::Acquire) == id) {
+    while let Some(place) =
+        place(id).filter(|place| id != 0 && place.id.load(Ordering::Acquire) == id)
+    {
         if !place.is_ended.load(Ordering::Acquire) {
             return true;
         }

@@ -154,6 +154,22 @@ fn any_number_of_epochs_that_leave_nothing_can_be_begun() {
 }
 
 #[test]
+fn epochs_with_blocks_may_take_nearly_all_places() {
+    run(|| {
+        let mut epochs = Epochs::new();
+        let mut kept = Vec::new();
+        for number in 0..6000 {
+            // Two of three have some.
+            let block = epochs.begin().run(|| block(1));
+            if number % 3 != 0 {
+                kept.push(block);
+            }
+        }
+        assert_eq!(only(&epochs.leaks(0)).blocks, 4000);
+    });
+}
+
+#[test]
 fn more_epochs_with_blocks_than_there_are_scopes_are_said() {
     let mut program = Program::new(|| {
         let mut epochs = Epochs::new();

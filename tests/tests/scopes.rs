@@ -5,6 +5,7 @@ use memprof_tests::{Program, Table, block, line, pause, run};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::mpsc::sync_channel;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -84,6 +85,32 @@ fn what_outlives_an_inner_scope_is_freed_in_the_outer_one() {
     drop(kept);
     assert_eq!(live(outer.report().total), [0, 0]);
     drop(others);
+}
+
+#[test]
+fn what_outlives_inner_scopes_and_is_freed_by_other_threads_is_all_accounted_for() {
+    let outer = Scope::new("outer");
+    let workers: Vec<_> = (0..3)
+        .map(|_| {
+            let (give, take) = sync_channel(20);
+            let scope = outer.clone();
+            let makes = thread::spawn(move || {
+                for bytes in 1..2000 {
+                    let _guard = scope.enter();
+                    let inner = Scope::new("inner");
+                    give.send(inner.run(|| keeps(bytes))).unwrap();
+                }
+            });
+            [makes, thread::spawn(move || take.iter().for_each(drop))]
+        })
+        .collect();
+    for worker in workers.into_iter().flatten() {
+        worker.join().unwrap();
+    }
+    let report = outer.report();
+    assert_eq!(live(made(&report, "keeps", "kept")), [0, 0]);
+    let made = made(&report, "keeps", "kept");
+    assert_eq!(made.allocated_bytes, 3 * (1..2000).sum::<u64>());
 }
 
 #[test]
