@@ -81,6 +81,7 @@
 //! | `MEMPROF_LISTEN` | a path for a socket, on which the report of the moment is handed out |
 //! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of both |
 //! | `MEMPROF_BLESS` | `1` has `Baseline`s written anew |
+//! | `CI` | set to anything but `false` and `0`: a `Baseline` without its file is an error |
 //! | `MEMPROF_SUMMARY` | a file to which they append what has changed, in Markdown |
 //! | with the feature `sampling`: | |
 //! | `MEMPROF_TIMESTAMPS` | a file that calls are marked in |
