@@ -1,30 +1,21 @@
-//! The budget of a function in production: each call is measured, and one that exceeds it
+//! The budget of a function in production, and what is done about a call that exceeds it: it
 //! is said, panicked about, or handed to the program.
-//!
-//! A call is the thread's, or the task's, as in [`measure`](crate::measure). One that panics
-//! is a call, too, and so is a task that is given up.
 //!
 //! Nothing here may panic while the thread does, or while a future is dropped: what is
 //! dropped beside it would be left behind, or the process aborted.
 
 use crate::forks::Lock;
-use crate::measure::Measured;
 use crate::output;
 use crate::own_work;
 use crate::report::units::bytes;
 use crate::site::{Kind, Site};
 use crate::usage::Usage;
 use crate::{clock, entered};
-use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::thread;
 
 /// Between two lines about the same function.
@@ -125,11 +116,12 @@ impl Guard {
         }
     }
 
-    fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         entered::kind_of(self.site) != Kind::Off
     }
 
-    fn check(&self, usage: Usage, end: End) {
+    /// Looks at a call that has ended.
+    pub(crate) fn check(&self, usage: Usage, end: End) {
         let is_over = |number: u64, most: Option<u64>| most.is_some_and(|most| number > most);
         let net_bytes = u64::try_from(usage.net_bytes()).unwrap_or(0);
         // A panic leaves its message, as it has to.
@@ -195,7 +187,7 @@ impl Guard {
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Returned,
     Panicked,
     /// Its future was dropped half way.
@@ -267,145 +259,5 @@ fn call_back(act: &Callback, offence: &Offence) {
     if !IS_CALLING_BACK.replace(true) {
         let _calling = Calling;
         act(offence);
-    }
-}
-
-/// A call under a budget, for as long as it lives.
-#[derive(Debug)]
-#[must_use]
-pub struct Guarded {
-    guard: &'static Guard,
-    measured: Option<Measured>,
-    /// A destructor that is called in the middle of a panic has calls of its own.
-    was_panicking: bool,
-    // The thread's counters are another's.
-    _not_send: PhantomData<*const ()>,
-}
-
-/// Begins a call, which is looked at when the answer is dropped.
-pub fn guard(guard: &'static Guard) -> Guarded {
-    Guarded {
-        guard,
-        measured: guard.is_on().then(Measured::begin),
-        was_panicking: thread::panicking(),
-        _not_send: PhantomData,
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        if let Some(usage) = self.measured.take().map(Measured::end) {
-            self.guard.check(usage, end(self.was_panicking));
-        }
-    }
-}
-
-/// How code ends that is left at this moment, and that a destructor may have called in the
-/// middle of a panic.
-fn end(was_panicking: bool) -> End {
-    if thread::panicking() && !was_panicking {
-        End::Panicked
-    } else {
-        End::Returned
-    }
-}
-
-pin_project! {
-    /// The future of a call under a budget, which is looked at when it gives its value, and
-    /// if it is dropped before, then.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct GuardedTask<F> {
-        // None when it is dropped.
-        #[pin]
-        future: Option<F>,
-        call: TaskCall,
-    }
-
-    impl<F> PinnedDrop for GuardedTask<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if !this.call.is_open {
-                return;
-            }
-            let stretch = this.call.begin();
-            this.future.set(None);
-            drop(stretch);
-            let end = if this.call.has_panicked { End::Panicked } else { End::GivenUp };
-            this.call.guard.check(this.call.usage, end);
-        }
-    }
-}
-
-/// A call that is a future's.
-#[derive(Debug)]
-struct TaskCall {
-    guard: &'static Guard,
-    usage: Usage,
-    /// Whether it has begun and not given its value.
-    is_open: bool,
-    has_panicked: bool,
-}
-
-/// The thread while it polls the future, or drops it.
-struct Stretch<'a> {
-    call: &'a mut TaskCall,
-    measured: Option<Measured>,
-    was_panicking: bool,
-}
-
-impl TaskCall {
-    fn begin(&mut self) -> Stretch<'_> {
-        Stretch {
-            measured: self.guard.is_on().then(Measured::begin),
-            was_panicking: thread::panicking(),
-            call: self,
-        }
-    }
-}
-
-impl Drop for Stretch<'_> {
-    fn drop(&mut self) {
-        if let Some(measured) = self.measured.take() {
-            self.call.usage = self.call.usage.then(measured.end());
-        }
-        self.call.has_panicked |= end(self.was_panicking) == End::Panicked;
-    }
-}
-
-/// Has a future be a call under a budget.
-pub fn guard_task<F: Future>(guard: &'static Guard, future: F) -> GuardedTask<F> {
-    GuardedTask {
-        future: Some(future),
-        call: TaskCall {
-            guard,
-            usage: Usage::ZERO,
-            is_open: false,
-            has_panicked: false,
-        },
-    }
-}
-
-impl<F: Future> Future for GuardedTask<F> {
-    type Output = F::Output;
-
-    /// # Panics
-    ///
-    /// If it is polled after its end, as futures may.
-    #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        this.call.is_open = true;
-        let future = this.future.as_pin_mut();
-        let stretch = this.call.begin();
-        let poll = future
-            .expect("a future is there until it is dropped")
-            .poll(context);
-        drop(stretch);
-        if poll.is_ready() {
-            this.call.is_open = false;
-            this.call.guard.check(this.call.usage, End::Returned);
-        }
-        poll
     }
 }

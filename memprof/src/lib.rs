@@ -126,6 +126,7 @@ mod forks;
 mod frame;
 mod growth;
 mod guard;
+mod guarded;
 mod heap;
 mod leaked;
 mod leaks;
