@@ -258,16 +258,32 @@ impl Scope {
         }
     }
 
-    /// Whether nobody has done anything in it, and nobody could any more, and it is inside
-    /// of no other.
-    pub(crate) fn is_as_new(&mut self) -> bool {
-        let inner = self.0.as_mut().and_then(Arc::get_mut);
-        inner.is_some_and(|inner| {
-            inner.outer.is_none()
-                && inner.id != 0
-                && !*inner.is_disordered.get_mut()
-                && inner.done.get_mut().by_all == Usage::ZERO
-        })
+    /// Takes it out of the scope that it is in, if nobody has done anything in it, and nobody
+    /// could any more; whether that is so.
+    pub(crate) fn be_as_new(&mut self) -> bool {
+        let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) else {
+            return false;
+        };
+        let is_as_new = inner.id != 0
+            && !*inner.is_disordered.get_mut()
+            && inner.done.get_mut().by_all == Usage::ZERO;
+        if is_as_new && inner.outer.take().is_some() {
+            scopes::put_inside(inner.id, 0);
+        }
+        is_as_new
+    }
+
+    /// Puts one that is as new inside another one.
+    pub(crate) fn put_inside(&mut self, outer: Self) {
+        if let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) {
+            scopes::put_inside(inner.id, outer.id_for_blocks());
+            inner.outer = Some(outer);
+        }
+    }
+
+    /// Whether this is the only one of its clones, and nobody is in it.
+    pub(crate) fn is_alone(&mut self) -> bool {
+        self.0.as_mut().and_then(Arc::get_mut).is_some()
     }
 
     /// Whether it has room for what its lines did.
