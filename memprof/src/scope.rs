@@ -12,7 +12,7 @@ use crate::recorded::{Made, Report};
 use crate::site::Site;
 use crate::snapshot::{Numbers, Settled};
 use crate::usage::Usage;
-use crate::{clock, own_work, scopes};
+use crate::{clock, own_work, paths, scopes};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -204,10 +204,11 @@ impl Scope {
     /// As [`report`](Self::report), without what the calling thread has done in it since
     /// it last entered or left a scope.
     pub(crate) fn settled_report(&self) -> Report {
-        let mut report = Report::new(|| self);
+        // Of the functions that ran in it: there may be thousands of others.
+        let paths = || paths::with_callers(scopes::used_paths(self.id()));
+        let mut report = Report::new(paths, || self);
         // Peaks are the process's.
         report.peak_error_bytes = 0;
-        report.keep_what_ran();
         report
     }
 

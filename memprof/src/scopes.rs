@@ -270,10 +270,12 @@ pub(crate) fn settle_time(tag: Tag) {
 /// the thread came into the scope.
 fn make_room(slots: &Slots, line: u32) {
     let path = owner::path_of(line);
-    if slots.path(path).is_none()
-        && let Some(shared) = SHARED.path(path)
-    {
-        slots.prepare(path, shared.lines.len());
+    let prepared = slots.path(path).or_else(|| {
+        let shared = SHARED.path(path)?;
+        slots.prepare(path, shared.lines.len())
+    });
+    if let Some(counters) = prepared {
+        counters.set_used();
     }
 }
 
@@ -282,9 +284,18 @@ fn make_room(slots: &Slots, line: u32) {
 pub(crate) fn call(id: u32, path: u32, line_count: usize) {
     visit(id, |place| {
         if let Some(counters) = place.slots.prepare(path, line_count) {
+            counters.set_used();
             counters.call_shared();
         }
     });
+}
+
+/// The numbers of the paths that did something in a scope that is alive.
+pub(crate) fn used_paths(id: u32) -> impl Iterator<Item = u32> {
+    let place = place(id).filter(|place| place.id.load(Ordering::Acquire) == id);
+    let used = place.into_iter().flat_map(|place| place.slots.used());
+    let used = used.filter(|counters| counters.has_numbers());
+    used.map(PathCounters::path)
 }
 
 /// The counters of a path in a scope that is alive, if there are any.
