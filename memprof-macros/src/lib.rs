@@ -207,9 +207,12 @@ use proc_macro::TokenStream;
 /// size is a number of bytes, or has a unit, as in `"1 MiB"` and `"10 kB"`.
 ///
 /// One that exceeds it is a line on the standard error, at most one in a second for each
-/// function, or a panic, or is given to what `memprof::on_exceed` has set. Calls that end in
-/// a panic, and futures that are dropped before their end, are not looked at, nor is
-/// anything under `MEMPROF=off`.
+/// function, or a panic, or is given to what `memprof::on_exceed` has set.
+///
+/// A call that ends in a panic is held to `max_peak`, with what the panic itself takes: a
+/// backtrace is megabytes. It leaves its message, so that `max_net` is not for it. A future
+/// that is dropped before its end is looked at then. About both there is a line, and never
+/// another panic. Under `MEMPROF=off`, nothing is looked at.
 ///
 /// ```
 /// # use memprof::memprofile;

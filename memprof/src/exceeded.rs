@@ -4,7 +4,7 @@
 use crate::budget::{Comparison, Done, Quantity, Terms};
 use crate::own_work;
 use crate::recorded::{CallReport, Made, Report};
-use crate::report::units::{bytes, grouped};
+use crate::report::units::{blocks, bytes, grouped};
 use crate::usage::Usage;
 use std::cmp::Reverse;
 use std::fmt::{self, Write as _};
@@ -90,17 +90,12 @@ fn summary(usage: &Usage) -> String {
         "in all: net {}, allocated {} in {}, freed {} in {}, {} resized, peak {}",
         bytes(usage.net_bytes().into()),
         bytes(usage.allocated_bytes.into()),
-        blocks(usage.allocation_count),
+        blocks(usage.allocation_count.into()),
         bytes(usage.freed_bytes.into()),
-        blocks(usage.deallocation_count),
-        blocks(usage.reallocation_count),
+        blocks(usage.deallocation_count.into()),
+        blocks(usage.reallocation_count.into()),
         bytes(usage.peak_bytes.into()),
     )
-}
-
-fn blocks(count: u64) -> String {
-    let noun = if count == 1 { "block" } else { "blocks" };
-    format!("{} {noun}", grouped(count.into()))
 }
 
 /// Names the lines with most of what there was too much of.
@@ -166,7 +161,7 @@ fn of_made(made: &Made) -> String {
     format!(
         "allocated {} in {}, {} alive",
         bytes(made.allocated_bytes.into()),
-        blocks(made.allocation_count),
+        blocks(made.allocation_count.into()),
         bytes(made.live_bytes().into()),
     )
 }

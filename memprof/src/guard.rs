@@ -1,25 +1,21 @@
-//! The budget of a function in production: each call is measured, and one that exceeds it
+//! The budget of a function in production, and what is done about a call that exceeds it: it
 //! is said, panicked about, or handed to the program.
 //!
-//! A call is the thread's, or the task's, as in [`measure`](crate::measure).
+//! Nothing here may panic while the thread does, or while a future is dropped: what is
+//! dropped beside it would be left behind, or the process aborted.
 
 use crate::forks::Lock;
-use crate::measure::Measured;
 use crate::output;
 use crate::own_work;
 use crate::report::units::bytes;
 use crate::site::{Kind, Site};
 use crate::usage::Usage;
 use crate::{clock, entered};
-use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::thread;
 
 /// Between two lines about the same function.
@@ -47,6 +43,9 @@ pub struct Offence {
 
     /// What the call may leave, if there is a limit.
     pub max_net_bytes: Option<u64>,
+
+    /// Whether the call ended in a panic, whose message and backtrace are in `usage`.
+    pub has_panicked: bool,
 }
 
 impl fmt::Display for Offence {
@@ -66,6 +65,9 @@ impl fmt::Display for Offence {
                 write!(f, "{separator}{did} {number}, and {name} is {most}")?;
                 separator = ";";
             }
+        }
+        if self.has_panicked {
+            f.write_str(" (it panicked, and what that took is in it)")?;
         }
         Ok(())
     }
@@ -114,34 +116,46 @@ impl Guard {
         }
     }
 
-    fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         entered::kind_of(self.site) != Kind::Off
     }
 
-    fn check(&self, usage: Usage) {
+    /// Looks at a call that has ended.
+    pub(crate) fn check(&self, usage: Usage, end: End) {
         let is_over = |number: u64, most: Option<u64>| most.is_some_and(|most| number > most);
         let net_bytes = u64::try_from(usage.net_bytes()).unwrap_or(0);
-        if is_over(usage.peak_bytes, self.max_peak_bytes) || is_over(net_bytes, self.max_net_bytes)
-        {
-            self.exceed(usage);
+        // A panic leaves its message, as it has to.
+        let max_net_bytes = self.max_net_bytes.filter(|_| end != End::Panicked);
+        if is_over(usage.peak_bytes, self.max_peak_bytes) || is_over(net_bytes, max_net_bytes) {
+            self.exceed(usage, end);
         }
     }
 
     #[cold]
-    fn exceed(&self, usage: Usage) {
+    fn exceed(&self, usage: Usage, end: End) {
         let offence = Offence {
             function: self.site.path(),
             file: self.site.file(),
             line: self.site.lines().first().copied().unwrap_or(0),
             usage,
             max_peak_bytes: self.max_peak_bytes,
-            max_net_bytes: self.max_net_bytes,
+            max_net_bytes: self.max_net_bytes.filter(|_| end != End::Panicked),
+            has_panicked: end == End::Panicked,
         };
         match self.on_exceed {
-            OnExceed::Warn => self.warn(&offence),
-            OnExceed::Panic => panic!("memory budget exceeded: {offence}"),
+            OnExceed::Panic if end == End::Returned && !thread::panicking() => {
+                panic!("memory budget exceeded: {offence}")
+            }
+            OnExceed::Warn | OnExceed::Panic => self.warn(&offence),
             OnExceed::Callback => match callback() {
-                Some(callback) => call_back(&callback, &offence),
+                Some(callback) if end == End::Returned && !thread::panicking() => {
+                    call_back(&callback, &offence);
+                }
+                Some(callback) => {
+                    let call = AssertUnwindSafe(|| call_back(&callback, &offence));
+                    // What it panics with has been said.
+                    drop(panic::catch_unwind(call));
+                }
                 None => self.warn(&offence),
             },
         }
@@ -171,6 +185,15 @@ impl Guard {
     }
 }
 
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Returned,
+    Panicked,
+    /// Its future was dropped half way.
+    GivenUp,
+}
+
 type Callback = Arc<dyn Fn(&Offence) + Send + Sync>;
 
 static CALLBACK: Lock<Option<Callback>> = Lock::new(None);
@@ -184,8 +207,9 @@ thread_local! {
 /// set before.
 ///
 /// It is called by the thread that ran the function, at its end, and what it does to the heap
-/// is the program's. Offences that it commits itself are passed over. As long as none is set,
-/// offences are said on the standard error.
+/// is the program's. Offences that it commits itself are passed over, and so is a panic of
+/// its own, where the call has panicked or its future is dropped half way. As long as none
+/// is set, offences are said on the standard error.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -235,72 +259,5 @@ fn call_back(act: &Callback, offence: &Offence) {
     if !IS_CALLING_BACK.replace(true) {
         let _calling = Calling;
         act(offence);
-    }
-}
-
-/// A call under a budget, for as long as it lives.
-#[derive(Debug)]
-#[must_use]
-pub struct Guarded {
-    guard: &'static Guard,
-    measured: Option<Measured>,
-    // The thread's counters are another's.
-    _not_send: PhantomData<*const ()>,
-}
-
-/// Begins a call, which is looked at when the answer is dropped; not if that is by a panic.
-pub fn guard(guard: &'static Guard) -> Guarded {
-    Guarded {
-        guard,
-        measured: guard.is_on().then(Measured::begin),
-        _not_send: PhantomData,
-    }
-}
-
-impl Drop for Guarded {
-    fn drop(&mut self) {
-        let usage = self.measured.take().map(Measured::end);
-        if let Some(usage) = usage.filter(|_| !thread::panicking()) {
-            self.guard.check(usage);
-        }
-    }
-}
-
-pin_project! {
-    /// The future of a call under a budget, which is looked at when it gives its value.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct GuardedTask<F> {
-        guard: &'static Guard,
-        #[pin]
-        future: F,
-        usage: Usage,
-    }
-}
-
-/// Has a future be a call under a budget.
-pub fn guard_task<F: Future>(guard: &'static Guard, future: F) -> GuardedTask<F> {
-    GuardedTask {
-        guard,
-        future,
-        usage: Usage::ZERO,
-    }
-}
-
-impl<F: Future> Future for GuardedTask<F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let measured = this.guard.is_on().then(Measured::begin);
-        let poll = this.future.poll(context);
-        if let Some(measured) = measured {
-            *this.usage = this.usage.then(measured.end());
-            if poll.is_ready() {
-                this.guard.check(*this.usage);
-            }
-        }
-        poll
     }
 }

@@ -1,15 +1,18 @@
 //! Lines whose blocks survive.
 
 use crate::recorded::{FunctionReport, LineReport, Made, Report};
+use crate::report::units::{blocks, bytes, grouped};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 
-/// A line that has more alive than it had.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A line whose blocks are still alive: by [`leaks`] those that are more than there were, by
+/// [`Epochs::leaks`](crate::Epochs::leaks) those that are old.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Leak {
-    /// The path of its function.
+    /// The path of its function; empty for what no line of a profiled function made.
     pub function: Cow<'static, str>,
 
     /// The file it is in.
@@ -21,14 +24,59 @@ pub struct Leak {
     /// Its text.
     pub source: Cow<'static, str>,
 
-    /// By how many bytes it has more alive.
+    /// How many bytes are alive, or by how many it is more.
     pub bytes: i64,
 
-    /// By how many blocks; none if those that there were have grown.
+    /// How many blocks, or by how many it is more; none if those that there were have grown.
+    pub blocks: i64,
+
+    /// How old these are, the oldest first. Empty where two reports are compared: which of a
+    /// line's blocks are the same, they don't tell.
+    pub ages: Vec<Age>,
+}
+
+/// Blocks of a line that were made in the same [epoch](crate::Epochs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Age {
+    /// How many epochs have begun since.
+    pub epochs: u64,
+
+    /// Bytes that are alive.
+    pub bytes: i64,
+
+    /// Blocks that are.
     pub blocks: i64,
 }
 
+impl fmt::Display for Leak {
+    /// Two lines, without an end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.function.is_empty() {
+            writeln!(f, "no profiled function")?;
+        } else {
+            writeln!(f, "{}:{}: {}", self.function, self.line, self.source.trim())?;
+        }
+        write!(
+            f,
+            "    {} in {}",
+            bytes(self.bytes.into()),
+            blocks(self.blocks.into())
+        )?;
+        let age = |age: &Age| grouped(age.epochs.into());
+        match (self.ages.first(), self.ages.last()) {
+            (Some(oldest), Some(newest)) if oldest != newest => {
+                write!(f, ", {} to {} epochs old", age(newest), age(oldest))
+            }
+            (Some(only), _) => write!(f, ", {} epochs old", age(only)),
+            _ => f.write_str(" more"),
+        }
+    }
+}
+
 /// The lines with more bytes alive in `after` than in `before`, those with most first.
+///
+/// How old their blocks are is for [`Epochs`](crate::Epochs) to tell.
 ///
 /// A line that frees as much as it makes, as a cache that is full, is none of them. Those of
 /// a program and of another run of it can be compared, too: a line is known by its function,
@@ -75,17 +123,57 @@ pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
         let before = known.get_mut(&key).and_then(VecDeque::pop_front);
         let before = before.unwrap_or_default();
         leaks.push(Leak {
-            function: function.path.clone(),
-            file: function.file.clone(),
-            line: line.number,
-            source: line.source.clone(),
             bytes: line.made.live_bytes() - before.live_bytes(),
             blocks: line.made.live_count() - before.live_count(),
+            ..Leak::of(function, line)
         });
     }
     leaks.retain(|leak| leak.bytes > 0);
     leaks.sort_by_key(|leak| Reverse(leak.bytes));
     leaks
+}
+
+impl Leak {
+    /// A line, without any blocks yet.
+    pub(crate) fn of(function: &FunctionReport, line: &LineReport) -> Self {
+        Self {
+            function: function.path.clone(),
+            file: function.file.clone(),
+            line: line.number,
+            source: line.source.clone(),
+            ..Self::of_no_line()
+        }
+    }
+
+    pub(crate) fn of_no_line() -> Self {
+        Self {
+            function: Cow::Borrowed(""),
+            file: Cow::Borrowed(""),
+            line: 0,
+            source: Cow::Borrowed(""),
+            bytes: 0,
+            blocks: 0,
+            ages: Vec::new(),
+        }
+    }
+
+    /// Adds blocks that are younger than those it has, or of the same age.
+    pub(crate) fn add(&mut self, epochs: u64, made: &Made) {
+        let (bytes, blocks) = (made.live_bytes(), made.live_count());
+        self.bytes += bytes;
+        self.blocks += blocks;
+        match self.ages.last_mut().filter(|age| age.epochs == epochs) {
+            Some(age) => {
+                age.bytes += bytes;
+                age.blocks += blocks;
+            }
+            None => self.ages.push(Age {
+                epochs,
+                bytes,
+                blocks,
+            }),
+        }
+    }
 }
 
 type Key<'a> = (&'a str, &'a str, u32, &'a str);

@@ -90,11 +90,6 @@ pub(crate) fn current() -> Option<Scope> {
     current
 }
 
-/// Whether the calling thread is in any.
-pub(crate) fn is_in_one() -> bool {
-    SINCE.get().is_some()
-}
-
 /// Takes a level out. If it isn't the innermost, the ones further in stay.
 fn remove(levels: &mut Option<Box<Level>>, number: u64) -> Option<Box<Level>> {
     let mut is_innermost = true;

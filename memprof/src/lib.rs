@@ -81,6 +81,7 @@
 //! | `MEMPROF_LISTEN` | a path for a socket, on which the report of the moment is handed out |
 //! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of both, and of what is told over HTTP |
 //! | `MEMPROF_BLESS` | `1` has `Baseline`s written anew |
+//! | `CI` | set to anything but `false` and `0`: a `Baseline` without its file is an error |
 //! | `MEMPROF_SUMMARY` | a file to which they append what has changed, in Markdown |
 //! | with the feature `sampling`: | |
 //! | `MEMPROF_TIMESTAMPS` | a file that calls are marked in |
@@ -94,6 +95,7 @@
 //! None is on by default.
 //!
 //! - `files`: reports in files, of several formats, and on a socket.
+//! - `criterion`: `Allocated`, by which criterion's benchmarks measure bytes and blocks.
 //! - `cli`: the command `memprof`, which shows them and compares them.
 //! - `tower`: profiles of requests, and the memory of a service over HTTP, in the module
 //!   `web`.
@@ -108,6 +110,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
+#[cfg(feature = "criterion")]
+mod allocated;
 mod assertions;
 #[cfg(feature = "files")]
 mod baseline;
@@ -117,12 +121,14 @@ mod clock;
 mod column;
 mod config;
 mod entered;
+mod epochs;
 mod exceeded;
 mod exit;
 mod forks;
 mod frame;
 mod growth;
 mod guard;
+mod guarded;
 mod heap;
 mod leaked;
 mod leaks;
@@ -163,13 +169,16 @@ pub mod web;
 pub mod __private;
 
 pub use crate::alloc::CountingAlloc;
+#[cfg(feature = "criterion")]
+pub use crate::allocated::Allocated;
 #[cfg(feature = "files")]
 pub use crate::baseline::{Baseline, BaselineError, check_baseline};
+pub use crate::epochs::Epochs;
 pub use crate::growth::{Growth, assert_no_growth, growth};
 pub use crate::guard::{Offence, on_exceed};
 #[cfg(feature = "stats_alloc")]
 pub use crate::heap::use_stats_alloc;
-pub use crate::leaks::{Leak, leaks};
+pub use crate::leaks::{Age, Leak, leaks};
 pub use crate::measure::{Measure, measure, measure_async};
 #[cfg(feature = "sampling")]
 pub use crate::over_time::{

@@ -14,7 +14,7 @@
 //! that what it had until then is what it had at the peak.
 
 use crate::leaked::{Leaked, leak, leak_all};
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// The id of whatever isn't a line of a profiled function.
 pub(crate) const UNTRACKED: u32 = 0;
@@ -324,6 +324,8 @@ pub(crate) struct PathCounters {
     calls: AtomicU64,
     /// How long threads were in it itself, in a scope.
     own_ticks: AtomicU64,
+    /// Whether there may be something in them, of a scope's.
+    is_used: AtomicBool,
     pub(crate) lines: &'static [LineCounters],
 }
 
@@ -334,6 +336,7 @@ impl PathCounters {
             function: AtomicUsize::new(0),
             calls: AtomicU64::new(0),
             own_ticks: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
             lines,
         }
     }
@@ -377,6 +380,21 @@ impl PathCounters {
     /// Adds time, as one of several threads.
     pub(crate) fn add_time_shared(&self, ticks: u64) {
         self.own_ticks.fetch_add(ticks, Ordering::Relaxed);
+    }
+
+    /// Says, before something is added to a scope's, that there is.
+    pub(crate) fn set_used(&self) {
+        // Most often it is known, and its cache line may be another's.
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was called, or one of its lines did something.
+    pub(crate) fn has_numbers(&self) -> bool {
+        let has_numbers =
+            |line: &LineCounters| line.hits() > 0 || line.changes() != Change::default();
+        self.calls() > 0 || self.lines.iter().any(has_numbers)
     }
 
     pub(crate) fn own_ticks(&self) -> u64 {
@@ -467,11 +485,18 @@ impl Slots {
         }
     }
 
-    /// Sets all counters to nothing.
-    pub(crate) fn clear(&self) {
+    /// Of a scope's, those that something was added to.
+    pub(crate) fn used(&self) -> impl Iterator<Item = &'static PathCounters> {
         let racks = self.0.iter().filter_map(Leaked::get).flatten();
         let paths = racks.filter_map(Leaked::get).flatten();
-        for path in paths.filter_map(Leaked::get) {
+        let paths = paths.filter_map(Leaked::get);
+        paths.filter(|path| path.is_used.load(Ordering::Relaxed))
+    }
+
+    /// Sets all counters of a scope's to nothing.
+    pub(crate) fn clear(&self) {
+        for path in self.used() {
+            path.is_used.store(false, Ordering::Relaxed);
             path.calls.store(0, Ordering::Relaxed);
             path.own_ticks.store(0, Ordering::Relaxed);
             path.lines.iter().for_each(LineCounters::clear);

@@ -14,7 +14,7 @@ use crate::owner::{self, PathCounters, SHARED};
 use crate::site::Site;
 use crate::{own_work, threads};
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ptr;
 use std::sync::LazyLock;
 
@@ -166,7 +166,24 @@ impl Paths {
     }
 }
 
-/// All paths, by their number less 1, so that a path comes after its caller's.
-pub(crate) fn all() -> Vec<Path> {
-    PATHS.lock().all.clone()
+/// All paths by their numbers, so that a path comes after its caller's.
+pub(crate) fn all() -> Vec<(u32, Path)> {
+    let paths = PATHS.lock();
+    (1..).zip(paths.all.iter().copied()).collect()
+}
+
+/// The paths of these numbers, and of who called them, in the same order.
+pub(crate) fn with_callers(numbers: impl Iterator<Item = u32>) -> Vec<(u32, Path)> {
+    let paths = PATHS.lock();
+    let of_number = |number: u32| paths.all.get((number as usize).checked_sub(1)?);
+    let mut found = BTreeMap::new();
+    for mut number in numbers {
+        while let Some(path) = of_number(number)
+            && found.insert(number, *path).is_none()
+            && path.caller != BEYOND
+        {
+            number = owner::path_of(path.caller);
+        }
+    }
+    found.into_iter().collect()
 }

@@ -6,7 +6,8 @@ pub use crate::budget::{
 };
 pub use crate::column::Column;
 pub use crate::config::{Options, Print};
-pub use crate::guard::{Guard, Guarded, GuardedTask, OnExceed, guard, guard_task};
+pub use crate::guard::{Guard, OnExceed};
+pub use crate::guarded::{Guarded, GuardedTask, guard, guard_task};
 pub use crate::output::Stream;
 pub use crate::probe::{
     AtExit, BackAtExit, Frame, at, at_exit, back_at_exit, enter, enter_closure,

@@ -347,51 +347,6 @@ impl Report {
     }
 }
 
-impl Report {
-    /// Leaves out functions, and ways to them, that have no numbers.
-    pub(crate) fn keep_what_ran(&mut self) {
-        let has_numbers =
-            |call: &CallReport| call.call_count > 0 || call.lines.iter().any(CallLine::has_numbers);
-        let mut is_kept: Vec<bool> = self.calls.iter().map(has_numbers).collect();
-        // And whoever called one of those that are kept, who comes before it.
-        for (place, call) in self.calls.iter().enumerate().rev() {
-            if let (Some(true), Some(caller)) = (is_kept.get(place), call.caller)
-                && let Some(caller) = is_kept.get_mut(caller.call)
-            {
-                *caller = true;
-            }
-        }
-        let calls = keep(&mut self.calls, &is_kept);
-        let mut is_kept = vec![false; self.functions.len()];
-        for call in &mut self.calls {
-            if let Some(caller) = &mut call.caller {
-                caller.call = calls.get(caller.call).copied().unwrap_or(0);
-            }
-            if let Some(function) = is_kept.get_mut(call.function) {
-                *function = true;
-            }
-        }
-        let functions = keep(&mut self.functions, &is_kept);
-        for call in &mut self.calls {
-            call.function = functions.get(call.function).copied().unwrap_or(0);
-        }
-    }
-}
-
-/// Keeps some of a list; where each of all of them is then, or would be.
-fn keep<T>(list: &mut Vec<T>, is_kept: &[bool]) -> Vec<usize> {
-    let mut next = 0;
-    let places = is_kept.iter().map(|is_kept| {
-        let place = next;
-        next += usize::from(*is_kept);
-        place
-    });
-    let places = places.collect();
-    let mut is_kept = is_kept.iter();
-    list.retain(|_| is_kept.next().is_some_and(|is_kept| *is_kept));
-    places
-}
-
 impl FunctionReport {
     /// What all its lines made.
     #[must_use]

@@ -12,7 +12,7 @@ use crate::recorded::{Made, Report};
 use crate::site::Site;
 use crate::snapshot::{Numbers, Settled};
 use crate::usage::Usage;
-use crate::{clock, own_work, scopes};
+use crate::{clock, own_work, paths, scopes};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
@@ -204,10 +204,11 @@ impl Scope {
     /// As [`report`](Self::report), without what the calling thread has done in it since
     /// it last entered or left a scope.
     pub(crate) fn settled_report(&self) -> Report {
-        let mut report = Report::new(|| self);
+        // Of the functions that ran in it: there may be thousands of others.
+        let paths = || paths::with_callers(scopes::used_paths(self.id()));
+        let mut report = Report::new(paths, || self);
         // Peaks are the process's.
         report.peak_error_bytes = 0;
-        report.keep_what_ran();
         report
     }
 
@@ -258,16 +259,32 @@ impl Scope {
         }
     }
 
-    /// Whether nobody has done anything in it, and nobody could any more, and it is inside
-    /// of no other.
-    pub(crate) fn is_as_new(&mut self) -> bool {
-        let inner = self.0.as_mut().and_then(Arc::get_mut);
-        inner.is_some_and(|inner| {
-            inner.outer.is_none()
-                && inner.id != 0
-                && !*inner.is_disordered.get_mut()
-                && inner.done.get_mut().by_all == Usage::ZERO
-        })
+    /// Takes it out of the scope that it is in, if nobody has done anything in it, and nobody
+    /// could any more; whether that is so.
+    pub(crate) fn be_as_new(&mut self) -> bool {
+        let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) else {
+            return false;
+        };
+        let is_as_new = inner.id != 0
+            && !*inner.is_disordered.get_mut()
+            && inner.done.get_mut().by_all == Usage::ZERO;
+        if is_as_new && inner.outer.take().is_some() {
+            scopes::put_inside(inner.id, 0);
+        }
+        is_as_new
+    }
+
+    /// Puts one that is as new inside another one.
+    pub(crate) fn put_inside(&mut self, outer: Self) {
+        if let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) {
+            scopes::put_inside(inner.id, outer.id_for_blocks());
+            inner.outer = Some(outer);
+        }
+    }
+
+    /// Whether this is the only one of its clones, and nobody is in it.
+    pub(crate) fn is_alone(&mut self) -> bool {
+        self.0.as_mut().and_then(Arc::get_mut).is_some()
     }
 
     /// Whether it has room for what its lines did.

@@ -2,8 +2,10 @@
 //!
 //! A block knows the number of the scope it was made in. A number that nobody has
 //! any more is told from the one in its place by how often the place was given
-//! away, so that a block may outlive its scope. The counters of a place stay for
-//! its next scope: there are as many as there ever were scopes at once.
+//! away, so that a block may outlive its scope. A scope that has ended inside of another
+//! one keeps its place as long as it has blocks, for the others to know when these are
+//! freed. The counters of a place stay for its next scope: there are as many as there
+//! ever were at once.
 //!
 //! Called from inside the allocator: only beginning and ending a scope lock.
 
@@ -13,7 +15,7 @@ use crate::owner::{self, Change, PathCounters, SHARED, Slots, Tag};
 use crate::{clock, threads};
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 /// The low bits of a number are the place, the others how often it was given away.
 const PLACE_BITS: u32 = 12;
@@ -29,6 +31,10 @@ struct Place {
     id: AtomicU32,
     /// The scope around it, or 0.
     outer: AtomicU32,
+    /// Whether the scope has ended. Then nobody asks for its counters any more.
+    is_ended: AtomicBool,
+    /// How many blocks were made in the scope, and in those inside it, that are alive.
+    live_count: AtomicI64,
     /// How many threads are adding to it.
     visitors: AtomicU32,
     slots: Slots,
@@ -50,6 +56,8 @@ impl Place {
         Self {
             id: AtomicU32::new(0),
             outer: AtomicU32::new(0),
+            is_ended: AtomicBool::new(false),
+            live_count: AtomicI64::new(0),
             visitors: AtomicU32::new(0),
             slots: Slots::new(),
         }
@@ -61,29 +69,95 @@ impl Place {
 pub(crate) fn begin(outer: u32) -> Option<u32> {
     let mut ended = ENDED.lock();
     let (ended, count) = &mut *ended;
-    // One that a thread is still adding to will do another time.
-    let is_left = |id: &u32| place(*id).is_some_and(|place| visitor_count(place) == 0);
-    let free = ended.iter().position(is_left);
-    let id = match free.and_then(|index| ended.remove(index)) {
+    let left = next_left(ended);
+    let id = match left
+        .or_else(|| new_place(count))
+        .or_else(|| any_left(ended))
+    {
         Some(before) => following(before),
-        None => {
-            let index = *count;
-            let rack = PLACES.get(index as usize / RACK)?;
-            if rack.get().is_none() {
-                rack.set(leak([const { Place::new() }; RACK])?);
-            }
-            *count += 1;
-            following(index)
-        }
+        None => return None,
     };
     let place = place(id)?;
     place.slots.clear();
     let outside = owner::path_of(owner::UNTRACKED);
     place.slots.prepare(outside, owner::OUTSIDE_COUNT)?;
     place.outer.store(outer, Ordering::Relaxed);
+    place.is_ended.store(false, Ordering::Relaxed);
+    place.live_count.store(0, Ordering::Relaxed);
     // Release: whoever finds the number finds the counters cleared.
     place.id.store(id, Ordering::Release);
     Some(id)
+}
+
+/// Puts a scope that has no blocks inside of another one, or of none if that is 0.
+pub(crate) fn put_inside(id: u32, outer: u32) {
+    if let Some(place) = place(id) {
+        place.outer.store(outer, Ordering::Relaxed);
+    }
+}
+
+/// The number of a scope that has left its place, the longest ago of a few that are looked
+/// at.
+fn next_left(ended: &mut VecDeque<u32>) -> Option<u32> {
+    const MOST_LOOKED_AT: usize = 8;
+    for _ in 0..ended.len().min(MOST_LOOKED_AT) {
+        let id = ended.pop_front()?;
+        if place(id).is_some_and(|place| place.is_left(id)) {
+            return Some(id);
+        }
+        ended.push_back(id);
+    }
+    None
+}
+
+/// The number of a place that no scope has had.
+fn new_place(count: &mut u32) -> Option<u32> {
+    let rack = PLACES.get(*count as usize / RACK)?;
+    if rack.get().is_none() {
+        rack.set(leak([const { Place::new() }; RACK])?);
+    }
+    *count += 1;
+    Some(*count - 1)
+}
+
+/// The number of a scope that has left its place, or else of one that is taken from it: when
+/// its blocks are freed, the scopes around it won't know.
+fn any_left(ended: &mut VecDeque<u32>) -> Option<u32> {
+    let is_left = |id: &u32| place(*id).is_some_and(|place| place.is_left(*id));
+    let left = ended.iter().position(is_left);
+    let take = |id: &u32| place(*id).is_some_and(Place::take);
+    let index = left.or_else(|| ended.iter().position(take));
+    index.and_then(|index| ended.remove(index))
+}
+
+impl Place {
+    /// Whether the scope of that number, which has ended, has nobody to tell of its blocks
+    /// any more, or no blocks.
+    fn is_left(&self, id: u32) -> bool {
+        // Acquire: who freed the last block is seen to visit, or to have left.
+        let is_known = self.live_count.load(Ordering::Acquire) != 0 && is_inside_of_one(id);
+        !is_known && self.take()
+    }
+
+    /// Has nobody find the scope any more; whether nobody is adding to it.
+    fn take(&self) -> bool {
+        self.id.store(0, Ordering::SeqCst);
+        // One that a thread is still adding to will do another time.
+        self.visitors.load(Ordering::SeqCst) == 0
+    }
+}
+
+/// Whether a scope is inside of one that hasn't ended.
+fn is_inside_of_one(mut id: u32) -> bool {
+    while let Some(place) =
+        place(id).filter(|place| id != 0 && place.id.load(Ordering::Acquire) == id)
+    {
+        if !place.is_ended.load(Ordering::Acquire) {
+            return true;
+        }
+        id = place.outer.load(Ordering::Relaxed);
+    }
+    false
 }
 
 /// The next number with the same place.
@@ -96,28 +170,28 @@ fn following(id: u32) -> u32 {
     }
 }
 
-fn visitor_count(place: &Place) -> u32 {
-    place.visitors.load(Ordering::SeqCst)
-}
-
-/// Ends a scope: nothing is added to it from now on. One without a number has no
+/// Ends a scope: nothing is done in it from now on. One without a number has no
 /// place to leave.
 pub(crate) fn end(id: u32) {
     if let Some(place) = place(id).filter(|_| id != 0) {
-        place.id.store(0, Ordering::SeqCst);
         let mut ended = ENDED.lock();
+        place.is_ended.store(true, Ordering::Release);
+        // Of its blocks nobody has to know, if it isn't inside of another.
+        if place.outer.load(Ordering::Relaxed) == 0 {
+            place.id.store(0, Ordering::SeqCst);
+        }
         ended.0.push_back(id);
     }
 }
 
-/// Does something to the counters of a scope, and of each around it, that is alive.
-fn visit(mut id: u32, act: impl Fn(&Slots)) {
+/// Does something to the counters of a scope, and of each around it, that has its place.
+fn visit(mut id: u32, act: impl Fn(&Place)) {
     while let Some(place) = place(id).filter(|_| id != 0) {
         // SeqCst: either the place is seen to have another scope, or whoever gives it
         // to one sees the visitor.
         place.visitors.fetch_add(1, Ordering::SeqCst);
         let outer = (place.id.load(Ordering::SeqCst) == id).then(|| {
-            act(&place.slots);
+            act(place);
             place.outer.load(Ordering::Relaxed)
         });
         place.visitors.fetch_sub(1, Ordering::SeqCst);
@@ -128,18 +202,26 @@ fn visit(mut id: u32, act: impl Fn(&Slots)) {
 /// Adds a change to a line.
 #[inline(never)]
 pub(crate) fn add(id: u32, line: u32, change: &Change) {
-    visit(id, |slots| {
-        make_room(slots, line);
-        slots.add_shared(line, change);
+    let blocks = change
+        .allocation_count
+        .wrapping_sub(change.deallocation_count);
+    visit(id, |place| {
+        make_room(&place.slots, line);
+        place.slots.add_shared(line, change);
+        if blocks != 0 {
+            // Release: see `is_left`.
+            let blocks = blocks.cast_signed();
+            place.live_count.fetch_add(blocks, Ordering::Release);
+        }
     });
 }
 
 /// Counts an execution of a line.
 #[inline(never)]
 pub(crate) fn hit(id: u32, line: u32) {
-    visit(id, |slots| {
-        make_room(slots, line);
-        slots.hit_shared(line);
+    visit(id, |place| {
+        make_room(&place.slots, line);
+        place.slots.hit_shared(line);
     });
 }
 
@@ -176,9 +258,9 @@ pub(crate) fn settle_time(tag: Tag) {
     if !is_in_function(tag) {
         return;
     }
-    visit(tag.scope(), |slots| {
-        make_room(slots, tag.line());
-        if let Some(counters) = slots.path(owner::path_of(tag.line())) {
+    visit(tag.scope(), |place| {
+        make_room(&place.slots, tag.line());
+        if let Some(counters) = place.slots.path(owner::path_of(tag.line())) {
             counters.add_time_shared(ticks);
         }
     });
@@ -188,21 +270,32 @@ pub(crate) fn settle_time(tag: Tag) {
 /// the thread came into the scope.
 fn make_room(slots: &Slots, line: u32) {
     let path = owner::path_of(line);
-    if slots.path(path).is_none()
-        && let Some(shared) = SHARED.path(path)
-    {
-        slots.prepare(path, shared.lines.len());
+    let prepared = slots.path(path).or_else(|| {
+        let shared = SHARED.path(path)?;
+        slots.prepare(path, shared.lines.len())
+    });
+    if let Some(counters) = prepared {
+        counters.set_used();
     }
 }
 
 /// Counts a call of a path, and makes room for its lines.
 #[inline(never)]
 pub(crate) fn call(id: u32, path: u32, line_count: usize) {
-    visit(id, |slots| {
-        if let Some(counters) = slots.prepare(path, line_count) {
+    visit(id, |place| {
+        if let Some(counters) = place.slots.prepare(path, line_count) {
+            counters.set_used();
             counters.call_shared();
         }
     });
+}
+
+/// The numbers of the paths that did something in a scope that is alive.
+pub(crate) fn used_paths(id: u32) -> impl Iterator<Item = u32> {
+    let place = place(id).filter(|place| place.id.load(Ordering::Acquire) == id);
+    let used = place.into_iter().flat_map(|place| place.slots.used());
+    let used = used.filter(|counters| counters.has_numbers());
+    used.map(PathCounters::path)
 }
 
 /// The counters of a path in a scope that is alive, if there are any.

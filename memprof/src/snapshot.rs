@@ -167,21 +167,27 @@ impl Report {
         }
         Self {
             resident_bytes: rss::resident_bytes().unwrap_or(0),
-            ..Self::new(Reading::begin)
+            ..Self::new(paths::all, Reading::begin)
         }
     }
 
-    /// Asks `numbers` about each line there is.
-    pub(crate) fn new<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
+    /// Asks `numbers` about each line of the paths.
+    pub(crate) fn new<N: Numbers>(
+        paths: impl FnOnce() -> Vec<(u32, Path)>,
+        numbers: impl FnOnce() -> N,
+    ) -> Self {
         // The peak it tells of is one before there was the report.
-        threads::without_peak(|| Self::build(numbers))
+        threads::without_peak(|| Self::build(paths, numbers))
     }
 
-    fn build<N: Numbers>(numbers: impl FnOnce() -> N) -> Self {
+    fn build<N: Numbers>(
+        paths: impl FnOnce() -> Vec<(u32, Path)>,
+        numbers: impl FnOnce() -> N,
+    ) -> Self {
         // What a report takes is allocated first, so that nothing is between its
         // numbers: they are of one moment, as far as this thread goes.
         let ((paths, sites), _) = own_work::during(false, || {
-            let paths = paths::all();
+            let paths = paths();
             let sites = sites(&paths);
             (paths, sites)
         });
@@ -195,13 +201,13 @@ impl Report {
         };
 
         let numbers = numbers();
-        for (call, number) in report.calls.iter_mut().zip(1..) {
-            call.call_count = numbers.call_count(number);
-            call.own_elapsed = numbers.own_elapsed(number);
+        for (call, (number, _)) in report.calls.iter_mut().zip(&paths) {
+            call.call_count = numbers.call_count(*number);
+            call.own_elapsed = numbers.own_elapsed(*number);
             call.inclusive_elapsed = call.own_elapsed;
             // What lines beyond these made is untracked, and the next ids are another's.
             let lines = call.lines.iter_mut().take(owner::MOST_LINES);
-            for (line, id) in lines.zip(owner::first_id(number)..) {
+            for (line, id) in lines.zip(owner::first_id(*number)..) {
                 (line.made, line.hits) = numbers.line(id);
                 line.inclusive = line.made;
             }
@@ -242,7 +248,7 @@ impl Report {
     }
 
     /// Adds up what there is by call: the inclusive numbers, and those by function.
-    fn add_up(&mut self, paths: &[Path]) {
+    fn add_up(&mut self, paths: &[(u32, Path)]) {
         // A call comes after the one it was made from.
         for index in (0..self.calls.len()).rev() {
             let (callers, calls) = self.calls.split_at_mut(index);
@@ -256,16 +262,16 @@ impl Report {
             }
             let caller = paths
                 .get(index)
-                .map_or(owner::UNTRACKED, |path| path.caller);
-            let call = (owner::path_of(caller) as usize).checked_sub(1);
-            if let Some(call) = call.and_then(|call| callers.get_mut(call)) {
+                .map_or(owner::UNTRACKED, |(_, path)| path.caller);
+            let call = place_of(paths, caller).and_then(|call| callers.get_mut(call));
+            if let Some(call) = call {
                 call.inclusive_elapsed += inclusive_elapsed;
                 if let Some(line) = call.lines.get_mut(owner::place_of(caller) as usize) {
                     line.inclusive += inclusive;
                 }
             }
         }
-        for (call, path) in self.calls.iter().zip(paths) {
+        for (call, (_, path)) in self.calls.iter().zip(paths) {
             if path.caller == paths::BEYOND {
                 self.calls_left_out += call.call_count;
             }
@@ -290,10 +296,10 @@ impl Report {
 }
 
 /// The functions of the paths, each once, in the order in which they first ran.
-fn sites(paths: &[Path]) -> Vec<&'static Site> {
+fn sites(paths: &[(u32, Path)]) -> Vec<&'static Site> {
     let mut sites: Vec<&'static Site> = Vec::with_capacity(paths.len());
     let mut seen = HashSet::new();
-    for path in paths {
+    for (_, path) in paths {
         if seen.insert(ptr::from_ref(path.site)) {
             sites.push(path.site);
         }
@@ -301,12 +307,21 @@ fn sites(paths: &[Path]) -> Vec<&'static Site> {
     sites
 }
 
+/// Where the path of a line is among these; nowhere if the line is of none.
+fn place_of(paths: &[(u32, Path)], line: u32) -> Option<usize> {
+    let path = owner::path_of(line);
+    let place = paths.binary_search_by_key(&path, |(number, _)| *number);
+    place.ok().filter(|_| line != paths::BEYOND)
+}
+
 /// The paths as calls without numbers.
-fn calls(paths: &[Path], sites: &[&'static Site]) -> Vec<CallReport> {
+fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallReport> {
     let places = sites.iter().map(|site| ptr::from_ref(*site));
     let places: HashMap<_, _> = places.zip(0..).collect();
     let line_number = |path: usize, place: usize| {
-        let lines = paths.get(path).map_or(&[][..], |path| path.site.lines());
+        let lines = paths
+            .get(path)
+            .map_or(&[][..], |(_, path)| path.site.lines());
         lines.get(place).copied().unwrap_or(0)
     };
     let empty = |number: &u32| CallLine {
@@ -315,20 +330,16 @@ fn calls(paths: &[Path], sites: &[&'static Site]) -> Vec<CallReport> {
         made: Made::default(),
         inclusive: Made::default(),
     };
-    let calls = paths.iter().map(|path| {
-        let call = (owner::path_of(path.caller) as usize).checked_sub(1);
-        let call = call.filter(|_| path.caller != paths::BEYOND);
-        CallReport {
-            function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
-            caller: call.map(|call| Caller {
-                call,
-                line: line_number(call, owner::place_of(path.caller) as usize),
-            }),
-            call_count: 0,
-            own_elapsed: Duration::ZERO,
-            inclusive_elapsed: Duration::ZERO,
-            lines: path.site.lines().iter().map(empty).collect(),
-        }
+    let calls = paths.iter().map(|(_, path)| CallReport {
+        function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
+        caller: place_of(paths, path.caller).map(|call| Caller {
+            call,
+            line: line_number(call, owner::place_of(path.caller) as usize),
+        }),
+        call_count: 0,
+        own_elapsed: Duration::ZERO,
+        inclusive_elapsed: Duration::ZERO,
+        lines: path.site.lines().iter().map(empty).collect(),
     });
     calls.collect()
 }

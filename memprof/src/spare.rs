@@ -27,18 +27,22 @@ impl Drop for Spare {
 /// one.
 #[allow(clippy::unnecessary_box_returns, reason = "it stays in its box")]
 pub(crate) fn take() -> Box<Level> {
-    // One that is left over is inside of no other.
-    let spare = (HAS_DESTRUCTOR.get() && !levels::is_in_one()).then(|| {
+    let spare = HAS_DESTRUCTOR.get().then(|| {
         let spare = SPARE.try_with(|spare| spare.0.take());
         spare.ok().flatten()
     });
-    let new = || Level::new(scope(), true);
-    spare.flatten().unwrap_or_else(new)
+    let Some(mut level) = spare.flatten() else {
+        return Level::new(scope(), true);
+    };
+    if let Some(outer) = levels::current() {
+        level.scope_mut().put_inside(outer);
+    }
+    level
 }
 
 /// Leaves the level to the next one who wants one, unless it has been used.
 pub(crate) fn leave(mut level: Box<Level>) {
-    if !level.scope_mut().is_as_new() {
+    if !level.scope_mut().be_as_new() {
         return level.free();
     }
     if !HAS_DESTRUCTOR.replace(true) {
@@ -46,7 +50,7 @@ pub(crate) fn leave(mut level: Box<Level>) {
         own_work::during(false, || SPARE.try_with(|_| ())).0.ok();
     }
     let mut level = Some(level);
-    // There is one already if this one was made inside a scope that has ended since.
+    // There is one already if this one was made while that one was in use.
     let before = SPARE.try_with(|spare| spare.0.replace(level.take()));
     for level in [level, before.ok().flatten()].into_iter().flatten() {
         level.free();

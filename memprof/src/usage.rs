@@ -5,6 +5,10 @@
 /// Sizes are those asked of the global allocator. A block is counted where it is
 /// freed, so a thread that drops what another one made frees more than it
 /// allocated.
+///
+/// `stats_alloc` counts alike. For dhat, a block that is resized is another one: its
+/// `total_blocks` are the allocations and the reallocations together, its `total_bytes` have
+/// the whole new size; what is alive, and the peak, are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {

@@ -35,69 +35,78 @@ fn check(folder: &Path, report: &Report) -> Result<(), String> {
 
 #[test]
 fn the_first_run_writes_what_later_ones_are_held_against() {
-    let folder = tempfile::tempdir().unwrap();
-    check(folder.path(), &report(10, 2)).unwrap();
+    Program::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        check(folder.path(), &report(10, 2)).unwrap();
 
-    let text = fs::read_to_string(folder.path().join("work.json")).unwrap();
-    assert_eq!(
-        text,
-        r#"{"format": "memprof baseline", "version": 1, "lines": [
+        let text = fs::read_to_string(folder.path().join("work.json")).unwrap();
+        assert_eq!(
+            text,
+            r#"{"format": "memprof baseline", "version": 1, "lines": [
 {"function":"baselines::grows","line":"drop(block(100)); // the same","allocated_bytes":100,"allocation_count":1,"live_bytes":0,"live_count":0},
 {"function":"baselines::grows","line":"drop(block(bytes)); // more","allocated_bytes":20,"allocation_count":2,"live_bytes":0,"live_count":0}
 ]}
 "#
-    );
-    check(folder.path(), &report(10, 2)).unwrap();
-    // Less is welcome, and the file stays.
-    check(folder.path(), &report(9, 2)).unwrap();
-    assert_eq!(
-        fs::read_to_string(folder.path().join("work.json")).unwrap(),
-        text
-    );
+        );
+        check(folder.path(), &report(10, 2)).unwrap();
+        // Less is welcome, and the file stays.
+        check(folder.path(), &report(9, 2)).unwrap();
+        assert_eq!(
+            fs::read_to_string(folder.path().join("work.json")).unwrap(),
+            text
+        );
 
-    let said = check(folder.path(), &report(15, 3)).unwrap_err();
-    let remark = "\n\nbaselines::grows allocates 145 B, and it was 120 B:\n    \
-                  +25 B  drop(block(bytes)); // more\n\
-                  baselines::grows allocates 4 blocks, and it was 3 blocks:\n    \
-                  +1 block  drop(block(bytes)); // more\n\n\
-                  If that is meant, run this once with MEMPROF_BLESS=1, and commit the file.";
-    assert!(said.starts_with("`work` takes more memory than "), "{said}");
-    assert!(said.ends_with(remark), "{said}");
+        let said = check(folder.path(), &report(15, 3)).unwrap_err();
+        let remark = "\n\nbaselines::grows allocates 145 B, and it was 120 B:\n    \
+                      +25 B  drop(block(bytes)); // more\n\
+                      baselines::grows allocates 4 blocks, and it was 3 blocks:\n    \
+                      +1 block  drop(block(bytes)); // more\n\n\
+                      If that is meant, run this once with MEMPROF_BLESS=1, and commit the file.";
+        assert!(said.starts_with("`work` takes more memory than "), "{said}");
+        assert!(said.ends_with(remark), "{said}");
+    })
+    .stdout();
 }
 
 #[test]
 fn tolerances_are_per_quantity_and_to_the_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    check(folder.path(), &report(100, 1)).unwrap();
-    let baseline = Baseline::new("work").folder(folder.path());
-    let baseline = baseline.allow(Quantity::AllocatedBytes, 10);
+    Program::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        check(folder.path(), &report(100, 1)).unwrap();
+        let baseline = Baseline::new("work").folder(folder.path());
+        let baseline = baseline.allow(Quantity::AllocatedBytes, 10);
 
-    baseline.check(&report(120, 1)).unwrap();
-    let said = baseline.check(&report(121, 1)).unwrap_err().to_string();
-    assert!(
-        said.contains("allocates 221 B, and it was 200 B, of which 10 % more are allowed:"),
-        "{said}"
-    );
-    let said = baseline.check(&report(10, 3)).unwrap_err().to_string();
-    assert!(
-        said.contains("allocates 4 blocks, and it was 2 blocks:"),
-        "{said}"
-    );
+        baseline.check(&report(120, 1)).unwrap();
+        let said = baseline.check(&report(121, 1)).unwrap_err().to_string();
+        assert!(
+            said.contains("allocates 221 B, and it was 200 B, of which 10 % more are allowed:"),
+            "{said}"
+        );
+        let said = baseline.check(&report(10, 3)).unwrap_err().to_string();
+        assert!(
+            said.contains("allocates 4 blocks, and it was 2 blocks:"),
+            "{said}"
+        );
+    })
+    .stdout();
 }
 
 #[test]
 fn a_line_that_is_new_is_said_to_be_and_what_is_left_alive_is_too() {
-    let folder = tempfile::tempdir().unwrap();
-    check(folder.path(), &report(10, 2)).unwrap();
-    let scope = Scope::new("work");
-    let kept = scope.run(|| {
-        grows(10, 2);
-        keeps(30)
-    });
+    Program::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        check(folder.path(), &report(10, 2)).unwrap();
+        let scope = Scope::new("work");
+        let kept = scope.run(|| {
+            grows(10, 2);
+            keeps(30)
+        });
 
-    let said = check(folder.path(), &scope.report()).unwrap_err();
-    assert!(said.contains("baselines::keeps leaves alive 30 B, and it was 0 B:\n    +30 B  block(bytes) // kept  (new)"), "{said}");
-    drop(kept);
+        let said = check(folder.path(), &scope.report()).unwrap_err();
+        assert!(said.contains("baselines::keeps leaves alive 30 B, and it was 0 B:\n    +30 B  block(bytes) // kept  (new)"), "{said}");
+        drop(kept);
+    })
+    .stdout();
 }
 
 #[test]
@@ -141,6 +150,19 @@ fn a_file_that_is_no_baseline_and_a_name_that_is_none_are_said() {
 }
 
 #[test]
+fn a_report_without_a_profiled_function_keeps_to_no_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let scope = Scope::new("nothing profiled");
+    scope.run(|| drop(block(10)));
+    let said = check(folder.path(), &scope.report()).unwrap_err();
+    assert!(
+        said.starts_with("no profiled function ran in the report for `work`,"),
+        "{said}"
+    );
+    assert!(!folder.path().join("work.json").exists());
+}
+
+#[test]
 fn what_a_file_has_in_it_gives_a_terminal_no_commands() {
     let folder = tempfile::tempdir().unwrap();
     let text = "{\"format\": \"memprof baseline\", \"version\": 1, \"lines\": []}";
@@ -164,7 +186,6 @@ fn a_check_fails_until_it_is_blessed_and_the_summary_has_what_changed() {
         program
             .env("FOLDER", folder.path())
             .env("BYTES", bytes.to_string());
-        program.command().env_remove("GITHUB_STEP_SUMMARY");
         for (name, value) in variables {
             program.env(name, value);
         }
@@ -198,4 +219,40 @@ fn a_check_fails_until_it_is_blessed_and_the_summary_has_what_changed() {
             .success()
     );
     assert!(run(30, &[]).status.success());
+}
+
+#[test]
+fn in_ci_a_baseline_that_nobody_has_committed_is_an_error_and_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |variables: &[(&str, &str)]| {
+        let mut program = Program::new(|| {
+            env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
+            memprof::check_baseline("work", &report(10, 1));
+        });
+        program.env("FOLDER", folder.path());
+        for (name, value) in variables {
+            program.env(name, value);
+        }
+        program.output()
+    };
+    let path = folder.path().join("memprof-baselines/work.json");
+
+    let output = run(&[("CI", "true")]);
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    let sentence = "there is no memprof-baselines/work.json: run this once outside of CI, or with \
+                    MEMPROF_BLESS=1, and commit the file";
+    assert!(said.contains(sentence), "{said}");
+    assert!(!path.exists());
+
+    for outside in [&[("CI", "")][..], &[("CI", "false")], &[("CI", "0")]] {
+        assert!(run(outside).status.success());
+        fs::remove_file(&path).unwrap();
+    }
+    assert!(
+        run(&[("CI", "true"), ("MEMPROF_BLESS", "1")])
+            .status
+            .success()
+    );
+    assert!(run(&[("CI", "true")]).status.success());
 }

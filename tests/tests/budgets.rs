@@ -290,6 +290,20 @@ fn assertions_in_each_other_and_in_measures_and_scopes_take_nothing_from_each_ot
     drop(kept);
 }
 
+#[test]
+fn what_an_inner_assertion_hands_out_is_no_leak_when_it_is_dropped() {
+    assert_no_leak!({
+        let kept = assert_alloc!(allocation_count == 1, { block(10) });
+        drop(kept);
+    });
+    let said = message(|| {
+        assert_no_leak!(assert_alloc!(allocation_count == 1, {
+            std::mem::forget(block(10));
+        }));
+    });
+    assert!(said.contains("measured 10"), "{said}");
+}
+
 #[memprofile(columns = "hits, net, peak", stream = "stderr")]
 fn asserts(bytes: usize) -> Vec<u8> {
     drop(block(2 * bytes));

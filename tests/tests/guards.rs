@@ -3,8 +3,11 @@
 
 use memprof::{memprofile, on_exceed};
 use memprof_tests::{Program, block, pause};
+use std::future::Future;
 use std::panic;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 #[global_allocator]
@@ -65,15 +68,65 @@ fn a_function_that_is_shown_is_guarded_too() {
     assert!(is_exceeded(|| shown(11)).is_some());
 }
 
-#[memprofile(print = "never", max_peak = 10, on_exceed = "panic")]
-fn panics() {
-    drop(block(11));
+#[memprofile(print = "never", max_peak = "1 MiB", max_net = 0, on_exceed = "panic")]
+fn panics(bytes: usize) {
+    drop(block(bytes));
     panic!("{}", "for another reason");
 }
 
+/// As it is when the thread unwinds already.
+struct CallsWhenDropped;
+
+impl Drop for CallsWhenDropped {
+    fn drop(&mut self) {
+        shown(12);
+    }
+}
+
 #[test]
-fn a_call_that_panics_is_not_looked_at() {
-    assert_eq!(is_exceeded(panics).as_deref(), Some("for another reason"));
+fn a_call_that_panics_is_looked_at_and_keeps_its_panic() {
+    let mut program = Program::new(|| {
+        assert_eq!(
+            is_exceeded(|| panics(1000)).as_deref(),
+            Some("for another reason")
+        );
+        eprintln!("and now");
+        assert_eq!(
+            is_exceeded(|| panics(3 << 20)).as_deref(),
+            Some("for another reason")
+        );
+        assert_eq!(
+            is_exceeded(|| {
+                let _calls = CallsWhenDropped;
+                panic!("{}", "around it");
+            })
+            .as_deref(),
+            Some("around it")
+        );
+    });
+    let output = program.env("RUST_BACKTRACE", "0").output();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("memprof: ") || *line == "and now")
+        .collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    // What it leaves is its message.
+    assert_eq!(lines[0], "and now");
+    assert!(
+        lines[1].starts_with("memprof: guards::panics (tests/tests/guards.rs:"),
+        "{said}"
+    );
+    assert!(
+        lines[1].contains(") had a peak of 3,145,728 B, and max_peak is 1,048,576 B (it panicked,"),
+        "{said}"
+    );
+    assert!(
+        lines[2].ends_with(") had a peak of 12 B, and max_peak is 10 B"),
+        "{said}"
+    );
 }
 
 #[memprofile(print = "never", max_peak = 300, max_net = 0, on_exceed = "panic")]
@@ -208,4 +261,96 @@ fn the_program_is_told_of_each_offence_and_its_own_are_passed_over() {
     }
     assert_eq!(COUNT.load(Ordering::Relaxed), 8);
     assert_eq!(BYTES.load(Ordering::Relaxed), (2..10).sum::<u64>());
+}
+
+#[memprofile(print = "never", max_peak = 300, on_exceed = "panic")]
+async fn is_given_up(bytes: usize) {
+    drop(block(bytes));
+    pause().await;
+    pause().await;
+}
+
+#[memprofile(print = "never", max_net = 0, on_exceed = "panic")]
+async fn keeps_until_it_is_dropped() {
+    let kept = block(1000);
+    pause().await;
+    drop(kept);
+}
+
+#[memprofile(print = "never", max_peak = "1 MiB", on_exceed = "panic")]
+async fn panics_in_a_poll(bytes: usize) {
+    pause().await;
+    drop(block(bytes));
+    panic!("{}", "in a poll");
+}
+
+/// Polls it once, and drops it.
+fn give_up(future: impl Future) {
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(pin!(future).poll(&mut context).is_pending());
+}
+
+#[test]
+fn a_future_that_is_given_up_is_a_line_and_no_panic() {
+    let mut program = Program::new(|| {
+        // Never polled, it is no call.
+        drop(is_given_up(500));
+        give_up(is_given_up(300));
+        // What it has in it goes when it does.
+        give_up(keeps_until_it_is_dropped());
+        eprintln!("and now");
+        give_up(is_given_up(301));
+
+        let poll = || {
+            let mut future = pin!(panics_in_a_poll(2 << 20));
+            let mut context = Context::from_waker(Waker::noop());
+            while future.as_mut().poll(&mut context).is_pending() {}
+        };
+        assert_eq!(is_exceeded(poll).as_deref(), Some("in a poll"));
+    });
+    let output = program.env("RUST_BACKTRACE", "0").output();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("memprof: ") || *line == "and now")
+        .collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert_eq!(lines[0], "and now");
+    assert!(
+        lines[1].ends_with(") had a peak of 301 B, and max_peak is 300 B"),
+        "{said}"
+    );
+    assert!(
+        lines[2].contains(") had a peak of 2,097,152 B, and max_peak is 1,048,576 B (it panicked,"),
+        "{said}"
+    );
+}
+
+#[memprofile(print = "never", max_peak = "1 KiB", on_exceed = "callback")]
+fn is_told_of(bytes: usize) {
+    drop(block(bytes));
+    panic!("{}", "the call");
+}
+
+#[test]
+fn a_callback_that_panics_about_a_call_that_does_ends_neither_the_process_nor_the_panic() {
+    let mut program = Program::new(|| {
+        on_exceed(|offence| {
+            assert!(offence.has_panicked);
+            panic!("{}", "the callback");
+        });
+        assert_eq!(
+            is_exceeded(|| is_told_of(5000)).as_deref(),
+            Some("the call")
+        );
+        println!("still here");
+    });
+    assert!(
+        program
+            .env("RUST_BACKTRACE", "0")
+            .stdout()
+            .contains("still here")
+    );
 }

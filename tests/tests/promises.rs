@@ -56,3 +56,18 @@ fn a_report_takes_as_much_as_it_has_lines_and_leaves_nothing() {
     );
     memprof::assert_no_growth(16, || drop(memprof::report()));
 }
+
+#[test]
+fn the_report_of_a_scope_takes_nothing_for_functions_that_did_not_run_in_it() {
+    call_all();
+    let scope = Scope::new("one of twenty");
+    scope.run(|| FUNCTIONS[0](7));
+
+    memprof::assert_alloc!(
+        // The functions and the calls, the lines of one of each, and where it is.
+        allocation_count <= 5,
+        allocated_bytes <= 1000 * 5,
+        net_bytes == 0,
+        { drop(scope.report()) }
+    );
+}

@@ -5,6 +5,7 @@ use memprof_tests::{Program, Table, block, line, pause, run};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::mpsc::sync_channel;
 use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,6 +70,70 @@ fn what_is_done_in_an_inner_scope_is_the_outer_ones_too() {
     assert_eq!(live(made(&outer.report(), "keeps", "kept")), [4123, 4]);
     drop((kept, more));
     assert_eq!(live(outer.report().total), [0, 0]);
+}
+
+#[test]
+fn what_outlives_an_inner_scope_is_freed_in_the_outer_one() {
+    let outer = Scope::new("outer");
+    let kept = outer.run(|| {
+        let inner = Scope::new("inner");
+        inner.run(|| keeps(50))
+    });
+    assert_eq!(live(outer.report().total), [50, 1]);
+    // Others come meanwhile.
+    let others: Vec<Scope> = (0..50).map(|_| Scope::new("other")).collect();
+    drop(kept);
+    assert_eq!(live(outer.report().total), [0, 0]);
+    drop(others);
+}
+
+#[test]
+fn what_outlives_inner_scopes_and_is_freed_by_other_threads_is_all_accounted_for() {
+    let outer = Scope::new("outer");
+    let workers: Vec<_> = (0..3)
+        .map(|_| {
+            let (give, take) = sync_channel(20);
+            let scope = outer.clone();
+            let makes = thread::spawn(move || {
+                for bytes in 1..2000 {
+                    let _guard = scope.enter();
+                    let inner = Scope::new("inner");
+                    give.send(inner.run(|| keeps(bytes))).unwrap();
+                }
+            });
+            [makes, thread::spawn(move || take.iter().for_each(drop))]
+        })
+        .collect();
+    for worker in workers.into_iter().flatten() {
+        worker.join().unwrap();
+    }
+    let report = outer.report();
+    assert_eq!(live(made(&report, "keeps", "kept")), [0, 0]);
+    let made = made(&report, "keeps", "kept");
+    assert_eq!(made.allocated_bytes, 3 * (1..2000).sum::<u64>());
+}
+
+#[test]
+fn scopes_that_have_ended_leave_their_places_though_the_one_around_them_goes_on() {
+    run(|| {
+        let outer = Scope::new("outer");
+        let _guard = outer.enter();
+        for bytes in 0..10_000 {
+            let inner = Scope::new("inner");
+            drop(inner.run(|| keeps(bytes)));
+            if bytes % 500 == 0 {
+                let total = inner.report().total;
+                assert_eq!(total.allocated_bytes, bytes as u64 + 10);
+            }
+        }
+        assert_eq!(live(outer.report().total), [0, 0]);
+        // The last of these are without, but have to do with nobody else's blocks.
+        let kept: Vec<_> = (0..5000)
+            .map(|_| Scope::new("inner").run(|| keeps(1)))
+            .collect();
+        drop(kept);
+        assert_eq!(live(Scope::new("inner").report().total), [0, 0]);
+    });
 }
 
 #[test]

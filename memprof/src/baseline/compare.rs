@@ -2,7 +2,7 @@
 
 use super::file::Row;
 use crate::report::Quantity;
-use crate::report::units::{bytes, grouped};
+use crate::report::units::{blocks, bytes};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -139,8 +139,7 @@ fn add_lines(text: &mut String, function: &Function, quantity: Quantity) {
 pub(super) fn number(quantity: Quantity, number: i128) -> String {
     match quantity {
         Quantity::AllocatedBytes | Quantity::LiveBytes | Quantity::BytesAtPeak => bytes(number),
-        _ if number == 1 => String::from("1 block"),
-        _ => format!("{} blocks", grouped(number)),
+        _ => blocks(number),
     }
 }
 

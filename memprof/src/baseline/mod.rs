@@ -34,6 +34,9 @@ const FOLDER: &str = "memprof-baselines";
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # if std::env::var_os("CI").is_some() {
+/// #     return Ok(()); // It would be an error there.
+/// # }
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
 /// let scope = Scope::new("shout");
@@ -91,8 +94,10 @@ impl Baseline {
     /// Holds a report against the file, function by function.
     ///
     /// A function that does less than it did is welcome, and the file stays. Where there is no
-    /// file, or `MEMPROF_BLESS` is `1`, it is written from the report. Take the report of a
-    /// [`Scope`](crate::Scope), or what other tests do at the same time is in it.
+    /// file, or `MEMPROF_BLESS` is `1`, it is written from the report; but in CI, where `CI` is
+    /// set to something else than `false` or `0`, a file that isn't there is an error: nobody
+    /// would commit what was written. Take the report of a [`Scope`](crate::Scope), or what
+    /// other tests do at the same time is in it.
     ///
     /// With `MEMPROF_SUMMARY`, or else `GITHUB_STEP_SUMMARY`, naming a file, what has changed
     /// is appended to it in Markdown. With the feature `off` there is nothing to compare, and
@@ -100,8 +105,9 @@ impl Baseline {
     ///
     /// # Errors
     ///
-    /// If a function does more than it may, with the lines that it is; if the name isn't one,
-    /// or a file can't be read or written.
+    /// If a function does more than it may, with the lines that it is; if no profiled function
+    /// ran, so that there is nothing to compare; if the name isn't one, a file can't be read or
+    /// written, or there is none in CI.
     pub fn check(&self, report: &Report) -> Result<(), BaselineError> {
         if cfg!(feature = "off") {
             return Ok(());
@@ -118,12 +124,26 @@ impl Baseline {
 
     fn try_check(&self, report: &Report) -> Result<(), String> {
         let path = self.path()?;
+        if report.functions.is_empty() {
+            return Err(format!(
+                "no profiled function ran in the report for `{}`, and there is nothing to compare: put \
+                 `#[memprofile(print = \"never\")]` on those in question, and not under `cfg(test)` if the \
+                 test is in a file of `tests/`",
+                self.name
+            ));
+        }
         let rows = file::rows(report);
         let is_blessed = env::var("MEMPROF_BLESS").is_ok_and(|word| word == "1");
         let text = match fs::read(&path) {
             Ok(text) if !is_blessed => text,
             Err(error) if !is_blessed && error.kind() != io::ErrorKind::NotFound => {
                 return Err(format!("{} can't be read: {error}", shown(&path)));
+            }
+            Err(_) if !is_blessed && is_in_ci() => {
+                return Err(format!(
+                    "there is no {}: run this once outside of CI, or with MEMPROF_BLESS=1, and commit the file",
+                    shown(&path)
+                ));
             }
             _ => return self.write(&path, &rows),
         };
@@ -217,6 +237,11 @@ impl fmt::Display for BaselineError {
 }
 
 impl Error for BaselineError {}
+
+/// Whether nobody is there to commit a file.
+fn is_in_ci() -> bool {
+    env::var_os("CI").is_some_and(|word| !["", "0", "false"].iter().any(|no| word == *no))
+}
 
 /// A path as it can be said: it may have anything in it.
 fn shown(path: &Path) -> String {

@@ -30,6 +30,12 @@ pub(crate) fn bytes(number: i128) -> String {
     format!("{} B", grouped(number))
 }
 
+/// `8,000 blocks`.
+pub(crate) fn blocks(number: i128) -> String {
+    let noun = if number == 1 { "block" } else { "blocks" };
+    format!("{} {noun}", grouped(number))
+}
+
 /// `8,000,000`.
 pub(crate) fn grouped(number: i128) -> String {
     let digits = number.unsigned_abs().to_string();

@@ -130,6 +130,9 @@ fn assertions_run_their_code_and_look_at_no_limit() {
     let mut kept = Vec::new();
     memprof::assert_no_leak!(kept = profiled());
     memprof::assert_no_growth(20, || kept.extend(profiled()));
+    let mut epochs = memprof::Epochs::new();
+    (0..5000).for_each(|_| kept.extend(epochs.begin().run(profiled)));
+    assert_eq!(epochs.leaks(0), []);
 }
 
 #[tokio::test]
