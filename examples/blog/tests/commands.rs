@@ -136,6 +136,7 @@ fn a_request_shows_its_profile_when_that_is_asked_for() {
 
     assert!(page(&[]).contains("<title>Posts - Flaskr</title>"));
     assert!(page(&["--query-profile"]).contains("<title>memprof</title>"));
+    assert!(page(&["--toolbar"]).contains("<script src=\"/debug/toolbar/bar.js\""));
 }
 
 #[cfg(unix)]
