@@ -9,8 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 rounds=${1:-5} seconds=${2:-4}
-names=("plain" "query-profile, not asked for" "profiler, not triggered" "profile-dir" "profiler > /dev/null")
-flags=("" "--query-profile" "--profiler --profile-header x-profile" "--profile-dir PROFILES" "--profiler")
+names=("plain" "query-profile, not asked for" "profiler, not triggered" "profile-dir" "profiler > /dev/null" "toolbar")
+flags=("" "--query-profile" "--profiler --profile-header x-profile" "--profile-dir PROFILES" "--profiler" "--toolbar")
 
 cargo build --release -p blog
 folder=$(mktemp -d)

@@ -99,6 +99,7 @@
 //! - `cli`: the command `memprof`, which shows them and compares them.
 //! - `tower`: profiles of requests, and the memory of a service over HTTP, in the module
 //!   `web`.
+//! - `toolbar`: a toolbar for web pages, and a history of the last requests.
 //! - `off`: for builds that are not to be profiled. The attribute leaves functions as
 //!   they are, the allocator is the one inside, and all numbers are 0.
 //! - `sampling`: `memory_usage`, resident memory over time, of this process and of
@@ -196,6 +197,6 @@ pub use memprof_macros::{memprofile, test};
 
 /// README's programs, compiled and run with the documentation's own, where there is all
 /// that they need.
-#[cfg(all(doctest, feature = "sampling", feature = "tower"))]
+#[cfg(all(doctest, feature = "sampling", feature = "toolbar"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

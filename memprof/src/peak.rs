@@ -41,6 +41,14 @@ pub(crate) fn bytes() -> u64 {
     u64::try_from(BYTES.load(Ordering::Relaxed)).unwrap_or(0)
 }
 
+/// What the process has alive on the heap, in bytes. Other threads are read while they run.
+#[cfg(feature = "toolbar")]
+pub(crate) fn live_bytes() -> i64 {
+    let glance = Glance::wait();
+    let nets = glance.threads().map(Counters::program_net_bytes);
+    nets.fold(records::ended_net_bytes(), i64::wrapping_add)
+}
+
 /// By how much the process can have been above the peak that was found.
 pub(crate) fn error_bytes() -> u64 {
     match MOST_THREADS.load(Ordering::Relaxed) {

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use axum_extra::extract::cookie::Key;
 use sqlx::AnyPool;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 use crate::error::{AppError, page};
 use crate::pages::Pages;
@@ -24,7 +25,7 @@ pub struct App {
     pub(crate) pool: AnyPool,
     pub(crate) pages: Arc<Pages>,
     pub(crate) squares: u64,
-    key: Key,
+    pub(crate) key: Key,
 }
 
 impl App {
@@ -46,6 +47,19 @@ impl FromRef<App> for Key {
         app.key.clone()
     }
 }
+
+/// The methods and the paths of [`router`].
+pub(crate) const ROUTES: [(&str, &str); 9] = [
+    ("GET", "/"),
+    ("GET", "/hello"),
+    ("GET, POST", "/create"),
+    ("GET, POST", "/{id}/update"),
+    ("POST", "/{id}/delete"),
+    ("GET, POST", "/auth/register"),
+    ("GET, POST", "/auth/login"),
+    ("GET", "/auth/logout"),
+    ("GET", "/static/{*path}"),
+];
 
 /// The blog as a service.
 pub fn router(app: App) -> Router {
@@ -82,7 +96,9 @@ pub fn router(app: App) -> Router {
 async fn finish(request: Request, next: Next) -> Response {
     let asked_for_methods = request.method() == Method::OPTIONS;
 
-    let mut response = next.run(request).await;
+    // For what is logged elsewhere on its behalf, as by the threads of a database.
+    let span = tracing::info_span!("request");
+    let mut response = next.run(request).instrument(span).await;
 
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         let allowed = with_options(response.headers().get(ALLOW));

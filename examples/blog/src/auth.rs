@@ -6,6 +6,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::SignedCookieJar;
+use memprof::web::toolbar;
 use minijinja::context;
 use tokio::task::spawn_blocking;
 
@@ -14,6 +15,10 @@ use crate::error::AppError;
 use crate::forms::Form;
 use crate::pages::redirect;
 use crate::session::{self, Visitor};
+
+const USER_BY_NAME: &str = "SELECT id, password FROM user WHERE username = ?";
+
+const ADD_USER: &str = "INSERT INTO user (username, password) VALUES (?, ?)";
 
 /// `GET /auth/register`
 pub(crate) async fn register_page(
@@ -62,19 +67,20 @@ pub(crate) async fn login(
     let username = form.field("username")?;
     let password = form.field("password")?;
 
-    let found: Option<(i64, String)> =
-        sqlx::query_as("SELECT id, password FROM user WHERE username = ?")
-            .bind(username)
-            .fetch_optional(&app.pool)
-            .await?;
+    let sql = toolbar::sql(USER_BY_NAME).parameter(username);
+    let query = sqlx::query_as(USER_BY_NAME).bind(username);
+    let found: Option<(i64, String)> = query.fetch_optional(&app.pool).await?;
+    sql.rows(found.iter().count());
 
     let problem = match found {
         None => "Incorrect username.",
         Some((id, hash)) if is_password(password, &hash).await? => {
+            tracing::info!(id, "{username} has logged in");
             return Ok((session::begin(jar, id), redirect("/")).into_response());
         }
         Some(_) => "Incorrect password.",
     };
+    tracing::warn!("{username} has not logged in: {problem}");
     form_page(&app, "auth/login.html", visitor, Some(problem))
 }
 
@@ -94,13 +100,15 @@ fn form_page(
 
 /// Adds a user unless the name is taken, and says whether it did.
 async fn add_user(app: &App, username: &str, password: &str) -> Result<bool, AppError> {
-    let added = sqlx::query("INSERT INTO user (username, password) VALUES (?, ?)")
-        .bind(username)
-        .bind(hash(password).await?)
-        .execute(&app.pool)
-        .await;
-    match added {
-        Ok(_) => Ok(true),
+    let hash = hash(password).await?;
+    let sql = toolbar::sql(ADD_USER).parameter(username);
+    let sql = sql.parameter(toolbar::Redacted(&hash));
+    let query = sqlx::query(ADD_USER).bind(username).bind(hash);
+    match query.execute(&app.pool).await {
+        Ok(added) => {
+            sql.rows(added.rows_affected());
+            Ok(true)
+        }
         Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
         Err(error) => Err(error.into()),
     }

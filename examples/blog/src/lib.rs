@@ -26,5 +26,6 @@ mod posts;
 pub mod profiling;
 pub mod server;
 mod session;
+mod toolbar;
 
 pub use crate::failure::Failure;

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{Html, IntoResponse, Response};
+use memprof::web::toolbar;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Value};
 
@@ -46,6 +47,7 @@ impl Pages {
     /// The template `name` as a page. Each is given at least `user`, who may be
     /// none, and `flash`, a message that may be none.
     pub(crate) fn render(&self, name: &str, values: Value) -> Result<Response, AppError> {
+        toolbar::template(name, &values);
         let html = self.0.get_template(name)?.render(values)?;
         Ok(Html(html).into_response())
     }

@@ -11,7 +11,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use memprof::memprofile;
+use memprof::{memprofile, web::toolbar};
 use minijinja::{Value, context};
 
 use crate::app::App;
@@ -81,7 +81,10 @@ pub(crate) async fn index(
     State(app): State<App>,
     Visitor(user): Visitor,
 ) -> Result<Response, AppError> {
+    let sql = toolbar::sql(ALL_POSTS);
     let posts: Vec<Post> = sqlx::query_as(ALL_POSTS).fetch_all(&app.pool).await?;
+    tracing::info!("{} posts", posts.len());
+    sql.rows(posts.len());
     let values = context! { user, flash => (), posts };
     app.pages.render("blog/index.html", values)
 }
@@ -98,8 +101,10 @@ pub(crate) async fn create(
         let title = form.field("title")?;
         let body = form.field("body")?;
         if !title.is_empty() {
+            let sql = toolbar::sql(ADD_POST).parameter(title).parameter(body);
+            let sql = sql.parameter(user.id);
             let query = sqlx::query(ADD_POST).bind(title).bind(body).bind(user.id);
-            query.execute(&app.pool).await?;
+            sql.rows(query.execute(&app.pool).await?.rows_affected());
             return Ok(redirect("/"));
         }
         flash = Some("Title is required.");
@@ -115,8 +120,9 @@ pub(crate) async fn delete(
     PostId(id): PostId,
 ) -> Result<Response, AppError> {
     get_post(&app, &user, id, true).await?;
+    let sql = toolbar::sql(DELETE_POST).parameter(id);
     let query = sqlx::query(DELETE_POST).bind(id);
-    query.execute(&app.pool).await?;
+    sql.rows(query.execute(&app.pool).await?.rows_affected());
     Ok(redirect("/"))
 }
 

@@ -8,6 +8,9 @@ use axum::extract::ConnectInfo;
 use clap::Args;
 use memprof::web::{Access, ProfilerLayer, QueryProfilerLayer, Trigger};
 
+use crate::app::{self, App};
+use crate::toolbar;
+
 /// What `serve` records.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Profiling {
@@ -27,20 +30,29 @@ pub struct Profiling {
     #[arg(long)]
     pub query_profile: bool,
 
+    /// Show on each page, to this machine, what its request did, and the last requests at
+    /// /debug/toolbar/.
+    #[arg(long)]
+    pub toolbar: bool,
+
     /// Where to show the memory of the process, besides; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     pub debug_addr: Option<SocketAddr>,
 }
 
 impl Profiling {
-    /// The router with what records its requests around it.
-    pub(crate) fn around(&self, router: Router) -> Router {
-        let mut router = router;
+    /// The application with what records its requests around it.
+    pub(crate) fn around(&self, app: &App, database: &str) -> Router {
+        let mut router = app::router(app.clone());
         if self.query_profile {
             router = router.layer(QueryProfilerLayer::new(from_this_machine()));
         }
         if let Some(profiler) = self.profiler() {
             router = router.layer(profiler);
+        }
+        if self.toolbar {
+            let toolbar = toolbar::layer(app, database, from_this_machine());
+            router = Router::new().fallback_service(router).layer(toolbar);
         }
         router
     }

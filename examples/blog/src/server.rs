@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum_extra::extract::cookie::Key;
 use tokio::net::TcpListener;
 
-use crate::app::{self, App};
+use crate::app::App;
 use crate::profiling::Profiling;
 use crate::{Failure, database, debug};
 
@@ -45,7 +45,7 @@ pub async fn serve(
     announce(bound).map_err(|error| Failure::new("write to standard output", error))?;
 
     let service = profiling
-        .around(app::router(app))
+        .around(&app, database)
         .into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(stop);
     let served = tokio::select! {

@@ -3,8 +3,10 @@
 //! A cookie that isn't ours, or names a user who is gone, is the same as none.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum_extra::extract::cookie::{Cookie, Key, SameSite, SignedCookieJar};
+use memprof::web::toolbar;
 use minijinja::{Value, context};
 use sha2::{Digest, Sha512};
 
@@ -12,6 +14,9 @@ use crate::app::App;
 use crate::error::AppError;
 
 const COOKIE: &str = "session";
+
+// The cast is for MySQL, where a name is bytes (see its schema).
+const USER_BY_ID: &str = "SELECT id, CAST(username AS CHAR) AS username FROM user WHERE id = ?";
 
 /// A user who is logged in. As an argument of a handler it lets nobody else in.
 #[derive(Debug, sqlx::FromRow)]
@@ -39,12 +44,10 @@ impl FromRequestParts<App> for Visitor {
         let Some(id) = id else {
             return Ok(Self(None));
         };
-        // The cast is for MySQL, where a name is bytes (see its schema).
-        let user =
-            sqlx::query_as("SELECT id, CAST(username AS CHAR) AS username FROM user WHERE id = ?")
-                .bind(id)
-                .fetch_optional(&app.pool)
-                .await?;
+        let sql = toolbar::sql(USER_BY_ID).parameter(id);
+        let query = sqlx::query_as(USER_BY_ID).bind(id);
+        let user: Option<User> = query.fetch_optional(&app.pool).await?;
+        sql.rows(user.iter().count());
         Ok(Self(user))
     }
 }
@@ -70,6 +73,15 @@ pub(crate) fn begin(jar: SignedCookieJar, user_id: i64) -> SignedCookieJar {
 /// The jar without a session.
 pub(crate) fn end(jar: SignedCookieJar) -> SignedCookieJar {
     jar.remove(Cookie::build(COOKIE).path("/"))
+}
+
+/// What is in the session of a request with these headers, for people.
+pub(crate) fn values(headers: &HeaderMap, key: Key) -> Vec<(String, String)> {
+    let jar = SignedCookieJar::from_headers(headers, key);
+    let id = jar.get(COOKIE);
+    id.map(|id| ("user id".to_owned(), id.value().to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// A signing key out of a secret of any length.

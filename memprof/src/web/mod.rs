@@ -17,6 +17,8 @@ mod redact;
 mod routes;
 mod service;
 mod statistics;
+#[cfg(feature = "toolbar")]
+pub mod toolbar;
 mod trigger;
 mod writer;
 
@@ -30,4 +32,10 @@ pub use recording::{Outcome, RequestProfile};
 pub use routes::{Routes, RoutesBody, RoutesFuture, routes};
 pub use service::{Profiler, ProfilerBody, ProfilerFuture};
 pub use statistics::{Restriction, RestrictionError, Sort};
+#[cfg(feature = "toolbar")]
+pub use toolbar::DebugToolbarLayer;
 pub use trigger::Trigger;
+
+/// Marks a response as a page of ours, which no other layer is to change.
+#[derive(Clone, Debug)]
+struct PageOfOurs;

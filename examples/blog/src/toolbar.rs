@@ -1,0 +1,46 @@
+//! The debug toolbar of `serve --toolbar`: what it is told beside what it sees.
+
+use axum::http::HeaderMap;
+use memprof::web::toolbar::LogLayer;
+use memprof::web::{Access, DebugToolbarLayer};
+use sqlx::{AnyPool, AssertSqlSafe, Row};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::app::{App, ROUTES};
+use crate::session;
+
+/// A toolbar for those whom `access` allows. The log goes to it.
+pub(crate) fn layer(app: &App, database: &str, access: Access) -> DebugToolbarLayer {
+    // Another is there only in tests.
+    let _ = tracing_subscriber::registry()
+        .with(LogLayer::new())
+        .try_init();
+    let (pool, key) = (app.pool.clone(), app.key.clone());
+    DebugToolbarLayer::new(access)
+        // Whoever asks for it wants it in any build.
+        .in_release()
+        .cargo_lock(include_str!("../../../Cargo.lock"))
+        .config("database", database)
+        .config("squares", &app.squares)
+        .config("secret key", key.master())
+        .routes(ROUTES)
+        .session(move |headers: &HeaderMap| session::values(headers, key.clone()))
+        .explain(move |statement| explain(pool.clone(), statement))
+}
+
+/// How the database would go about a statement, whose values are all `NULL`.
+async fn explain(pool: AnyPool, statement: String) -> Result<String, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let (explain, column) = match connection.backend_name() {
+        "SQLite" => ("EXPLAIN QUERY PLAN", "detail"),
+        _ => ("EXPLAIN FORMAT=JSON", "EXPLAIN"),
+    };
+    // One of the application's own, which has been sent before.
+    let explained = AssertSqlSafe(format!("{explain} {statement}"));
+    let values = statement.matches('?');
+    let query = values.fold(sqlx::query(explained), |query, _| query.bind(None::<i64>));
+    let rows = query.fetch_all(&mut *connection).await?;
+    let lines = rows.iter().map(|row| row.try_get::<String, _>(column));
+    Ok(lines.collect::<Result<Vec<_>, _>>()?.join("\n"))
+}

@@ -1,0 +1,278 @@
+//! The body of an answer as it streams by, and the bar after it.
+
+use super::current::{At, Running};
+use super::exchange::{Exchange, Polls, Shared};
+use super::{cpu, id};
+use crate::web::service::ProfilerBody;
+use bytes::Buf;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// A last piece that is longer is not copied to get the bar inside: it comes after it.
+const MOST_COPIED_BYTES: usize = 1 << 20;
+
+pin_project! {
+    /// The body of an answer of a [`DebugToolbar`](super::DebugToolbar), as it was made by
+    /// the service inside; after an HTML page, the bar.
+    #[derive(Debug)]
+    pub struct DebugToolbarBody<B> {
+        // `None` while it is being dropped, and of a page of our own.
+        #[pin]
+        body: Option<ProfilerBody<B>>,
+        // What comes next, when the body has ended.
+        last: Option<Vec<u8>>,
+        // Trailers, which come after that.
+        trailers: Option<HeaderMap>,
+        exchange: Option<Shared>,
+        running: Option<Running>,
+    }
+
+    impl<B> PinnedDrop for DebugToolbarBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let at = this.exchange.as_ref().map(At::new);
+            this.body.set(None);
+            drop(at);
+        }
+    }
+}
+
+impl<B> DebugToolbarBody<B> {
+    pub(super) fn new(
+        body: ProfilerBody<B>,
+        bar: Option<Vec<u8>>,
+        exchange: Option<(Shared, Running)>,
+    ) -> Self {
+        let (exchange, running) = exchange.unzip();
+        Self {
+            body: Some(body),
+            last: bar,
+            trailers: None,
+            exchange,
+            running,
+        }
+    }
+
+    /// A page of our own.
+    pub(super) fn page(text: Vec<u8>) -> Self {
+        Self {
+            body: None,
+            last: Some(text).filter(|text| !text.is_empty()),
+            trailers: None,
+            exchange: None,
+            running: None,
+        }
+    }
+}
+
+impl<B> Body for DebugToolbarBody<B>
+where
+    B: Body,
+    B::Data: From<Vec<u8>>,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let Some(mut body) = this.body.as_mut().as_pin_mut() else {
+            let frame = this.last.take().map(|last| Frame::data(last.into()));
+            let frame = frame.or_else(|| this.trailers.take().map(Frame::trailers));
+            return Poll::Ready(frame.map(Ok));
+        };
+        let polled = this
+            .exchange
+            .as_deref()
+            .map(|exchange| Polled::new(exchange));
+        let at = this.exchange.as_ref().map(At::new);
+        let frame = body.as_mut().poll_frame(context);
+        drop(at);
+        drop(polled);
+        if this.last.is_none() {
+            return frame;
+        }
+        match frame {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Err(error))) => {
+                *this.last = None;
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(mut data) => {
+                    if body.is_end_stream()
+                        && data.remaining() <= MOST_COPIED_BYTES
+                        && let Some(bar) = this.last.take()
+                    {
+                        data = with_bar(data, &bar).into();
+                    }
+                    Poll::Ready(Some(Ok(Frame::data(data))))
+                }
+                Err(frame) => {
+                    *this.trailers = frame.into_trailers().ok();
+                    let last = this.last.take().unwrap_or_default();
+                    this.body.set(None);
+                    Poll::Ready(Some(Ok(Frame::data(last.into()))))
+                }
+            },
+            Poll::Ready(None) => {
+                let last = this.last.take().unwrap_or_default();
+                this.body.set(None);
+                Poll::Ready(Some(Ok(Frame::data(last.into()))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.last.is_none()
+            && self.trailers.is_none()
+            && self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let last = self.last.as_ref().map_or(0, |last| last.len() as u64);
+        let Some(body) = &self.body else {
+            return SizeHint::with_exact(last);
+        };
+        let inner = body.size_hint();
+        let mut hint = SizeHint::new();
+        if let Some(upper) = inner.upper().and_then(|upper| upper.checked_add(last)) {
+            hint.set_upper(upper);
+        }
+        hint.set_lower(inner.lower().saturating_add(last));
+        hint
+    }
+}
+
+/// A page's last piece with the bar in it: before the end of its `body`, or after it.
+fn with_bar(mut data: impl Buf, bar: &[u8]) -> Vec<u8> {
+    const END: &[u8] = b"</body>";
+    let mut page = Vec::with_capacity(data.remaining() + bar.len());
+    while data.has_remaining() {
+        let chunk = data.chunk();
+        page.extend_from_slice(chunk);
+        let length = chunk.len();
+        data.advance(length);
+    }
+    let mut windows = page.windows(END.len());
+    match windows.rposition(|word| word.eq_ignore_ascii_case(END)) {
+        Some(end) => _ = page.splice(end..end, bar.iter().copied()),
+        None => page.extend_from_slice(bar),
+    }
+    page
+}
+
+/// Notes how long a poll takes, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Polled<'a> {
+    exchange: &'a Exchange,
+    began: Instant,
+    cpu: Option<std::time::Duration>,
+}
+
+impl<'a> Polled<'a> {
+    pub(super) fn new(exchange: &'a Exchange) -> Self {
+        Self {
+            exchange,
+            began: Instant::now(),
+            cpu: cpu::thread_time(),
+        }
+    }
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        let cpu = cpu::thread_time().zip(self.cpu);
+        let cpu = cpu.map(|(after, before)| after.saturating_sub(before));
+        let mut state = self.exchange.state();
+        let Polls { count, elapsed, .. } = state.polls;
+        state.polls = Polls {
+            count: count + 1,
+            elapsed: elapsed + self.began.elapsed(),
+            cpu: cpu.map(|cpu| state.polls.cpu.unwrap_or_default() + cpu),
+        };
+    }
+}
+
+/// Whether an answer is a page that the bar can be added to.
+pub(super) fn takes_bar(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
+    let is_page = headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        let rest = value.strip_prefix(b"text/html");
+        // What isn't a superset of ASCII can't be added to like this.
+        let is_wide = |rest: &[u8]| rest.windows(6).any(|word| word == b"utf-16");
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b';' | b' ')) && !is_wide(rest))
+    });
+    let is_plain = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let has_body = *method != Method::HEAD
+        && *method != Method::CONNECT
+        && !status.is_informational()
+        && !status.is_redirection()
+        && ![
+            StatusCode::NO_CONTENT,
+            StatusCode::RESET_CONTENT,
+            StatusCode::PARTIAL_CONTENT,
+        ]
+        .contains(&status);
+    is_page && is_plain && has_body && !headers.contains_key(CONTENT_RANGE)
+}
+
+/// Has an answer's headers be right of a page that is `more` bytes longer.
+pub(super) fn lengthen(headers: &mut HeaderMap, more: usize) {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| {
+        let length: u64 = value.to_str().ok()?.parse().ok()?;
+        length.checked_add(more as u64)
+    });
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    // Each time its bytes are others.
+    let weak = headers.get(ETAG).and_then(|tag| {
+        let tag = tag.to_str().ok()?;
+        let weak = tag.starts_with('"').then(|| format!("W/{tag}"))?;
+        HeaderValue::from_str(&weak).ok()
+    });
+    if let Some(weak) = weak {
+        headers.insert(ETAG, weak);
+    }
+    for name in ["content-digest", "content-md5", "digest", "repr-digest"] {
+        headers.remove(HeaderName::from_static(name));
+    }
+}
+
+/// What is added to a page: always as long, but for the length of the toolbar's prefix.
+pub(super) fn bar(prefix: &str, id: &str, nonce: &str) -> Vec<u8> {
+    debug_assert_eq!([id.len(), nonce.len()], [id::LENGTH; 2]);
+    format!(
+        "<script src=\"{prefix}bar.js\" data-memprof=\"{id}\" nonce=\"{nonce}\" async></script>\n"
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_bar;
+
+    #[test]
+    fn the_bar_is_inside_the_last_body_or_after_all() {
+        let with = |page: &str| String::from_utf8(with_bar(page.as_bytes(), b"BAR")).unwrap();
+        assert_eq!(
+            with("<p></body>x</BODY></html>"),
+            "<p></body>xBAR</BODY></html>"
+        );
+        assert_eq!(with("<p>"), "<p>BAR");
+        assert_eq!(with(""), "BAR");
+    }
+}

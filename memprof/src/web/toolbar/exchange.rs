@@ -1,0 +1,294 @@
+//! A request and its answer, as they are kept: little is done with them before somebody
+//! looks.
+
+use super::id::Id;
+use super::limits;
+use super::log::Line;
+use super::sql::Statement;
+use super::template::Rendered;
+use super::text::{Cut, Pairs, cut};
+use crate::web::recording::{Outcome, RequestProfile};
+use crate::{own_work, peak, rss};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Version};
+use std::fmt::Write as _;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// A request and its answer, as the toolbar has them.
+///
+/// Texts are cut as [`DebugToolbarLayer`](super::DebugToolbarLayer) says. They are as they
+/// came, secrets and all: those are hidden when a panel is shown.
+#[derive(Debug)]
+pub struct Exchange {
+    id: Id,
+    method: Method,
+    path: String,
+    query: Option<String>,
+    version: Version,
+    began: SystemTime,
+    request_headers: Pairs,
+    has_form: bool,
+    /// How many bytes it may have.
+    most_bytes: usize,
+    state: Mutex<State>,
+    ended: OnceLock<Ended>,
+}
+
+/// What is added while the request is under way.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) answer: Option<(StatusCode, Pairs)>,
+    pub(super) form: Vec<u8>,
+    pub(super) form_is_cut: bool,
+    pub(super) templates: Vec<Rendered>,
+    pub(super) statements: Vec<Statement>,
+    /// Statements that are under way.
+    pub(super) open_statements: usize,
+    pub(super) lines: Vec<Line>,
+    /// Of these three, how many there was no room for.
+    pub(super) left_out: u64,
+    pub(super) polls: Polls,
+    bytes: usize,
+}
+
+/// What the polls of a request took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Polls {
+    pub(super) count: u64,
+    pub(super) elapsed: Duration,
+    /// Of its threads on a processor, where that is known.
+    pub(super) cpu: Option<Duration>,
+}
+
+/// What is known when it is over.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) profile: RequestProfile,
+    /// What the whole process had alive on the heap then, in bytes.
+    pub(super) heap_bytes: i64,
+    pub(super) resident_bytes: Option<u64>,
+}
+
+impl Exchange {
+    pub(super) fn begin(parts: &Parts, most_bytes: usize) -> Self {
+        let path = cut(parts.uri.path(), limits::PATH_BYTES);
+        let query = parts.uri.query();
+        let query = query.map(|query| cut(query, limits::PATH_BYTES));
+        let request_headers = pairs_of(&parts.headers);
+        let content_type = parts.headers.get(http::header::CONTENT_TYPE);
+        let has_form = content_type.is_some_and(|value| {
+            let form = b"application/x-www-form-urlencoded";
+            let start = value.as_bytes().get(..form.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(form))
+        });
+        let text = path.capacity() + query.as_ref().map_or(0, String::capacity);
+        let bytes = size_of::<Self>() + text + request_headers.bytes();
+        Self {
+            id: Id::new(),
+            method: parts.method.clone(),
+            path,
+            query,
+            version: parts.version,
+            began: SystemTime::now(),
+            request_headers,
+            has_form,
+            most_bytes,
+            state: Mutex::new(State {
+                bytes,
+                ..State::default()
+            }),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// Its name in the paths of the toolbar: 32 hexadecimal digits that nobody can guess.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    /// How the request was made.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// What was asked for, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The query, as it came.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// The version of HTTP that it was made in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn began(&self) -> SystemTime {
+        self.began
+    }
+
+    /// The request's headers.
+    pub fn request_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.request_headers.iter()
+    }
+
+    /// The answer's headers; none as long as there is no answer.
+    #[must_use]
+    pub fn response_headers(&self) -> Vec<(String, String)> {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let state = self.state();
+        let answer = state.answer.as_ref();
+        answer.map_or_else(Vec::new, |(_, headers)| headers.iter().map(owned).collect())
+    }
+
+    /// The status of the answer, as soon as there is one.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.state().answer.as_ref().map(|(status, _)| *status)
+    }
+
+    /// How it ended; none while it is under way.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.profile().map(|profile| profile.outcome)
+    }
+
+    /// What it did, when it is over.
+    #[must_use]
+    pub fn profile(&self) -> Option<&RequestProfile> {
+        self.ended().map(|ended| &ended.profile)
+    }
+
+    pub(super) fn is(&self, id: Id) -> bool {
+        self.id == id
+    }
+
+    pub(super) fn has_form(&self) -> bool {
+        self.has_form
+    }
+
+    pub(super) fn ended(&self) -> Option<&Ended> {
+        self.ended.get()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// About how many bytes it has captured, and at the end what its profile has.
+    pub(super) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
+    /// Adds something that has so many bytes, if there is room.
+    pub(super) fn add(&self, bytes: usize, add: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        match state.bytes.checked_add(bytes) {
+            Some(sum) if sum <= self.most_bytes => {
+                state.bytes = sum;
+                add(&mut state);
+            }
+            _ => state.left_out += 1,
+        }
+    }
+
+    pub(super) fn answer(&self, status: StatusCode, headers: &HeaderMap) {
+        let headers = pairs_of(headers);
+        let mut state = self.state();
+        state.bytes += headers.bytes();
+        state.answer = Some((status, headers));
+    }
+
+    pub(super) fn copy_form(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        let room = limits::FORM_BYTES.saturating_sub(state.form.len());
+        let copied = bytes.get(..bytes.len().min(room)).unwrap_or(bytes);
+        state.form.extend_from_slice(copied);
+        state.form_is_cut |= copied.len() < bytes.len();
+        state.bytes += copied.len();
+    }
+
+    pub(super) fn end(&self, profile: RequestProfile) {
+        let report = &profile.report;
+        let lines: usize = report.functions.iter().map(|it| it.lines.len()).sum();
+        let rows: usize = report.calls.iter().map(|call| call.lines.len()).sum();
+        let bytes = profile.path.capacity()
+            + report.functions.capacity() * size_of::<crate::FunctionReport>()
+            + lines * size_of::<crate::LineReport>()
+            + report.calls.capacity() * size_of::<crate::CallReport>()
+            + rows * size_of::<crate::CallLine>();
+        self.state().bytes += bytes;
+        let ended = Ended {
+            profile,
+            heap_bytes: peak::live_bytes(),
+            resident_bytes: rss::resident_bytes(),
+        };
+        let _ = self.ended.set(ended);
+    }
+
+    /// `/path?query`, as it is shown.
+    pub(super) fn target(&self) -> String {
+        let query = self.query.iter().flat_map(|query| ["?", query]);
+        std::iter::once(self.path.as_str()).chain(query).collect()
+    }
+}
+
+fn pairs_of(headers: &HeaderMap) -> Pairs {
+    let bytes = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len().min(limits::HEADER_BYTES));
+    let count = headers.len().min(limits::HEADERS);
+    let mut pairs = Pairs::with_room(count, bytes.take(count).sum());
+    for (name, value) in headers.iter().take(limits::HEADERS) {
+        pairs.push(name.as_str(), value.as_bytes(), limits::HEADER_BYTES);
+    }
+    if let Some(more) = headers.len().checked_sub(limits::HEADERS + 1) {
+        let more = Cut::of(64, |text| write!(text, "{} more", more + 1));
+        pairs.push("…", more.as_bytes(), 64);
+    }
+    pairs
+}
+
+/// An exchange that several have a hand in, freed as it was made: on nobody's account.
+#[derive(Debug)]
+pub(super) struct Shared(Option<Arc<Exchange>>);
+
+impl Shared {
+    pub(super) fn begin(parts: &Parts, most_bytes: usize) -> Self {
+        let begin = || Arc::new(Exchange::begin(parts, most_bytes));
+        Self(Some(own_work::during(false, begin).0))
+    }
+}
+
+impl Clone for Shared {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Deref for Shared {
+    type Target = Arc<Exchange>;
+
+    fn deref(&self) -> &Arc<Exchange> {
+        self.0.as_ref().expect("it is only gone when it is dropped")
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let shared = self.0.take();
+        own_work::during(false, || drop(shared));
+    }
+}

@@ -1,0 +1,93 @@
+//! The last requests.
+
+use super::exchange::Shared;
+use super::id::Id;
+use crate::own_work;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The last requests, as many as there is room for.
+#[derive(Debug)]
+pub(super) struct History {
+    most_requests: usize,
+    most_bytes: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// With the bytes that each counts for, the newest at the end.
+    exchanges: VecDeque<(Shared, usize)>,
+    /// All of these.
+    bytes: usize,
+}
+
+impl History {
+    pub(super) fn new(most_requests: usize, most_bytes: usize) -> Self {
+        Self {
+            most_requests,
+            most_bytes,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Adds one that begins.
+    pub(super) fn add(&self, exchange: &Shared) {
+        let bytes = exchange.bytes();
+        let newest = (exchange.clone(), bytes);
+        own_work::during(false, || {
+            let mut kept = self.kept();
+            kept.exchanges.push_back(newest);
+            kept.bytes += bytes;
+            self.make_room(kept);
+        });
+    }
+
+    /// Counts all that one has that has ended.
+    pub(super) fn end(&self, exchange: &Shared) {
+        let bytes = exchange.bytes();
+        own_work::during(false, || {
+            let mut kept = self.kept();
+            let mut newest_first = kept.exchanges.iter_mut().rev();
+            let its = newest_first.find(|(one, _)| Arc::ptr_eq(one, exchange));
+            if let Some((_, counted)) = its {
+                let before = std::mem::replace(counted, bytes);
+                kept.bytes = kept.bytes - before + bytes;
+                self.make_room(kept);
+            }
+        });
+    }
+
+    /// Lets go of the oldest, as long as there is too much.
+    fn make_room(&self, mut kept: MutexGuard<'_, Kept>) {
+        let mut gone = Vec::new();
+        while kept.exchanges.len() > self.most_requests || kept.bytes > self.most_bytes {
+            let Some((oldest, bytes)) = kept.exchanges.pop_front() else {
+                break;
+            };
+            kept.bytes -= bytes;
+            gone.push(oldest);
+        }
+        // After the lock, since it takes a while.
+        drop(kept);
+        drop(gone);
+    }
+
+    pub(super) fn find(&self, id: Id) -> Option<Shared> {
+        let kept = self.kept();
+        let mut exchanges = kept.exchanges.iter();
+        let (exchange, _) = exchanges.find(|(exchange, _)| exchange.is(id))?;
+        Some(exchange.clone())
+    }
+
+    /// All of them, the newest first.
+    pub(super) fn all(&self) -> Vec<Shared> {
+        let kept = self.kept();
+        let exchanges = kept.exchanges.iter().rev();
+        exchanges.map(|(exchange, _)| exchange.clone()).collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

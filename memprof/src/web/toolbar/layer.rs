@@ -1,0 +1,331 @@
+//! The layer with the toolbar, and what it was told.
+
+use super::content::Panel;
+use super::exchange::Exchange;
+use super::history::History;
+use super::limits;
+use super::panels;
+use super::secrets::Secrets;
+use super::service::DebugToolbar;
+use super::template::json;
+use crate::web::Access;
+use http::HeaderMap;
+use serde::Serialize;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use tower_layer::Layer;
+
+/// Shows what each request did: on a bar at the end of HTML pages, and on pages of its own
+/// with the last requests of all kinds.
+///
+/// The bar is for those whom [`Access`] allows, and so are the pages, at `/debug/toolbar/`.
+/// To all others the layer isn't there: their requests are not recorded, either. Nor is
+/// anything in builds without debug assertions, as those with `--release` are, unless
+/// [`in_release`](Self::in_release) is called. It goes around all other layers.
+///
+/// ```
+/// use axum::{Router, response::Html, routing::get};
+/// use memprof::web::{Access, DebugToolbarLayer};
+///
+/// let access = Access::token("a long and random one");
+/// let toolbar = DebugToolbarLayer::new(access)
+///     .cargo_lock(include_str!("../../../../Cargo.lock"))
+///     .config("workers", &4)
+///     .routes([("GET", "/"), ("GET, POST", "/{id}/update")]);
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { Html("<h1>Hello!</h1>") }))
+///     .layer(toolbar);
+/// ```
+///
+/// Answers are streamed as ever. After an HTML page, unless it is compressed or only a part
+/// of one, comes a script that shows the bar, which is inside `</body>` if that is in the
+/// answer's last piece; the answer's length is made right, a strong `ETag` weak, and a
+/// `Content-Security-Policy` among its headers allows for the bar. One in a `meta` element
+/// has to allow for scripts and frames of the same origin itself.
+///
+/// # What it keeps
+///
+/// The last 100 requests, but no more than 16 MiB of what was captured of them; with many
+/// requests under way at once, up to 2 MiB for each of those on top of that. Of a request and of its
+/// answer 100 headers each, and of texts the beginning: 2 KiB of a path, a query, or a line
+/// of the log, 4 KiB of a header or a statement, 256 bytes of a parameter, of which there
+/// are 32 at the most, 8 KiB of a template's context, 16 KiB of an urlencoded form.
+///
+/// # Secrets
+///
+/// Values whose names have to do with passwords, tokens, keys, cookies or sessions are
+/// shown as dots, wherever they have a name; so are tokens, private keys, password hashes
+/// and passwords in URLs by their looks, and whatever is [`Redacted`](super::Redacted).
+#[derive(Clone)]
+pub struct DebugToolbarLayer {
+    settings: Settings,
+    /// Made for the first of its services, and shared by all: a router may have each of its
+    /// routes be one.
+    toolbar: Arc<OnceLock<Arc<Toolbar>>>,
+}
+
+/// What a layer was told.
+#[derive(Clone)]
+pub(super) struct Settings {
+    access: Access,
+    in_release: bool,
+    pub(super) intercepts_redirects: bool,
+    pub(super) prefix: String,
+    max_requests: usize,
+    max_bytes: usize,
+    pub(super) secrets: Secrets,
+    pub(super) cargo_lock: &'static str,
+    pub(super) config: Vec<(String, String)>,
+    pub(super) routes: Vec<(String, String)>,
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) explain: Option<Arc<Explain>>,
+    panels: Vec<Arc<dyn Panel>>,
+}
+
+pub(super) type Session = dyn Fn(&HeaderMap) -> Vec<(String, String)> + Send + Sync;
+pub(super) type Explain = dyn Fn(String) -> Explained + Send + Sync;
+pub(super) type Explained = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
+
+/// A toolbar: what its layer was told, and what it keeps.
+pub(super) struct Toolbar {
+    pub(super) settings: Settings,
+    pub(super) history: Arc<History>,
+    pub(super) panels: Vec<Arc<dyn Panel>>,
+}
+
+impl DebugToolbarLayer {
+    /// A toolbar for those whom `access` allows.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        Self {
+            settings: Settings {
+                access,
+                in_release: false,
+                intercepts_redirects: false,
+                prefix: "/debug/toolbar/".to_owned(),
+                max_requests: limits::REQUESTS,
+                max_bytes: limits::HISTORY_BYTES,
+                secrets: Secrets::default(),
+                cargo_lock: "",
+                config: Vec::new(),
+                routes: Vec::new(),
+                session: None,
+                explain: None,
+                panels: Vec::new(),
+            },
+            toolbar: Arc::default(),
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self.toolbar = Arc::default();
+        self
+    }
+
+    /// Is there in builds without debug assertions, too.
+    #[must_use]
+    pub fn in_release(self) -> Self {
+        self.with(|settings| settings.in_release = true)
+    }
+
+    /// Where its pages are, in place of `/debug/toolbar`.
+    ///
+    /// # Panics
+    ///
+    /// If there is anything in it but letters, digits, `/`, `-`, `_`, `.` and `~`, or
+    /// nothing but slashes: all of the application would be the toolbar's.
+    #[must_use]
+    pub fn prefix(self, prefix: &str) -> Self {
+        let prefix = prefix.trim_matches('/');
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+        assert!(
+            !prefix.is_empty() && prefix.chars().all(is_plain),
+            "a toolbar's prefix is {prefix:?}, and should be a path of letters, digits, `-`, `_`, \
+             `.` and `~`"
+        );
+        self.with(|settings| settings.prefix = format!("/{prefix}/"))
+    }
+
+    /// How many requests are kept at the most, 100 by default.
+    #[must_use]
+    pub fn max_requests(self, count: usize) -> Self {
+        self.with(|settings| settings.max_requests = count)
+    }
+
+    /// How many bytes of what was captured are kept at the most, 16 MiB by default. A
+    /// request may have an eighth of them.
+    #[must_use]
+    pub fn max_bytes(self, bytes: usize) -> Self {
+        self.with(|settings| settings.max_bytes = bytes)
+    }
+
+    /// Shows a page with the bar in place of a redirect, for browsers.
+    ///
+    /// Off by default: the redirect is in the history, and so is what it led to.
+    #[must_use]
+    pub fn intercept_redirects(self, does: bool) -> Self {
+        self.with(|settings| settings.intercepts_redirects = does)
+    }
+
+    /// Hides what has this in its name, too, whatever its case and its punctuation.
+    #[must_use]
+    pub fn hide(self, name: &str) -> Self {
+        self.with(|settings| settings.secrets.add(name))
+    }
+
+    /// The program's crates, for the panel of versions: the text of its `Cargo.lock`, as
+    /// `include_str!("../Cargo.lock")`.
+    #[must_use]
+    pub fn cargo_lock(self, text: &'static str) -> Self {
+        self.with(|settings| settings.cargo_lock = text)
+    }
+
+    /// A line of the panel of the configuration.
+    #[must_use]
+    pub fn config<V: Serialize + ?Sized>(self, name: impl Into<String>, value: &V) -> Self {
+        let line = (name.into(), json(value));
+        self.with(|settings| settings.config.push(line))
+    }
+
+    /// The routes, for their panel, as methods and patterns of axum: `/{id}` and
+    /// `/{*rest}`.
+    #[must_use]
+    pub fn routes<M: Into<String>, P: Into<String>>(
+        self,
+        routes: impl IntoIterator<Item = (M, P)>,
+    ) -> Self {
+        let routes = routes.into_iter();
+        let routes: Vec<_> = routes.map(|(m, p)| (m.into(), p.into())).collect();
+        self.with(|settings| settings.routes.extend(routes))
+    }
+
+    /// What is in a session, by a request's headers. Asked for when somebody looks.
+    ///
+    /// ```
+    /// # use memprof::web::{Access, DebugToolbarLayer};
+    /// # let access = Access::token("a long and random one");
+    /// let toolbar = DebugToolbarLayer::new(access)
+    ///     .session(|headers| match headers.get("x-user") {
+    ///         Some(user) => vec![("user".to_owned(), format!("{user:?}"))],
+    ///         None => Vec::new(),
+    ///     });
+    /// ```
+    #[must_use]
+    pub fn session(
+        self,
+        session: impl Fn(&HeaderMap) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.session = Some(Arc::new(session)))
+    }
+
+    /// How the database would go about a statement: what it answers to `EXPLAIN`. Asked
+    /// for when somebody wants to know, with a recorded statement that begins with `SELECT`
+    /// and is whole, its values not filled in.
+    ///
+    /// ```
+    /// # use memprof::web::{Access, DebugToolbarLayer};
+    /// # let access = Access::token("a long and random one");
+    /// # async fn ask(_: &str) -> Result<String, std::io::Error> { Ok(String::new()) }
+    /// let toolbar = DebugToolbarLayer::new(access)
+    ///     .explain(|statement| async move { ask(&format!("EXPLAIN {statement}")).await });
+    /// ```
+    #[must_use]
+    pub fn explain<F, E>(self, explain: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let explain = move |statement: String| -> Explained {
+            let plan = explain(statement);
+            Box::pin(async move { plan.await.map_err(|error| error.to_string()) })
+        };
+        self.with(|settings| settings.explain = Some(Arc::new(explain)))
+    }
+
+    /// One more panel, after those there are.
+    #[must_use]
+    pub fn panel(self, panel: impl Panel + 'static) -> Self {
+        self.with(|settings| settings.panels.push(Arc::new(panel)))
+    }
+}
+
+impl<S> Layer<S> for DebugToolbarLayer {
+    type Service = DebugToolbar<S>;
+
+    fn layer(&self, inner: S) -> DebugToolbar<S> {
+        let is_on = cfg!(debug_assertions) || self.settings.in_release;
+        let toolbar = is_on.then(|| {
+            let make = || Arc::new(Toolbar::new(self.settings.clone()));
+            Arc::clone(self.toolbar.get_or_init(make))
+        });
+        DebugToolbar::new(inner, toolbar)
+    }
+}
+
+impl Toolbar {
+    fn new(settings: Settings) -> Self {
+        let history = Arc::new(History::new(settings.max_requests, settings.max_bytes));
+        let mut panels = panels::built_in(&settings, &history);
+        panels.extend(settings.panels.iter().cloned());
+        Self {
+            settings,
+            history,
+            panels,
+        }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.settings.access
+    }
+
+    /// How many bytes one request may have.
+    pub(super) fn most_bytes(&self) -> usize {
+        self.settings.max_bytes / limits::PART_OF_A_REQUEST
+    }
+
+    /// The names of the panels in paths.
+    pub(super) fn slugs(&self) -> Vec<String> {
+        let mut slugs: Vec<String> = Vec::new();
+        for (number, panel) in self.panels.iter().enumerate() {
+            let letters = panel.title().chars().take(40);
+            let slug: String = letters
+                .map(|letter| match letter.to_ascii_lowercase() {
+                    letter if letter.is_ascii_alphanumeric() => letter,
+                    _ => '-',
+                })
+                .collect();
+            if slug.is_empty() || slugs.contains(&slug) {
+                slugs.push(format!("{slug}-{number}"));
+            } else {
+                slugs.push(slug);
+            }
+        }
+        slugs
+    }
+
+    /// A panel's number for the bar. One that panics has none.
+    pub(super) fn number(panel: &dyn Panel, exchange: &Exchange) -> String {
+        let number = std::panic::AssertUnwindSafe(|| panel.number(exchange));
+        std::panic::catch_unwind(number).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for DebugToolbarLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DebugToolbarLayer")
+            .field("access", &self.settings.access)
+            .field("prefix", &self.settings.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Toolbar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Toolbar")
+            .field("prefix", &self.settings.prefix)
+            .finish_non_exhaustive()
+    }
+}

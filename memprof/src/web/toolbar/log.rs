@@ -1,0 +1,196 @@
+//! What a request has logged with `tracing`.
+
+use super::current::current;
+use super::exchange::Shared;
+use super::limits::{LINE_BYTES, STATEMENT_BYTES};
+use super::secrets::{DOTS, is_secret_name};
+use super::sql::{self, Statement};
+use super::text::{Cut, cut};
+use crate::own_work;
+use std::borrow::Cow;
+use std::fmt::{Debug, Write};
+use std::time::{Duration, SystemTime};
+use tracing_core::field::{Field, Visit};
+use tracing_core::span::{Attributes, Id};
+use tracing_core::{Event, Level, LevelFilter, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+/// What sqlx says of each statement.
+const SQLX: &str = "sqlx::query";
+
+/// An event of a request.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) about: &'static Metadata<'static>,
+    pub(super) time: SystemTime,
+    pub(super) text: String,
+}
+
+/// Hands the events of `tracing` to the toolbar of the request that they are of: a layer
+/// of the program's subscriber.
+///
+/// An event is of the request whose future or body is being polled on its thread, whose
+/// [scope](crate::Scope) the thread is in, or in which its span was made; if there is none,
+/// nothing is done. Statements that sqlx tells of, at its level `DEBUG`, are in the SQL panel
+/// if [`sql`](super::sql) wasn't used for them.
+///
+/// ```
+/// use memprof::web::toolbar::LogLayer;
+/// use tracing_subscriber::layer::SubscriberExt as _;
+///
+/// let subscriber = tracing_subscriber::registry().with(LogLayer::new());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct LogLayer {
+    level: Level,
+}
+
+impl Default for LogLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LogLayer {
+    /// Takes what is at least of the level `INFO`, and sqlx's statements.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { level: Level::INFO }
+    }
+
+    /// Takes what is at least of this level.
+    #[must_use]
+    pub fn level(self, level: Level) -> Self {
+        Self { level }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // For sqlx's.
+        Some(self.level.max(Level::DEBUG).into())
+    }
+
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let (Some(exchange), Some(span)) = (current(), context.span(id)) {
+            own_work::during(false, || span.extensions_mut().replace(Of(exchange)));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let about = event.metadata();
+        if *about.level() > self.level && about.target() != SQLX {
+            return;
+        }
+        let by_span = || {
+            let spans = context.event_scope(event)?;
+            spans
+                .into_iter()
+                .find_map(|span| span.extensions().get::<Of>().map(|of| of.0.clone()))
+        };
+        if let Some(exchange) = current().or_else(by_span) {
+            own_work::during(false, || note(exchange, event));
+        }
+    }
+}
+
+/// The request that a span is of.
+struct Of(Shared);
+
+fn note(exchange: Shared, event: &Event<'_>) {
+    let about = event.metadata();
+    if about.target() == SQLX {
+        let mut query = Query::default();
+        event.record(&mut query);
+        if exchange.state().open_statements == 0 {
+            sql::add(&exchange, query.statement());
+        }
+        return;
+    }
+    let mut fields = Fields {
+        text: Cut::new(LINE_BYTES),
+        is_empty: true,
+    };
+    event.record(&mut fields);
+    let line = Line {
+        about,
+        time: SystemTime::now(),
+        text: fields.text.into_text(),
+    };
+    let bytes = size_of::<Line>() + line.text.capacity();
+    exchange.add(bytes, |state| state.lines.push(line));
+    drop(exchange);
+}
+
+/// The message of an event, and its other fields as `name=value`.
+struct Fields {
+    text: Cut,
+    is_empty: bool,
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let space = if self.is_empty { "" } else { " " };
+        self.is_empty = false;
+        // An error is that there is no more room.
+        let _ = match field.name() {
+            "message" => write!(self.text, "{space}{value:?}"),
+            name if is_secret_name(name) => write!(self.text, "{space}{name}={DOTS}"),
+            name => write!(self.text, "{space}{name}={value:?}"),
+        };
+    }
+}
+
+#[derive(Default)]
+struct Query {
+    summary: String,
+    statement: String,
+    rows: Option<u64>,
+    elapsed: Duration,
+}
+
+impl Query {
+    fn statement(self) -> Statement {
+        // The summary is all there is of a short one.
+        let text = match self.statement.trim() {
+            "" => self.summary,
+            text => text.to_owned(),
+        };
+        Statement {
+            text: Cow::Owned(text),
+            parameters: Vec::new(),
+            elapsed: self.elapsed,
+            rows: self.rows,
+            place: None,
+            plan: None,
+        }
+    }
+}
+
+impl Visit for Query {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        if field.name() == "elapsed_secs" {
+            self.elapsed = Duration::try_from_secs_f64(value).unwrap_or_default();
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        // What it found; or else, what it changed.
+        match field.name() {
+            "rows_returned" if value > 0 || self.rows.is_none() => self.rows = Some(value),
+            "rows_affected" if self.rows.unwrap_or(0) == 0 => self.rows = Some(value),
+            _ => {}
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "summary" => self.summary = cut(value, STATEMENT_BYTES),
+            "db.statement" => self.statement = cut(value, STATEMENT_BYTES),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
+}

@@ -1,0 +1,337 @@
+//! The toolbar's own pages, made when somebody asks for one.
+
+use super::content::Content;
+use super::exchange::{Exchange, Shared};
+use super::id::Id;
+use super::layer::Toolbar;
+use super::panels::can_be_explained;
+use super::shown::{Row, Shown, shown};
+use crate::own_work;
+use crate::report::{Format, page};
+use crate::web::recording::Head;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Response, StatusCode};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// What the pages may do: nothing but show themselves.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+/// A name in `.html` is what turns escaping on.
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut templates = Environment::new();
+    // A line that only holds a tag leaves none in the page.
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true);
+    templates.set_syntax(syntax.build().expect("the usual delimiters are distinct"));
+    let texts = [
+        ("content.html", include_str!("assets/content.html")),
+        ("history.html", include_str!("assets/history.html")),
+        ("request.html", include_str!("assets/request.html")),
+        ("bar.html", include_str!("assets/bar.html")),
+        ("redirect.html", include_str!("assets/redirect.html")),
+    ];
+    for (name, text) in texts {
+        let added = templates.add_template(name, text);
+        added.expect("the templates in the program are well formed");
+    }
+    templates
+});
+
+/// An answer of the toolbar's own.
+pub(super) enum Answer {
+    Now(Option<Response<Vec<u8>>>),
+    Later(Pin<Box<dyn Future<Output = Response<Vec<u8>>> + Send>>),
+}
+
+impl Answer {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response<Vec<u8>>> {
+        match self {
+            Self::Now(response) => Poll::Ready(response.take().unwrap_or_default()),
+            Self::Later(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer(..)")
+    }
+}
+
+/// The answer to who asks for one of the toolbar's pages.
+pub(super) fn answer(toolbar: &Arc<Toolbar>, head: &Head<'_>) -> Option<Answer> {
+    let prefix = &toolbar.settings.prefix;
+    let Some(path) = head.path.strip_prefix(prefix.as_str()) else {
+        // Only the slash is missing.
+        let is_ours = prefix.strip_suffix('/') == Some(head.path);
+        return is_ours.then(|| Answer::Now(Some(moved(prefix))));
+    };
+    if *head.method != Method::GET && *head.method != Method::HEAD {
+        let mut response = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"GET or HEAD\n");
+        let headers = response.headers_mut();
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Some(Answer::Now(Some(response)));
+    }
+    let (made, _) = own_work::during(false, || page_at(toolbar, path));
+    let answer = match made {
+        Made::Page(status, content_type, text) => {
+            let response = response(status, content_type, &text);
+            own_work::during(false, || drop(text));
+            Answer::Now(Some(response))
+        }
+        Made::Report(text) => {
+            let mut response = response(StatusCode::OK, HTML, &text);
+            own_work::during(false, || drop(text));
+            let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
+            if let Ok(policy) = HeaderValue::try_from(policy) {
+                let headers = response.headers_mut();
+                headers.insert(CONTENT_SECURITY_POLICY, policy);
+            }
+            Answer::Now(Some(response))
+        }
+        Made::Explain(exchange, number) => explain(toolbar, exchange, number),
+    };
+    Some(answer)
+}
+
+/// What is made for a path.
+enum Made {
+    Page(StatusCode, &'static str, Vec<u8>),
+    /// One that brings its own script.
+    Report(Vec<u8>),
+    Explain(Shared, usize),
+}
+
+impl Made {
+    fn html(text: String) -> Self {
+        Self::Page(StatusCode::OK, HTML, text.into_bytes())
+    }
+
+    fn asset(content_type: &'static str, text: &str) -> Self {
+        Self::Page(StatusCode::OK, content_type, text.as_bytes().to_vec())
+    }
+
+    fn not_found() -> Self {
+        let text = "No such request is kept: it is of another run, or has made room for later \
+                    ones.\n";
+        Self::Page(StatusCode::NOT_FOUND, TEXT, text.as_bytes().to_vec())
+    }
+}
+
+fn page_at(toolbar: &Toolbar, path: &str) -> Made {
+    match path {
+        "" => return Made::html(history(toolbar)),
+        "bar.js" => return Made::asset(SCRIPT, include_str!("assets/bar.js")),
+        "page.js" => return Made::asset(SCRIPT, include_str!("assets/page.js")),
+        "page.css" => return Made::asset(STYLE, include_str!("assets/page.css")),
+        _ => {}
+    }
+    let (id, rest) = path.split_once('/').unwrap_or((path, ""));
+    let exchange = Id::parse(id).and_then(|id| toolbar.history.find(id));
+    let Some(exchange) = exchange else {
+        return Made::not_found();
+    };
+    let slugs = toolbar.slugs();
+    let place = |slug: &str| slugs.iter().position(|one| one == slug);
+    let view = |template: &str, panel: Option<usize>| {
+        Made::html(request(toolbar, &exchange, &slugs, template, panel))
+    };
+    match rest.split_once('/') {
+        None if rest.is_empty() => view("request.html", Some(0)),
+        None if rest == "bar" => view("bar.html", None),
+        None if rest == "profile.html" => report(&exchange),
+        Some(("panel", slug)) if place(slug).is_some() => view("request.html", place(slug)),
+        Some(("bar", slug)) if place(slug).is_some() => view("bar.html", place(slug)),
+        Some(("explain", number)) => match number.parse() {
+            Ok(number) => Made::Explain(exchange, number),
+            Err(_) => Made::not_found(),
+        },
+        _ => Made::not_found(),
+    }
+}
+
+fn history(toolbar: &Toolbar) -> String {
+    let rows: Vec<Row> = toolbar
+        .history
+        .all()
+        .iter()
+        .map(|exchange| Row::of(exchange))
+        .collect();
+    let (prefix, rows) = (prefix_of(toolbar), Value::from(Serde(rows)));
+    render("history.html", context! { prefix, rows })
+}
+
+/// A page of a request, with one of its panels.
+fn request(
+    toolbar: &Toolbar,
+    exchange: &Exchange,
+    slugs: &[String],
+    template: &str,
+    chosen: Option<usize>,
+) -> String {
+    let panels = toolbar.panels.iter().zip(slugs);
+    let tabs = panels.map(|(panel, slug)| {
+        let title = panel.title();
+        let number = Toolbar::number(&**panel, exchange);
+        context! { title, slug, number }
+    });
+    let tabs: Vec<Value> = tabs.collect();
+    let panel = chosen.and_then(|place| toolbar.panels.get(place));
+    let title = panel.map(|panel| panel.title().to_owned());
+    let content = panel.map(|panel| {
+        // By a user's code; the other panels can still be seen.
+        let content = catch_unwind(AssertUnwindSafe(|| panel.content(exchange)));
+        let content = content.unwrap_or_else(|_| Content::new().text("The panel has panicked."));
+        shown(content, &toolbar.settings.secrets)
+    });
+    view_of(toolbar, exchange, template, &tabs, title, chosen, content)
+}
+
+fn view_of(
+    toolbar: &Toolbar,
+    exchange: &Exchange,
+    template: &str,
+    tabs: &[Value],
+    title: Option<String>,
+    chosen: Option<usize>,
+    content: Option<Vec<Shown>>,
+) -> String {
+    let prefix = prefix_of(toolbar);
+    let row = Value::from(Serde(Row::of(exchange)));
+    let content = content.map(|content| Value::from(Serde(content)));
+    let tabs = tabs.iter().cloned().collect::<Value>();
+    let values = context! { prefix, row, tabs, title, chosen, content };
+    render(template, values)
+}
+
+/// Which has nothing in it that would have to be escaped.
+fn prefix_of(toolbar: &Toolbar) -> Value {
+    Value::from_safe_string(toolbar.settings.prefix.clone())
+}
+
+fn render(template: &str, values: Value) -> String {
+    let template = TEMPLATES.get_template(template);
+    match template.and_then(|template| template.render(values)) {
+        Ok(text) => text,
+        // It can't be said in HTML by what has just failed at that.
+        Err(_) => "This page of the toolbar can't be made.".to_owned(),
+    }
+}
+
+fn report(exchange: &Exchange) -> Made {
+    let Some(profile) = exchange.profile() else {
+        return Made::not_found();
+    };
+    let row = Row::of(exchange);
+    let facts = row.facts();
+    let mut text = Vec::new();
+    // To memory.
+    let _ = page::write_about(&facts, &profile.report, &mut text);
+    Made::Report(text)
+}
+
+/// How the database would go about a statement.
+fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
+    let statement = {
+        let state = exchange.state();
+        let place = number.checked_sub(1);
+        let statement = place.and_then(|place| state.statements.get(place));
+        statement
+            .map(|statement| statement.text.to_string())
+            .filter(|text| can_be_explained(text))
+    };
+    let (Some(statement), Some(explain)) = (statement, &toolbar.settings.explain) else {
+        let text = b"There is nothing to explain.\n";
+        return Answer::Now(Some(response(StatusCode::NOT_FOUND, TEXT, text)));
+    };
+    let plan = explain(statement.clone());
+    let toolbar = Arc::clone(toolbar);
+    Answer::Later(Box::pin(async move {
+        let content = Content::new().heading("Statement").code(statement);
+        let content = match plan.await {
+            Ok(plan) => content.heading("How it would be carried out").code(plan),
+            Err(error) => content.heading("The database has refused").code(error),
+        };
+        let title = Some(format!("EXPLAIN {number}"));
+        let content = Some(shown(content, &toolbar.settings.secrets));
+        let page = view_of(
+            &toolbar,
+            &exchange,
+            "request.html",
+            &[],
+            title,
+            None,
+            content,
+        );
+        response(StatusCode::OK, HTML, page.as_bytes())
+    }))
+}
+
+/// Has a browser see a redirect, in place of following it; what it sees.
+pub(super) fn intercept<B>(answer: &mut Response<B>) -> Vec<u8> {
+    let status = answer.status().to_string();
+    *answer.status_mut() = StatusCode::OK;
+    let headers = answer.headers_mut();
+    let location = headers.remove(LOCATION);
+    let location = location.as_ref().and_then(|value| value.to_str().ok());
+    let location = location.unwrap_or("");
+    let is_safe = ["http://", "https://", "/", "?", "#"]
+        .iter()
+        .any(|start| location.starts_with(start));
+    let text = render("redirect.html", context! { status, location, is_safe });
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    text.into_bytes()
+}
+
+fn moved(location: &str) -> Response<Vec<u8>> {
+    let mut response = response(StatusCode::PERMANENT_REDIRECT, TEXT, b"");
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// A copy of what is on nobody's account, since others free it.
+fn response(status: StatusCode, content_type: &'static str, text: &[u8]) -> Response<Vec<u8>> {
+    let mut response = Response::new(text.to_vec());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    for (name, value) in [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        // For a frame in a page that wants this of all that is in it.
+        (
+            HeaderName::from_static("cross-origin-embedder-policy"),
+            "require-corp",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

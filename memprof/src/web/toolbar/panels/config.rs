@@ -1,0 +1,40 @@
+//! How the application is configured.
+
+use crate::web::toolbar::content::{Content, Panel};
+use crate::web::toolbar::exchange::Exchange;
+use crate::web::toolbar::json::pretty;
+use crate::web::toolbar::secrets::Secrets;
+
+pub(super) struct Config {
+    /// Names, and values as JSON.
+    lines: Vec<(String, String)>,
+    secrets: Secrets,
+}
+
+impl Config {
+    pub(super) fn new(lines: Vec<(String, String)>, secrets: Secrets) -> Self {
+        Self { lines, secrets }
+    }
+}
+
+impl Panel for Config {
+    fn title(&self) -> &'static str {
+        "Config"
+    }
+
+    fn number(&self, _: &Exchange) -> String {
+        self.lines.len().to_string()
+    }
+
+    fn content(&self, _: &Exchange) -> Content {
+        if self.lines.is_empty() {
+            return Content::new().text(
+                "No configuration was told of. The method `config` of \
+                 memprof::web::DebugToolbarLayer does.",
+            );
+        }
+        let lines = self.lines.iter();
+        Content::new()
+            .pairs(lines.map(|(name, value)| (name.as_str(), pretty(value, &self.secrets))))
+    }
+}

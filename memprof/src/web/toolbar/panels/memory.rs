@@ -1,0 +1,147 @@
+//! What a request did to the heap, by line, and what the process has had since.
+
+use super::{short_bytes, signed};
+use crate::report::units::{bytes, grouped};
+use crate::web::RequestProfile;
+use crate::web::toolbar::content::{Chart, ChartLine, Content, Panel, Table};
+use crate::web::toolbar::exchange::Exchange;
+use crate::web::toolbar::history::History;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// Of the lines, as many are shown.
+const LINES: usize = 200;
+
+pub(super) struct Memory {
+    history: Arc<History>,
+}
+
+impl Memory {
+    pub(super) fn new(history: Arc<History>) -> Self {
+        Self { history }
+    }
+
+    /// Of the whole process, at the end of each of the last requests.
+    fn chart(&self) -> Option<Chart> {
+        let mut exchanges = self.history.all();
+        exchanges.reverse();
+        let ended = exchanges.iter().filter_map(|exchange| exchange.ended());
+        let (heap, resident): (Vec<i64>, Vec<i64>) = ended
+            .map(|ended| (ended.heap_bytes, signed(ended.resident_bytes.unwrap_or(0))))
+            .unzip();
+        let highest = heap.iter().chain(&resident).copied().max()?.max(1);
+        let line = |name: &str, numbers: &[i64]| ChartLine {
+            name: name.to_owned(),
+            points: points(numbers, highest),
+            last: numbers
+                .last()
+                .copied()
+                .map_or_else(String::new, short_bytes),
+        };
+        Some(Chart {
+            title: format!(
+                "The process, at the end of the last {} requests",
+                heap.len()
+            ),
+            highest: short_bytes(highest),
+            lines: vec![line("heap alive", &heap), line("resident", &resident)],
+        })
+    }
+}
+
+/// Of a line in a box of 1,000 by 200.
+#[expect(clippy::cast_precision_loss, reason = "a pixel is more")]
+fn points(numbers: &[i64], highest: i64) -> String {
+    let steps = numbers.len().saturating_sub(1).max(1) as f64;
+    let point = |(place, number): (usize, &i64)| {
+        let x = 1000.0 * place as f64 / steps;
+        let y = 200.0 * (1.0 - *number as f64 / highest as f64);
+        format!("{x:.1},{y:.1}")
+    };
+    let mut points: Vec<_> = numbers.iter().enumerate().map(point).collect();
+    if let [only] = points.as_slice() {
+        // One point is no line.
+        points.push(only.replacen("0.0", "1000.0", 1));
+    }
+    points.join(" ")
+}
+
+impl Panel for Memory {
+    fn title(&self) -> &'static str {
+        "Memory"
+    }
+
+    fn number(&self, exchange: &Exchange) -> String {
+        let profile = exchange.profile();
+        profile.map_or_else(String::new, |profile| {
+            format!("peak {}", short_bytes(signed(profile.usage.peak_bytes)))
+        })
+    }
+
+    fn content(&self, exchange: &Exchange) -> Content {
+        let content = match exchange.profile() {
+            Some(profile) => of_request(profile),
+            None => Content::new().text("The request is under way."),
+        };
+        match self.chart() {
+            Some(chart) => content.chart(chart),
+            None => content,
+        }
+    }
+}
+
+fn of_request(profile: &RequestProfile) -> Content {
+    let usage = &profile.usage;
+    let in_blocks = |number: u64, blocks: u64| {
+        format!(
+            "{} in {} blocks",
+            bytes(number.into()),
+            grouped(blocks.into())
+        )
+    };
+    let allocated = in_blocks(usage.allocated_bytes, usage.allocation_count);
+    let freed = in_blocks(usage.freed_bytes, usage.deallocation_count);
+    let alive = profile.report.total.live_bytes();
+    Content::new()
+        .pairs([
+            ("Allocated", allocated),
+            ("Freed", freed),
+            ("Peak", bytes(usage.peak_bytes.into())),
+            ("Of it still alive afterwards", bytes(alive.into())),
+        ])
+        .heading("By line")
+        .table(by_line(profile))
+}
+
+fn by_line(profile: &RequestProfile) -> Table {
+    let functions = profile.report.functions.iter();
+    let lines = functions.flat_map(|function| {
+        let lines = function.lines.iter();
+        lines.map(move |line| (&*function.file, line))
+    });
+    let mut lines: Vec<_> = lines
+        .filter(|(_, line)| line.made.allocated_bytes > 0)
+        .collect();
+    lines.sort_by_key(|(_, line)| Reverse((line.made.live_bytes(), line.made.allocated_bytes)));
+    let rest = (
+        &profile.report.untracked,
+        String::new(),
+        "functions without #[memprofile]",
+    );
+    let lines = lines.into_iter().take(LINES).map(|(file, line)| {
+        let place = format!("{file}:{}", line.number);
+        (&line.made, place, line.source.trim())
+    });
+    let mut table = Table::new(["Alive", "Allocated", "Blocks", "Line", "Source"]);
+    for (made, place, source) in lines.chain([rest]) {
+        let cells = [
+            bytes(made.live_bytes().into()),
+            bytes(made.allocated_bytes.into()),
+            grouped(made.allocation_count.into()),
+            place,
+            source.to_owned(),
+        ];
+        table.push(cells.into(), made.live_bytes() > 0);
+    }
+    table
+}

@@ -1,0 +1,86 @@
+//! The functions and lines that a request ran.
+
+use crate::FunctionReport;
+use crate::report::units::{bytes, grouped, time};
+use crate::web::toolbar::content::{Content, Panel, Table};
+use crate::web::toolbar::exchange::Exchange;
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// Of the functions, the lines of as many are shown.
+const FUNCTIONS: usize = 50;
+
+pub(super) struct Profiler;
+
+fn text(elapsed: Duration) -> String {
+    time(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Panel for Profiler {
+    fn title(&self) -> &'static str {
+        "Profiler"
+    }
+
+    fn number(&self, exchange: &Exchange) -> String {
+        let Some(profile) = exchange.profile() else {
+            return String::new();
+        };
+        let calls = profile.report.functions.iter().map(|it| it.call_count);
+        grouped(calls.sum::<u64>().into())
+    }
+
+    fn content(&self, exchange: &Exchange) -> Content {
+        let Some(profile) = exchange.profile() else {
+            return Content::new().text("The request is under way.");
+        };
+        let mut functions: Vec<_> = profile.report.functions.iter().collect();
+        if functions.is_empty() {
+            return Content::new().text("It ran no function with #[memprofile].");
+        }
+        functions.sort_by_key(|function| Reverse(function.own_elapsed));
+        let path = format!("{}/profile.html", exchange.id());
+        let link = ("All of it, as a page to explore".to_owned(), path);
+        let content = Content::new().table(table(&functions)).links(vec![link]);
+        let shown = functions.into_iter().take(FUNCTIONS);
+        shown.fold(content, |content, function| {
+            content
+                .heading(format!("{} in {}", function.path, function.file))
+                .table(lines(function))
+        })
+    }
+}
+
+fn table(functions: &[&FunctionReport]) -> Table {
+    let heads = [
+        "Calls",
+        "Own time",
+        "With callees",
+        "Allocated",
+        "Alive",
+        "Function",
+    ];
+    functions.iter().fold(Table::new(heads), |table, function| {
+        let made = function.made();
+        table.row([
+            grouped(function.call_count.into()),
+            text(function.own_elapsed),
+            text(function.inclusive_elapsed),
+            bytes(made.allocated_bytes.into()),
+            bytes(made.live_bytes().into()),
+            function.path.to_string(),
+        ])
+    })
+}
+
+fn lines(function: &FunctionReport) -> Table {
+    let table = Table::new(["Line", "Hits", "Allocated", "Alive", "Source"]);
+    function.lines.iter().fold(table, |table, line| {
+        table.row([
+            line.number.to_string(),
+            grouped(line.hits.into()),
+            bytes(line.made.allocated_bytes.into()),
+            bytes(line.made.live_bytes().into()),
+            line.source.to_string(),
+        ])
+    })
+}

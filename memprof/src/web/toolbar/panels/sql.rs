@@ -1,0 +1,126 @@
+//! The statements that a request sent to its database.
+
+use super::short_time;
+use crate::report::units::grouped;
+use crate::web::toolbar::content::{Content, Panel, Table};
+use crate::web::toolbar::exchange::Exchange;
+use crate::web::toolbar::limits::STATEMENT_BYTES;
+use crate::web::toolbar::sql::{Statement, normalised};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// So many statements that differ in their values alone could have been one.
+const MANY: usize = 3;
+
+pub(super) struct SqlPanel {
+    explains: bool,
+}
+
+impl SqlPanel {
+    pub(super) fn new(explains: bool) -> Self {
+        Self { explains }
+    }
+}
+
+/// Whether there is something to ask the database about, and no harm in it.
+pub(in crate::web::toolbar) fn can_be_explained(statement: &str) -> bool {
+    let first = statement.split_whitespace().next().unwrap_or("");
+    let rest = statement.trim_end().trim_end_matches(';');
+    first.eq_ignore_ascii_case("select")
+        && !rest.contains(';')
+        && statement.len() <= STATEMENT_BYTES
+}
+
+impl Panel for SqlPanel {
+    fn title(&self) -> &'static str {
+        "SQL"
+    }
+
+    fn number(&self, exchange: &Exchange) -> String {
+        exchange.state().statements.len().to_string()
+    }
+
+    fn content(&self, exchange: &Exchange) -> Content {
+        let state = exchange.state();
+        let statements = &state.statements;
+        if statements.is_empty() {
+            return Content::new().text(
+                "No statement was told of. memprof::web::toolbar::sql does, and sqlx by its log.",
+            );
+        }
+        let elapsed: Duration = statements.iter().map(|it| it.elapsed).sum();
+        let sum = format!("{} in {}", statements.len(), short_time(elapsed));
+        let mut content = Content::new().text(sum).table(table(statements));
+        let numbered = || (1..).zip(statements);
+        let explained = numbered().filter(|(_, it)| self.explains && can_be_explained(&it.text));
+        let link = |(number, _): (usize, &Statement)| {
+            let path = format!("{}/explain/{number}", exchange.id());
+            (format!("EXPLAIN {number}"), path)
+        };
+        let links: Vec<_> = explained.map(link).collect();
+        if !links.is_empty() {
+            content = content.links(links);
+        }
+        for (number, statement) in numbered() {
+            if let Some(plan) = &statement.plan {
+                let heading = format!("How {number} was carried out");
+                content = content.heading(heading).code(plan.as_str());
+            }
+        }
+        content
+    }
+}
+
+fn table(statements: &[Statement]) -> Table {
+    let marks = marks(statements);
+    let heads = [
+        "#",
+        "Time",
+        "Rows",
+        "Statement",
+        "Parameters",
+        "From",
+        "Mark",
+    ];
+    let mut table = Table::new(heads);
+    for (number, (statement, mark)) in (1..).zip(statements.iter().zip(marks)) {
+        let rows = statement.rows.map(|rows| grouped(rows.into()));
+        let place = statement.place;
+        let place = place.map(|place| format!("{}:{}", place.file, place.line));
+        let is_marked = !mark.is_empty();
+        let cells = [
+            i32::to_string(&number),
+            short_time(statement.elapsed),
+            rows.unwrap_or_default(),
+            statement.text.to_string(),
+            statement.parameters.join(", "),
+            place.unwrap_or_default(),
+            mark,
+        ];
+        table.push(cells.into(), is_marked);
+    }
+    table
+}
+
+/// What is to be said of each.
+fn marks(statements: &[Statement]) -> Vec<String> {
+    let normal: Vec<String> = statements.iter().map(|it| normalised(&it.text)).collect();
+    let mut alike: HashMap<&str, usize> = HashMap::new();
+    let mut equal: HashMap<(&str, &[String]), usize> = HashMap::new();
+    for (normal, statement) in normal.iter().zip(statements) {
+        *alike.entry(normal).or_default() += 1;
+        *equal
+            .entry((&statement.text, &statement.parameters))
+            .or_default() += 1;
+    }
+    let mark = |(normal, statement): (&String, &Statement)| {
+        let whole = (&*statement.text, statement.parameters.as_slice());
+        let equal = equal.get(&whole).copied().unwrap_or(0);
+        let alike = alike.get(normal.as_str()).copied().unwrap_or(0);
+        let duplicate = (equal > 1).then(|| format!("duplicate, {equal} times"));
+        let many = (alike > equal && alike >= MANY).then(|| format!("N+1, {alike} times"));
+        let marks: Vec<String> = duplicate.into_iter().chain(many).collect();
+        marks.join("; ")
+    };
+    normal.iter().zip(statements).map(mark).collect()
+}

@@ -1,0 +1,39 @@
+//! The templates that a request rendered.
+
+use crate::web::toolbar::content::{Content, Panel};
+use crate::web::toolbar::exchange::Exchange;
+use crate::web::toolbar::json::pretty;
+use crate::web::toolbar::secrets::Secrets;
+
+pub(super) struct Templates {
+    secrets: Secrets,
+}
+
+impl Templates {
+    pub(super) fn new(secrets: Secrets) -> Self {
+        Self { secrets }
+    }
+}
+
+impl Panel for Templates {
+    fn title(&self) -> &'static str {
+        "Templates"
+    }
+
+    fn number(&self, exchange: &Exchange) -> String {
+        exchange.state().templates.len().to_string()
+    }
+
+    fn content(&self, exchange: &Exchange) -> Content {
+        let state = exchange.state();
+        if state.templates.is_empty() {
+            return Content::new()
+                .text("No template was told of. memprof::web::toolbar::template does.");
+        }
+        let templates = state.templates.iter();
+        templates.fold(Content::new(), |content, template| {
+            let context = pretty(&template.context, &self.secrets);
+            content.heading(template.name.as_str()).code(context)
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! What a request said: its query, its form, its cookies, and whose session it is.
+
+use crate::web::toolbar::content::{Content, Panel};
+use crate::web::toolbar::exchange::Exchange;
+use crate::web::toolbar::layer::Session;
+use crate::web::toolbar::limits::FORM_BYTES;
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use std::sync::Arc;
+
+pub(super) struct Vars {
+    session: Option<Arc<Session>>,
+}
+
+type Pairs = Vec<(String, String)>;
+
+impl Vars {
+    pub(super) fn new(session: Option<Arc<Session>>) -> Self {
+        Self { session }
+    }
+
+    fn session(&self, exchange: &Exchange) -> Pairs {
+        let Some(session) = &self.session else {
+            return Vec::new();
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in exchange.request_headers() {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+                headers.append(name, value);
+            }
+        }
+        session(&headers)
+    }
+}
+
+fn decoded(text: &[u8]) -> Pairs {
+    let pairs = form_urlencoded::parse(text);
+    pairs
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+fn query(exchange: &Exchange) -> Pairs {
+    decoded(exchange.query().unwrap_or("").as_bytes())
+}
+
+fn cookies(exchange: &Exchange) -> Pairs {
+    let headers = exchange.request_headers();
+    let cookies = headers.filter(|(name, _)| *name == "cookie");
+    let cookies = cookies.flat_map(|(_, value)| value.split(';'));
+    let pairs = cookies.map(|cookie| cookie.split_once('=').unwrap_or((cookie, "")));
+    pairs
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+impl Panel for Vars {
+    fn title(&self) -> &'static str {
+        "Request"
+    }
+
+    fn number(&self, exchange: &Exchange) -> String {
+        let count = query(exchange).len() + decoded(&exchange.state().form).len();
+        count.to_string()
+    }
+
+    fn content(&self, exchange: &Exchange) -> Content {
+        let form = decoded(&exchange.state().form);
+        let lists = [
+            ("Query", query(exchange)),
+            ("Form", form),
+            ("Cookies", cookies(exchange)),
+            ("Session", self.session(exchange)),
+        ];
+        let content = lists
+            .into_iter()
+            .fold(Content::new(), |content, (title, pairs)| {
+                let content = content.heading(title);
+                if pairs.is_empty() {
+                    content.text("Nothing.")
+                } else {
+                    content.pairs(pairs)
+                }
+            });
+        if exchange.state().form_is_cut {
+            content.text(format!(
+                "The form has more than the {FORM_BYTES} bytes that are kept."
+            ))
+        } else {
+            content
+        }
+    }
+}

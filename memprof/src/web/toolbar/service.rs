@@ -1,0 +1,219 @@
+//! The service around another that is shown, and its future.
+
+use super::body::{self, DebugToolbarBody, Polled};
+use super::current::{At, Running};
+use super::exchange::Shared;
+use super::history::History;
+use super::id::Id;
+use super::layer::Toolbar;
+use super::pages::{self, Answer};
+use super::policy;
+use super::request_body::DebugToolbarRequestBody;
+use crate::own_work;
+use crate::web::PageOfOurs;
+use crate::web::recording::{Head, Recording, RequestProfile, Sink};
+use crate::web::service::{ProfilerBody, ProfilerFuture};
+use http::header::{ACCEPT, LOCATION};
+use http::{Method, Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tower_service::Service;
+
+/// A service with a toolbar: see [`DebugToolbarLayer`](super::DebugToolbarLayer).
+#[derive(Clone, Debug)]
+pub struct DebugToolbar<S> {
+    inner: S,
+    /// None in builds that have none.
+    toolbar: Option<Arc<Toolbar>>,
+}
+
+impl<S> DebugToolbar<S> {
+    pub(super) fn new(inner: S, toolbar: Option<Arc<Toolbar>>) -> Self {
+        Self { inner, toolbar }
+    }
+}
+
+impl<S, B, C> Service<Request<B>> for DebugToolbar<S>
+where
+    S: Service<Request<DebugToolbarRequestBody<B>>, Response = Response<C>>,
+    C: Body,
+    C::Data: From<Vec<u8>>,
+{
+    type Response = Response<DebugToolbarBody<C>>;
+    type Error = S::Error;
+    type Future = DebugToolbarFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let head = Head::of(&request);
+        let toolbar = self
+            .toolbar
+            .as_ref()
+            .filter(|toolbar| toolbar.access().allows(&head));
+        let Some(toolbar) = toolbar else {
+            let request = request.map(|body| DebugToolbarRequestBody::new(body, None));
+            let future = ProfilerFuture::calling(&mut self.inner, request, None);
+            return DebugToolbarFuture::of_service(future, None);
+        };
+        if let Some(answer) = pages::answer(toolbar, &head) {
+            return DebugToolbarFuture {
+                source: Source::Page { answer },
+            };
+        }
+        let (parts, body) = request.into_parts();
+        let exchange = Shared::begin(&parts, toolbar.most_bytes());
+        toolbar.history.add(&exchange);
+        let accepts_page = parts.headers.get(ACCEPT).is_some_and(|accept| {
+            let accept = accept.as_bytes();
+            accept.windows(9).any(|word| word == b"text/html")
+        });
+        let body = DebugToolbarRequestBody::new(body, Some(&exchange));
+        let request = Request::from_parts(parts, body);
+        let sink = Arc::new(Ending {
+            exchange: exchange.clone(),
+            history: Arc::clone(&toolbar.history),
+        });
+        let recording = Recording::begin(sink, &Head::of(&request));
+        let running = Running::new(recording.scope(), &exchange);
+        let future = {
+            let _at = At::new(&exchange);
+            ProfilerFuture::calling(&mut self.inner, request, Some(recording))
+        };
+        let watched = Watched {
+            accepts_page,
+            exchange,
+            running,
+            toolbar: Arc::clone(toolbar),
+        };
+        DebugToolbarFuture::of_service(future, Some(watched))
+    }
+}
+
+/// A request that is recorded, as its future has it.
+#[derive(Debug)]
+struct Watched {
+    accepts_page: bool,
+    exchange: Shared,
+    running: Running,
+    toolbar: Arc<Toolbar>,
+}
+
+/// Where a request's profile goes: it is the last of its exchange.
+#[derive(Debug)]
+struct Ending {
+    exchange: Shared,
+    history: Arc<History>,
+}
+
+impl Sink for Ending {
+    fn pass_on(&self, profile: RequestProfile) {
+        own_work::during(false, || self.exchange.end(profile));
+        self.history.end(&self.exchange);
+    }
+}
+
+pin_project! {
+    /// The future of a [`DebugToolbar`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct DebugToolbarFuture<F> {
+        #[pin]
+        source: Source<F>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = SourceProjection]
+    enum Source<F> {
+        Service { #[pin] future: ProfilerFuture<F>, watched: Option<Watched> },
+        Page { answer: Answer },
+    }
+}
+
+impl<F> DebugToolbarFuture<F> {
+    fn of_service(future: ProfilerFuture<F>, watched: Option<Watched>) -> Self {
+        Self {
+            source: Source::Service { future, watched },
+        }
+    }
+}
+
+impl<F, C, E> Future for DebugToolbarFuture<F>
+where
+    F: Future<Output = Result<Response<C>, E>>,
+    C: Body,
+    C::Data: From<Vec<u8>>,
+{
+    type Output = Result<Response<DebugToolbarBody<C>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().source.project() {
+            SourceProjection::Page { answer } => {
+                let response = ready!(answer.poll(context));
+                Poll::Ready(Ok(response.map(DebugToolbarBody::page)))
+            }
+            SourceProjection::Service { future, watched } => {
+                let answer = match watched {
+                    Some(watched) => {
+                        let _polled = Polled::new(&watched.exchange);
+                        let _at = At::new(&watched.exchange);
+                        ready!(future.poll(context))
+                    }
+                    None => ready!(future.poll(context)),
+                };
+                Poll::Ready(answer.map(|response| match watched.take() {
+                    Some(watched) => watched.finish(response),
+                    None => response.map(|body| DebugToolbarBody::new(body, None, None)),
+                }))
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Notes the answer, and adds the bar to it, if it is a page.
+    fn finish<C>(self, mut response: Response<ProfilerBody<C>>) -> Response<DebugToolbarBody<C>>
+    where
+        C: Body,
+        C::Data: From<Vec<u8>>,
+    {
+        let exchange = self.exchange;
+        let (status, headers) = (response.status(), response.headers());
+        own_work::during(false, || exchange.answer(status, headers));
+        let settings = &self.toolbar.settings;
+        let is_redirect = status.is_redirection() && headers.contains_key(LOCATION);
+        let intercepted = settings.intercepts_redirects
+            && is_redirect
+            && self.accepts_page
+            && *exchange.method() != Method::HEAD;
+        let page = intercepted.then(|| pages::intercept(&mut response));
+        let is_ours = response.extensions().get::<PageOfOurs>().is_some();
+        let takes_bar = intercepted
+            || !is_ours && body::takes_bar(exchange.method(), status, response.headers());
+        let bar = takes_bar.then(|| {
+            let nonce = Id::new().to_string();
+            let bar = body::bar(&settings.prefix, &exchange.id(), &nonce);
+            body::lengthen(response.headers_mut(), bar.len());
+            policy::allow_bar(response.headers_mut(), &nonce);
+            bar
+        });
+        if let Some(mut page) = page {
+            page.extend(bar.into_iter().flatten());
+            return response.map(|body| {
+                let _at = At::new(&exchange);
+                drop(body);
+                DebugToolbarBody::page(page)
+            });
+        }
+        let running = self.running;
+        response.map(|body| DebugToolbarBody::new(body, bar, Some((exchange, running))))
+    }
+}

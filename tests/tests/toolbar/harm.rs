@@ -1,0 +1,261 @@
+//! Who gets in, and what hostile requests do: nothing.
+
+use crate::site::{Site, layer, routes};
+use axum::Router;
+use axum::body::Body;
+use axum::response::Html;
+use axum::routing::get;
+use http::{HeaderValue, Method, Request, StatusCode};
+use memprof::web::toolbar::{self, Content, Exchange, Panel};
+use memprof::web::{Access, DebugToolbarLayer};
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+#[tokio::test]
+async fn to_strangers_it_is_not_there() {
+    let site = Site::new();
+    site.get("/").await;
+    let id = site.ids().await.swap_remove(0);
+    let plain = Site(routes());
+    for path in [
+        "/".to_owned(),
+        "/debug/toolbar/".to_owned(),
+        "/debug/toolbar/bar.js".to_owned(),
+        format!("/debug/toolbar/{id}/"),
+    ] {
+        let request = Request::get(&path).header("x-stranger", "1");
+        let answer = site.send(request.body(Body::empty()).unwrap()).await;
+        let without = plain.get(&path).await;
+        assert_eq!(
+            (answer.status, answer.text, answer.headers),
+            (without.status, without.text, without.headers)
+        );
+    }
+    assert_eq!(site.ids().await.len(), 1);
+    let nobody = DebugToolbarLayer::new(Access::loopback(|_| None));
+    assert!(!Site::with(nobody).get("/").await.has_bar());
+}
+
+#[tokio::test]
+async fn forged_ids_and_paths_are_not_found() {
+    let site = Site::new();
+    site.get("/").await;
+    let id = site.ids().await.swap_remove(0);
+    let (most, _) = id.split_at(31);
+    let paths = [
+        "0".repeat(32),
+        most.to_owned(),
+        format!("{id}0"),
+        id.to_uppercase() + "/",
+        format!("{id}/panel/nonsense"),
+        format!("{id}/panel/../../.."),
+        format!("{id}/bar/%2e%2e"),
+        format!("{id}/explain/99999999999999999999"),
+        "../../etc/passwd".to_owned(),
+        "page.css/".to_owned(),
+        "%00".to_owned(),
+    ];
+    for path in paths {
+        let answer = site.get(&format!("/debug/toolbar/{path}")).await;
+        let is_same = path.to_lowercase() == path || path.contains(&id);
+        assert!(is_same || answer.status == StatusCode::NOT_FOUND, "{path}");
+        if answer.status != StatusCode::NOT_FOUND {
+            panic!("{path}: {}", answer.status);
+        }
+    }
+    let post = site.method(Method::POST, "/debug/toolbar/").await;
+    assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
+    let slash = site.get("/debug/toolbar").await;
+    assert_eq!(slash.location(), "/debug/toolbar/");
+    // None of these is a request of the application.
+    assert_eq!(site.ids().await.len(), 1);
+}
+
+const EVIL: &str = "\"'><script>hacked=1</script><img src=x onerror=hacked=1>&amp;{{1}}";
+
+struct Evil;
+
+impl Panel for Evil {
+    fn title(&self) -> &str {
+        EVIL
+    }
+
+    fn number(&self, _: &Exchange) -> String {
+        EVIL.to_owned()
+    }
+
+    fn content(&self, _: &Exchange) -> Content {
+        Content::new()
+            .heading(EVIL)
+            .text(EVIL)
+            .code(EVIL)
+            .pairs([(EVIL, EVIL)])
+    }
+}
+
+#[tokio::test]
+async fn html_in_every_field_is_text() {
+    let handler = || async {
+        toolbar::template(EVIL, &[EVIL]);
+        toolbar::sql(EVIL).parameter(EVIL).plan(EVIL).rows(1);
+        tracing::info!(field = EVIL, "{EVIL}");
+        ([("x-answer", EVIL)], Html("<p>harmless</p>"))
+    };
+    let layer = layer()
+        .panel(Evil)
+        .config(EVIL, EVIL)
+        .routes([(EVIL, EVIL)])
+        .session(|_| vec![(EVIL.to_owned(), EVIL.to_owned())])
+        .explain(|_| async { Ok::<_, String>(EVIL.to_owned()) })
+        .cargo_lock("[[package]]\nname = \"<script>\"\nversion = \"<script>\"\n");
+    let routes = Router::new().route("/{*path}", get(handler).post(handler));
+    let site = Site(routes.layer(layer));
+    let encoded: String = EVIL.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let request = Request::post(format!("/{encoded}?{encoded}={encoded}"))
+        .header("host", EVIL)
+        .header(
+            "cookie",
+            HeaderValue::from_str(&format!("{EVIL}={EVIL}")).unwrap(),
+        )
+        .header("referer", EVIL)
+        .header("content-type", "application/x-www-form-urlencoded");
+    let body = Body::from(format!("{encoded}={encoded}"));
+    site.send(request.body(body).unwrap()).await;
+    let id = site.ids().await.swap_remove(0);
+    let page = site.get(&format!("/debug/toolbar/{id}/")).await.text;
+    let slugs = page.split("/panel/").skip(1);
+    let mut paths: Vec<String> = slugs
+        .map(|rest| format!("{id}/panel/{}", rest.split_once('"').unwrap().0))
+        .collect();
+    assert_eq!(paths.len(), 12);
+    paths.extend(["".to_owned(), format!("{id}/bar"), format!("{id}/bar/sql")]);
+    for path in paths {
+        let page = site.get(&format!("/debug/toolbar/{path}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        for evil in ["<script>hacked", "<img", "\"'>", "<script>\""] {
+            assert!(!page.text.contains(evil), "{path}: {}", page.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn paths_of_ten_thousand_letters_are_cut() {
+    let site = Site::new();
+    let long = "/segment".repeat(1250);
+    let answer = site.get(&format!("{long}?{}", "q".repeat(10_000))).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let history = site.get("/debug/toolbar/").await.text;
+    assert!(history.contains("(10000 bytes in all)"), "{history}");
+    assert!(history.len() < 30_000, "{}", history.len());
+    let odd = site.get("/%ff%fe?%ff=%fe").await;
+    assert_eq!(odd.status, StatusCode::NOT_FOUND);
+    site.panel("request").await;
+}
+
+#[tokio::test]
+async fn the_history_has_no_more_than_it_may() {
+    let site = Site::with(layer().max_requests(3));
+    for _ in 0..5 {
+        site.get("/").await;
+    }
+    assert_eq!(site.ids().await.len(), 3);
+
+    let chatty = || async {
+        for _ in 0..100 {
+            tracing::info!("{}", "x".repeat(1000));
+        }
+    };
+    let routes = Router::new().route("/", get(chatty));
+    let site = Site(routes.layer(layer().max_bytes(200_000)));
+    for _ in 0..40 {
+        site.get("/").await;
+    }
+    let ids = site.ids().await;
+    // Each may have an eighth.
+    assert!((6..=9).contains(&ids.len()), "{}", ids.len());
+    let log = site.panel("logging").await;
+    let shown = log.matches("xxxx</td>").count();
+    assert!((15..25).contains(&shown), "{shown}");
+    let left_out = format!("no room for {} more", 100 - shown);
+    assert!(log.contains(&left_out), "{log}");
+}
+
+#[tokio::test]
+async fn its_own_work_is_not_on_the_account_of_requests() {
+    async fn allocated(site: &Site) -> String {
+        let handler_ran = site.get("/busy").await;
+        assert_eq!(handler_ran.status, StatusCode::OK);
+        let memory = site.panel("memory").await;
+        let (_, allocated) = memory.split_once("<dt>Allocated</dt>\n<dd>").unwrap();
+        allocated.split_once(" in ").unwrap().0.to_owned()
+    }
+    let busy = |is_busy: bool| {
+        move || async move {
+            if is_busy {
+                for _ in 0..50 {
+                    toolbar::sql("SELECT 1").parameter(1).rows(1);
+                    toolbar::template("a", &[1, 2, 3]);
+                }
+            }
+        }
+    };
+    let site = |is_busy| {
+        Site(
+            Router::new()
+                .route("/busy", get(busy(is_busy)))
+                .layer(layer()),
+        )
+    };
+    assert_eq!(allocated(&site(true)).await, allocated(&site(false)).await);
+}
+
+#[tokio::test]
+async fn what_the_application_tells_is_for_nobody_outside_of_requests() {
+    toolbar::template("a", &1);
+    toolbar::sql("SELECT 1").parameter(1).rows(1);
+    assert_eq!(toolbar::current_id(), None);
+    let seen = Arc::new(Mutex::new(None));
+    let noted = Arc::clone(&seen);
+    let handler = move || {
+        *noted.lock().unwrap() = toolbar::current_id();
+        async {}
+    };
+    let site = Site(Router::new().route("/", get(handler)).layer(layer()));
+    site.get("/").await;
+    assert_eq!(
+        seen.lock().unwrap().clone(),
+        Some(site.ids().await.swap_remove(0))
+    );
+}
+
+#[test]
+fn a_prefix_that_would_be_everywhere_is_refused() {
+    for prefix in ["", "/", "//", "/a b", "/\"", "/ä"] {
+        let made = std::panic::catch_unwind(|| layer().prefix(prefix));
+        assert!(made.is_err(), "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_where_it_was_told_to_be() {
+    let site = Site::with(layer().prefix("internal/bar"));
+    let page = site.get("/").await.text;
+    assert!(page.contains("src=\"/internal/bar/bar.js\""), "{page}");
+    let history = site.get("/internal/bar/").await.text;
+    assert!(
+        history.contains("href=\"/internal/bar/page.css\""),
+        "{history}"
+    );
+}
+
+#[test]
+fn assets_ask_nobody_else_for_anything() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../memprof/src/web/toolbar/assets"
+    );
+    for file in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        assert!(!text.contains("://"), "{text}");
+    }
+}
