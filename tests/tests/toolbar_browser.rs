@@ -18,6 +18,7 @@ use memprof::memprofile;
 use memprof::web::toolbar::{self, LogLayer};
 use memprof::web::{Access, DebugToolbarLayer};
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -69,7 +70,8 @@ async fn index() -> Response {
     toolbar::template("blog/index.html", &HashMap::from([("posts", &posts)]));
     let mut html = String::from("<header><h1>Posts</h1><a href='/strict'>Strict</a></header>");
     for post in &posts {
-        html += &format!(
+        let _ = write!(
+            html,
             "<article><h2>{}</h2><p class=about>by {}</p><p>Lorem ipsum dolor sit amet.</p></article>",
             post.title, post.author
         );
@@ -197,8 +199,19 @@ fn a_walk_through_a_blog_with_the_toolbar() {
     page.tab.enable_log().unwrap();
     prefers(&page, "light");
 
-    // The bar, with a number for each panel.
-    until_bar(&page);
+    look_at_the_bar(&page);
+    open_each_panel(&page);
+    put_it_away(&page);
+    walk_on(&page);
+    look_at_the_history(&page);
+
+    page.assert_harmless();
+    assert_eq!(*said.lock().unwrap(), [""; 0]);
+}
+
+/// The bar, with a number for each panel.
+fn look_at_the_bar(page: &Page) {
+    until_bar(page);
     let bar = page.text(&format!("{INSIDE}.querySelector('.strip').innerText"));
     for number in [
         "SQL 5",
@@ -211,34 +224,36 @@ fn a_walk_through_a_blog_with_the_toolbar() {
     }
     assert_eq!(page.text(&format!("{BAR}.style.height")), "34px");
     page.screenshot("bar");
+}
 
-    // Each panel, one after the other; the way back of the page isn't theirs.
+/// Each panel, one after the other; the way back of the page isn't theirs.
+fn open_each_panel(page: &Page) {
     let steps = page.get("history.length");
-    let sql = open(&page, "SQL");
+    let sql = open(page, "SQL");
     assert!(sql.contains("N+1, 4 times"), "{sql}");
     assert!(sql.contains("toolbar_browser.rs:"), "{sql}");
     page.screenshot("toolbar");
-    let memory = open(&page, "Memory");
+    let memory = open(page, "Memory");
     assert!(memory.contains("a cache that nothing leaves"), "{memory}");
     assert!(memory.contains("The process, at the end of"), "{memory}");
     page.screenshot("memory");
-    let templates = open(&page, "Templates");
+    let templates = open(page, "Templates");
     assert!(
         templates.contains("\"title\": \"Post number 1\""),
         "{templates}"
     );
-    let logging = open(&page, "Logging");
+    let logging = open(page, "Logging");
     assert!(
         logging.contains("nobody is logged in token=••••••"),
         "{logging}"
     );
-    assert!(open(&page, "Profiler").contains("toolbar_browser::posts"));
-    assert!(open(&page, "Time").contains("On a processor"));
-    assert!(open(&page, "Headers").contains("content-security-policy"));
-    assert!(open(&page, "Request").contains("Cookies"));
-    assert!(open(&page, "Routes").contains("/comment"));
-    assert!(open(&page, "Config").contains("sqlite:blog.db"));
-    assert!(open(&page, "Versions").contains("axum"));
+    assert!(open(page, "Profiler").contains("toolbar_browser::posts"));
+    assert!(open(page, "Time").contains("On a processor"));
+    assert!(open(page, "Headers").contains("content-security-policy"));
+    assert!(open(page, "Request").contains("Cookies"));
+    assert!(open(page, "Routes").contains("/comment"));
+    assert!(open(page, "Config").contains("sqlite:blog.db"));
+    assert!(open(page, "Versions").contains("axum"));
     assert_eq!(page.get("history.length"), steps);
     page.get(&format!(
         "{INSIDE}.dispatchEvent(new KeyboardEvent('keydown', {{ key: 'Escape' }}))"
@@ -246,8 +261,10 @@ fn a_walk_through_a_blog_with_the_toolbar() {
     page.until(&format!(
         "{BAR}.style.height === '34px' && !{INSIDE}.querySelector('main')"
     ));
+}
 
-    // Put away, it stays so.
+/// Put away, it stays so.
+fn put_it_away(page: &Page) {
     page.get(&format!("{INSIDE}.getElementById('toggle').click()"));
     assert_eq!(page.text(&format!("{BAR}.style.width")), "100px");
     page.get("location.reload()");
@@ -258,23 +275,27 @@ fn a_walk_through_a_blog_with_the_toolbar() {
     page.until(&format!("{INSIDE}.body.classList.contains('small')"));
     page.get(&format!("{INSIDE}.getElementById('toggle').click()"));
     assert_eq!(page.text(&format!("{BAR}.style.width")), "100%");
+}
 
-    // A page whose policy allows nothing but its style, and a form from there.
+/// A page whose policy allows nothing but its style, and a form from there.
+fn walk_on(page: &Page) {
     page.get("document.querySelector('a').click()");
     page.until("location.pathname === '/strict' && document.readyState === 'complete'");
-    until_bar(&page);
-    assert!(open(&page, "Headers").contains("require-trusted-types-for"));
+    until_bar(page);
+    assert!(open(page, "Headers").contains("require-trusted-types-for"));
     page.get("document.getElementById('send').click()");
     page.until("location.pathname === '/comment' && document.readyState === 'complete'");
-    until_bar(&page);
-    let form = open(&page, "Request");
+    until_bar(page);
+    let form = open(page, "Request");
     assert!(
         form.contains("<b>hello</b>") && form.contains("••••••"),
         "{form}"
     );
     assert!(!form.contains("hunter2"), "{form}");
+}
 
-    // The history has all of these, and what no page was.
+/// The history has all of these, and what no page was.
+fn look_at_the_history(page: &Page) {
     page.get("fetch('/json').then(() => document.title = 'fetched')");
     page.until("document.title === 'fetched'");
     page.get("location.href = '/debug/toolbar/'");
@@ -290,7 +311,7 @@ fn a_walk_through_a_blog_with_the_toolbar() {
         assert!(history.contains(target), "{history}");
     }
     page.screenshot("history");
-    prefers(&page, "dark");
+    prefers(page, "dark");
     page.screenshot("history-dark");
     page.get("[...document.querySelectorAll('.history a')].at(-1).click()");
     page.until("document.querySelector('.columns') && document.readyState === 'complete'");
@@ -300,7 +321,4 @@ fn a_walk_through_a_blog_with_the_toolbar() {
     page.get("document.querySelector('nav a:nth-child(2)').click()");
     page.until("document.querySelector('h2.title')?.textContent === 'Memory'");
     page.screenshot("request-memory-dark");
-
-    page.assert_harmless();
-    assert_eq!(*said.lock().unwrap(), [""; 0]);
 }

@@ -85,6 +85,8 @@ pub(crate) async fn index(
     let posts: Vec<Post> = sqlx::query_as(ALL_POSTS).fetch_all(&app.pool).await?;
     tracing::info!("{} posts", posts.len());
     sql.rows(posts.len());
+    // Once, since a template and the toolbar go through them.
+    let posts: Vec<Value> = posts.into_iter().map(Value::from).collect();
     let values = context! { user, flash => (), posts };
     app.pages.render("blog/index.html", values)
 }

@@ -102,8 +102,8 @@ fn stream() -> (Site, Pieces) {
     (Site(routes.layer(layer())), sender)
 }
 
-fn data(text: &'static str) -> Frame {
-    Ok(http_body::Frame::data(Bytes::from_static(text.as_bytes())))
+fn data(text: &'static str) -> http_body::Frame<Bytes> {
+    http_body::Frame::data(Bytes::from_static(text.as_bytes()))
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_stream_is_passed_on_piece_by_piece_and_the_bar_comes_last() {
     let response = site.0.clone().oneshot(request).await.unwrap();
     let mut body = response.into_body();
     for piece in ["<html><body>", "<p></body></html>"] {
-        sender.unbounded_send(data(piece)).unwrap();
+        sender.unbounded_send(Ok(data(piece))).unwrap();
         let frame = body.frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), piece);
     }
@@ -138,7 +138,7 @@ async fn a_body_that_never_ends_is_under_way_in_the_history_until_it_is_dropped(
     let request = Request::get("/").body(Body::empty()).unwrap();
     let response = site.0.clone().oneshot(request).await.unwrap();
     let mut body = response.into_body();
-    sender.unbounded_send(data("first")).unwrap();
+    sender.unbounded_send(Ok(data("first"))).unwrap();
     body.frame().await.unwrap().unwrap();
     let history = site.get("/debug/toolbar/").await.text;
     assert!(history.contains("200 …"), "{history}");

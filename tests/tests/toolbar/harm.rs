@@ -8,6 +8,7 @@ use axum::routing::get;
 use http::{HeaderValue, Method, Request, StatusCode};
 use memprof::web::toolbar::{self, Content, Exchange, Panel};
 use memprof::web::{Access, DebugToolbarLayer};
+use std::fmt::Write as _;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
@@ -57,11 +58,7 @@ async fn forged_ids_and_paths_are_not_found() {
     ];
     for path in paths {
         let answer = site.get(&format!("/debug/toolbar/{path}")).await;
-        let is_same = path.to_lowercase() == path || path.contains(&id);
-        assert!(is_same || answer.status == StatusCode::NOT_FOUND, "{path}");
-        if answer.status != StatusCode::NOT_FOUND {
-            panic!("{path}: {}", answer.status);
-        }
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
     let post = site.method(Method::POST, "/debug/toolbar/").await;
     assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
@@ -93,6 +90,13 @@ impl Panel for Evil {
     }
 }
 
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        write!(encoded, "%{byte:02x}").unwrap();
+        encoded
+    })
+}
+
 #[tokio::test]
 async fn html_in_every_field_is_text() {
     let handler = || async {
@@ -110,7 +114,7 @@ async fn html_in_every_field_is_text() {
         .cargo_lock("[[package]]\nname = \"<script>\"\nversion = \"<script>\"\n");
     let routes = Router::new().route("/{*path}", get(handler).post(handler));
     let site = Site(routes.layer(layer));
-    let encoded: String = EVIL.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = percent_encoded(EVIL);
     let request = Request::post(format!("/{encoded}?{encoded}={encoded}"))
         .header("host", EVIL)
         .header(
@@ -128,7 +132,7 @@ async fn html_in_every_field_is_text() {
         .map(|rest| format!("{id}/panel/{}", rest.split_once('"').unwrap().0))
         .collect();
     assert_eq!(paths.len(), 12);
-    paths.extend(["".to_owned(), format!("{id}/bar"), format!("{id}/bar/sql")]);
+    paths.extend([String::new(), format!("{id}/bar"), format!("{id}/bar/sql")]);
     for path in paths {
         let page = site.get(&format!("/debug/toolbar/{path}")).await;
         assert_eq!(page.status, StatusCode::OK, "{path}");
@@ -222,10 +226,8 @@ async fn what_the_application_tells_is_for_nobody_outside_of_requests() {
     };
     let site = Site(Router::new().route("/", get(handler)).layer(layer()));
     site.get("/").await;
-    assert_eq!(
-        seen.lock().unwrap().clone(),
-        Some(site.ids().await.swap_remove(0))
-    );
+    let newest = site.ids().await.swap_remove(0);
+    assert_eq!(seen.lock().unwrap().clone(), Some(newest));
 }
 
 #[test]

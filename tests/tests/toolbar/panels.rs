@@ -268,7 +268,7 @@ async fn routes_configuration_and_versions_are_as_they_were_told() {
 struct Own;
 
 impl Panel for Own {
-    fn title(&self) -> &str {
+    fn title(&self) -> &'static str {
         "My <own> Panel"
     }
 

@@ -51,7 +51,7 @@ use tower_layer::Layer;
 /// requests under way at once, up to 2 MiB for each of those on top of that. Of a request and of its
 /// answer 100 headers each, and of texts the beginning: 2 KiB of a path, a query, or a line
 /// of the log, 4 KiB of a header or a statement, 256 bytes of a parameter, of which there
-/// are 32 at the most, 8 KiB of a template's context, 16 KiB of an urlencoded form.
+/// are 32 at the most, 1 KiB of a template's context, 16 KiB of an urlencoded form.
 ///
 /// # Secrets
 ///

@@ -28,8 +28,8 @@ pub(super) const PARAMETERS: usize = 32;
 /// Bytes of a parameter.
 pub(super) const PARAMETER_BYTES: usize = 256;
 
-/// Bytes of a template's context, as JSON.
-pub(super) const CONTEXT_BYTES: usize = 8 << 10;
+/// Bytes of a template's context, as JSON. Of all that is captured, it takes longest.
+pub(super) const CONTEXT_BYTES: usize = 1 << 10;
 
 /// Bytes of a line of the log.
 pub(super) const LINE_BYTES: usize = 2 << 10;

@@ -45,7 +45,7 @@ pub fn template<C: Serialize + ?Sized>(name: &str, context: &C) {
 
 /// The beginning of a value as JSON; or why it is none.
 pub(super) fn json<C: Serialize + ?Sized>(value: &C) -> String {
-    let mut out = Bounded(Vec::with_capacity(CONTEXT_BYTES / 4));
+    let mut out = Bounded(Vec::with_capacity(CONTEXT_BYTES));
     let written = serde_json::to_writer(&mut out, value);
     let is_full = out.0.len() >= CONTEXT_BYTES;
     // It may have been cut in the middle of a letter.
