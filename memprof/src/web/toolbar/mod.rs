@@ -1,7 +1,7 @@
 //! A toolbar for web pages, and a history of the last requests: what each of them did, in
 //! panels.
 //!
-//! [`DebugToolbarLayer`](super::DebugToolbarLayer) goes around the application. What it
+//! [`DebugToolbarLayer`] goes around the application. What it
 //! can't see, the application tells: [`template`] and [`sql`] do nothing where there is no
 //! request with a toolbar, so that they can stay where they are. [`LogLayer`] brings the
 //! lines of the log.
