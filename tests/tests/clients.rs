@@ -87,7 +87,7 @@ fn pythons_pstats_opens_a_report_in_which_nothing_ran() {
     assert!(stdout.contains("0 function calls"), "{stdout}");
 }
 
-/// What SnakeViz makes of a file: its rows, and who calls whom.
+/// What `SnakeViz` makes of a file: its rows, and who calls whom.
 fn snakeviz(path: &Path) -> Option<(String, String)> {
     let mut snakeviz = client("snakeviz", "--version")?;
     // One that is free now, and most likely in a moment.

@@ -35,3 +35,7 @@ pub use statistics::{Restriction, RestrictionError, Sort};
 #[cfg(feature = "toolbar")]
 pub use toolbar::DebugToolbarLayer;
 pub use trigger::Trigger;
+
+/// Marks a response as a page of ours, which no other layer is to change.
+#[derive(Clone, Debug)]
+struct PageOfOurs;

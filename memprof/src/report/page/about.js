@@ -1,8 +1,10 @@
 // What the report is of, as of a request: names and values, the first two its headline.
 
 const About = {
+  isThere: () => document.getElementById("about-facts") !== null,
+
   async show() {
-    if (!document.getElementById("about-facts")) return;
+    if (!About.isThere()) return;
     const texts = await Data.texts("about-facts");
     const about = document.getElementById("about");
     const location = texts.findIndex((text, at) => at % 2 === 0 && text === "location");

@@ -3,6 +3,7 @@
 use crate::own_work;
 use crate::report::units::{bytes, grouped, time};
 use crate::report::{Format, page};
+use crate::web::PageOfOurs;
 use crate::web::recording::RequestProfile;
 use crate::web::redact;
 use http::header::{
@@ -45,6 +46,7 @@ impl Answer {
         let length = self.body.len();
         let mut response = Response::new(body(self.body));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(PageOfOurs);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));

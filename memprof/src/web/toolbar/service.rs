@@ -10,6 +10,7 @@ use super::pages::{self, Answer};
 use super::policy;
 use super::request_body::DebugToolbarRequestBody;
 use crate::own_work;
+use crate::web::PageOfOurs;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};
 use crate::web::service::{ProfilerBody, ProfilerFuture};
 use http::header::{ACCEPT, LOCATION};
@@ -194,8 +195,9 @@ impl Watched {
             && self.accepts_page
             && *exchange.method() != Method::HEAD;
         let page = intercepted.then(|| pages::intercept(&mut response));
-        let takes_bar =
-            intercepted || body::takes_bar(exchange.method(), status, response.headers());
+        let is_ours = response.extensions().get::<PageOfOurs>().is_some();
+        let takes_bar = intercepted
+            || !is_ours && body::takes_bar(exchange.method(), status, response.headers());
         let bar = takes_bar.then(|| {
             let nonce = Id::new().to_string();
             let bar = body::bar(&settings.prefix, &exchange.id(), &nonce);
