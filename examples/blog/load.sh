@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Requests per second of the blog's index, with each of the layers beside without any,
-# one after the other in each of several rounds; medians, and what they are of plain.
+# What the layers cost the blog's index: requests per second, and the server's time on
+# processors for a request, in medians of several rounds in each of which all have their
+# turn; with both, the median of what they were to the plain blog's in the same round.
 #
 #     examples/blog/load.sh [ROUNDS [SECONDS]]
 #
@@ -8,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-rounds=${1:-5} seconds=${2:-4}
+rounds=${1:-21} seconds=${2:-1}
 names=("plain" "query-profile, not asked for" "profiler, not triggered" "profile-dir" "profiler > /dev/null" "toolbar")
 flags=("" "--query-profile" "--profiler --profile-header x-profile" "--profile-dir PROFILES" "--profiler" "--toolbar")
 
@@ -16,7 +17,7 @@ cargo build --release -p blog
 folder=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$folder"' EXIT
 
-addresses=()
+addresses=() pids=()
 for index in "${!names[@]}"; do
     read -ra words <<<"${flags[$index]//PROFILES/$folder/profiles}"
     BLOG_SECRET_KEY=load target/release/blog serve --addr 127.0.0.1:0 \
@@ -24,7 +25,7 @@ for index in "${!names[@]}"; do
     until address=$(sed -n 's/^Listening on //p' "$folder/out.$index") && [ -n "$address" ]; do
         kill -0 $! && sleep 0.05
     done
-    addresses+=("$address")
+    addresses+=("$address") pids+=($!)
 done
 
 # Somebody with ten posts.
@@ -36,17 +37,25 @@ for post in $(seq 10); do
     curl "${jar[@]}" --data "title=Post $post&body=Some text of it." "${addresses[0]}/create"
 done
 
+# In ticks of 10 ms: of its user's code, and of the kernel for it.
+ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+
 for round in $(seq "$rounds"); do
     for index in "${!names[@]}"; do
-        wrk -t 1 -c 16 -d "$seconds" "${addresses[$index]}/" |
-            sed -n 's/^Requests\/sec: *//p' >>"$folder/rates.$index"
+        before=$(ticks "${pids[$index]}")
+        wrk -t 1 -c 16 -d "$seconds" "${addresses[$index]}/" >"$folder/wrk"
+        after=$(ticks "${pids[$index]}")
+        sed -n 's/^Requests\/sec: *//p' "$folder/wrk" >>"$folder/rates.$index"
+        requests=$(sed -n 's/^ *\([0-9]*\) requests in .*/\1/p' "$folder/wrk")
+        awk "BEGIN { print 10000 * ($after - $before) / $requests }" >>"$folder/times.$index"
     done
 done
 
-median() { sort -n "$1" | sed -n "$(((rounds + 1) / 2))p"; }
-plain=$(median "$folder/rates.0")
+median() { sort -n | sed -n "$(((rounds + 1) / 2))p"; }
+# To what they were without any in the same round.
+ratio() { paste "$folder/$1.$2" "$folder/$1.0" | awk '{ print $1 / $2 }' | median; }
 for index in "${!names[@]}"; do
-    rate=$(median "$folder/rates.$index")
-    awk -v name="${names[$index]}" -v rate="$rate" -v plain="$plain" \
-        'BEGIN { printf "%-32s %8.0f requests/s  %5.2f\n", name, rate, rate / plain }'
+    printf '%-28s %6.0f requests/s  %.2f   %6.1f us each  %.2f\n' "${names[$index]}" \
+        "$(median <"$folder/rates.$index")" "$(ratio rates "$index")" \
+        "$(median <"$folder/times.$index")" "$(ratio times "$index")"
 done
