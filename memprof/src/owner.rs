@@ -390,11 +390,11 @@ impl PathCounters {
         }
     }
 
-    /// Whether it was called, or one of its lines did something.
+    /// Whether it was called, or took time, or one of its lines did something.
     pub(crate) fn has_numbers(&self) -> bool {
         let has_numbers =
             |line: &LineCounters| line.hits() > 0 || line.changes() != Change::default();
-        self.calls() > 0 || self.lines.iter().any(has_numbers)
+        self.calls() > 0 || self.own_ticks() > 0 || self.lines.iter().any(has_numbers)
     }
 
     pub(crate) fn own_ticks(&self) -> u64 {

@@ -72,7 +72,7 @@ pub(crate) fn begin(outer: u32) -> Option<u32> {
     let left = next_left(ended);
     let id = match left
         .or_else(|| new_place(count))
-        .or_else(|| any_left(ended))
+        .or_else(|| any_ended(ended))
     {
         Some(before) => following(before),
         None => return None,
@@ -120,13 +120,11 @@ fn new_place(count: &mut u32) -> Option<u32> {
     Some(*count - 1)
 }
 
-/// The number of a scope that has left its place, or else of one that is taken from it: when
-/// its blocks are freed, the scopes around it won't know.
-fn any_left(ended: &mut VecDeque<u32>) -> Option<u32> {
-    let is_left = |id: &u32| place(*id).is_some_and(|place| place.is_left(*id));
-    let left = ended.iter().position(is_left);
+/// The number of the scope that ended longest ago, which is taken from it: when its blocks
+/// are freed, the scopes around it won't know.
+fn any_ended(ended: &mut VecDeque<u32>) -> Option<u32> {
     let take = |id: &u32| place(*id).is_some_and(Place::take);
-    let index = left.or_else(|| ended.iter().position(take));
+    let index = ended.iter().position(take);
     index.and_then(|index| ended.remove(index))
 }
 
@@ -206,8 +204,11 @@ pub(crate) fn add(id: u32, line: u32, change: &Change) {
         .allocation_count
         .wrapping_sub(change.deallocation_count);
     visit(id, |place| {
-        make_room(&place.slots, line);
-        place.slots.add_shared(line, change);
+        // Of one that has ended, nobody asks what its lines did.
+        if !place.is_ended.load(Ordering::Relaxed) {
+            make_room(&place.slots, line);
+            place.slots.add_shared(line, change);
+        }
         if blocks != 0 {
             // Release: see `is_left`.
             let blocks = blocks.cast_signed();

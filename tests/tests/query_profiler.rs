@@ -381,3 +381,12 @@ async fn without_the_key_the_layer_is_not_there() {
         assert!(!is_page(&text) && !headers.contains_key("x-memprof-id"));
     }
 }
+
+#[tokio::test]
+async fn secrets_of_an_address_are_not_shown() {
+    let away = || async { Redirect::to("/back?user=me&token=s3") };
+    let app = Router::new().route("/", get(away)).layer(open());
+    let page = text(&app, "/?profile").await;
+
+    assert_eq!(fact(&page, "location"), "/back?user=me&token=••••••");
+}

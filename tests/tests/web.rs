@@ -247,6 +247,25 @@ async fn a_body_is_streamed_as_it_comes() {
     assert_eq!((kept.hits, kept.made.live_bytes()), (2, 15));
 }
 
+#[tokio::test]
+async fn a_body_is_whole_when_all_that_it_stated_was_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = Seen::default();
+    let layer = seen.layer(folder.path());
+    let mut service = layer.layer(service_fn(|_: Request<()>| async {
+        let frames = stream::iter([Ok::<_, Infallible>(http_body::Frame::data(&b"whole"[..]))]);
+        let response = Response::builder().header("content-length", 5);
+        Ok::<_, Infallible>(response.body(StreamBody::new(frames)).unwrap())
+    }));
+    let mut body = service.call(Request::new(())).await.unwrap().into_body();
+    // A server asks for no more than was stated.
+    assert!(body.frame().await.is_some());
+    drop(body);
+    layer.flush();
+
+    assert_eq!(seen.outcomes(), [Outcome::Response(StatusCode::OK)]);
+}
+
 /// Keeps what is written to it.
 #[derive(Clone, Default)]
 struct Text(Arc<Mutex<Vec<u8>>>);

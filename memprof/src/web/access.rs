@@ -3,7 +3,7 @@
 use super::host::Hosts;
 use super::recording::Head;
 use form_urlencoded::parse;
-use http::header::{COOKIE, FORWARDED, VIA};
+use http::header::COOKIE;
 use http::{Extensions, HeaderMap};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -32,7 +32,9 @@ enum Rule {
 impl Access {
     /// Who is on the same machine, by the peer's address that `peer` finds.
     ///
-    /// Not if the request was forwarded by a proxy, as its headers say, and not if it is for
+    /// Behind a proxy on this machine all peers are this machine, and not every proxy says
+    /// in a header that it is one: there, take [`token`](Self::token). A request whose
+    /// headers say that it was forwarded is not allowed, and neither is one that is for
     /// a name other than `localhost`: a page from elsewhere can have its own lead here.
     ///
     /// Of axum, whose server is to be made with `into_make_service_with_connect_info`:
@@ -115,10 +117,18 @@ pub(super) fn is_token_key(key: &str) -> bool {
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    let by_custom = ["x-forwarded-for", "x-forwarded-host", "x-real-ip"];
-    headers.contains_key(FORWARDED)
-        || headers.contains_key(VIA)
-        || by_custom.iter().any(|name| headers.contains_key(*name))
+    let says_so = |name: &str| {
+        let by_custom = [
+            "cf-connecting-ip",
+            "forwarded",
+            "true-client-ip",
+            "via",
+            "x-client-ip",
+            "x-real-ip",
+        ];
+        name.starts_with("x-forwarded-") || by_custom.contains(&name)
+    };
+    headers.keys().any(|name| says_so(name.as_str()))
 }
 
 /// What may be a token in a request.

@@ -1,5 +1,6 @@
 //! What is not shown of a request: secrets, by their names.
 
+use form_urlencoded::parse;
 use http::header::{HeaderName, HeaderValue};
 use std::borrow::Cow;
 
@@ -37,5 +38,31 @@ pub(super) fn header<'a>(name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, s
     if value.is_sensitive() || is_secret(name.as_str()) {
         return Cow::Borrowed(DOTS);
     }
-    String::from_utf8_lossy(value.as_bytes())
+    let text = String::from_utf8_lossy(value.as_bytes());
+    if has_address(name.as_str()) {
+        return Cow::Owned(address(&text, is_secret));
+    }
+    text
+}
+
+/// Whether the value of a header of this name is, or has, an address.
+pub(super) fn has_address(name: &str) -> bool {
+    let names = ["location", "content-location", "link", "referer", "refresh"];
+    names.iter().any(|one| name.eq_ignore_ascii_case(one))
+}
+
+/// An address with dots for the secrets in its query and its fragment.
+pub(super) fn address(text: &str, is_secret: impl Fn(&str) -> bool) -> String {
+    let pairs = text.split_inclusive(['?', '&', '#']).map(|pair| {
+        let end = pair.trim_end_matches(['?', '&', '#']).len();
+        let (pair, separator) = pair.split_at(end);
+        let name = parse(pair.as_bytes()).next().map(|(name, _)| name);
+        match pair.split_once('=') {
+            Some((written, _)) if name.is_some_and(|name| is_secret(&name)) => {
+                format!("{written}={DOTS}{separator}")
+            }
+            _ => format!("{pair}{separator}"),
+        }
+    });
+    pairs.collect()
 }

@@ -3,6 +3,8 @@
 use super::profiler::Settings;
 use super::recording::{Head, Outcome, Recording};
 use crate::scope::{InScope, InScopeExt};
+use bytes::Buf;
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -119,14 +121,16 @@ where
         Poll::Ready(match answer {
             Ok(response) => {
                 set_outcome(&mut recording, Outcome::Cut(response.status()));
+                let stated_bytes = stated_bytes(&response);
                 if let Some(recording) = &mut recording
-                    && response.body().is_end_stream()
+                    && (response.body().is_end_stream() || stated_bytes == Some(0))
                 {
                     recording.end_body();
                 }
                 Ok(response.map(|body| ProfilerBody {
                     body: Some(body),
                     recording,
+                    stated_bytes,
                 }))
             }
             Err(error) => {
@@ -135,6 +139,13 @@ where
             }
         })
     }
+}
+
+/// How long a response says that its body is.
+fn stated_bytes<C: Body>(response: &Response<C>) -> Option<u64> {
+    let header = response.headers().get(CONTENT_LENGTH);
+    let stated = header.and_then(|value| value.to_str().ok()?.parse().ok());
+    stated.or_else(|| response.body().size_hint().exact())
 }
 
 fn set_outcome(recording: &mut Option<Recording>, outcome: Outcome) {
@@ -151,6 +162,8 @@ pin_project! {
         #[pin]
         body: Option<B>,
         recording: Option<Recording>,
+        // Of those that the response stated, those that are still to come.
+        stated_bytes: Option<u64>,
     }
 
     impl<B> PinnedDrop for ProfilerBody<B> {
@@ -161,6 +174,16 @@ pin_project! {
             // And only then what it leaves behind is looked at.
             drop(in_scope);
             this.recording.take();
+        }
+    }
+}
+
+impl<B> ProfilerBody<B> {
+    /// Notes that what is left of it is not wanted.
+    #[cfg(feature = "toolbar")]
+    pub(super) fn end(&mut self) {
+        if let Some(recording) = &mut self.recording {
+            recording.end_body();
         }
     }
 }
@@ -182,7 +205,15 @@ impl<B: Body> Body for ProfilerBody<B> {
             let mut body = body;
             let frame = body.as_mut().poll_frame(context);
             // Whoever sees that it is at its end doesn't ask for what is after it.
-            let is_at_end = matches!(frame, Poll::Ready(None)) || body.is_end_stream();
+            let is_at_end = match &frame {
+                Poll::Pending | Poll::Ready(Some(Err(_))) => false,
+                Poll::Ready(None) => true,
+                Poll::Ready(Some(Ok(frame))) => {
+                    let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
+                    *this.stated_bytes = this.stated_bytes.map(|rest| rest.saturating_sub(bytes));
+                    *this.stated_bytes == Some(0) || frame.is_trailers() || body.is_end_stream()
+                }
+            };
             (frame, is_at_end)
         };
         drop(in_scope);

@@ -261,3 +261,81 @@ fn assets_ask_nobody_else_for_anything() {
         assert!(!text.contains("://"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn secrets_of_an_address_are_dots_wherever_it_is_shown() {
+    let site = Site::with(layer().hide("badge"));
+    let path =
+        "/json?a=1&session_id=s3&csrf=s3&key=s3&user%5Bpassword%5D=s3&pass%77ord=s3&badge=s3";
+    let request = Request::get(path)
+        .header(
+            "referer",
+            "http://localhost/?code=7&token=s3#access_token=s3",
+        )
+        .header("x-quiet", {
+            let mut value = HeaderValue::from_static("s3");
+            value.set_sensitive(true);
+            value
+        });
+    site.send(request.body(Body::empty()).unwrap()).await;
+    let id = site.ids().await.swap_remove(0);
+
+    let history = site.get("/debug/toolbar/").await.text;
+    assert!(history.contains("a=1&amp;session_id=••••••"), "{history}");
+    for page in ["", "panel/headers", "panel/request", "bar", "profile.html"] {
+        let shown = site.get(&format!("/debug/toolbar/{id}/{page}")).await;
+        assert_eq!(shown.status, StatusCode::OK, "{page}");
+        assert!(!shown.text.contains("s3"), "{page}: {}", shown.text);
+    }
+    assert!(!history.contains("s3"), "{history}");
+}
+
+#[tokio::test]
+async fn a_page_with_the_bar_is_for_nobody_else() {
+    let cached = || async {
+        let headers = [
+            ("cache-control", "public, max-age=600"),
+            ("expires", "Thu, 01 Dec 2044 16:00:00 GMT"),
+            ("content-encoding", "gzip"),
+            ("content-disposition", "attachment"),
+        ];
+        (headers, axum::response::Redirect::permanent("/elsewhere"))
+    };
+    let page = || async { ([("cache-control", "public, max-age=600")], Html("page")) };
+    let routes = Router::new()
+        .route("/moved", get(cached))
+        .route("/page", get(page));
+    let site = Site(routes.layer(layer().intercept_redirects(true)));
+
+    let page = site.get("/page").await;
+    assert!(page.has_bar());
+    assert_eq!(page.header("cache-control"), "no-store");
+    let request = Request::get("/moved").header("accept", "text/html");
+    let moved = site.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(moved.status, StatusCode::OK);
+    assert_eq!(moved.header("cache-control"), "no-store");
+    for name in ["expires", "content-encoding", "content-disposition"] {
+        assert_eq!(moved.header(name), "", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_span_takes_nothing_from_the_count() {
+    let spanned = || async {
+        for _ in 0..100 {
+            drop(tracing::info_span!("spanned").entered());
+        }
+        "done"
+    };
+    let site = Site(Router::new().route("/", get(spanned)).layer(layer()));
+    // The registry's own room, the first time.
+    site.get("/").await;
+    let freed = |usage: memprof::Usage| usage.deallocation_count;
+    let (_, usage) = memprof::measure_async(site.get("/")).await;
+    let (_, again) = memprof::measure_async(site.get("/")).await;
+    assert_eq!(usage.allocation_count, again.allocation_count);
+    assert!(
+        freed(again) <= again.allocation_count,
+        "{again:?}: more is freed than was made"
+    );
+}

@@ -6,7 +6,7 @@ use super::{cpu, id};
 use crate::web::service::ProfilerBody;
 use bytes::Buf;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -227,6 +227,14 @@ pub(super) fn takes_bar(method: &Method, status: StatusCode, headers: &HeaderMap
         ]
         .contains(&status);
     is_page && is_plain && has_body && !headers.contains_key(CONTENT_RANGE)
+}
+
+/// Has nobody keep an answer with the bar, who might show it to others.
+pub(super) fn keep_from_caches(headers: &mut HeaderMap) {
+    for name in ["cdn-cache-control", "expires", "surrogate-control"] {
+        headers.remove(name);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 /// Has an answer's headers be right of a page that is `more` bytes longer.

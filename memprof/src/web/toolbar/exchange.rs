@@ -4,6 +4,7 @@
 use super::id::Id;
 use super::limits;
 use super::log::Line;
+use super::secrets::DOTS;
 use super::sql::Statement;
 use super::template::Rendered;
 use super::text::{Cut, Pairs, cut};
@@ -252,7 +253,13 @@ fn pairs_of(headers: &HeaderMap) -> Pairs {
     let count = headers.len().min(limits::HEADERS);
     let mut pairs = Pairs::with_room(count, bytes.take(count).sum());
     for (name, value) in headers.iter().take(limits::HEADERS) {
-        pairs.push(name.as_str(), value.as_bytes(), limits::HEADER_BYTES);
+        let is_shown = !value.is_sensitive();
+        let value = if is_shown {
+            value.as_bytes()
+        } else {
+            DOTS.as_bytes()
+        };
+        pairs.push(name.as_str(), value, limits::HEADER_BYTES);
     }
     if let Some(more) = headers.len().checked_sub(limits::HEADERS + 1) {
         let more = Cut::of(64, |text| write!(text, "{} more", more + 1));

@@ -41,9 +41,9 @@ use tower_layer::Layer;
 ///
 /// Answers are streamed as ever. After an HTML page, unless it is compressed or only a part
 /// of one, comes a script that shows the bar, which is inside `</body>` if that is in the
-/// answer's last piece; the answer's length is made right, a strong `ETag` weak, and a
-/// `Content-Security-Policy` among its headers allows for the bar. One in a `meta` element
-/// has to allow for scripts and frames of the same origin itself.
+/// answer's last piece; the answer's length is made right, a strong `ETag` weak, no cache
+/// may keep it, and a `Content-Security-Policy` among its headers allows for the bar. One in
+/// a `meta` element has to allow for scripts and frames of the same origin itself.
 ///
 /// # What it keeps
 ///
@@ -170,7 +170,8 @@ impl DebugToolbarLayer {
         self.with(|settings| settings.intercepts_redirects = does)
     }
 
-    /// Hides what has this in its name, too, whatever its case and its punctuation.
+    /// Hides what has this in its name, too, whatever its case and its punctuation; fields of
+    /// the log excepted.
     #[must_use]
     pub fn hide(self, name: &str) -> Self {
         self.with(|settings| settings.secrets.add(name))

@@ -74,7 +74,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
 
     fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let (Some(exchange), Some(span)) = (current(), context.span(id)) {
-            own_work::during(false, || span.extensions_mut().replace(Of(exchange)));
+            // On the program's account, since its registry is who will free it.
+            span.extensions_mut().replace(Of(exchange));
         }
     }
 

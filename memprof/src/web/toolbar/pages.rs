@@ -10,8 +10,9 @@ use crate::own_work;
 use crate::report::{Format, page};
 use crate::web::recording::Head;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-    LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
+    REFERRER_POLICY, REFRESH, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use minijinja::syntax::SyntaxConfig;
@@ -156,7 +157,7 @@ fn page_at(toolbar: &Toolbar, path: &str) -> Made {
     match rest.split_once('/') {
         None if rest.is_empty() => view("request.html", Some(0)),
         None if rest == "bar" => view("bar.html", None),
-        None if rest == "profile.html" => report(&exchange),
+        None if rest == "profile.html" => report(toolbar, &exchange),
         Some(("panel", slug)) if place(slug).is_some() => view("request.html", place(slug)),
         Some(("bar", slug)) if place(slug).is_some() => view("bar.html", place(slug)),
         Some(("explain", number)) => match number.parse() {
@@ -172,7 +173,7 @@ fn history(toolbar: &Toolbar) -> String {
         .history
         .all()
         .iter()
-        .map(|exchange| Row::of(exchange))
+        .map(|exchange| Row::of(exchange, &toolbar.settings.secrets))
         .collect();
     let (prefix, rows) = (prefix_of(toolbar), Value::from(Serde(rows)));
     render("history.html", context! { prefix, rows })
@@ -214,7 +215,7 @@ fn view_of(
     content: Option<Vec<Shown>>,
 ) -> String {
     let prefix = prefix_of(toolbar);
-    let row = Value::from(Serde(Row::of(exchange)));
+    let row = Value::from(Serde(Row::of(exchange, &toolbar.settings.secrets)));
     let content = content.map(|content| Value::from(Serde(content)));
     let tabs = tabs.iter().cloned().collect::<Value>();
     let values = context! { prefix, row, tabs, title, chosen, content };
@@ -235,12 +236,11 @@ fn render(template: &str, values: Value) -> String {
     }
 }
 
-fn report(exchange: &Exchange) -> Made {
+fn report(toolbar: &Toolbar, exchange: &Exchange) -> Made {
     let Some(profile) = exchange.profile() else {
         return Made::not_found();
     };
-    let row = Row::of(exchange);
-    let facts = row.facts();
+    let facts = Row::of(exchange, &toolbar.settings.secrets).facts();
     let mut text = Vec::new();
     // To memory.
     let _ = page::write_about(&facts, &profile.report, &mut text);
@@ -296,6 +296,17 @@ pub(super) fn intercept<B>(answer: &mut Response<B>) -> Vec<u8> {
         .iter()
         .any(|start| location.starts_with(start));
     let text = render("redirect.html", context! { status, location, is_safe });
+    // What was said of a body that isn't there any more.
+    for name in [
+        CONTENT_DISPOSITION,
+        CONTENT_ENCODING,
+        CONTENT_RANGE,
+        ETAG,
+        LAST_MODIFIED,
+        REFRESH,
+    ] {
+        headers.remove(name);
+    }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
     text.into_bytes()

@@ -1,5 +1,6 @@
 //! What is not shown: by its name, by its looks, and by its type.
 
+use crate::web::redact;
 pub(super) use crate::web::redact::{DOTS, is_secret as is_secret_name};
 use regex::Regex;
 use serde::{Serialize, Serializer};
@@ -36,9 +37,17 @@ impl Secrets {
     pub(super) fn shown<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
         if self.has(name) && !value.is_empty() {
             Cow::Borrowed(DOTS)
+        } else if redact::has_address(name) {
+            Cow::Owned(self.address(value))
         } else {
             without_secrets(value)
         }
+    }
+
+    /// An address that is shown.
+    pub(super) fn address(&self, text: &str) -> String {
+        let address = redact::address(text, |name| self.has(name));
+        without_secrets(&address).into_owned()
     }
 }
 

@@ -202,13 +202,15 @@ impl Watched {
             let nonce = Id::new().to_string();
             let bar = body::bar(&settings.prefix, &exchange.id(), &nonce);
             body::lengthen(response.headers_mut(), bar.len());
+            body::keep_from_caches(response.headers_mut());
             policy::allow_bar(response.headers_mut(), &nonce);
             bar
         });
         if let Some(mut page) = page {
             page.extend(bar.into_iter().flatten());
-            return response.map(|body| {
+            return response.map(|mut body| {
                 let _at = At::new(&exchange);
+                body.end();
                 drop(body);
                 DebugToolbarBody::page(page)
             });

@@ -127,7 +127,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(exchange: &Exchange) -> Self {
+    pub(super) fn of(exchange: &Exchange, secrets: &Secrets) -> Self {
         let profile = exchange.profile();
         let usage = profile.map(|profile| profile.usage);
         let bytes = |number: Option<i64>| number.map_or_else(String::new, short_bytes);
@@ -144,7 +144,7 @@ impl Row {
             id: exchange.id(),
             began: date(exchange.began()),
             method: exchange.method().to_string(),
-            target: without_secrets(&exchange.target()).into_owned(),
+            target: secrets.address(&exchange.target()),
             outcome,
             class,
             elapsed: profile.map_or_else(String::new, |it| short_time(it.elapsed)),
