@@ -83,9 +83,21 @@ impl Drop for CallsWhenDropped {
     }
 }
 
+/// What a program says of its budgets, and what it says itself between.
+fn three_lines_said(mut program: Program) -> Vec<String> {
+    let output = program.env("RUST_BACKTRACE", "0").output();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+
+    let is_one = |line: &&str| line.starts_with("memprof: ") || *line == "and now";
+    let lines: Vec<String> = said.lines().filter(is_one).map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    lines
+}
+
 #[test]
 fn a_call_that_panics_is_looked_at_and_keeps_its_panic() {
-    let mut program = Program::new(|| {
+    let program = Program::new(|| {
         assert_eq!(
             is_exceeded(|| panics(1000)).as_deref(),
             Some("for another reason")
@@ -104,28 +116,20 @@ fn a_call_that_panics_is_looked_at_and_keeps_its_panic() {
             Some("around it")
         );
     });
-    let output = program.env("RUST_BACKTRACE", "0").output();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| line.starts_with("memprof: ") || *line == "and now")
-        .collect();
-    assert_eq!(lines.len(), 3, "{said}");
+    let lines = three_lines_said(program);
     // What it leaves is its message.
     assert_eq!(lines[0], "and now");
     assert!(
         lines[1].starts_with("memprof: guards::panics (tests/tests/guards.rs:"),
-        "{said}"
+        "{lines:?}"
     );
     assert!(
         lines[1].contains(") had a peak of 3,145,728 B, and max_peak is 1,048,576 B (it panicked,"),
-        "{said}"
+        "{lines:?}"
     );
     assert!(
         lines[2].ends_with(") had a peak of 12 B, and max_peak is 10 B"),
-        "{said}"
+        "{lines:?}"
     );
 }
 
@@ -292,7 +296,7 @@ fn give_up(future: impl Future) {
 
 #[test]
 fn a_future_that_is_given_up_is_a_line_and_no_panic() {
-    let mut program = Program::new(|| {
+    let program = Program::new(|| {
         // Never polled, it is no call.
         drop(is_given_up(500));
         give_up(is_given_up(300));
@@ -308,23 +312,15 @@ fn a_future_that_is_given_up_is_a_line_and_no_panic() {
         };
         assert_eq!(is_exceeded(poll).as_deref(), Some("in a poll"));
     });
-    let output = program.env("RUST_BACKTRACE", "0").output();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| line.starts_with("memprof: ") || *line == "and now")
-        .collect();
-    assert_eq!(lines.len(), 3, "{said}");
+    let lines = three_lines_said(program);
     assert_eq!(lines[0], "and now");
     assert!(
         lines[1].ends_with(") had a peak of 301 B, and max_peak is 300 B"),
-        "{said}"
+        "{lines:?}"
     );
     assert!(
         lines[2].contains(") had a peak of 2,097,152 B, and max_peak is 1,048,576 B (it panicked,"),
-        "{said}"
+        "{lines:?}"
     );
 }
 

@@ -241,12 +241,16 @@ async fn forged_ids_lead_nowhere() {
     let (_, headers, _) = answer(&app, request("/5/page?profile=save")).await;
     let id = headers["x-memprof-id"].to_str().unwrap();
 
-    let unknown = answer(&app, request("/debug/memprof/0123456789abcdef")).await;
+    let unknown = answer(
+        &app,
+        request("/debug/memprof/0123456789abcdef0123456789abcdef"),
+    )
+    .await;
     assert_eq!(unknown.0, StatusCode::NOT_FOUND);
     assert!(
         unknown
             .2
-            .starts_with("No profile is kept with the id 0123456789abcdef")
+            .starts_with("No profile is kept with the id 0123456789abcdef0123456789abcdef")
     );
     // Not ours.
     let upper = id.to_uppercase() + "A";
@@ -306,7 +310,11 @@ async fn only_who_has_the_token_sees_anything() {
         let (_, _, text) = answer(&guarded, request).await;
         assert!(!is_page(&text), "{number}: {text}");
     }
-    let (status, _, answered) = answer(&guarded, request("/debug/memprof/0123456789abcdef")).await;
+    let (status, _, answered) = answer(
+        &guarded,
+        request("/debug/memprof/0123456789abcdef0123456789abcdef"),
+    )
+    .await;
     assert_eq!((status, &*answered), (StatusCode::NOT_FOUND, ""));
 
     let nobody = app(&QueryProfilerLayer::new(Access::token("")));

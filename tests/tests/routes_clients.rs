@@ -7,10 +7,9 @@
 mod browser;
 
 use axum::Router;
+use axum::body::Body;
 use browser::Page;
-use headless_chrome::protocol::cdp::Emulation::{MediaFeature, SetEmulatedMedia};
-use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption::Png;
-use headless_chrome::protocol::cdp::types::Event;
+use http::Request;
 use memprof::memprofile;
 use memprof::web::routes;
 use memprof_tests::block;
@@ -20,8 +19,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -32,6 +32,8 @@ static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 /// A process's memory on a free port, for as long as this is there.
 struct Server {
     address: SocketAddr,
+    /// Told of each request for the metrics.
+    scrapes: Receiver<()>,
     _runtime: Runtime,
 }
 
@@ -41,10 +43,21 @@ impl Server {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0"));
         let listener = listener.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().fallback_service(routes());
+        let (told, scrapes) = mpsc::channel();
+        let tell = move |request: Request<Body>| {
+            if request.uri().path() == "/metrics" {
+                // Whoever doesn't wait for it is gone.
+                let _ = told.send(());
+            }
+            std::future::ready(request)
+        };
+        let router = Router::new()
+            .fallback_service(routes())
+            .layer(axum::middleware::map_request(tell));
         runtime.spawn(async { axum::serve(listener, router).await });
         Self {
             address,
+            scrapes,
             _runtime: runtime,
         }
     }
@@ -224,12 +237,13 @@ fn prometheus_scrapes_the_metrics_and_answers_a_query() {
         {
             break result.clone();
         }
-        if Instant::now() > end {
+        // What is in the next one may be there when that comes.
+        let left = end.saturating_duration_since(Instant::now());
+        if server.scrapes.recv_timeout(left).is_err() {
             let log = fs::read_to_string(folder.path().join("log")).unwrap();
             let targets = get(address, "/api/v1/targets");
             panic!("{query} has no result: {answer:?}, {targets:?}\n{log}");
         }
-        thread::sleep(Duration::from_millis(50));
     };
     let value = |result: &Value| -> u64 { result["value"][1].as_str().unwrap().parse().unwrap() };
 
@@ -281,28 +295,6 @@ fn the_metrics_are_as_promtool_wants_them() {
     drop(kept);
 }
 
-/// Waits until something is so of the page that is on its way: whoever asks the one before
-/// may get no answer.
-fn until_there(page: &Page, expression: &str) {
-    let end = Instant::now() + Duration::from_secs(30);
-    let is = || {
-        let answer = page.tab.evaluate(&format!("Boolean({expression})"), false);
-        answer.is_ok_and(|answer| answer.value == Some(true.into()))
-    };
-    while !is() {
-        assert!(Instant::now() < end, "never: {expression}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Where a picture of the page is left to be looked at.
-fn picture(page: &Page, name: &str) {
-    let picture = page.tab.capture_screenshot(Png, None, None, true).unwrap();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(folder).unwrap();
-    fs::write(folder.join(name), picture).unwrap();
-}
-
 #[test]
 fn a_browser_shows_the_line_that_grows_since_the_mark() {
     #[memprofile(print = "never")]
@@ -317,40 +309,14 @@ fn a_browser_shows_the_line_that_grows_since_the_mark() {
     let Some(page) = Page::at(&server.url("/"), "debug/memprof/", folder) else {
         return;
     };
-    until_there(&page, "document.querySelector('#verdict')");
-    let said: Arc<Mutex<Vec<String>>> = Arc::default();
-    let noted = Arc::clone(&said);
-    let note = move |event: &Event| match event {
-        Event::LogEntryAdded(event) => {
-            noted.lock().unwrap().push(event.params.entry.text.clone());
-        }
-        Event::RuntimeExceptionThrown(event) => {
-            noted
-                .lock()
-                .unwrap()
-                .push(event.params.exception_details.text.clone());
-        }
-        _ => {}
-    };
-    page.tab.add_event_listener(Arc::new(note)).unwrap();
-    page.tab.enable_log().unwrap();
-    page.tab.reload(true, None).unwrap();
-    until_there(
-        &page,
-        "performance.getEntriesByType('navigation')[0].type === 'reload' && document.querySelector('#verdict')",
-    );
     assert_eq!(
         page.text("getComputedStyle(document.querySelector('.figures')).display"),
         "grid",
         "its style is there"
     );
 
-    page.get("window.isBefore = true");
-    page.click("form button");
-    until_there(
-        &page,
-        "!window.isBefore && document.querySelector('#verdict')",
-    );
+    page.arrive(|| page.click("form button"));
+    page.until("document.querySelector('#verdict')");
     let (mut seen, mut cache) = (Vec::with_capacity(10), [const { Vec::new() }; 8]);
     for count in 1..=4 {
         remember(&mut seen, &mut cache);
@@ -375,29 +341,20 @@ fn a_browser_shows_the_line_that_grows_since_the_mark() {
             .contains("more")
     );
     assert_eq!(page.get("document.querySelectorAll('polyline').length"), 2);
-    picture(&page, "process-light.png");
+    page.screenshot("process-light");
     page.get("scrollTo(0, document.body.scrollHeight)");
-    picture(&page, "process-lines.png");
+    page.screenshot("process-lines");
     page.get("scrollTo(0, 0)");
-    page.tab
-        .call_method(SetEmulatedMedia {
-            media: None,
-            features: Some(vec![MediaFeature {
-                name: "prefers-color-scheme".to_owned(),
-                value: "dark".to_owned(),
-            }]),
-        })
-        .unwrap();
-    picture(&page, "process-dark.png");
+    page.prefer("dark");
+    page.screenshot("process-dark");
     assert_eq!(
         page.text("document.querySelector('#state').textContent"),
         ""
     );
 
-    page.click("footer a[href='../pprof/']");
-    until_there(&page, "document.title.endsWith('profiles')");
-    picture(&page, "profiles.png");
+    page.arrive(|| page.click("footer a[href='../pprof/']"));
+    assert!(page.text("document.title").ends_with("profiles"));
+    page.screenshot("profiles");
     page.assert_harmless();
-    assert_eq!(*said.lock().unwrap(), [""; 0]);
     drop((seen, cache));
 }

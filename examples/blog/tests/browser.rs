@@ -10,10 +10,8 @@ mod browser;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 use browser::Page;
-use headless_chrome::protocol::cdp::types::Event;
 use tempfile::TempDir;
 
 /// A server with everything on, killed with this.
@@ -76,34 +74,17 @@ fn whoever_walks_through_the_blog_sees_what_each_request_did() {
     let Some(page) = Page::at(&home, "auth/register", TempDir::new().unwrap()) else {
         return;
     };
-    let said: Arc<Mutex<Vec<String>>> = Arc::default();
-    let noted = Arc::clone(&said);
-    let note = move |event: &Event| {
-        if let Event::LogEntryAdded(event) = event {
-            noted.lock().unwrap().push(event.params.entry.text.clone());
-        }
-    };
-    page.tab.add_event_listener(Arc::new(note)).unwrap();
-    page.tab.enable_log().unwrap();
-    let go = |path: &str| {
-        page.tab
-            .navigate_to(&format!("{}{path}", blog.address))
-            .unwrap();
-        page.tab.wait_until_navigated().unwrap();
-    };
+    let go = |path: &str| page.go(&format!("{}{path}", blog.address));
     let send = |fields: &[(&str, &str)], arrives: &str| {
         for (name, value) in fields {
             page.get(&format!(
                 "document.querySelector('form [name={name}]').value = '{value}'"
             ));
         }
-        page.get("document.querySelector('form [type=submit]').click()");
-        page.until(&format!(
-            "location.pathname === '{arrives}' && document.readyState === 'complete'"
-        ));
+        page.arrive(|| _ = page.get("document.querySelector('form [type=submit]').click()"));
+        assert_eq!(page.text("location.pathname"), arrives);
     };
 
-    page.until("document.readyState === 'complete'");
     let writer = [("username", "writer"), ("password", "a long one")];
     send(&writer, "/auth/login");
     send(&writer, "/");
@@ -150,11 +131,9 @@ fn whoever_walks_through_the_blog_sees_what_each_request_did() {
 
     // Nothing was asked of others, and nobody complained.
     page.assert_harmless();
-    assert_eq!(*said.lock().unwrap(), [""; 0]);
 
     // The process.
-    page.tab.navigate_to(&blog.debug).unwrap();
-    page.tab.wait_until_navigated().unwrap();
+    page.go(&blog.debug);
     let process = page.text("document.body.innerText");
     assert!(
         process.contains("Is it a leak, or does the allocator keep it?"),

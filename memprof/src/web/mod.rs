@@ -10,6 +10,8 @@ mod access;
 mod file_name;
 mod folder;
 mod host;
+mod id;
+mod ours;
 mod profiler;
 mod query_profiler;
 mod recording;
@@ -35,7 +37,3 @@ pub use statistics::{Restriction, RestrictionError, Sort};
 #[cfg(feature = "toolbar")]
 pub use toolbar::DebugToolbarLayer;
 pub use trigger::Trigger;
-
-/// Marks a response as a page of ours, which no other layer is to change.
-#[derive(Clone, Debug)]
-struct PageOfOurs;

@@ -3,20 +3,25 @@
 use headless_chrome::browser::tab::point::Point;
 use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption;
 use headless_chrome::protocol::cdp::types::Event;
-use headless_chrome::protocol::cdp::{Network, Page as PageDomain};
+use headless_chrome::protocol::cdp::{Emulation, Network, Page as PageDomain};
 use headless_chrome::{Browser, LaunchOptions, Tab};
 use memprof::Report;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A page in a browser that notes what the page asks for, and what it isn't allowed.
+/// A page in a browser that notes what the page asks for, what it isn't allowed, and what
+/// is said on the console.
 pub(crate) struct Page {
     pub(crate) tab: Arc<Tab>,
     requests: Arc<Mutex<Vec<String>>>,
+    said: Arc<Mutex<Vec<String>>>,
+    /// Told of each page that is there.
+    loads: Receiver<()>,
     url: String,
     _browser: Browser,
     _folder: TempDir,
@@ -59,12 +64,22 @@ impl Page {
         let tab = browser.new_tab().unwrap();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let noted = Arc::clone(&requests);
-        let note = move |event: &Event| {
-            if let Event::NetworkRequestWillBeSent(event) = event {
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&said);
+        let (loaded, loads) = mpsc::channel();
+        let note = move |event: &Event| match event {
+            Event::NetworkRequestWillBeSent(event) => {
                 noted.lock().unwrap().push(event.params.request.url.clone());
             }
+            Event::LogEntryAdded(event) => {
+                heard.lock().unwrap().push(event.params.entry.text.clone());
+            }
+            // Whoever doesn't wait for it is gone.
+            Event::PageLoadEventFired(_) => _ = loaded.send(()),
+            _ => {}
         };
         tab.add_event_listener(Arc::new(note)).unwrap();
+        tab.enable_log().unwrap();
         tab.call_method(Network::Enable {
             max_total_buffer_size: None,
             max_resource_buffer_size: None,
@@ -84,14 +99,45 @@ impl Page {
             run_immediately: None,
         })
         .unwrap();
-        tab.navigate_to(&format!("{url}{hash}")).unwrap();
-        Some(Self {
+        let page = Self {
             tab,
             requests,
+            said,
+            loads,
             url: url.to_owned(),
             _browser: browser,
             _folder: folder,
-        })
+        };
+        page.go(&format!("{url}{hash}"));
+        Some(page)
+    }
+
+    /// Goes to a page.
+    pub(crate) fn go(&self, url: &str) {
+        self.arrive(|| _ = self.tab.navigate_to(url).unwrap());
+    }
+
+    /// Does what leads to another page, and waits until that is there: a page that is left
+    /// may answer nobody any more.
+    pub(crate) fn arrive(&self, act: impl FnOnce()) {
+        while self.loads.try_recv().is_ok() {}
+        act();
+        let loaded = self.loads.recv_timeout(Duration::from_secs(30));
+        loaded.expect("there is another page");
+    }
+
+    /// Has the page be light or dark.
+    pub(crate) fn prefer(&self, scheme: &str) {
+        let feature = Emulation::MediaFeature {
+            name: "prefers-color-scheme".to_owned(),
+            value: scheme.to_owned(),
+        };
+        self.tab
+            .call_method(Emulation::SetEmulatedMedia {
+                media: None,
+                features: Some(vec![feature]),
+            })
+            .unwrap();
     }
 
     pub(crate) fn of(report: &Report, hash: &str) -> Option<Self> {
@@ -186,7 +232,7 @@ impl Page {
         serde_json::from_str(&rows).unwrap()
     }
 
-    /// That nothing was asked for but the page, and nothing refused.
+    /// That nothing was asked for but the page, nothing refused, and nothing said.
     pub(crate) fn assert_harmless(&self) {
         let requests = self.requests.lock().unwrap();
         let others = requests
@@ -195,5 +241,6 @@ impl Page {
         assert_eq!(others.collect::<Vec<_>>(), [""; 0]);
         assert_eq!(self.text("JSON.stringify(refused)"), "[]");
         assert_eq!(self.get("typeof window.hacked"), "undefined");
+        assert_eq!(*self.said.lock().unwrap(), [""; 0]);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Skipped, with a word, where there is no Chromium.
 
+#[expect(dead_code, reason = "some of it is for other pages")]
 mod browser;
 mod recorded;
 mod request;

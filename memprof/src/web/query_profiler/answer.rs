@@ -3,13 +3,11 @@
 use crate::own_work;
 use crate::report::units::{bytes, grouped, time};
 use crate::report::{Format, page};
-use crate::web::PageOfOurs;
+use crate::web::id::Id;
+use crate::web::ours::{self, PageOfOurs};
 use crate::web::recording::RequestProfile;
 use crate::web::redact;
-use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
 /// An answer of ours.
@@ -29,7 +27,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn not_found(id: &str) -> Self {
+    pub(super) fn not_found(id: Id) -> Self {
         let text = format!(
             "No profile is kept with the id {id}: it is of another run, or has made room for \
              later ones, or its response hasn't come to its end.\n"
@@ -48,15 +46,9 @@ impl Answer {
         *response.status_mut() = self.status;
         response.extensions_mut().insert(PageOfOurs);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
-        if let Ok(policy) = HeaderValue::try_from(policy) {
-            headers.insert(CONTENT_SECURITY_POLICY, policy);
-        }
+        ours::describe(headers, self.content_type, &policy, "no-referrer");
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         response
     }
 }

@@ -1,16 +1,11 @@
 //! What a request asks of the layer, by its query or its path.
 
 use crate::web::access;
+use crate::web::id::Id;
 use crate::web::recording::Head;
 use form_urlencoded::parse;
 use http::Method;
 use http::uri::{PathAndQuery, Uri};
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// How many digits the id of a saved profile has.
-const ID_DIGITS: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -19,16 +14,15 @@ pub(super) enum Asked {
     /// The response, and the page for later.
     Save,
     /// The page that was saved with this id.
-    Saved(String),
+    Saved(Id),
 }
 
 impl Asked {
     pub(super) fn of(head: &Head<'_>, key: &str, prefix: &str, any_method: bool) -> Option<Self> {
         if *head.method == Method::GET
-            && let Some(id) = head.path.strip_prefix(prefix)
-            && is_id(id)
+            && let Some(id) = head.path.strip_prefix(prefix).and_then(Id::parse)
         {
-            return Some(Self::Saved(id.to_owned()));
+            return Some(Self::Saved(id));
         }
         if !any_method && !head.method.is_safe() {
             return None;
@@ -42,19 +36,6 @@ impl Asked {
             _ => None,
         }
     }
-}
-
-fn is_id(text: &str) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    text.len() == ID_DIGITS && text.bytes().all(is_digit)
-}
-
-/// An id that nobody can guess from others.
-pub(super) fn new_id() -> String {
-    static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("{:0ID_DIGITS$x}", SECRET.hash_one(count))
 }
 
 /// The address without what is for the layer, so that the service sees what it would see

@@ -6,6 +6,7 @@ mod service;
 mod store;
 
 use super::access::Access;
+use super::id::Id;
 use super::recording::Head;
 use crate::forks::Lock;
 use answer::Answer;
@@ -152,14 +153,14 @@ impl Settings {
     }
 
     /// The answer to who wants to see what was saved.
-    fn saved(&self, id: &str) -> Answer {
+    fn saved(&self, id: Id) -> Answer {
         match self.store.lock().page(id) {
             Some(page) => Answer::page(&page),
             None => Answer::not_found(id),
         }
     }
 
-    fn keep(&self, id: String, page: Vec<u8>) {
+    fn keep(&self, id: Id, page: Vec<u8>) {
         let mut store = self.store.lock();
         store.keep(id, page, self.max_pages, self.max_bytes);
     }

@@ -3,6 +3,7 @@
 use super::Settings;
 use super::answer::{self, Answer};
 use super::asked::{self, Asked};
+use crate::web::id::Id;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};
 use crate::web::service::{ProfilerBody, ProfilerFuture};
 use http::header::{HeaderName, HeaderValue};
@@ -58,7 +59,7 @@ where
                 step: Step::Through { future },
             };
         };
-        if let Asked::Saved(id) = &asked {
+        if let Asked::Saved(id) = asked {
             let answer = Some(self.settings.saved(id));
             return QueryProfilerFuture {
                 step: Step::Known { answer },
@@ -79,7 +80,7 @@ where
 struct Wish {
     settings: Arc<Settings>,
     /// Of the page, if it is to be saved.
-    id: Option<String>,
+    id: Option<Id>,
     /// Of the response.
     headers: OnceLock<HeaderMap>,
     profile: Mutex<Option<RequestProfile>>,
@@ -89,7 +90,7 @@ impl Wish {
     fn new(settings: Arc<Settings>, is_to_be_saved: bool) -> Self {
         Self {
             settings,
-            id: is_to_be_saved.then(asked::new_id),
+            id: is_to_be_saved.then(Id::new),
             headers: OnceLock::new(),
             profile: Mutex::new(None),
         }
@@ -114,8 +115,8 @@ impl Wish {
 
 impl Sink for Wish {
     fn pass_on(&self, profile: RequestProfile) {
-        match &self.id {
-            Some(id) => self.settings.keep(id.clone(), self.page(&profile)),
+        match self.id {
+            Some(id) => self.settings.keep(id, self.page(&profile)),
             None => *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(profile),
         }
     }
@@ -169,9 +170,9 @@ where
                 StepProjection::Calling { future, wish } => {
                     let mut response = ready!(future.poll(context))?;
                     let _ = wish.headers.set(response.headers().clone());
-                    if let Some(id) = &wish.id {
-                        // Sixteen digits.
-                        if let Ok(id) = HeaderValue::try_from(id) {
+                    if let Some(id) = wish.id {
+                        // Of digits alone.
+                        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
                             response.headers_mut().insert(ID_HEADER, id);
                         }
                         return Poll::Ready(Ok(response.map(QueryProfilerBody::of_service)));

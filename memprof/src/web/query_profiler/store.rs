@@ -1,18 +1,19 @@
 //! The pages that were saved, the latest of them.
 
+use crate::web::id::Id;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
 pub(super) struct Store {
     /// With their ids, the oldest first.
-    pages: VecDeque<(String, Arc<[u8]>)>,
+    pages: VecDeque<(Id, Arc<[u8]>)>,
     bytes: usize,
 }
 
 impl Store {
     /// Keeps a page, and drops the oldest where they are too many.
-    pub(super) fn keep(&mut self, id: String, page: Vec<u8>, max_pages: usize, max_bytes: usize) {
+    pub(super) fn keep(&mut self, id: Id, page: Vec<u8>, max_pages: usize, max_bytes: usize) {
         self.bytes += page.len();
         self.pages.push_back((id, page.into()));
         while self.pages.len() > max_pages || self.bytes > max_bytes {
@@ -23,9 +24,9 @@ impl Store {
         }
     }
 
-    pub(super) fn page(&self, id: &str) -> Option<Arc<[u8]>> {
+    pub(super) fn page(&self, id: Id) -> Option<Arc<[u8]>> {
         let mut pages = self.pages.iter();
-        let (_, page) = pages.find(|(its, _)| its == id)?;
+        let (_, page) = pages.find(|(its, _)| *its == id)?;
         Some(Arc::clone(page))
     }
 }

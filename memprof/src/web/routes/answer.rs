@@ -1,11 +1,9 @@
 //! What is answered, and the response it becomes.
 
 use crate::own_work;
+use crate::web::ours;
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, HeaderName, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::borrow::Cow;
@@ -93,27 +91,16 @@ impl Answer {
         let mut response = Response::new(RoutesBody { data });
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        for (name, value) in [
-            (CONTENT_TYPE, self.content_type),
-            (CONTENT_SECURITY_POLICY, &*self.policy),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            // Not `no-referrer`, with which a form has no origin either.
-            (REFERRER_POLICY, "same-origin"),
-            (
-                HeaderName::from_static("cross-origin-resource-policy"),
-                "same-origin",
-            ),
-            (CACHE_CONTROL, "no-store"),
-        ]
-        .into_iter()
-        .chain(
-            self.header
-                .iter()
-                .map(|(name, value)| (name.clone(), &**value)),
-        ) {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(name, value);
-            }
+        // Not `no-referrer`, with which a form has no origin either.
+        ours::describe(headers, self.content_type, &self.policy, "same-origin");
+        headers.insert(
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        );
+        if let Some((name, value)) = &self.header
+            && let Ok(value) = HeaderValue::from_str(value)
+        {
+            headers.insert(name, value);
         }
         headers.insert(CONTENT_LENGTH, length.into());
         own_work::during(false, || drop(self));

@@ -1,8 +1,9 @@
 //! The body of an answer as it streams by, and the bar after it.
 
+use super::cpu;
 use super::current::{At, Running};
 use super::exchange::{Exchange, Polls, Shared};
-use super::{cpu, id};
+use crate::web::id;
 use crate::web::service::ProfilerBody;
 use bytes::Buf;
 use http::header::{

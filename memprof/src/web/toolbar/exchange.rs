@@ -1,13 +1,13 @@
 //! A request and its answer, as they are kept: little is done with them before somebody
 //! looks.
 
-use super::id::Id;
 use super::limits;
 use super::log::Line;
 use super::secrets::DOTS;
 use super::sql::Statement;
 use super::template::Rendered;
 use super::text::{Cut, Pairs, cut};
+use crate::web::id::Id;
 use crate::web::recording::{Outcome, RequestProfile};
 use crate::{own_work, peak, rss};
 use http::request::Parts;

@@ -1,8 +1,8 @@
 //! The last requests.
 
 use super::exchange::Shared;
-use super::id::Id;
 use crate::own_work;
+use crate::web::id::Id;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -12,7 +12,6 @@ mod cpu;
 mod current;
 mod exchange;
 mod history;
-mod id;
 mod json;
 mod layer;
 mod limits;

@@ -2,17 +2,17 @@
 
 use super::content::Content;
 use super::exchange::{Exchange, Shared};
-use super::id::Id;
 use super::layer::Toolbar;
 use super::panels::can_be_explained;
 use super::shown::{Row, Shown, shown};
 use crate::own_work;
 use crate::report::{Format, page};
+use crate::web::id::Id;
+use crate::web::ours;
 use crate::web::recording::Head;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
-    REFERRER_POLICY, REFRESH, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION, REFRESH,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 use minijinja::syntax::SyntaxConfig;
@@ -326,12 +326,8 @@ fn response(status: StatusCode, content_type: &'static str, text: &[u8]) -> Resp
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    ours::describe(headers, content_type, POLICY, "no-referrer");
     for (name, value) in [
-        (CONTENT_TYPE, content_type),
-        (CACHE_CONTROL, "no-store"),
-        (REFERRER_POLICY, "no-referrer"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CONTENT_SECURITY_POLICY, POLICY),
         // For a frame in a page that wants this of all that is in it.
         (
             HeaderName::from_static("cross-origin-embedder-policy"),

@@ -1,4 +1,4 @@
-//! Names of requests that nobody can guess.
+//! Names of recorded requests that nobody can guess.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
