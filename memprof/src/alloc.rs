@@ -29,9 +29,11 @@ use std::ptr;
 /// ```
 ///
 /// A block is the inner allocator's, at its address and with its alignment; eight
-/// bytes behind its end say which line made it. Counters are the calling thread's own, so threads don't slow each other down. They need
-/// thread-locals that the platform itself provides, as Linux, macOS and Windows with
-/// MSVC do: where `std` allocates them, they can't be used inside an allocator.
+/// bytes behind its end say which line made it. Counters are the calling thread's own,
+/// so threads don't slow each other down. They need thread-locals that the platform
+/// itself provides, as Linux, macOS and Windows with MSVC do: where `std` allocates
+/// them, as on Windows with GNU's tools, they can't be used inside an allocator, and
+/// memprof compiles with the feature `off` only.
 #[derive(Debug, Default)]
 pub struct CountingAlloc<A = System> {
     inner: A,
@@ -66,6 +68,25 @@ impl<A> CountingAlloc<A> {
         Self { inner }
     }
 }
+
+// `cfg(not(target_thread_local))`, which isn't stable.
+#[cfg(all(
+    not(feature = "off"),
+    any(
+        all(windows, target_env = "gnu", not(target_abi = "llvm")),
+        target_env = "ohos",
+        target_os = "android",
+        target_os = "haiku",
+        target_os = "illumos",
+        target_os = "nto",
+        target_os = "openbsd",
+        target_os = "solaris",
+    )
+))]
+compile_error!(
+    "memprof counts in thread-locals of the platform's own, and Rust has none for this target: on Windows, \
+     build for `x86_64-pc-windows-msvc`; elsewhere, switch memprof off with its feature `off`"
+);
 
 /// Whether nothing is counted, and there are no tags.
 const OFF: bool = cfg!(feature = "off");
