@@ -166,7 +166,7 @@ use proc_macro::TokenStream;
 /// ## `print = "call" | "exit" | "never"`
 ///
 /// When: at the end of each `call`, the default; once for all calls at the `exit`
-/// of the process, after `std::process::exit` and a panic, too (on Unix); or
+/// of the process, after a panic, too, and after `std::process::exit` (but on Windows); or
 /// `never`. In the table of all calls, what a call inside another call of the same
 /// function did is counted once, in the outer one.
 ///

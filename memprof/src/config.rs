@@ -16,8 +16,8 @@ const MOST_DECIMALS: u8 = 20;
 pub enum Print {
     /// Each time the function returns.
     Call,
-    /// Once for all its calls, when the process ends. Elsewhere than on Unix the
-    /// end of the process can't be waited for and nothing is printed.
+    /// Once for all its calls, when the process ends; on Windows not by
+    /// [`std::process::exit`], of which nobody is told there.
     Exit,
     /// Not at all.
     Never,

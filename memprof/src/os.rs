@@ -3,7 +3,7 @@
 //!
 //! With [`alloc`](crate::alloc) the only place for `unsafe`. Each function does
 //! one system call's worth and keeps no state of its own; elsewhere than on Unix
-//! they do what `std` can.
+//! they do what `std` can, and on Windows the C library.
 
 #[cfg(unix)]
 pub(crate) use unix::*;
@@ -81,14 +81,6 @@ mod unix {
         // C library forgets it when the code is unloaded. No answer to a failure
         // (out of memory): children then read their parent's figures.
         unsafe { libc::pthread_atfork(None, None, Some(run)) };
-    }
-
-    /// Has `run` called when the process ends, by returning from `main` or by
-    /// `exit`; not when it is killed or aborts.
-    pub(crate) fn at_exit(run: extern "C" fn()) {
-        // SAFETY: as for `in_forked_children`. A failure (out of memory) means
-        // that nothing is called.
-        unsafe { libc::atexit(run) };
     }
 
     /// Stops in a debugger on the calling thread; without one, ends the process.
@@ -244,9 +236,20 @@ pub(crate) fn around_forks(
 #[cfg(not(unix))]
 pub(crate) fn in_forked_children(_run: unsafe extern "C" fn()) {}
 
-/// Does nothing: `print = "exit"` isn't available here, see
-/// [`Print::Exit`](crate::config::Print).
-#[cfg(not(unix))]
+/// Has `run` called when the process ends, by returning from `main` or by `exit`; not when
+/// it is killed or aborts, nor on Windows by [`std::process::exit`], of which the C library
+/// isn't told.
+#[cfg(any(unix, windows))]
+#[allow(unsafe_code)]
+pub(crate) fn at_exit(run: extern "C" fn()) {
+    // SAFETY: `run` can be called for as long as this code is loaded, and the C library
+    // forgets it when the code is unloaded. A failure (out of memory) means that nothing
+    // is called.
+    unsafe { libc::atexit(run) };
+}
+
+/// Does nothing: here is no end to be told of.
+#[cfg(not(any(unix, windows)))]
 pub(crate) fn at_exit(_run: extern "C" fn()) {}
 
 /// Does `work`: there are no signals.
