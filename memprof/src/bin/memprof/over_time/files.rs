@@ -70,11 +70,11 @@ pub(crate) fn chosen(words: &[String]) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut files: Vec<PathBuf> = Vec::new();
     for word in words {
         let file = if Path::new(word).exists() {
-            word
+            Path::new(word)
         } else {
-            numbered(word, &names)?
+            Path::new(numbered(word, &names)?)
         };
-        if !files.iter().any(|other| *other == *file) {
+        if !files.iter().any(|other| other == file) {
             files.push(file.into());
         }
     }
