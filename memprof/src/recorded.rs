@@ -47,6 +47,10 @@ pub struct Report {
     /// How often a function was called by a way that is not in `calls`, since there
     /// are too many: such calls are at a beginning there, without a caller.
     pub calls_left_out: u64,
+
+    /// Whether it is of a scope that began when there were 4,096 already: nothing is known
+    /// of its lines, and nothing of it is in the report.
+    pub lines_are_unknown: bool,
 }
 
 /// What the lines of one function made.

@@ -102,7 +102,7 @@ impl Scope {
     /// A scope inside the calling thread's current one, if it is in one.
     ///
     /// There are 4,096 at once that know what their lines did; one beyond those
-    /// has its [`usage`](Self::usage) only.
+    /// has its [`usage`](Self::usage) only, which its [`report`](Self::report) says.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
@@ -209,6 +209,7 @@ impl Scope {
         let mut report = Report::new(paths, || self);
         // Peaks are the process's.
         report.peak_error_bytes = 0;
+        report.lines_are_unknown = !self.knows_lines();
         report
     }
 

@@ -147,9 +147,7 @@ impl Place {
 
 /// Whether a scope is inside of one that hasn't ended.
 fn is_inside_of_one(mut id: u32) -> bool {
-    while let Some(place) =
-        place(id).filter(|place| id != 0 && place.id.load(Ordering::Acquire) == id)
-    {
+    while let Some(place) = alive(id) {
         if !place.is_ended.load(Ordering::Acquire) {
             return true;
         }
@@ -293,15 +291,18 @@ pub(crate) fn call(id: u32, path: u32, line_count: usize) {
 
 /// The numbers of the paths that did something in a scope that is alive.
 pub(crate) fn used_paths(id: u32) -> impl Iterator<Item = u32> {
-    let place = place(id).filter(|place| place.id.load(Ordering::Acquire) == id);
-    let used = place.into_iter().flat_map(|place| place.slots.used());
+    let used = alive(id).into_iter().flat_map(|place| place.slots.used());
     let used = used.filter(|counters| counters.has_numbers());
     used.map(PathCounters::path)
 }
 
 /// The counters of a path in a scope that is alive, if there are any.
 pub(crate) fn path(id: u32, path: u32) -> Option<&'static PathCounters> {
-    let place = place(id)?;
-    let is_alive = place.id.load(Ordering::Acquire) == id;
-    place.slots.path(path).filter(|_| is_alive)
+    alive(id)?.slots.path(path)
+}
+
+/// The place of a scope that is alive. Without a number it has none, though an empty place
+/// has none, either.
+fn alive(id: u32) -> Option<&'static Place> {
+    place(id).filter(|place| id != 0 && place.id.load(Ordering::Acquire) == id)
 }

@@ -423,6 +423,29 @@ fn a_scope_without_room_ends_no_other() {
 }
 
 #[test]
+fn a_scope_without_room_has_nothing_of_whoever_had_the_first_place_and_says_so() {
+    run(|| {
+        let first = Scope::new("first");
+        let others: Vec<_> = (0..4095).map(|_| Scope::new("in time")).collect();
+        let beyond = Scope::new("too late");
+        drop(first.run(|| keeps(12_345)));
+        drop(first);
+
+        let report = beyond.report();
+        assert!(report.lines_are_unknown);
+        assert_eq!(report.total, Made::default());
+        assert!(report.functions.is_empty());
+        assert!(!others[0].report().lines_are_unknown);
+        let error = memprof::Baseline::new("beyond").check(&report).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("there were too many scopes at once"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
 fn a_scope_without_room_leaves_its_lines_to_the_one_around_it() {
     run(|| {
         let outer = Scope::new(String::new());

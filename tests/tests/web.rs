@@ -10,8 +10,8 @@ use futures::{StreamExt as _, stream};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use memprof::web::{Outcome, ProfilerLayer, RequestProfile, Restriction, Sort, Trigger};
-use memprof::{Format, Report, memprofile};
-use memprof_tests::{Program, block, line};
+use memprof::{Format, Report, Scope, memprofile};
+use memprof_tests::{Program, block, line, run};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs;
@@ -117,6 +117,38 @@ async fn sixty_four_requests_at_once_have_a_file_each_of_what_they_did() {
         assert_eq!(at_once.allocated_bytes, 10 * size);
         assert_eq!(at_once.live_bytes(), 0);
     }
+}
+
+#[test]
+fn a_request_too_many_says_that_its_lines_are_not_known() {
+    run(|| {
+        let others: Vec<_> = (0..4096).map(|_| Scope::new("in time")).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let text = Text::default();
+        let layer = ProfilerLayer::new().print_to(text.clone());
+        let layer = layer.profile_dir(folder.path()).file_name("{id}.json");
+        let layer = layer.unwrap();
+        let app = app().layer(layer.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime
+            .unwrap()
+            .block_on(answer(app, get_request("/100/page")));
+        layer.flush();
+        drop(others);
+
+        let text = text.get();
+        assert!(
+            text.contains("too many requests at once: lines not known"),
+            "{text}"
+        );
+        assert!(!text.contains("ncalls"), "{text}");
+        let file = names(folder.path()).pop_first().unwrap();
+        assert!(
+            Report::read(folder.path().join(file))
+                .unwrap()
+                .lines_are_unknown
+        );
+    });
 }
 
 #[tokio::test]

@@ -124,6 +124,13 @@ impl Baseline {
 
     fn try_check(&self, report: &Report) -> Result<(), String> {
         let path = self.path()?;
+        if report.lines_are_unknown {
+            return Err(format!(
+                "there were too many scopes at once to know of the one for `{}` which lines it was, and \
+                 there is nothing to compare",
+                self.name
+            ));
+        }
         if report.functions.is_empty() {
             return Err(format!(
                 "no profiled function ran in the report for `{}`, and there is nothing to compare: put \

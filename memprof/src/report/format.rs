@@ -15,7 +15,7 @@ pub enum Format {
     /// ```text
     /// { "format": "memprof report", "version": 1,
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
-    ///     "calls_left_out" },
+    ///     "calls_left_out", and "lines_are_unknown" if so },
     ///   "untracked": { BLOCKS },
     ///   "functions": [ { "name", "file", "line", "calls", "own_ns", "inclusive_ns",
     ///     "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },

@@ -147,6 +147,14 @@ struct Process {
     resident_bytes: u64,
     resident_is_exact: Option<bool>,
     calls_left_out: u64,
+    /// Left out if it is not so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    lines_are_unknown: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
+fn is_false(is: &bool) -> bool {
+    !*is
 }
 
 #[derive(Serialize, Deserialize)]
@@ -247,6 +255,7 @@ impl Document {
                 resident_bytes: report.resident_bytes,
                 resident_is_exact: report.resident_is_exact,
                 calls_left_out: report.calls_left_out,
+                lines_are_unknown: report.lines_are_unknown,
             },
             untracked: Blocks::of(report.untracked),
             functions: report.functions.iter().map(Function::of).collect(),
@@ -293,6 +302,7 @@ impl Document {
             resident_bytes: self.process.resident_bytes,
             resident_is_exact: self.process.resident_is_exact,
             calls_left_out: self.process.calls_left_out,
+            lines_are_unknown: self.process.lines_are_unknown,
         })
     }
 }

@@ -74,7 +74,12 @@ pub(crate) fn write_about(
     report: &Report,
     out: impl Write,
 ) -> io::Result<()> {
-    write_with(facts, None, report, out)
+    let mut facts = facts.to_vec();
+    if report.lines_are_unknown {
+        let so_it_is = crate::web::LINES_ARE_UNKNOWN;
+        facts.push(("Lines".to_owned(), so_it_is.to_owned()));
+    }
+    write_with(&facts, None, report, out)
 }
 
 fn write_with(

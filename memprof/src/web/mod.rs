@@ -37,3 +37,6 @@ pub use statistics::{Restriction, RestrictionError, Sort};
 #[cfg(feature = "toolbar")]
 pub use toolbar::DebugToolbarLayer;
 pub use trigger::Trigger;
+
+/// What is said of a request whose scope had no room for lines.
+pub(crate) const LINES_ARE_UNKNOWN: &str = "too many requests at once: lines not known";

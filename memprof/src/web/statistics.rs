@@ -1,7 +1,8 @@
 //! A request's profile as text, in the layout of Python's `cProfile`.
 
+use super::LINES_ARE_UNKNOWN;
 use super::recording::RequestProfile;
-use crate::recorded::{FunctionReport, Report};
+use crate::recorded::FunctionReport;
 use crate::report::units::{bytes, grouped, time};
 use regex::Regex;
 use std::cmp::Ordering;
@@ -191,15 +192,18 @@ fn write(
         grouped(calls.into()),
         time(elapsed)
     )?;
-    let Report { total, .. } = report;
-    writeln!(
+    write!(
         text,
-        "         allocated {} in {} blocks, peak {}, {} alive afterwards\n",
+        "         allocated {} in {} blocks, peak {}, ",
         bytes(usage.allocated_bytes.into()),
         grouped(usage.allocation_count.into()),
         bytes(usage.peak_bytes.into()),
-        bytes(total.live_bytes().into()),
     )?;
+    if report.lines_are_unknown {
+        return writeln!(text, "{LINES_ARE_UNKNOWN}\n\n{rule}\n");
+    }
+    let alive = report.total.live_bytes();
+    writeln!(text, "{} alive afterwards\n", bytes(alive.into()))?;
 
     let mut functions: Vec<&FunctionReport> = report.functions.iter().collect();
     if sort.is_empty() {

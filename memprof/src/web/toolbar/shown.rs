@@ -150,7 +150,11 @@ impl Row {
             elapsed: profile.map_or_else(String::new, |it| short_time(it.elapsed)),
             allocated: bytes(usage.map(|usage| signed(usage.allocated_bytes))),
             peak: bytes(usage.map(|usage| signed(usage.peak_bytes))),
-            alive: bytes(profile.map(|profile| profile.report.total.live_bytes())),
+            alive: bytes(
+                profile
+                    .filter(|profile| !profile.report.lines_are_unknown)
+                    .map(|profile| profile.report.total.live_bytes()),
+            ),
             queries,
             lines,
             left_out,

@@ -2,10 +2,10 @@
 
 use super::{short_bytes, signed};
 use crate::report::units::{bytes, grouped};
-use crate::web::RequestProfile;
 use crate::web::toolbar::content::{Chart, ChartLine, Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::history::History;
+use crate::web::{LINES_ARE_UNKNOWN, RequestProfile};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -101,14 +101,18 @@ fn of_request(profile: &RequestProfile) -> Content {
     };
     let allocated = in_blocks(usage.allocated_bytes, usage.allocation_count);
     let freed = in_blocks(usage.freed_bytes, usage.deallocation_count);
+    let mut figures = vec![
+        ("Allocated", allocated),
+        ("Freed", freed),
+        ("Peak", bytes(usage.peak_bytes.into())),
+    ];
+    if profile.report.lines_are_unknown {
+        return Content::new().pairs(figures).text(LINES_ARE_UNKNOWN);
+    }
     let alive = profile.report.total.live_bytes();
+    figures.push(("Of it still alive afterwards", bytes(alive.into())));
     Content::new()
-        .pairs([
-            ("Allocated", allocated),
-            ("Freed", freed),
-            ("Peak", bytes(usage.peak_bytes.into())),
-            ("Of it still alive afterwards", bytes(alive.into())),
-        ])
+        .pairs(figures)
         .heading("By line")
         .table(by_line(profile))
 }

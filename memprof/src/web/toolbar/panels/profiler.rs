@@ -2,6 +2,7 @@
 
 use crate::FunctionReport;
 use crate::report::units::{bytes, grouped, time};
+use crate::web::LINES_ARE_UNKNOWN;
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
 use std::cmp::Reverse;
@@ -33,6 +34,9 @@ impl Panel for Profiler {
         let Some(profile) = exchange.profile() else {
             return Content::new().text("The request is under way.");
         };
+        if profile.report.lines_are_unknown {
+            return Content::new().text(LINES_ARE_UNKNOWN);
+        }
         let mut functions: Vec<_> = profile.report.functions.iter().collect();
         if functions.is_empty() {
             return Content::new().text("It ran no function with #[memprofile].");
