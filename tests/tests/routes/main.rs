@@ -152,7 +152,8 @@ fn growth_since_the_mark_is_a_leak_if_it_goes_on_and_a_cache_if_it_ends() {
             let (in_a_row, trend) = match number {
                 1..3 => (number, ""),
                 3 => (3, "rising"),
-                4..6 => (0, ""),
+                // Until the line has run as often again as when it rose last.
+                4..8 => (0, ""),
                 _ => (0, "levelled off"),
             };
             let of = format!("{filled} of {}", 2 * number);
@@ -164,6 +165,38 @@ fn growth_since_the_mark_is_a_leak_if_it_goes_on_and_a_cache_if_it_ends() {
         let page = get();
         let verdict = "lines are still rising: the program holds that memory, not the allocator";
         assert!(page.text().contains(verdict), "{}", page.text());
+    });
+    program.stdout();
+}
+
+#[test]
+fn a_list_that_grows_for_ever_is_rising_though_it_does_so_in_steps() {
+    #[memprofile(print = "never")]
+    fn handle(number: usize, seen: &mut Vec<usize>) {
+        seen.push(number); // seen
+    }
+
+    let mut program = Program::new(|| {
+        let mut seen = Vec::new();
+        let routes = routes();
+        let get = || block_on(get(&routes, "/debug/memprof/"));
+        get();
+        for report in 1..=60 {
+            (0..10_000).for_each(|number| handle(number, &mut seen));
+            let page = get();
+            let rows = rows(page.text(), "growth");
+            let row = rows.iter().find(|row| row[6].contains("// seen"));
+            let trend = &row.unwrap()[4];
+            // It doubles in the reports 1, 2, 4, 7, 14, 27 and 53.
+            let expected = if report < 7 { "" } else { "rising in steps" };
+            assert_eq!(trend, expected, "report {report}");
+            let verdict = "lines are still rising: the program holds that memory";
+            // As long as all of it is no more than a mebibyte, that is said.
+            assert!(
+                report < 14 || page.text().contains(verdict),
+                "report {report}"
+            );
+        }
     });
     program.stdout();
 }

@@ -36,6 +36,8 @@ struct Track {
     bytes_at_mark: i64,
     live_bytes: i64,
     hits: u64,
+    highest_bytes: i64,
+    hits_at_highest: u64,
     growth: Growth,
 }
 
@@ -43,6 +45,8 @@ struct Track {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trend {
     Rising,
+    /// From time to time, as what doubles whenever it is full.
+    RisingInSteps,
     LevelledOff,
     Unknown,
 }
@@ -57,7 +61,12 @@ pub(super) struct Growth {
     /// had not risen.
     pub(super) in_a_row: u32,
     /// In how many of the last ones in which the line had run they had not risen.
-    pub(super) level_count: u32,
+    level_count: u32,
+    /// How often they were more than ever after a report in which they had not risen.
+    step_count: u32,
+    /// Whether the line has run less often since they were highest than up to then: what
+    /// doubles whenever it is full, as a `Vec` does, would not have risen yet.
+    may_be_on_a_step: bool,
 }
 
 impl Moment {
@@ -82,6 +91,8 @@ impl History {
                 bytes_at_mark: live_bytes,
                 live_bytes,
                 hits: line.hits,
+                highest_bytes: live_bytes,
+                hits_at_highest: line.hits,
                 growth: Growth::default(),
             };
             self.lines.insert(line.key.clone(), track);
@@ -128,6 +139,11 @@ impl Track {
     fn add(&mut self, line: &Line<'_>) {
         let live_bytes = line.made.live_bytes();
         let growth = &mut self.growth;
+        if live_bytes > self.highest_bytes {
+            growth.step_count += u32::from(growth.level_count > 0);
+            self.highest_bytes = live_bytes;
+            self.hits_at_highest = line.hits;
+        }
         if live_bytes > self.live_bytes {
             growth.rise_count += 1;
             growth.in_a_row += 1;
@@ -137,9 +153,16 @@ impl Track {
             growth.in_a_row = 0;
             growth.level_count += 1;
         }
+        growth.may_be_on_a_step = line.hits / 2 < self.hits_at_highest;
         growth.bytes = live_bytes - self.bytes_at_mark;
         self.live_bytes = live_bytes;
         self.hits = line.hits;
+    }
+}
+
+impl Trend {
+    pub(super) fn is_rising(self) -> bool {
+        matches!(self, Self::Rising | Self::RisingInSteps)
     }
 }
 
@@ -147,10 +170,13 @@ impl Growth {
     pub(super) fn trend(&self) -> Trend {
         /// Fewer reports say nothing.
         const ENOUGH: u32 = 3;
+        const ENOUGH_STEPS: u32 = 2;
         if self.in_a_row >= ENOUGH {
             Trend::Rising
-        } else if self.level_count >= ENOUGH {
+        } else if self.level_count >= ENOUGH && !self.may_be_on_a_step {
             Trend::LevelledOff
+        } else if self.step_count >= ENOUGH_STEPS {
+            Trend::RisingInSteps
         } else {
             Trend::Unknown
         }

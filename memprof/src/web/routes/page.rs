@@ -93,8 +93,8 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
             process: std::process::id(),
             figures: figures(report, mark, now, peak_bytes),
             kind: match verdict {
-                Verdict::HeapGrew if trends.contains(&Trend::Rising) => "more",
-                Verdict::Level if !trends.contains(&Trend::Rising) => "level",
+                Verdict::HeapGrew if verdict::is_rising(&trends) => "more",
+                Verdict::Level if !verdict::is_rising(&trends) => "level",
                 Verdict::HeapGrew | Verdict::ResidentGrew | Verdict::Level => "some",
             },
             verdict: verdict.sentence(mark, now, &trends),
@@ -213,6 +213,7 @@ fn rows<'a>(lines: &'a [Line<'_>], history: &History) -> Vec<Row<'a>> {
             risen_last: growth.in_a_row,
             so_it_is: match growth.trend() {
                 Trend::Rising => "rising",
+                Trend::RisingInSteps => "rising in steps",
                 Trend::LevelledOff => "levelled off",
                 Trend::Unknown => "",
             },

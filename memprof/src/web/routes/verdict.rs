@@ -46,7 +46,7 @@ impl Verdict {
             Self::Level => format!(
                 "Since the mark the program's own blocks have changed by {heap}, and resident \
                  memory by {resident}: {}.",
-                if trends.contains(&Trend::Rising) {
+                if is_rising(trends) {
                     "that is little so far, but lines go on rising"
                 } else {
                     "neither is a leak to speak of"
@@ -56,11 +56,16 @@ impl Verdict {
     }
 }
 
+/// Whether one of the lines is.
+pub(super) fn is_rising(trends: &[Trend]) -> bool {
+    trends.iter().any(|trend| trend.is_rising())
+}
+
 /// Who holds what the heap has grown by.
 fn whose(trends: &[Trend]) -> &'static str {
     if trends.is_empty() {
         "and no line of a profiled function holds more: others do, which the attribute would show"
-    } else if trends.contains(&Trend::Rising) {
+    } else if is_rising(trends) {
         "and lines are still rising: the program holds that memory, not the allocator"
     } else if trends.contains(&Trend::Unknown) {
         "which the program holds, not the allocator; whether its lines go on rising, some more \
