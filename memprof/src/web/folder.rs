@@ -1,24 +1,36 @@
 //! The folder that profiles are written to, and how much may be in it.
 
 use super::file_name;
+use crate::output;
 use crate::recorded::Report;
 use crate::report::Format;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io::{self, BufWriter, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::mem;
+use std::path::PathBuf;
 
 /// How often another name is tried for a file whose name is taken.
-const MOST_OF_ONE_NAME: u32 = 100_000;
+const MOST_TRIES: u64 = 100_000;
+
+/// Of so many names it is known which number the last file of each had.
+const MOST_NAMES: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
     max_files: Option<usize>,
     max_bytes: Option<u64>,
-    /// What has been written, with its size, the oldest first.
+    /// What has been written, with its size, the oldest first; nothing, if there may be
+    /// any number.
     written: VecDeque<(PathBuf, u64)>,
     bytes: u64,
+    /// The numbers of the last files of each name.
+    numbers: HashMap<String, u64>,
+    /// Files since it was last looked which of them are still there.
+    since_look: usize,
+    /// Reports in a row that could not be written.
+    unwritten: u64,
 }
 
 impl Folder {
@@ -29,6 +41,64 @@ impl Folder {
             max_bytes,
             written: VecDeque::new(),
             bytes: 0,
+            numbers: HashMap::new(),
+            since_look: 0,
+            unwritten: 0,
+        }
+    }
+
+    /// Has files that are there already count as if they had been written; of that ending,
+    /// or of any that reports have.
+    pub(super) fn adopt(&mut self, ending: Option<&str>) {
+        let is_ours = |name: &str| match Format::ending_of(name) {
+            Some(found) => ending.is_none_or(|ending| ending == found),
+            None => false,
+        };
+        let Ok(files) = fs::read_dir(&self.path) else {
+            // It is made with the first file.
+            return;
+        };
+        let mut found: Vec<_> = files
+            .filter_map(|file| {
+                let file = file.ok()?;
+                let about = file.metadata().ok().filter(fs::Metadata::is_file)?;
+                is_ours(file.file_name().to_str()?).then_some((
+                    about.modified().ok()?,
+                    file.path(),
+                    about.len(),
+                ))
+            })
+            .collect();
+        found.sort();
+        for (_, path, size) in found {
+            self.count(path, size);
+        }
+    }
+
+    fn count(&mut self, path: PathBuf, size: u64) {
+        if self.max_files.is_some() || self.max_bytes.is_some() {
+            self.written.push_back((path, size));
+            self.bytes += size;
+        }
+    }
+
+    /// Says why a report was not written; the first time, and then how many there were.
+    pub(super) fn say_unwritten(&mut self, name: &str, error: &io::Error) {
+        if self.unwritten == 0 {
+            output::say(&format!(
+                "the profile of a request is not written to {name:?}: {error}"
+            ));
+        }
+        self.unwritten += 1;
+    }
+
+    fn say_how_many(&mut self) {
+        let count = mem::take(&mut self.unwritten);
+        if count > 1 {
+            output::say(&format!(
+                "{count} profiles of requests in a row were not written to {:?}",
+                self.path
+            ));
         }
     }
 
@@ -52,21 +122,67 @@ impl Folder {
         report.write_to(format, &mut out)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         let size = file.as_file().metadata()?.len();
-        let path = persist(file, &self.path, &name)?;
-        self.written.push_back((path, size));
-        self.bytes += size;
+        let path = self.persist(file, name)?;
+        self.say_how_many();
+        self.count(path, size);
         self.remove_oldest();
         Ok(())
     }
 
+    /// Gives a file a name that no other has; its path.
+    fn persist(&mut self, file: tempfile::NamedTempFile, name: String) -> io::Result<PathBuf> {
+        // `a.2.speedscope.json`: its ending is all that is after the first dot of an ending.
+        let ending = Format::ending_of(&name).unwrap_or_default();
+        let stem = name.strip_suffix(ending).unwrap_or(&name);
+        // Not from the first again for each: there may be thousands.
+        let first = self.numbers.get(&name).map_or(1, |last| last + 1);
+        let mut file = file;
+        for number in first..first + MOST_TRIES {
+            let path = match number {
+                1 => self.path.join(&name),
+                _ => self.path.join(format!("{stem}.{number}{ending}")),
+            };
+            match file.persist_noclobber(&path) {
+                Ok(_) => {
+                    self.note(name, number);
+                    return Ok(path);
+                }
+                Err(error) if error.error.kind() == ErrorKind::AlreadyExists => file = error.file,
+                Err(error) => return Err(error.error),
+            }
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    fn note(&mut self, name: String, number: u64) {
+        if self.numbers.len() >= MOST_NAMES && !self.numbers.contains_key(&name) {
+            self.numbers.clear();
+        }
+        self.numbers.insert(name, number);
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.max_files.is_some_and(|most| self.written.len() > most)
+            || self.max_bytes.is_some_and(|most| self.bytes > most)
+    }
+
+    /// Has files that somebody else has removed not count any more.
+    fn forget_removed(&mut self) {
+        /// To look at all of them for each that is written would take longer than that.
+        const PART: usize = 16;
+        self.since_look += 1;
+        if self.since_look > self.written.len() / PART {
+            self.since_look = 0;
+            self.written.retain(|(path, _)| path.exists());
+            self.bytes = self.written.iter().map(|(_, size)| size).sum();
+        }
+    }
+
     fn remove_oldest(&mut self) {
-        let is_too_much = |folder: &Self| {
-            folder
-                .max_files
-                .is_some_and(|most| folder.written.len() > most)
-                || folder.max_bytes.is_some_and(|most| folder.bytes > most)
-        };
-        while is_too_much(self)
+        if self.is_too_much() {
+            self.forget_removed();
+        }
+        while self.is_too_much()
             && let Some((path, size)) = self.written.pop_front()
         {
             self.bytes = self.bytes.saturating_sub(size);
@@ -76,22 +192,42 @@ impl Folder {
     }
 }
 
-/// Gives a file a name that no other has; its path.
-fn persist(file: tempfile::NamedTempFile, folder: &Path, name: &str) -> io::Result<PathBuf> {
-    // `a.2.speedscope.json`: its ending is all that is after the first dot of an ending.
-    let ending = Format::ending_of(name).unwrap_or_default();
-    let stem = name.strip_suffix(ending).unwrap_or(name);
-    let mut file = file;
-    for number in 1..MOST_OF_ONE_NAME {
-        let path = match number {
-            1 => folder.join(name),
-            _ => folder.join(format!("{stem}.{number}{ending}")),
-        };
-        match file.persist_noclobber(&path) {
-            Ok(_) => return Ok(path),
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => file = error.file,
-            Err(error) => return Err(error.error),
-        }
+impl Drop for Folder {
+    fn drop(&mut self) {
+        self.say_how_many();
     }
-    Err(ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &mut Folder, name: &str) {
+        folder.write(name, &Report::default()).unwrap();
+    }
+
+    #[test]
+    fn a_name_that_repeats_is_not_tried_from_the_first_number_again() {
+        let path = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(path.path().to_owned(), None, None);
+        (0..3).for_each(|_| write(&mut folder, "a.speedscope.json"));
+        fs::remove_file(path.path().join("a.2.speedscope.json")).unwrap();
+
+        write(&mut folder, "a.speedscope.json");
+
+        assert!(path.path().join("a.4.speedscope.json").exists());
+        assert!(!path.path().join("a.2.speedscope.json").exists());
+    }
+
+    #[test]
+    fn what_is_known_of_names_and_files_takes_no_more_than_it_may() {
+        let path = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(path.path().to_owned(), None, None);
+        for number in 0..=MOST_NAMES {
+            write(&mut folder, &format!("{number}.json"));
+        }
+
+        assert_eq!(folder.numbers.len(), 1);
+        assert!(folder.written.is_empty());
+    }
 }

@@ -70,6 +70,9 @@ struct Told {
     name: FileNames,
     max_files: Option<usize>,
     max_bytes: Option<u64>,
+    adopts_files: bool,
+    /// That of the names, if they all have the same.
+    ending: Option<&'static str>,
     has_source: bool,
 }
 
@@ -112,6 +115,8 @@ impl ProfilerLayer {
             name: FileNames::Format(name.expect("it is well formed")),
             max_files: None,
             max_bytes: None,
+            adopts_files: false,
+            ending: Some(".prof"),
             has_source: true,
         })
     }
@@ -194,8 +199,9 @@ impl ProfilerLayer {
     /// Writes each profile to a file in this folder, which is made if it isn't there.
     ///
     /// The files' endings say in which [format](Format) they are. None takes another's
-    /// place: where there is one of its name, its own has a number. One that can't be
-    /// written is said on the standard error.
+    /// place: where there is one of its name, its own has a number. Where they can't be
+    /// written, the first is said on the standard error, and how many there were when
+    /// one can be written again, or at the end.
     #[must_use]
     pub fn profile_dir(self, folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
@@ -215,10 +221,13 @@ impl ProfilerLayer {
     /// If it has other places than these, or ends in no [format](Format).
     pub fn file_name(self, format: &str) -> Result<Self, FileNameError> {
         let name = format.parse()?;
-        if Format::of_path(format).is_none() {
+        let Some(ending) = Format::ending_of(format) else {
             return Err(FileNameError::of_ending(format));
-        }
-        Ok(self.with(|told| told.name = FileNames::Format(name)))
+        };
+        Ok(self.with(|told| {
+            told.name = FileNames::Format(name);
+            told.ending = Some(ending);
+        }))
     }
 
     /// The names of the files, by a function. What can't be in a name is replaced.
@@ -234,11 +243,15 @@ impl ProfilerLayer {
         self,
         name: impl Fn(&RequestProfile) -> String + Send + Sync + 'static,
     ) -> Self {
-        self.with(|told| told.name = FileNames::By(Arc::new(name)))
+        self.with(|told| {
+            told.name = FileNames::By(Arc::new(name));
+            told.ending = None;
+        })
     }
 
     /// Keeps so many files at the most, of those that the layer has written: the oldest is
-    /// removed for the next.
+    /// removed for the next. Those of earlier runs are left alone, unless they are
+    /// [adopted](Self::adopt_files).
     #[must_use]
     pub fn max_files(self, count: usize) -> Self {
         self.with(|told| told.max_files = Some(count))
@@ -248,6 +261,25 @@ impl ProfilerLayer {
     #[must_use]
     pub fn max_bytes(self, bytes: u64) -> Self {
         self.with(|told| told.max_bytes = Some(bytes))
+    }
+
+    /// Has files that are in the folder when the first is written count as the layer's own,
+    /// the oldest first, so that a service keeps no more of them over all its runs.
+    ///
+    /// These are all files with the ending that [`file_name`](Self::file_name) has, or with
+    /// that of any [format](Format) after [`file_name_by`](Self::file_name_by), whoever made
+    /// them: the folder should be the layer's alone.
+    ///
+    /// ```
+    /// # use memprof::web::ProfilerLayer;
+    /// let layer = ProfilerLayer::new()
+    ///     .profile_dir("profiles")
+    ///     .max_files(1000)
+    ///     .adopt_files();
+    /// ```
+    #[must_use]
+    pub fn adopt_files(self) -> Self {
+        self.with(|told| told.adopts_files = true)
     }
 
     /// Leaves the text of the source out of the files.
@@ -306,7 +338,11 @@ impl Sink for Settings {
 impl Told {
     fn folder(&self) -> Option<Folder> {
         let path = self.folder.clone()?;
-        Some(Folder::new(path, self.max_files, self.max_bytes))
+        let mut folder = Folder::new(path, self.max_files, self.max_bytes);
+        if self.adopts_files {
+            folder.adopt(self.ending);
+        }
+        Some(folder)
     }
 
     /// Prints a profile, and writes it to its file.
@@ -331,9 +367,7 @@ impl Told {
             folder.write(&name, &profile.report.clone().without_source())
         };
         if let Err(error) = written {
-            output::say(&format!(
-                "the profile of a request is not written to {name:?}: {error}"
-            ));
+            folder.say_unwritten(&name, &error);
         }
     }
 }

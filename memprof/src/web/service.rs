@@ -5,7 +5,7 @@ use super::recording::{Head, Outcome, Recording};
 use crate::scope::{InScope, InScopeExt};
 use bytes::Buf;
 use http::header::CONTENT_LENGTH;
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -55,6 +55,7 @@ pin_project! {
         #[pin]
         future: Profiled<F>,
         recording: Option<Recording>,
+        is_head: bool,
     }
 }
 
@@ -77,11 +78,13 @@ impl<F: Future> ProfilerFuture<F> {
     where
         S: Service<Request<B>, Future = F>,
     {
+        let is_head = request.method() == Method::HEAD;
         let Some(mut recording) = recording else {
             let future = service.call(request);
             return Self {
                 future: Profiled::Not { future },
                 recording: None,
+                is_head,
             };
         };
         let future = {
@@ -94,6 +97,7 @@ impl<F: Future> ProfilerFuture<F> {
                 future: InScopeExt::in_scope(future, recording.scope()),
             },
             recording: Some(recording),
+            is_head,
         }
     }
 }
@@ -122,8 +126,10 @@ where
             Ok(response) => {
                 set_outcome(&mut recording, Outcome::Cut(response.status()));
                 let stated_bytes = stated_bytes(&response);
+                let nobody_takes_it = *this.is_head || has_no_body(response.status());
+                let is_empty = response.body().is_end_stream() || stated_bytes == Some(0);
                 if let Some(recording) = &mut recording
-                    && (response.body().is_end_stream() || stated_bytes == Some(0))
+                    && (nobody_takes_it || is_empty)
                 {
                     recording.end_body();
                 }
@@ -139,6 +145,12 @@ where
             }
         })
     }
+}
+
+/// Whether a response of this status is sent without a body, whatever it has.
+fn has_no_body(status: StatusCode) -> bool {
+    let without = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    status.is_informational() || without.contains(&status)
 }
 
 /// How long a response says that its body is.
