@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use memprof::memprofile;
 use memprof::web::{Access, QueryProfilerLayer};
-use memprof_tests::block;
+use memprof_tests::{Program, block};
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -370,6 +370,34 @@ async fn loopback_is_who_is_on_this_machine_and_means_it() {
             "{header}"
         );
     }
+}
+
+#[test]
+fn who_has_no_address_is_not_allowed_which_is_said_once() {
+    let mut program = Program::new(|| {
+        let app = app(&QueryProfilerLayer::new(Access::loopback(|extensions| {
+            extensions.get::<IpAddr>().copied()
+        })));
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.unwrap();
+        for _ in 0..2 {
+            let answer = runtime.block_on(answer(&app, request("/5/page?profile")));
+            assert!(!is_page(&answer.2));
+        }
+    });
+    let output = program.output();
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    let said = "memprof: `Access::loopback` finds no address of who asks, and allows nobody: of \
+                axum, serve `app.into_make_service_with_connect_info";
+    assert!(stderr.starts_with(said), "{stderr}");
+}
+
+#[test]
+#[should_panic = "should be a path"]
+fn a_prefix_of_nothing_is_refused() {
+    let _ = open().prefix("/");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ pub(crate) fn layer(app: &App, database: &str, access: Access) -> DebugToolbarLa
     DebugToolbarLayer::new(access)
         // Whoever asks for it wants it in any build.
         .in_release()
+        .application(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
         .cargo_lock(include_str!("../../../Cargo.lock"))
         .config("database", database)
         .config("squares", &app.squares)

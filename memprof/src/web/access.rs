@@ -2,13 +2,14 @@
 
 use super::host::Hosts;
 use super::recording::Head;
+use crate::output;
 use form_urlencoded::parse;
 use http::header::COOKIE;
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// The header a token may be in; for browsers, a cookie or a key of the query, with `_`.
 const TOKEN_HEADER: &str = "x-memprof-token";
@@ -37,7 +38,9 @@ impl Access {
     /// headers say that it was forwarded is not allowed, and neither is one that is for
     /// a name other than `localhost`: a page from elsewhere can have its own lead here.
     ///
-    /// Of axum, whose server is to be made with `into_make_service_with_connect_info`:
+    /// Of axum, whose server is to be made with `into_make_service_with_connect_info`: without
+    /// it there is no address, and nobody is allowed, which is said once on the standard
+    /// error.
     ///
     /// ```
     /// use axum::extract::ConnectInfo;
@@ -48,6 +51,9 @@ impl Access {
     ///     let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     ///     Some(peer.ip())
     /// });
+    /// # let app: axum::Router = axum::Router::new();
+    /// let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    /// // axum::serve(listener, service).await?;
     /// ```
     #[must_use]
     pub fn loopback(peer: impl Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
@@ -56,6 +62,9 @@ impl Access {
 
     /// Who has this token: in the header `x-memprof-token`, in the cookie `memprof_token`,
     /// or as `memprof_token` in the query. Nobody, if it is empty.
+    ///
+    /// The toolbar gives a browser that comes with the query the cookie, so that its bar and
+    /// its pages are there from then on; a token with spaces or one of `",;\` can be in none.
     ///
     /// ```
     /// use memprof::web::Access;
@@ -88,16 +97,34 @@ impl Access {
     pub(super) fn allows(&self, head: &Head<'_>) -> bool {
         match &self.0 {
             Rule::Loopback(peer) => {
-                peer(head.extensions).is_some_and(|peer| peer.to_canonical().is_loopback())
+                let peer = peer(head.extensions);
+                if peer.is_none() {
+                    say_that_nobody_is_near();
+                }
+                peer.is_some_and(|peer| peer.to_canonical().is_loopback())
                     && !is_forwarded(head.headers)
                     && Hosts::default().are_asked(head.authority, head.headers)
             }
-            Rule::Token(digest) => tokens(head).any(|token| {
-                let given: [u8; 32] = Sha256::digest(token).into();
-                given == *digest
-            }),
+            Rule::Token(digest) => tokens(head).any(|token| is_right(&token, digest)),
             Rule::When(allows) => allows(head.headers, head.extensions),
         }
+    }
+
+    /// The cookie that has a browser come with its token to where a page of ours leads, too,
+    /// if it has come with one in the query alone.
+    #[cfg(feature = "toolbar")]
+    pub(super) fn cookie(&self, head: &Head<'_>) -> Option<HeaderValue> {
+        let Rule::Token(digest) = &self.0 else {
+            return None;
+        };
+        let token = tokens_of_query(head).find(|token| is_right(token, digest))?;
+        let is_kept = kept_tokens(head).any(|token| is_right(&token, digest));
+        let is_plain = |it: u8| it.is_ascii_graphic() && !b"\",;\\".contains(&it);
+        if is_kept || !token.bytes().all(is_plain) {
+            return None;
+        }
+        let cookie = format!("{TOKEN_KEY}={token}; Path=/; HttpOnly; SameSite=Strict");
+        HeaderValue::try_from(cookie).ok()
     }
 }
 
@@ -114,6 +141,11 @@ impl fmt::Debug for Access {
 /// Whether a key of a query is for us alone.
 pub(super) fn is_token_key(key: &str) -> bool {
     key == TOKEN_KEY
+}
+
+fn is_right(token: &str, digest: &[u8; 32]) -> bool {
+    let given: [u8; 32] = Sha256::digest(token).into();
+    given == *digest
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
@@ -133,7 +165,12 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
 
 /// What may be a token in a request.
 fn tokens<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
-    let text = |value: &http::HeaderValue| value.to_str().ok().map(str::to_owned);
+    kept_tokens(head).chain(tokens_of_query(head))
+}
+
+/// Those that come with each request of who has them, in a header or a cookie.
+fn kept_tokens<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let in_headers = head.headers.get_all(TOKEN_HEADER).iter().filter_map(text);
     let cookies = head.headers.get_all(COOKIE).iter().filter_map(text);
     let in_cookies = cookies.flat_map(|cookies| {
@@ -143,9 +180,53 @@ fn tokens<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
             .map(|(_, token)| token.trim().to_owned())
             .collect::<Vec<_>>()
     });
+    in_headers.chain(in_cookies)
+}
+
+fn tokens_of_query<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
     let query = parse(head.query.unwrap_or_default().as_bytes());
     let in_query = query.filter(|(key, _)| key == TOKEN_KEY);
-    in_headers
-        .chain(in_cookies)
-        .chain(in_query.map(|(_, token)| token.into_owned()))
+    in_query.map(|(_, token)| token.into_owned())
+}
+
+fn say_that_nobody_is_near() {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        output::say(
+            "`Access::loopback` finds no address of who asks, and allows nobody: of axum, serve \
+             `app.into_make_service_with_connect_info::<SocketAddr>()`",
+        );
+    });
+}
+
+#[cfg(all(test, feature = "toolbar"))]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    #[test]
+    fn a_token_in_the_query_is_kept_in_a_cookie_if_one_can_have_it() {
+        let cookie = |access: &Access, uri: &str, cookie: Option<&str>| {
+            let mut request = Request::get(uri);
+            if let Some(cookie) = cookie {
+                request = request.header(COOKIE, cookie);
+            }
+            let request = request.body(()).unwrap();
+            let cookie = access.cookie(&Head::of(&request));
+            cookie.map(|it| it.to_str().unwrap().to_owned())
+        };
+        let access = Access::token("a+b/c=");
+        let kept = "memprof_token=a+b/c=; Path=/; HttpOnly; SameSite=Strict";
+        let uri = "/?a=b&memprof_token=a%2Bb%2Fc%3D";
+        assert_eq!(cookie(&access, uri, None).as_deref(), Some(kept));
+        assert_eq!(
+            cookie(&access, uri, Some("memprof_token=old")).as_deref(),
+            Some(kept)
+        );
+        assert_eq!(cookie(&access, uri, Some("memprof_token=a+b/c=")), None);
+        assert_eq!(cookie(&access, "/?memprof_token=x", None), None);
+        assert_eq!(cookie(&access, "/", Some("memprof_token=a+b/c=")), None);
+        let access = Access::token("a;b");
+        assert_eq!(cookie(&access, "/?memprof_token=a;b", None), None);
+    }
 }

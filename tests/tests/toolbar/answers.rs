@@ -3,6 +3,7 @@
 use crate::site::{Frame, Site, layer, routes, streamed};
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::response::Html;
 use axum::routing::get;
 use futures::channel::mpsc;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -57,6 +58,45 @@ async fn pages_of_errors_have_it_and_other_answers_have_not() {
     assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
     // All of them are in the history.
     assert_eq!(site.ids().await.len(), 9 + others.len() + 1);
+}
+
+#[tokio::test]
+async fn what_is_no_page_of_its_own_is_left_alone() {
+    let saved = || async {
+        (
+            [("content-disposition", "Attachment; filename=a.html")],
+            Html("x"),
+        )
+    };
+    let inline = || async { ([("content-disposition", "inline")], Html("x")) };
+    let app = routes()
+        .route("/saved", get(saved))
+        .route("/inline", get(inline))
+        .fallback_service(memprof::web::routes());
+    let site = Site(app.layer(layer().intercept_redirects(true)));
+    let send = |path: &'static str, place: Option<&'static str>| {
+        let mut request = Request::get(path).header("host", "localhost");
+        request = request.header("accept", "text/html");
+        if let Some(place) = place {
+            request = request.header("sec-fetch-dest", place);
+        }
+        let site = site.clone();
+        async move { site.send(request.body(Body::empty()).unwrap()).await }
+    };
+    for place in [None, Some("document")] {
+        assert!(send("/", place).await.has_bar(), "{place:?}");
+        assert!(send("/inline", place).await.has_bar(), "{place:?}");
+        assert!(!send("/saved", place).await.has_bar(), "{place:?}");
+        let process = send("/debug/memprof/", place).await;
+        assert!(process.text.contains("<h1>"), "{}", process.text);
+        assert!(!process.has_bar(), "{place:?}");
+        assert_eq!(send("/redirect", place).await.status, StatusCode::OK);
+    }
+    for place in ["empty", "iframe", "image", "script"] {
+        assert!(!send("/", Some(place)).await.has_bar(), "{place}");
+        let moved = send("/redirect", Some(place)).await;
+        assert_eq!(moved.location(), "/elsewhere", "{place}");
+    }
 }
 
 #[tokio::test]

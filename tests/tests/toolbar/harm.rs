@@ -38,6 +38,75 @@ async fn to_strangers_it_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_token_in_the_query_opens_it_in_a_browser() {
+    let site = Site::with(DebugToolbarLayer::new(Access::token("tok")));
+    let with = async |path: &str, cookie: &str| {
+        let request = Request::get(path).header("cookie", cookie);
+        site.send(request.body(Body::empty()).unwrap()).await
+    };
+    let page = site.get("/?memprof_token=tok").await;
+    assert!(page.has_bar());
+    let cookie = page.header("set-cookie");
+    assert_eq!(
+        cookie,
+        "memprof_token=tok; Path=/; HttpOnly; SameSite=Strict"
+    );
+    assert_eq!(page.header("cache-control"), "no-store");
+    let script = "/debug/toolbar/bar.js";
+    assert_eq!(site.get(script).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        with(script, "memprof_token=tok").await.status,
+        StatusCode::OK
+    );
+
+    let history = site.get("/debug/toolbar/?memprof_token=tok").await;
+    assert_eq!(history.header("set-cookie"), cookie);
+    let known = with("/?memprof_token=tok", "memprof_token=tok").await;
+    assert_eq!(known.header("set-cookie"), "");
+    // What a cache may keep has none.
+    assert_eq!(
+        site.get("/json?memprof_token=tok")
+            .await
+            .header("set-cookie"),
+        ""
+    );
+    assert_eq!(
+        site.get("/?memprof_token=no").await.header("set-cookie"),
+        ""
+    );
+}
+
+#[tokio::test]
+async fn who_explains_may_panic_and_takes_nothing_along() {
+    for panics_at_once in [true, false] {
+        let layer = layer().explain(move |_| {
+            assert!(!panics_at_once, "on purpose");
+            async move {
+                tokio::task::yield_now().await;
+                assert!(panics_at_once, "on purpose");
+                Ok::<_, String>(String::new())
+            }
+        });
+        let site = Site::with(layer);
+        site.get("/").await;
+        let id = site.ids().await.swap_remove(0);
+        let plan = site.get(&format!("/debug/toolbar/{id}/explain/1")).await;
+        assert_eq!(plan.status, StatusCode::OK);
+        assert!(
+            plan.text.contains("The function `explain` has panicked."),
+            "{}",
+            plan.text
+        );
+    }
+}
+
+#[test]
+#[should_panic = "should be told letters or digits"]
+fn nothing_is_no_name_to_hide() {
+    let _ = layer().hide("-");
+}
+
+#[tokio::test]
 async fn forged_ids_and_paths_are_not_found() {
     let site = Site::new();
     site.get("/").await;

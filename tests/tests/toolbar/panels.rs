@@ -1,9 +1,13 @@
 //! What the panels show of a request.
 
 use crate::site::{Site, layer, routes};
+use axum::Router;
 use axum::body::Body;
-use http::{Request, StatusCode};
+use axum::routing::get;
+use http::{Request, Response, StatusCode};
 use memprof::web::toolbar::{self, Content, Exchange, Panel, Table};
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn time_is_told_as_polled_awaited_and_on_a_processor() {
@@ -18,6 +22,85 @@ async fn time_is_told_as_polled_awaited_and_on_a_processor() {
     let (_, polls) = time.split_once("<dt>Polls</dt>\n<dd>").unwrap();
     let (polls, _) = polls.split_once('<').unwrap();
     assert!(polls.parse::<u32>().unwrap() >= 5, "{polls}");
+}
+
+#[tokio::test]
+async fn work_in_the_services_call_is_not_waiting() {
+    const LEAST: Duration = Duration::from_millis(20);
+    let service = tower::service_fn(|_: Request<_>| {
+        let began = Instant::now();
+        while began.elapsed() < LEAST {
+            std::hint::spin_loop();
+        }
+        async { Ok::<_, Infallible>(Response::new(Body::empty())) }
+    });
+    let site = Site(Router::new().route_service("/", service).layer(layer()));
+    site.get("/").await;
+    let time = site.panel("time").await;
+    let (_, polled) = time
+        .split_once("<dt>Of which it was polled</dt>\n<dd>")
+        .unwrap();
+    let (polled, unit) = polled.split_once('<').unwrap().0.split_once(' ').unwrap();
+    let polled: f64 = polled.parse().unwrap();
+    let is_more = unit == "s" || unit == "ms" && polled >= 20.0;
+    assert!(is_more, "{polled} {unit}");
+}
+
+#[tokio::test]
+async fn secrets_in_the_text_of_a_line_are_dots() {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "it is shown")]
+    struct User {
+        name: &'static str,
+        password: &'static str,
+    }
+    let logs = || async {
+        let user = User {
+            name: "ada",
+            password: "s3cr3t",
+        };
+        tracing::info!(
+            ?user,
+            body = r#"{"apiKey":"s3cr3t"}"#,
+            "DB_PASS=s3cr3t is set"
+        );
+        drop(toolbar::sql(
+            "UPDATE user SET password = 's3cr3t' WHERE name = 'ada'",
+        ));
+    };
+    let site = Site(Router::new().route("/", get(logs)).layer(layer()));
+    site.get("/").await;
+    let log = site.panel("logging").await;
+    assert!(
+        log.contains("name: &quot;ada&quot;, password: &quot;••••••&quot;"),
+        "{log}"
+    );
+    let sql = site.panel("sql").await;
+    assert!(sql.contains("name = &#x27;ada&#x27;"), "{sql}");
+    for panel in [log, sql] {
+        assert!(!panel.contains("s3cr3t"), "{panel}");
+    }
+}
+
+#[tokio::test]
+async fn cookies_are_dots_but_for_those_that_may_be_shown() {
+    let site = Site::with(layer().show_cookie("theme").show_cookie("csrf_token"));
+    let cookies =
+        "id=s3cr3t; sid=s3cr3t; remember_me=s3cr3t; theme=dark; csrf_token=s3cr3t; empty=";
+    let request = Request::get("/json").header("cookie", cookies);
+    site.send(request.body(Body::empty()).unwrap()).await;
+    let panel = site.panel("request").await;
+    for (name, value) in [
+        ("id", "••••••"),
+        ("remember_me", "••••••"),
+        ("csrf_token", "••••••"),
+        ("theme", "dark"),
+        ("empty", ""),
+    ] {
+        let pair = format!("<dt>{name}</dt>\n<dd>{value}</dd>");
+        assert!(panel.contains(&pair), "{name}: {panel}");
+    }
+    assert!(!panel.contains("s3cr3t"), "{panel}");
 }
 
 #[tokio::test]
@@ -184,7 +267,7 @@ async fn what_was_sent_is_shown_and_the_form_arrives_whole() {
             .into_iter()
             .collect()
     };
-    let site = Site::with(layer().session(session));
+    let site = Site::with(layer().session(session).show_cookie("theme"));
     let request = Request::post("/form?page=2&q=a%20b")
         .header(
             "content-type",
@@ -244,6 +327,7 @@ async fn routes_configuration_and_versions_are_as_they_were_told() {
         .config("SECRET_KEY", "s3cr3t")
         .config("gift-card", "1234")
         .hide("GiftCard")
+        .application("blog", "0.1.0")
         .cargo_lock(include_str!("../../../Cargo.lock"));
     let site = Site::with(layer);
     site.get("/typed/200/text/html").await;
@@ -259,7 +343,14 @@ async fn routes_configuration_and_versions_are_as_they_were_told() {
     );
     let versions = site.panel("versions").await;
     assert!(versions.contains("<td>memprof</td>"), "{versions}");
+    assert!(
+        versions.contains("<dt>blog</dt>\n<dd>0.1.0</dd>"),
+        "{versions}"
+    );
+    assert!(versions.contains("<td>blog</td>"), "{versions}");
     assert!(versions.contains("<td>axum</td>"), "{versions}");
+    let of_others = "<td>memprof-tests</td>";
+    assert!(!versions.contains(of_others), "{versions}");
     if cfg!(target_os = "linux") {
         assert!(versions.contains("<dt>rustc</dt>\n<dd>1."), "{versions}");
     }

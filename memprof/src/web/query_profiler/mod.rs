@@ -112,9 +112,18 @@ impl QueryProfilerLayer {
     /// # let access = Access::token("a long and random one");
     /// let layer = QueryProfilerLayer::new(access).prefix("/internal/profiles");
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is nothing in it but slashes.
     #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
-        let prefix = format!("/{}/", prefix.trim_matches('/'));
+        let path = prefix.trim_matches('/');
+        assert!(
+            !path.is_empty(),
+            "the prefix of saved profiles is {prefix:?}, and should be a path"
+        );
+        let prefix = format!("/{path}/");
         self.with(|settings| settings.prefix = prefix)
     }
 

@@ -1,7 +1,7 @@
 //! What is answered, and the response it becomes.
 
 use crate::own_work;
-use crate::web::ours;
+use crate::web::ours::{self, PageOfOurs};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, HeaderName, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -90,6 +90,7 @@ impl Answer {
         let data = (!is_head && length > 0).then(|| Bytes::from_owner(body));
         let mut response = Response::new(RoutesBody { data });
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(PageOfOurs);
         let headers = response.headers_mut();
         // Not `no-referrer`, with which a form has no origin either.
         ours::describe(headers, self.content_type, &self.policy, "same-origin");

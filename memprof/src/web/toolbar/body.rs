@@ -7,7 +7,8 @@ use crate::web::id;
 use crate::web::service::ProfilerBody;
 use bytes::Buf;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, HeaderName,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -172,18 +173,28 @@ fn with_bar(mut data: impl Buf, bar: &[u8]) -> Vec<u8> {
     page
 }
 
-/// Notes how long a poll takes, until it is dropped.
+/// Notes how long a poll takes, until it is dropped; or the call that comes before them.
 #[derive(Debug)]
 pub(super) struct Polled<'a> {
     exchange: &'a Exchange,
+    polls: u64,
     began: Instant,
     cpu: Option<std::time::Duration>,
 }
 
 impl<'a> Polled<'a> {
     pub(super) fn new(exchange: &'a Exchange) -> Self {
+        Self::of(exchange, 1)
+    }
+
+    pub(super) fn calling(exchange: &'a Exchange) -> Self {
+        Self::of(exchange, 0)
+    }
+
+    fn of(exchange: &'a Exchange, polls: u64) -> Self {
         Self {
             exchange,
+            polls,
             began: Instant::now(),
             cpu: cpu::thread_time(),
         }
@@ -197,7 +208,7 @@ impl Drop for Polled<'_> {
         let mut state = self.exchange.state();
         let Polls { count, elapsed, .. } = state.polls;
         state.polls = Polls {
-            count: count + 1,
+            count: count + self.polls,
             elapsed: elapsed + self.began.elapsed(),
             cpu: cpu.map(|cpu| state.polls.cpu.unwrap_or_default() + cpu),
         };
@@ -227,7 +238,11 @@ pub(super) fn takes_bar(method: &Method, status: StatusCode, headers: &HeaderMap
             StatusCode::PARTIAL_CONTENT,
         ]
         .contains(&status);
-    is_page && is_plain && has_body && !headers.contains_key(CONTENT_RANGE)
+    let is_saved = headers.get(CONTENT_DISPOSITION).is_some_and(|value| {
+        let kind = value.as_bytes().get(..b"attachment".len());
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"attachment"))
+    });
+    is_page && is_plain && has_body && !is_saved && !headers.contains_key(CONTENT_RANGE)
 }
 
 /// Has nobody keep an answer with the bar, who might show it to others.

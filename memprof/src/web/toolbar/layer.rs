@@ -39,8 +39,32 @@ use tower_layer::Layer;
 ///     .layer(toolbar);
 /// ```
 ///
-/// Answers are streamed as ever. After an HTML page, unless it is compressed or only a part
-/// of one, comes a script that shows the bar, which is inside `</body>` if that is in the
+/// With another layer around the service that is for bodies of axum alone, the one that the
+/// toolbar passes on is made one of these again:
+///
+/// ```
+/// use axum::{Router, body::Body, extract::Request, middleware::{self, Next}};
+/// use axum::response::Response;
+/// use memprof::web::{Access, DebugToolbarLayer};
+/// use tower::ServiceBuilder;
+///
+/// async fn greet(request: Request, next: Next) -> Response {
+///     next.run(request).await
+/// }
+///
+/// # let toolbar = DebugToolbarLayer::new(Access::token("a long and random one"));
+/// let layers = ServiceBuilder::new()
+///     .layer(toolbar)
+///     .map_request(|request: http::Request<_>| request.map(Body::new))
+///     .layer(middleware::from_fn(greet));
+/// let app: Router = Router::new().layer(layers);
+/// ```
+///
+/// A router's own `layer`, called with `from_fn` first and the toolbar after it, does that
+/// by itself.
+///
+/// Answers are streamed as ever. After an HTML page, unless it is compressed, only a part
+/// of one, to be saved, or fetched for something else than a page, comes a script that shows the bar, which is inside `</body>` if that is in the
 /// answer's last piece; the answer's length is made right, a strong `ETag` weak, no cache
 /// may keep it, and a `Content-Security-Policy` among its headers allows for the bar. One in
 /// a `meta` element has to allow for scripts and frames of the same origin itself.
@@ -56,8 +80,11 @@ use tower_layer::Layer;
 /// # Secrets
 ///
 /// Values whose names have to do with passwords, tokens, keys, cookies or sessions are
-/// shown as dots, wherever they have a name; so are tokens, private keys, password hashes
-/// and passwords in URLs by their looks, and whatever is [`Redacted`](super::Redacted).
+/// shown as dots, wherever they have a name: in headers and fields, and in texts as
+/// `password=x`, `password: "x"` or `"password":"x"`; so are all cookies but those that are
+/// [shown](Self::show_cookie); tokens, private keys, password hashes and passwords in URLs by
+/// their looks; and whatever is [`Redacted`](super::Redacted). What has no name and doesn't
+/// look like one is not known for a secret, as a value in SQL's `VALUES (..)`.
 #[derive(Clone)]
 pub struct DebugToolbarLayer {
     settings: Settings,
@@ -76,7 +103,9 @@ pub(super) struct Settings {
     max_requests: usize,
     max_bytes: usize,
     pub(super) secrets: Secrets,
+    pub(super) shown_cookies: Vec<String>,
     pub(super) cargo_lock: &'static str,
+    pub(super) application: Option<(&'static str, &'static str)>,
     pub(super) config: Vec<(String, String)>,
     pub(super) routes: Vec<(String, String)>,
     pub(super) session: Option<Arc<Session>>,
@@ -108,7 +137,9 @@ impl DebugToolbarLayer {
                 max_requests: limits::REQUESTS,
                 max_bytes: limits::HISTORY_BYTES,
                 secrets: Secrets::default(),
+                shown_cookies: Vec::new(),
                 cargo_lock: "",
+                application: None,
                 config: Vec::new(),
                 routes: Vec::new(),
                 session: None,
@@ -172,16 +203,47 @@ impl DebugToolbarLayer {
 
     /// Hides what has this in its name, too, whatever its case and its punctuation; fields of
     /// the log excepted.
+    ///
+    /// # Panics
+    ///
+    /// If there is no letter or digit in it: it would be in every name.
     #[must_use]
     pub fn hide(self, name: &str) -> Self {
+        assert!(
+            name.contains(char::is_alphanumeric),
+            "a toolbar is to hide {name:?}, and should be told letters or digits of names"
+        );
         self.with(|settings| settings.secrets.add(name))
     }
 
+    /// Shows the value of the cookie of this name, if it isn't that of a secret. Of all
+    /// others there are dots: whoever has a session's cookie has the session.
+    #[must_use]
+    pub fn show_cookie(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.with(|settings| settings.shown_cookies.push(name))
+    }
+
     /// The program's crates, for the panel of versions: the text of its `Cargo.lock`, as
-    /// `include_str!("../Cargo.lock")`.
+    /// `include_str!("../Cargo.lock")`. All of a workspace, unless its
+    /// [`application`](Self::application) is told.
     #[must_use]
     pub fn cargo_lock(self, text: &'static str) -> Self {
         self.with(|settings| settings.cargo_lock = text)
+    }
+
+    /// The program's own crate, for the panel of versions: its version is on the bar, and of
+    /// [`cargo_lock`](Self::cargo_lock) only what it depends on is shown.
+    ///
+    /// ```
+    /// # use memprof::web::{Access, DebugToolbarLayer};
+    /// # let access = Access::token("a long and random one");
+    /// let toolbar = DebugToolbarLayer::new(access)
+    ///     .application(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    /// ```
+    #[must_use]
+    pub fn application(self, name: &'static str, version: &'static str) -> Self {
+        self.with(|settings| settings.application = Some((name, version)))
     }
 
     /// A line of the panel of the configuration.
@@ -224,7 +286,7 @@ impl DebugToolbarLayer {
 
     /// How the database would go about a statement: what it answers to `EXPLAIN`. Asked
     /// for when somebody wants to know, with a recorded statement that begins with `SELECT`
-    /// and is whole, its values not filled in.
+    /// and is whole, its values not filled in. If it panics, the page says so.
     ///
     /// ```
     /// # use memprof::web::{Access, DebugToolbarLayer};
@@ -257,12 +319,18 @@ impl<S> Layer<S> for DebugToolbarLayer {
     type Service = DebugToolbar<S>;
 
     fn layer(&self, inner: S) -> DebugToolbar<S> {
-        let is_on = cfg!(debug_assertions) || self.settings.in_release;
-        let toolbar = is_on.then(|| {
+        let toolbar = self.settings.is_on(cfg!(debug_assertions)).then(|| {
             let make = || Arc::new(Toolbar::new(self.settings.clone()));
             Arc::clone(self.toolbar.get_or_init(make))
         });
         DebugToolbar::new(inner, toolbar)
+    }
+}
+
+impl Settings {
+    /// Whether there is a toolbar at all, in such a build.
+    fn is_on(&self, has_debug_assertions: bool) -> bool {
+        has_debug_assertions || self.in_release
     }
 }
 
@@ -328,5 +396,22 @@ impl fmt::Debug for Toolbar {
         f.debug_struct("Toolbar")
             .field("prefix", &self.settings.prefix)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_absent_from_release_builds_unless_told() {
+        let layer = DebugToolbarLayer::new(Access::token("token"));
+        assert!(layer.settings.is_on(true) && !layer.settings.is_on(false));
+        let is_there = layer.layer(()).is_there();
+        assert_eq!(is_there, cfg!(debug_assertions));
+
+        let told = layer.in_release();
+        assert!(told.settings.is_on(true) && told.settings.is_on(false));
+        assert!(told.layer(()).is_there());
     }
 }

@@ -33,7 +33,8 @@ pub(super) struct Line {
 /// An event is of the request whose future or body is being polled on its thread, whose
 /// [scope](crate::Scope) the thread is in, or in which its span was made; if there is none,
 /// nothing is done. Statements that sqlx tells of, at its level `DEBUG`, are in the SQL panel
-/// if [`sql`](super::sql) wasn't used for them.
+/// if [`sql`](super::sql) wasn't used for them; sqlx tells neither their parameters nor the
+/// line that they are from.
 ///
 /// ```
 /// use memprof::web::toolbar::LogLayer;

@@ -19,7 +19,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -261,13 +261,14 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
         let text = b"There is nothing to explain.\n";
         return Answer::Now(Some(response(StatusCode::NOT_FOUND, TEXT, text)));
     };
-    let plan = explain(statement.clone());
+    let plan = catch_unwind(AssertUnwindSafe(|| explain(statement.clone())));
     let toolbar = Arc::clone(toolbar);
     Answer::Later(Box::pin(async move {
         let content = Content::new().heading("Statement").code(statement);
-        let content = match plan.await {
-            Ok(plan) => content.heading("How it would be carried out").code(plan),
-            Err(error) => content.heading("The database has refused").code(error),
+        let content = match unless_panicked(plan).await {
+            Some(Ok(plan)) => content.heading("How it would be carried out").code(plan),
+            Some(Err(error)) => content.heading("The database has refused").code(error),
+            None => content.text("The function `explain` has panicked."),
         };
         let title = Some(format!("EXPLAIN {number}"));
         let content = Some(shown(content, &toolbar.settings.secrets));
@@ -282,6 +283,21 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
         );
         response(StatusCode::OK, HTML, page.as_bytes())
     }))
+}
+
+/// What a user's future comes to; nothing if its making, or it, panics.
+async fn unless_panicked<T>(
+    made: std::thread::Result<Pin<Box<dyn Future<Output = T> + Send>>>,
+) -> Option<T> {
+    let mut future = made.ok()?;
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
 }
 
 /// Has a browser see a redirect, in place of following it; what it sees.

@@ -6,6 +6,7 @@ use regex::Regex;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 fn plain(name: &str) -> String {
@@ -53,16 +54,16 @@ impl Secrets {
 
 /// A text with dots in place of what looks like a secret: tokens of the forms JWT and
 /// bearer, private keys, passwords in URLs and their hashes, and what is said to be one, as
-/// in `password=x`.
+/// in `password=x`, `password: Some("x")` or `"password":"x"`.
 pub(super) fn without_secrets(text: &str) -> Cow<'_, str> {
     static LOOKS: LazyLock<Regex> = LazyLock::new(|| {
         let looks = [
-            r"(?P<url>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?P<host>@)",
+            // Up to the last `@`, since a password may have some.
+            r"(?P<url>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s/:@]*:)[^\s/'\x22]+(?P<host>@)",
             r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*",
             r"(?P<bearer>\b(?i:bearer|basic) +)[A-Za-z0-9._~+/-]{8,}=*",
             r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
             r"\$(?:argon2[a-z]*|2[abxy]|scrypt|pbkdf2[a-z0-9-]*|5|6|y)\$[^\s'\x22]{8,}",
-            r"(?P<said>\b(?i:[a-z_-]*(?:password|passwd|secret|token|api[_-]?key))\s*[=:]\s*)[^\s&;,'\x22]+",
         ];
         Regex::new(&looks.join("|")).expect("it is well formed")
     });
@@ -71,11 +72,88 @@ pub(super) fn without_secrets(text: &str) -> Cow<'_, str> {
         || text.as_bytes().windows(6).any(|word| {
             word.eq_ignore_ascii_case(b"bearer") || word.eq_ignore_ascii_case(b"basic ")
         });
-    if may_have {
-        LOOKS.replace_all(text, "${url}${bearer}${said}••••••${host}")
-    } else {
-        Cow::Borrowed(text)
+    if !may_have {
+        return Cow::Borrowed(text);
     }
+    match LOOKS.replace_all(text, "${url}${bearer}••••••${host}") {
+        Cow::Borrowed(text) => without_named(text).map_or(Cow::Borrowed(text), Cow::Owned),
+        Cow::Owned(text) => Cow::Owned(without_named(&text).unwrap_or(text)),
+    }
+}
+
+/// A text with dots for the values in it that have a secret's name; nothing if there are
+/// none.
+fn without_named(text: &str) -> Option<String> {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| {
+        let name = r"([A-Za-z][\w.-]*)\\*[\x22'`]?\]?[ \t]*(=>|[:=])[ \t]*";
+        Regex::new(name).expect("it is well formed")
+    });
+    let mut shown = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = NAME.captures_at(text, at) {
+        let (whole, [name, separator]) = (found.get(0)?.end(), found.extract().1);
+        let rest = text.get(whole..).unwrap_or("");
+        at = whole;
+        if is_secret_name(name)
+            && let Some(value) = value(name, separator, rest)
+        {
+            shown.push_str(text.get(copied..whole + value.start).unwrap_or(""));
+            shown.push_str(DOTS);
+            copied = whole + value.end;
+            at = copied;
+        }
+    }
+    shown.push_str(text.get(copied..).unwrap_or(""));
+    (copied > 0).then_some(shown)
+}
+
+/// Where the value of a secret is in what comes after its name, if it is one.
+fn value(name: &str, separator: &str, rest: &str) -> Option<Range<usize>> {
+    static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
+        let within = [
+            // As a string in a string is.
+            r"\\+\x22(.*?)(?:\\+\x22|$)",
+            r"\x22((?:[^\x22\\]|\\.)*)",
+            r"'((?:[^'\\]|\\.|'')*)",
+            // The bytes of one, or a type around it.
+            r"(?:\w+ ?)?([\[{][^\[\]{}]*[\]}]?)",
+        ];
+        let quoted = format!(r"(?s)^(?:\w+\(\s*)*b?(?:{})", within.join("|"));
+        Regex::new(&quoted).expect("it is well formed")
+    });
+    if let Some(found) = QUOTED.captures(rest) {
+        let inside = found.iter().skip(1).flatten().next()?;
+        return Some(inside.range()).filter(|range| !range.is_empty());
+    }
+    // A header's value is all of its line.
+    let is_header = ["authorization", "cookie"]
+        .iter()
+        .any(|header| separator == ":" && name.to_lowercase().ends_with(header));
+    let end = if is_header {
+        rest.find(['\r', '\n', '\'', '"'])
+    } else {
+        rest.find(|it: char| it.is_whitespace() || "&;,'\"".contains(it))
+    };
+    let end = end.unwrap_or(rest.len());
+    let bare = rest.get(..end).filter(|bare| !bare.is_empty())?;
+    is_value(name, separator, bare).then_some(0..end)
+}
+
+/// Whether what isn't in quotes is a value: not so in prose, in paths of Rust, and in SQL.
+fn is_value(name: &str, separator: &str, bare: &str) -> bool {
+    let is_one = |names: &[&str], text: &str| names.iter().any(|it| text.eq_ignore_ascii_case(it));
+    let is_prose = is_one(&["key"], name)
+        || separator == ":" && is_one(&["auth", "pass", "private", "session"], name);
+    let is_path = bare.starts_with([':', '=']);
+    let is_nothing = is_one(&["none", "null", "true", "false"], bare);
+    let is_parameter = bare == "?" || bare.strip_prefix('$').is_some_and(is_number);
+    let last = |path: &str| path.rsplit('.').next().map(str::to_lowercase);
+    let is_column = bare.contains('.') && last(bare) == last(name);
+    !(is_prose || is_path || is_nothing || is_parameter || is_column)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit())
 }
 
 /// A value that is shown as dots wherever it is written: by `Debug`, `Display` and serde.
@@ -128,10 +206,27 @@ mod tests {
             "csrf_token",
             "giftcode2",
             "sessionId",
+            "DB_PASS",
+            "smtpPass",
+            "encryptionKey",
+            "APIKey",
+            "s3Key2",
+            "x-auth",
+            "pwd",
+            "connect.sid",
+            "PHPSESSID",
         ] {
             assert_eq!(secrets.shown(name, "value"), DOTS, "{name}");
         }
-        for name in ["title", "monkey", "author", "Content-Type"] {
+        for name in [
+            "title",
+            "monkey",
+            "author",
+            "Content-Type",
+            "Compass",
+            "inside",
+            "passes",
+        ] {
             assert_eq!(secrets.shown(name, "value"), "value");
         }
     }
@@ -158,10 +253,57 @@ mod tests {
         );
         let key = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----";
         assert_eq!(shown(key), DOTS);
+        assert_eq!(
+            shown("mysql://root:p@ss:w@rd@localhost/db?a=b@c"),
+            "mysql://root:••••••@localhost/db?a=b@c"
+        );
         for harmless in [
             "http://localhost:5000/a@b",
             "SELECT a.b FROM c WHERE d = 'e:f'",
             "the token",
+        ] {
+            assert_eq!(shown(harmless), harmless);
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_by_the_names_they_are_said_with() {
+        let shown = |text: &str| without_secrets(text).into_owned();
+        for (text, expected) in [
+            (
+                r#"User { name: "ada", password: "hun\"ter 2", age: 7 }"#,
+                r#"User { name: "ada", password: "••••••", age: 7 }"#,
+            ),
+            (
+                r#"token: Some("abc"), key: b"x", pin: [1, 2], secret: S { s: "x" }"#,
+                r#"token: Some("••••••"), key: b"••••••", pin: ••••••, secret: S ••••••"#,
+            ),
+            (
+                r#"{"password":"hunter2","a":{"apiKey" : 'x'},"note":"ok"}"#,
+                r#"{"password":"••••••","a":{"apiKey" : '••••••'},"note":"ok"}"#,
+            ),
+            (
+                r#"body="{\"smtpPass\":\"hunter2\",\"a\":\"b\"}""#,
+                r#"body="{\"smtpPass\":\"••••••\",\"a\":\"b\"}""#,
+            ),
+            (
+                "UPDATE u SET password = 'it''s', `pwd` = \"x\" WHERE token = $1 AND key = ?",
+                "UPDATE u SET password = '••••••', `pwd` = \"••••••\" WHERE token = $1 AND key = ?",
+            ),
+            (
+                "error: DB_PASS=hunter2&a=b x-auth: abc; cookie: id=5; b=6\nnext=7",
+                "error: DB_PASS=••••••&a=b x-auth: ••••••; cookie: ••••••\nnext=7",
+            ),
+            ("Authorization: Token abc", "Authorization: ••••••"),
+            ("password=\"cut in the midd", "password=\"••••••"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        for harmless in [
+            "session: started, pass: 2 of 3, key=post:5",
+            "Token::new(5), token == other, token: None, password: ''",
+            "SET password = EXCLUDED.password WHERE s.session_id = t.session_id",
+            "author: ada, monkey=x",
         ] {
             assert_eq!(shown(harmless), harmless);
         }

@@ -13,8 +13,8 @@ use crate::web::id::Id;
 use crate::web::ours::PageOfOurs;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};
 use crate::web::service::{ProfilerBody, ProfilerFuture};
-use http::header::{ACCEPT, LOCATION};
-use http::{Method, Request, Response};
+use http::header::{ACCEPT, HeaderValue, LOCATION, SET_COOKIE};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -34,6 +34,11 @@ pub struct DebugToolbar<S> {
 impl<S> DebugToolbar<S> {
     pub(super) fn new(inner: S, toolbar: Option<Arc<Toolbar>>) -> Self {
         Self { inner, toolbar }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_there(&self) -> bool {
+        self.toolbar.is_some()
     }
 }
 
@@ -62,14 +67,21 @@ where
             let future = ProfilerFuture::calling(&mut self.inner, request, None);
             return DebugToolbarFuture::of_service(future, None);
         };
+        let cookie = toolbar.access().cookie(&head);
         if let Some(answer) = pages::answer(toolbar, &head) {
             return DebugToolbarFuture {
-                source: Source::Page { answer },
+                source: Source::Page { answer, cookie },
             };
         }
         let (parts, body) = request.into_parts();
         let exchange = Shared::begin(&parts, toolbar.most_bytes());
         toolbar.history.add(&exchange);
+        // Where it says what it is to become: an image, a frame, a piece that a script puts
+        // somewhere. What is no page of its own gets no bar.
+        let is_page = parts
+            .headers
+            .get("sec-fetch-dest")
+            .is_none_or(|place| place == "document");
         let accepts_page = parts.headers.get(ACCEPT).is_some_and(|accept| {
             let accept = accept.as_bytes();
             accept.windows(9).any(|word| word == b"text/html")
@@ -83,11 +95,14 @@ where
         let recording = Recording::begin(sink, &Head::of(&request));
         let running = Running::new(recording.scope(), &exchange);
         let future = {
+            let _called = Polled::calling(&exchange);
             let _at = At::new(&exchange);
             ProfilerFuture::calling(&mut self.inner, request, Some(recording))
         };
         let watched = Watched {
+            is_page,
             accepts_page,
+            cookie,
             exchange,
             running,
             toolbar: Arc::clone(toolbar),
@@ -99,7 +114,9 @@ where
 /// A request that is recorded, as its future has it.
 #[derive(Debug)]
 struct Watched {
+    is_page: bool,
     accepts_page: bool,
+    cookie: Option<HeaderValue>,
     exchange: Shared,
     running: Running,
     toolbar: Arc<Toolbar>,
@@ -134,7 +151,7 @@ pin_project! {
     #[project = SourceProjection]
     enum Source<F> {
         Service { #[pin] future: ProfilerFuture<F>, watched: Option<Watched> },
-        Page { answer: Answer },
+        Page { answer: Answer, cookie: Option<HeaderValue> },
     }
 }
 
@@ -156,8 +173,9 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().source.project() {
-            SourceProjection::Page { answer } => {
-                let response = ready!(answer.poll(context));
+            SourceProjection::Page { answer, cookie } => {
+                let mut response = ready!(answer.poll(context));
+                keep_token(response.headers_mut(), cookie.take());
                 Poll::Ready(Ok(response.map(DebugToolbarBody::page)))
             }
             SourceProjection::Service { future, watched } => {
@@ -178,6 +196,13 @@ where
     }
 }
 
+/// Has a browser keep its token; with an answer that nobody else keeps.
+fn keep_token(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        headers.append(SET_COOKIE, cookie);
+    }
+}
+
 impl Watched {
     /// Notes the answer, and adds the bar to it, if it is a page.
     fn finish<C>(self, mut response: Response<ProfilerBody<C>>) -> Response<DebugToolbarBody<C>>
@@ -192,17 +217,21 @@ impl Watched {
         let is_redirect = status.is_redirection() && headers.contains_key(LOCATION);
         let intercepted = settings.intercepts_redirects
             && is_redirect
+            && self.is_page
             && self.accepts_page
             && *exchange.method() != Method::HEAD;
         let page = intercepted.then(|| pages::intercept(&mut response));
         let is_ours = response.extensions().get::<PageOfOurs>().is_some();
         let takes_bar = intercepted
-            || !is_ours && body::takes_bar(exchange.method(), status, response.headers());
+            || self.is_page
+                && !is_ours
+                && body::takes_bar(exchange.method(), status, response.headers());
         let bar = takes_bar.then(|| {
             let nonce = Id::new().to_string();
             let bar = body::bar(&settings.prefix, &exchange.id(), &nonce);
             body::lengthen(response.headers_mut(), bar.len());
             body::keep_from_caches(response.headers_mut());
+            keep_token(response.headers_mut(), self.cookie);
             policy::allow_bar(response.headers_mut(), &nonce);
             bar
         });

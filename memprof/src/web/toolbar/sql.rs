@@ -48,6 +48,9 @@ struct Open {
 /// it was sent, marks what is sent more than once, and can show how the database would go
 /// about it: see [`explain`](super::DebugToolbarLayer::explain).
 ///
+/// A statement that sqlx tells of by [`LogLayer`](super::LogLayer) is there without this, but
+/// nothing of its parameters and of the line that it is from: sqlx's events have neither.
+///
 /// ```
 /// use memprof::web::toolbar;
 ///

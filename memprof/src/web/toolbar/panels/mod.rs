@@ -30,11 +30,17 @@ pub(super) fn built_in(settings: &Settings, history: &Arc<History>) -> Vec<Arc<d
         Arc::new(sql::SqlPanel::new(settings.explain.is_some())),
         Arc::new(templates::Templates::new(secrets.clone())),
         Arc::new(logging::Logging),
-        Arc::new(vars::Vars::new(settings.session.clone())),
+        Arc::new(vars::Vars::new(
+            settings.session.clone(),
+            settings.shown_cookies.clone(),
+        )),
         Arc::new(headers::Headers),
         Arc::new(routes::Routes::new(settings.routes.clone())),
         Arc::new(config::Config::new(settings.config.clone(), secrets)),
-        Arc::new(versions::Versions::new(settings.cargo_lock)),
+        Arc::new(versions::Versions::new(
+            settings.cargo_lock,
+            settings.application,
+        )),
     ]
 }
 

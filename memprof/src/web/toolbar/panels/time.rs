@@ -35,7 +35,8 @@ impl Panel for Time {
         }
         pairs.push(("Polls", grouped(polls.count.into())));
         Content::new().pairs(pairs).text(
-            "Polls are those of its future and of its answer's body. The time on a processor is \
+            "Polls are those of its future and of its answer's body; in their time is that of the \
+             service's call before them. The time on a processor is \
              that of their threads meanwhile; what was spawned is not in it.",
         )
     }

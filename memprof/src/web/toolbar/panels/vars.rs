@@ -4,19 +4,42 @@ use crate::web::toolbar::content::{Content, Panel};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::layer::Session;
 use crate::web::toolbar::limits::FORM_BYTES;
+use crate::web::toolbar::secrets::DOTS;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
 
 pub(super) struct Vars {
     session: Option<Arc<Session>>,
+    /// The names of cookies whose values are shown.
+    shown_cookies: Vec<String>,
 }
 
 type Pairs = Vec<(String, String)>;
 
 impl Vars {
-    pub(super) fn new(session: Option<Arc<Session>>) -> Self {
-        Self { session }
+    pub(super) fn new(session: Option<Arc<Session>>, shown_cookies: Vec<String>) -> Self {
+        Self {
+            session,
+            shown_cookies,
+        }
+    }
+
+    /// Whoever has a cookie may be who it was made for, whatever it is called.
+    fn cookies(&self, exchange: &Exchange) -> Pairs {
+        let shown = |name: &str, value: String| match self.shown_cookies.iter().any(|it| it == name)
+        {
+            true => value,
+            false if value.is_empty() => value,
+            false => DOTS.to_owned(),
+        };
+        let cookies = cookies(exchange).into_iter();
+        cookies
+            .map(|(name, value)| {
+                let value = shown(&name, value);
+                (name, value)
+            })
+            .collect()
     }
 
     fn session(&self, exchange: &Exchange) -> Pairs {
@@ -70,7 +93,7 @@ impl Panel for Vars {
         let lists = [
             ("Query", query(exchange)),
             ("Form", form),
-            ("Cookies", cookies(exchange)),
+            ("Cookies", self.cookies(exchange)),
             ("Session", self.session(exchange)),
         ];
         let content = lists

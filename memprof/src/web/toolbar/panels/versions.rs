@@ -10,11 +10,16 @@ use std::sync::OnceLock;
 pub(super) struct Versions {
     /// The text of a `Cargo.lock`.
     lock: &'static str,
+    /// The name and the version of the program's own crate, if they were told.
+    application: Option<(&'static str, &'static str)>,
 }
 
 impl Versions {
-    pub(super) fn new(lock: &'static str) -> Self {
-        Self { lock }
+    pub(super) fn new(
+        lock: &'static str,
+        application: Option<(&'static str, &'static str)>,
+    ) -> Self {
+        Self { lock, application }
     }
 }
 
@@ -24,7 +29,8 @@ impl Panel for Versions {
     }
 
     fn number(&self, _: &Exchange) -> String {
-        env!("CARGO_PKG_VERSION").to_owned()
+        let version = self.application.map(|(_, version)| version);
+        version.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned()
     }
 
     fn content(&self, _: &Exchange) -> Content {
@@ -35,13 +41,14 @@ impl Panel for Versions {
         } else {
             "without debug assertions"
         };
-        let content = Content::new().pairs([
+        let pairs = self.application.into_iter().chain([
             ("memprof", env!("CARGO_PKG_VERSION")),
             ("rustc", rustc.unwrap_or("not noted in the program")),
             ("Built", build),
             ("Processor", std::env::consts::ARCH),
             ("System", std::env::consts::OS),
         ]);
+        let content = Content::new().pairs(pairs);
         let crates = crates(self.lock);
         if crates.is_empty() {
             return content.text(
@@ -49,15 +56,73 @@ impl Panel for Versions {
                  memprof::web::DebugToolbarLayer does.",
             );
         }
+        let needed = self
+            .application
+            .and_then(|application| needed(&crates, application));
+        let (crates, whose) = match needed {
+            Some(needed) => (needed, "that it may be built of"),
+            None => (crates, "in Cargo.lock"),
+        };
         let table = Table::new(["Crate", "Version", "From"]);
+        let rows = crates.iter().map(|it| [it.name, it.version, it.origin]);
         content
-            .heading(format!("{} crates", crates.len()))
-            .table(crates.into_iter().fold(table, Table::row))
+            .heading(format!("{} crates {whose}", crates.len()))
+            .text(
+                "Cargo.lock doesn't tell what is for tests, for other systems and for features that \
+                 are off from what is in the program.",
+            )
+            .table(rows.fold(table, Table::row))
     }
 }
 
-/// The name, the version and the origin of each package.
-fn crates(lock: &str) -> Vec<[&str; 3]> {
+/// A package of a `Cargo.lock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Crate<'a> {
+    name: &'a str,
+    version: &'a str,
+    origin: &'a str,
+    /// The lines of its list of dependencies.
+    dependencies: &'a str,
+}
+
+impl<'a> Crate<'a> {
+    /// The names of what it depends on, with the version where there are several.
+    fn dependencies(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+        self.dependencies.lines().filter_map(|line| {
+            let line = line.trim().trim_end_matches(',').trim_matches('"');
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()))
+        })
+    }
+
+    fn is(&self, name: &str, version: Option<&str>) -> bool {
+        self.name == name && version.is_none_or(|version| self.version == version)
+    }
+}
+
+/// What a crate depends on, and so on, itself the first; nothing if it isn't there.
+fn needed<'a>(crates: &[Crate<'a>], (name, version): (&str, &str)) -> Option<Vec<Crate<'a>>> {
+    let find = |name: &str, version| crates.iter().position(|it| it.is(name, version));
+    let first = find(name, Some(version))?;
+    let mut is_needed = vec![false; crates.len()];
+    let mut open = vec![first];
+    while let Some(place) = open.pop() {
+        let (Some(one), Some(is_known)) = (crates.get(place), is_needed.get_mut(place)) else {
+            continue;
+        };
+        if !std::mem::replace(is_known, true) {
+            let dependencies = one.dependencies();
+            open.extend(dependencies.filter_map(|(name, version)| find(name, version)));
+        }
+    }
+    let rest = crates.iter().zip(is_needed).enumerate();
+    let rest = rest.filter(|(place, (_, is_needed))| *is_needed && *place != first);
+    let rest = rest.map(|(_, (one, _))| *one);
+    Some(crates.get(first).copied().into_iter().chain(rest).collect())
+}
+
+/// All packages.
+fn crates(lock: &str) -> Vec<Crate<'_>> {
     let packages = lock.split("[[package]]").skip(1);
     let packages = packages.map(|package| {
         let value = |key: &str| {
@@ -73,7 +138,14 @@ fn crates(lock: &str) -> Vec<[&str; 3]> {
             Some(source) => source,
         };
         let text = |key| value(key).unwrap_or("");
-        [text("name"), text("version"), origin]
+        let list = package.split_once("\ndependencies = [");
+        let list = list.and_then(|(_, list)| list.split_once(']'));
+        Crate {
+            name: text("name"),
+            version: text("version"),
+            origin,
+            dependencies: list.map_or("", |(list, _)| list),
+        }
     });
     packages.collect()
 }
@@ -103,16 +175,73 @@ fn rustc() -> Option<String> {
 mod tests {
     use super::*;
 
+    const LOCK: &str = r#"version = 4
+
+[[package]]
+name = "a"
+version = "1.0.0"
+
+[[package]]
+name = "a"
+version = "2.0.0"
+source = "git+https://y"
+
+[[package]]
+name = "b"
+version = "2.0.0-rc.1"
+source = "registry+https://x"
+dependencies = [
+ "a 2.0.0",
+ "b",
+]
+
+[[package]]
+name = "main"
+version = "0.1.0"
+dependencies = [
+ "b",
+]
+
+[[package]]
+name = "other"
+version = "0.1.0"
+dependencies = [
+ "a 1.0.0 (registry+https://x)",
+]
+"#;
+
+    fn names<'a>(crates: &[Crate<'a>]) -> Vec<[&'a str; 3]> {
+        crates
+            .iter()
+            .map(|it| [it.name, it.version, it.origin])
+            .collect()
+    }
+
     #[test]
     fn crates_are_read_from_a_lock_file() {
-        let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\n[[package]]\n\
-                    name = \"b\"\nversion = \"2.0.0-rc.1\"\nsource = \"registry+https://x\"\n\
-                    dependencies = [\n \"a\",\n]\n";
-        assert_eq!(
-            crates(lock),
-            [["a", "1.0.0", "here"], ["b", "2.0.0-rc.1", "registry"]]
-        );
+        let expected = [
+            ["a", "1.0.0", "here"],
+            ["a", "2.0.0", "git+https://y"],
+            ["b", "2.0.0-rc.1", "registry"],
+            ["main", "0.1.0", "here"],
+            ["other", "0.1.0", "here"],
+        ];
+        assert_eq!(names(&crates(LOCK)), expected);
         assert!(crates("nonsense").is_empty());
+    }
+
+    #[test]
+    fn those_of_the_application_are_what_it_depends_on() {
+        let of = |name| needed(&crates(LOCK), (name, "0.1.0")).map(|needed| names(&needed));
+        let main = [
+            ["main", "0.1.0", "here"],
+            ["a", "2.0.0", "git+https://y"],
+            ["b", "2.0.0-rc.1", "registry"],
+        ];
+        assert_eq!(of("main").as_deref(), Some(&main[..]));
+        let other = [["other", "0.1.0", "here"], ["a", "1.0.0", "here"]];
+        assert_eq!(of("other").as_deref(), Some(&other[..]));
+        assert_eq!(of("third"), None);
     }
 
     #[test]
