@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 rounds=${1:-21} seconds=${2:-1}
-names=("plain" "query-profile, not asked for" "profiler, not triggered" "profile-dir" "profiler > /dev/null" "toolbar")
+names=("plain" "query-profile, not asked for" "profiler, not triggered" "profile-dir" "profiler > out.txt" "toolbar")
 flags=("" "--query-profile" "--profiler --profile-header x-profile" "--profile-dir PROFILES" "--profiler" "--toolbar")
 
 cargo build --release -p blog

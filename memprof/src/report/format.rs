@@ -64,7 +64,8 @@ pub enum Format {
     Pprof,
 
     /// `.prof`: as Python's `profile` writes it, for `pstats`, `SnakeViz` and `gprof2dot`:
-    /// calls, times and callers by function. Times are 0 where no column asked for
+    /// calls, times and callers by function. Calls of a function by itself aren't told from
+    /// others: its primitive calls are all of them. Times are 0 where no column asked for
     /// them. How the time of a function is divided among several callers isn't known:
     /// there, too, it is 0.
     Pstats,

@@ -1,7 +1,8 @@
 //! A report as the statistics of Python's `profile`, which `pstats` reads.
 //!
 //! They are a dictionary from a function, `(file, line, name)`, to its calls that aren't
-//! recursive, all its calls, its own time, its inclusive time and, as another dictionary,
+//! recursive, which a report doesn't tell from the others, so that it is all of them; all
+//! its calls, its own time, its inclusive time and, as another dictionary,
 //! the same by caller; written as `marshal` does, the format of Python's own files.
 
 use crate::recorded::{FunctionReport, Report};

@@ -96,8 +96,8 @@ impl Folder {
         let count = mem::take(&mut self.unwritten);
         if count > 1 {
             output::say(&format!(
-                "{count} profiles of requests in a row were not written to {:?}",
-                self.path
+                "{count} profiles of requests in a row were not written to {}",
+                self.path.display()
             ));
         }
     }

@@ -22,7 +22,9 @@ use tower_layer::Layer;
 ///
 /// Functions under [`#[memprofile]`](macro@crate::memprofile) are in the table, which is
 /// laid out as that of Python's `cProfile` is. Times are those of the threads that were in
-/// them: a task that waits takes none. A response is streamed as it is without the layer,
+/// them: a task that waits takes none. Calls of a function by itself count as others do, and
+/// times per call are those per call of either kind, where `cProfile` has `465/1` and takes
+/// the one; so it is in `.prof` files. A response is streamed as it is without the layer,
 /// and profiles are written by a thread of its own, while the service goes on.
 ///
 /// ```
