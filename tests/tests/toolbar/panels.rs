@@ -344,7 +344,7 @@ async fn routes_configuration_and_versions_are_as_they_were_told() {
     let versions = site.panel("versions").await;
     assert!(versions.contains("<td>memprof</td>"), "{versions}");
     assert!(
-        versions.contains("<dt>blog</dt>\n<dd>0.1.0</dd>"),
+        versions.contains("<dt>Application</dt>\n<dd>blog 0.1.0</dd>"),
         "{versions}"
     );
     assert!(versions.contains("<td>blog</td>"), "{versions}");

@@ -41,7 +41,10 @@ impl Panel for Versions {
         } else {
             "without debug assertions"
         };
-        let pairs = self.application.into_iter().chain([
+        let application = self.application;
+        let application = application.map(|(name, version)| format!("{name} {version}"));
+        let application = application.as_deref().map(|text| ("Application", text));
+        let pairs = application.into_iter().chain([
             ("memprof", env!("CARGO_PKG_VERSION")),
             ("rustc", rustc.unwrap_or("not noted in the program")),
             ("Built", build),
