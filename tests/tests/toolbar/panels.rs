@@ -8,6 +8,7 @@ use http::{Request, Response, StatusCode};
 use memprof::web::toolbar::{self, Content, Exchange, Panel, Table};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
+use tower::Layer as _;
 
 #[tokio::test]
 async fn time_is_told_as_polled_awaited_and_on_a_processor() {
@@ -34,7 +35,8 @@ async fn work_in_the_services_call_is_not_waiting() {
         }
         async { Ok::<_, Infallible>(Response::new(Body::empty())) }
     });
-    let site = Site(Router::new().route_service("/", service).layer(layer()));
+    // A router has its own services called when it is polled.
+    let site = Site(Router::new().fallback_service(layer().layer(service)));
     site.get("/").await;
     let time = site.panel("time").await;
     let (_, polled) = time
