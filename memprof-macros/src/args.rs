@@ -51,9 +51,43 @@ pub(crate) struct Args {
     on_exceed: Option<(&'static str, Span)>,
     /// `crate = my::memprof`: where the library is.
     path: Option<Path>,
+    /// `skip`: where it is said, and whether anything else is.
+    skip: Option<(Span, bool)>,
 }
 
 impl Args {
+    /// The options on an item by itself.
+    pub(crate) fn of_an_item(self) -> Result<Self> {
+        match self.skip {
+            Some((span, _)) => Err(syn::Error::new(
+                span,
+                "`skip` is for what stands in an `impl` block, a trait or a module that has the attribute; \
+                 here, leave the attribute out",
+            )),
+            None => Ok(self),
+        }
+    }
+
+    /// The options on an item inside another with the attribute; none if it is skipped.
+    pub(crate) fn of_an_inner_item(self) -> Result<Option<Self>> {
+        match self.skip {
+            Some((span, true)) => Err(syn::Error::new(
+                span,
+                "`skip` leaves this out, so that it has no other options: take `skip` away, or them",
+            )),
+            Some((_, false)) => Ok(None),
+            None => Ok(Some(self)),
+        }
+    }
+
+    pub(crate) fn says_skip(&self) -> bool {
+        self.skip.is_some()
+    }
+
+    pub(crate) fn says_on_exceed(&self) -> bool {
+        self.on_exceed.is_some()
+    }
+
     /// These options, and `outer`'s where these say nothing.
     pub(crate) fn over(self, outer: &Self) -> Self {
         Self {
@@ -66,6 +100,7 @@ impl Args {
             max_net: self.max_net.or(outer.max_net),
             on_exceed: self.on_exceed.or(outer.on_exceed),
             path: self.path.or_else(|| outer.path.clone()),
+            skip: None,
         }
     }
 
@@ -134,6 +169,7 @@ impl Args {
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut args = Self::default();
+        let mut count = 0;
         while !input.is_empty() {
             // `crate` is a keyword, and an option all the same.
             let name = input.call(Ident::parse_any).map_err(|error| {
@@ -179,22 +215,22 @@ impl Parse for Args {
                     Ok((one_of(input, "on_exceed", &words)?, name.span()))
                 })?,
                 "crate" => once(&mut args.path, &name, input, path)?,
-                "skip" => {
-                    let message = "`skip` is for what stands in an `impl` block, a trait or a module that has the \
-                                   attribute; here, leave the attribute out";
-                    return Err(syn::Error::new(name.span(), message));
-                }
+                "skip" => args.skip = Some((name.span(), false)),
                 _ => {
                     let message = format!("unknown option `{name}`: there are {NAMES}");
                     return Err(syn::Error::new(name.span(), message));
                 }
             }
+            count += 1;
             if !input.is_empty() {
                 input.parse::<Token![,]>().map_err(|error| {
                     let message = "there is a comma between two options, as in `precision = 4, print = \"exit\"`";
                     syn::Error::new(error.span(), message)
                 })?;
             }
+        }
+        if let Some((_, has_others)) = &mut args.skip {
+            *has_others = count > 1;
         }
         Ok(args)
     }

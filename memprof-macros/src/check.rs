@@ -1,10 +1,14 @@
 //! What can't be profiled, and how it is said.
 
 use crate::fragments::Fragments;
+use crate::ours;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Error, Expr, ItemFn, LitStr, Path, Token, Visibility, token};
+
+const ON_IT_ALREADY: &str =
+    "`#[memprofile]` is on this function already: put the options of both into one";
 
 /// Why an item is not profiled.
 pub(crate) enum Refusal {
@@ -36,26 +40,32 @@ pub(crate) fn can_be_profiled(function: &ItemFn) -> Result<(), Error> {
         ));
     }
     if let Some(naked) = function.attrs.iter().find(|attribute| is_naked(attribute)) {
-        return Err(Error::new(
-            naked.pound_token.span,
+        return Err(Error::new_spanned(
+            naked,
             "`#[memprofile]` can't profile a naked function: its body is one piece of assembly, with no \
              lines to measure; profile a function that calls it",
         ));
     }
-    let names = function
+    let again = function
         .attrs
         .iter()
-        .filter_map(|attribute| attribute.path().segments.last());
-    if let Some(again) = names
-        .map(|name| &name.ident)
-        .find(|name| *name == "memprofile")
-    {
-        return Err(Error::new(
-            again.span(),
-            "`#[memprofile]` is on this function already: put the options of both into one",
+        .find(|attribute| ours::is_ours(attribute.path()));
+    if let Some(again) = again {
+        return Err(Error::new_spanned(
+            again.path().segments.last(),
+            ON_IT_ALREADY,
         ));
     }
     Ok(())
+}
+
+/// For an attribute that finds what another has made of the function.
+pub(crate) fn on_it_already(attribute: Span) -> Error {
+    Error::new(
+        attribute,
+        "`#[memprofile]` is on this function already, or on what it stands in, which can't know that this \
+         is another: write `memprofile` here, too, or put the options of both into one",
+    )
 }
 
 fn is_naked(attribute: &Attribute) -> bool {

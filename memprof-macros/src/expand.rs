@@ -37,6 +37,8 @@ use crate::check::{self, Refusal};
 use crate::fragments::Fragments;
 use crate::items;
 use crate::lines::{Head, Lines};
+use crate::ours::{self, Conditional};
+use crate::reach;
 use crate::source;
 use crate::start::Start;
 use crate::walk::Walk;
@@ -44,10 +46,11 @@ use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use std::env;
 use std::sync::LazyLock;
+use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AttrStyle, Attribute, Block, Expr, FnArg, Generics, ItemFn, Pat, PatIdent, PatType, ReturnType,
-    Signature, Stmt, Type,
+    AttrStyle, Attribute, Block, Expr, FnArg, Generics, ItemFn, Meta, Pat, PatIdent, PatType,
+    ReturnType, Signature, Stmt, Type,
 };
 
 /// Writes the function in `item` with its lines measured.
@@ -56,21 +59,36 @@ use syn::{
 /// its callers don't draw errors of their own.
 pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     let attribute = Span::call_site();
+    let fragments = Fragments::of(&item);
+    let function = check::function(item.clone(), &fragments);
+    let is_function = function.is_ok();
     let refuse = |error: syn::Error| {
+        // An attribute inside is for the one around it to read, which is gone.
+        let item = match is_function {
+            true => item.clone(),
+            false => ours::without(item.clone()),
+        };
         let error = error.into_compile_error();
         quote!(#error #item)
     };
-    let args = match syn::parse2::<Args>(args) {
+    if let Ok(function) = &function
+        && ours::has_been_on(&function.block.stmts)
+    {
+        return match args.is_empty() {
+            true => item,
+            false => refuse(check::on_it_already(attribute)),
+        };
+    }
+    let args = match syn::parse2::<Args>(args).and_then(Args::of_an_item) {
         Ok(args) => args,
         Err(error) => return refuse(error),
     };
-    let fragments = Fragments::of(&item);
     let setting = Setting {
         attribute: Some(attribute),
         fragments: &fragments,
         is_read_on: false,
     };
-    let refusal = match check::function(item.clone(), &fragments) {
+    let refusal = match function {
         Ok(function) => match args.check() {
             Ok(()) => return profile(&args, function, &setting),
             Err(error) => return refuse(error),
@@ -84,7 +102,7 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
             let error = error.into_compile_error();
             quote!({ #error #item })
         }
-        (None, Refusal::NotUnderstood) => item,
+        (None, Refusal::NotUnderstood) => ours::without_skip(item),
     }
 }
 
@@ -289,7 +307,9 @@ pub(crate) fn is_builtin(attribute: &Attribute) -> bool {
         "inline",
         "warn",
     ];
-    BUILTIN.iter().any(|name| attribute.path().is_ident(name))
+    // A lint that is looked for where an `async fn` stands in a trait.
+    let minds = reach::names(attribute, "async_fn_in_trait");
+    !minds && BUILTIN.iter().any(|name| attribute.path().is_ident(name))
 }
 
 /// Moves each argument into the body, in order, so that they die there as they
@@ -306,9 +326,10 @@ fn own_arguments(sig: &mut Signature) -> TokenStream {
                 moves.extend(quote!(let _ = &#this;));
             }
             FnArg::Typed(PatType { attrs, pat, .. }) => {
-                let attrs = attrs
-                    .iter()
-                    .filter(|attribute| !attribute.path().is_ident("doc"));
+                attrs
+                    .iter_mut()
+                    .for_each(|attribute| allow(&mut attribute.meta));
+                let attrs = attrs.iter().filter_map(of_a_let);
                 let attrs = quote!(#(#attrs)*);
                 if let Pat::Ident(PatIdent {
                     by_ref: None,
@@ -331,6 +352,39 @@ fn own_arguments(sig: &mut Signature) -> TokenStream {
         }
     }
     moves
+}
+
+/// Puts `allow` in the place of `expect`: where an argument has two names, the
+/// expectation of one of them wouldn't be fulfilled.
+fn allow(meta: &mut Meta) {
+    if let Some(mut conditional) = Conditional::of(meta) {
+        conditional.metas.iter_mut().for_each(allow);
+        *meta = conditional.meta();
+    } else if let Meta::List(list) = meta
+        && list.path.is_ident("expect")
+    {
+        list.path = Ident::new("allow", list.path.span()).into();
+    }
+}
+
+/// What an attribute of a parameter is on the `let` of it; nothing if it is another
+/// attribute that reads it.
+fn of_a_let(attribute: &Attribute) -> Option<Attribute> {
+    fn kept(meta: Meta) -> Option<Meta> {
+        const KEPT: [&str; 5] = ["allow", "cfg", "deny", "forbid", "warn"];
+        if let Some(mut conditional) = Conditional::of(&meta) {
+            let metas = std::mem::take(&mut conditional.metas);
+            conditional.metas = metas.into_iter().filter_map(kept).collect();
+            return (!conditional.metas.is_empty()).then(|| conditional.meta());
+        }
+        KEPT.iter()
+            .any(|name| meta.path().is_ident(name))
+            .then_some(meta)
+    }
+    Some(Attribute {
+        meta: kept(attribute.meta.clone())?,
+        ..attribute.clone()
+    })
 }
 
 /// Whether a pattern of this name may be a unit struct or a constant, which
@@ -387,4 +441,43 @@ impl VisitMut for WithoutImplTrait {
     }
 
     fn visit_generics_mut(&mut self, _: &mut Generics) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_arguments;
+    use quote::{ToTokens, quote};
+    use syn::{Signature, parse_quote};
+
+    #[test]
+    fn what_others_read_on_a_parameter_stays_there_alone() {
+        let mut signature: Signature = parse_quote! {
+            async fn f(
+                #[description = "whose"] #[allow(unused)] user: u32,
+                #[cfg_attr(a, rest, cfg(b))] (x, y): (u8, u8),
+                #[cfg_attr(a, rest)] #[expect(unused)] last: u8,
+            )
+        };
+
+        let moves = own_arguments(&mut signature);
+
+        let of_lets = quote! {
+            #[allow(unused)] let user = user;
+            #[cfg_attr(a, cfg(b))] let __arg1 = __arg1;
+            #[cfg_attr(a, cfg(b))] let (x, y) = __arg1;
+            #[allow(unused)] let last = last;
+        };
+        assert_eq!(moves.to_string(), of_lets.to_string());
+        let parameters = quote! {
+            async fn f(
+                #[description = "whose"] #[allow(unused)] user: u32,
+                #[cfg_attr(a, rest, cfg(b))] __arg1: (u8, u8),
+                #[cfg_attr(a, rest)] #[allow(unused)] last: u8,
+            )
+        };
+        assert_eq!(
+            signature.to_token_stream().to_string(),
+            parameters.to_string()
+        );
+    }
 }

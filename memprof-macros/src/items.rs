@@ -4,10 +4,11 @@ use crate::args::Args;
 use crate::check;
 use crate::expand::{self, Setting};
 use crate::fragments::Fragments;
-use proc_macro2::{Span, TokenStream};
+use crate::ours::{self, Own};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, ImplItem, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, Meta, Result, TraitItem,
+    Attribute, ImplItem, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, Result, TraitItem,
     TraitItemFn, Visibility,
 };
 
@@ -24,12 +25,18 @@ pub(crate) fn memprofile(
         args: args.clone(),
         fragments,
         is_read_on: false,
+        has_budget: false,
         error: None,
     };
     match &mut item {
         Item::Impl(_) | Item::Trait(_) => functions.of_item(&mut item),
         Item::Mod(item_mod) if item_mod.content.is_some() => functions.of_item(&mut item),
         _ => return None,
+    }
+    if !functions.has_budget
+        && let Err(error) = args.check()
+    {
+        functions.add(error);
     }
     Some(match functions.error {
         None => Ok(item.into_token_stream()),
@@ -44,6 +51,8 @@ struct Functions<'a> {
     fragments: &'a Fragments,
     /// Whether another attribute is still to read them, on what they stand in.
     is_read_on: bool,
+    /// Whether one of those seen has a budget.
+    has_budget: bool,
     /// What is wrong with the options of some.
     error: Option<syn::Error>,
 }
@@ -92,6 +101,18 @@ impl Functions<'_> {
     }
 
     fn of_item(&mut self, item: &mut Item) {
+        if let Some(both) = attrs_of(item).and_then(|attrs| ours::both_ways(attrs)) {
+            let [holds, holds_not] = both.map(|attrs| {
+                let mut item = item.clone();
+                if let Some(all) = attrs_of(&mut item) {
+                    *all = attrs;
+                }
+                self.of_item(&mut item);
+                item
+            });
+            *item = Item::Verbatim(quote!(#holds #holds_not));
+            return;
+        }
         match item {
             Item::Fn(_) => {
                 let function = std::mem::replace(item, Item::Verbatim(TokenStream::new()));
@@ -113,15 +134,23 @@ impl Functions<'_> {
         item: &mut T,
         go_on: fn(&mut Self, &mut T),
     ) {
-        match own(attrs(item), &self.args) {
+        match Own::take(attrs(item), &self.args) {
             Ok(None) => {}
-            Ok(Some((args, _))) => {
-                let outer = std::mem::replace(&mut self.args, args);
+            Ok(Some(own)) => {
+                let outer = std::mem::replace(&mut self.args, own.args);
                 let is_read_on = self.is_read_on;
+                let has_budget = std::mem::replace(&mut self.has_budget, false);
                 self.is_read_on |= !attrs(item).iter().all(expand::is_builtin);
                 go_on(self, item);
-                self.args = outer;
+                let args = std::mem::replace(&mut self.args, outer);
+                if own.says_on_exceed
+                    && !self.has_budget
+                    && let Err(error) = args.check()
+                {
+                    self.add(error);
+                }
                 self.is_read_on = is_read_on;
+                self.has_budget |= has_budget;
             }
             Err(error) => self.add(error),
         }
@@ -130,28 +159,43 @@ impl Functions<'_> {
     /// A function, profiled if it can be. It is no mistake that it can't, unless it was
     /// asked for by its own attribute.
     fn profile(&mut self, mut function: ItemFn) -> TokenStream {
-        match own(&mut function.attrs, &self.args) {
-            Ok(Some((args, attribute))) => {
-                if let Err(error) = check::can_be_profiled(&function) {
-                    if attribute.is_some() {
-                        self.add(error);
-                    }
-                    return function.into_token_stream();
-                }
-                // As it was read: read once more, its braces would be in one place.
-                let setting = Setting {
-                    attribute,
-                    fragments: self.fragments,
-                    is_read_on: self.is_read_on,
-                };
-                expand::profile(&args, function, &setting)
-            }
-            Ok(None) => function.into_token_stream(),
+        if let Some(both) = ours::both_ways(&function.attrs) {
+            let both = both.map(|attrs| {
+                self.profile(ItemFn {
+                    attrs,
+                    ..function.clone()
+                })
+            });
+            return both.into_iter().collect();
+        }
+        let own = match Own::take(&mut function.attrs, &self.args) {
+            Ok(Some(own)) => own,
+            Ok(None) => return function.into_token_stream(),
             Err(error) => {
                 self.add(error);
-                function.into_token_stream()
+                return function.into_token_stream();
             }
+        };
+        if let Err(error) = check::can_be_profiled(&function) {
+            if own.attribute.is_some() {
+                self.add(error);
+            }
+            return function.into_token_stream();
         }
+        self.has_budget |= own.args.guard().is_some();
+        // What it stands in may say `on_exceed` for other functions.
+        if own.says_on_exceed
+            && let Err(error) = own.args.check()
+        {
+            self.add(error);
+        }
+        // As it was read: read once more, its braces would be in one place.
+        let setting = Setting {
+            attribute: own.attribute,
+            fragments: self.fragments,
+            is_read_on: self.is_read_on,
+        };
+        expand::profile(&own.args, function, &setting)
     }
 
     fn add(&mut self, error: syn::Error) {
@@ -162,38 +206,13 @@ impl Functions<'_> {
     }
 }
 
-/// Takes an item's own `#[memprofile(..)]` from its attributes: its options over
-/// `outer`'s, and where it is. Nothing if it says `skip`.
-fn own(attrs: &mut Vec<Attribute>, outer: &Args) -> Result<Option<(Args, Option<Span>)>> {
-    let mut args = outer.clone();
-    let mut span = None;
-    let mut skips = false;
-    let mut error: Option<syn::Error> = None;
-    attrs.retain(|attribute| {
-        let name = attribute.path().segments.last();
-        if name.is_none_or(|name| name.ident != "memprofile") {
-            return true;
-        }
-        span.get_or_insert(attribute.pound_token.span);
-        let tokens = match &attribute.meta {
-            Meta::List(list) => list.tokens.clone(),
-            Meta::Path(_) | Meta::NameValue(_) => quote!(),
-        };
-        if tokens.to_string() == "skip" {
-            skips = true;
-        } else {
-            match syn::parse2::<Args>(tokens) {
-                Ok(own) => args = own.over(&args),
-                Err(wrong) => match &mut error {
-                    Some(all) => all.combine(wrong),
-                    None => error = Some(wrong),
-                },
-            }
-        }
-        false
-    });
-    match error {
-        Some(error) => Err(error),
-        None => Ok((!skips).then_some((args, span))),
+/// The attributes of an item that is looked into.
+fn attrs_of(item: &mut Item) -> Option<&mut Vec<Attribute>> {
+    match item {
+        Item::Fn(item) => Some(&mut item.attrs),
+        Item::Impl(item) => Some(&mut item.attrs),
+        Item::Trait(item) => Some(&mut item.attrs),
+        Item::Mod(item) => Some(&mut item.attrs),
+        _ => None,
     }
 }

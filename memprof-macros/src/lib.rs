@@ -1,11 +1,12 @@
 //! The attributes of `memprof`, which re-exports them.
 //!
 //! Each file answers one question: `args` what may be written, `check` what is
-//! refused, `items` which functions are in an item, `lines` which lines are a function's,
-//! `walk` where in it they are opened, `start` where statements begin, `reach` which of
-//! them are reached, `source` what stands in the files, `fragments` what a `macro_rules!`
-//! has put in, `expand` what comes out. `test` is the other attribute, for tests, and
-//! `budget` how much memory something may take.
+//! refused, `items` which functions are in an item, `ours` which attributes on them are
+//! this one, `lines` which lines are a function's, `walk` where in it they are opened,
+//! `start` where statements begin, `reach` which of them are reached, `source` what
+//! stands in the files, `fragments` what a `macro_rules!` has put in, `expand` what comes
+//! out. `test` is the other attribute, for tests, and `budget` how much memory something
+//! may take.
 
 mod args;
 mod budget;
@@ -14,6 +15,7 @@ mod expand;
 mod fragments;
 mod items;
 mod lines;
+mod ours;
 mod reach;
 mod source;
 mod start;
@@ -52,7 +54,9 @@ use proc_macro::TokenStream;
 ///
 /// On an `impl` block, a trait or a module `{ … }` it is on all functions inside that
 /// it can be on, those of `impl` blocks, traits and modules inside included. Its
-/// options are defaults for theirs; `#[memprofile(skip)]` leaves one out:
+/// options are defaults for theirs; `#[memprofile(skip)]` leaves one out. An attribute
+/// inside may be in a `cfg_attr`, and has the name that the one around it has. A module
+/// with `mod file;` in it can't have any attribute of this kind: compilers refuse that.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -202,7 +206,7 @@ use proc_macro::TokenStream;
 ///
 /// ## `max_peak = "…"`, `max_net = "…"`, `on_exceed = "warn" | "panic" | "callback"`
 ///
-/// A budget for each call: how far the heap may stand above where the call began, and how
+/// A budget for each call (`on_exceed` on an item is for those inside with one): how far the heap may stand above where the call began, and how
 /// many bytes it may leave, callees included; of the thread, or of the task in its polls. A
 /// size is a number of bytes, or has a unit, as in `"1 MiB"` and `"10 kB"`.
 ///

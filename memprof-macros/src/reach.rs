@@ -37,7 +37,8 @@ fn is_said_not_to_be(attribute: &Attribute) -> bool {
     attribute.path().is_ident("expect") && names(attribute, "unreachable_code")
 }
 
-fn names(attribute: &Attribute, lint: &str) -> bool {
+/// Whether an attribute has the name of a lint in it.
+pub(crate) fn names(attribute: &Attribute, lint: &str) -> bool {
     let text = attribute.meta.to_token_stream().to_string();
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
     text.split(|letter| !is_part(letter))

@@ -280,6 +280,39 @@ mod traits {
     }
 }
 
+/// Traits that others can implement.
+pub mod reachable {
+    use super::{finish, memprofile};
+
+    /// Looked at for its `async fn`s.
+    pub trait Provides {
+        /// Where the lint is expected on the function.
+        #[memprofile(print = "never")]
+        #[expect(async_fn_in_trait)]
+        async fn provided(&self) -> u32 {
+            1
+        }
+    }
+
+    /// The same, of all at once.
+    #[memprofile(print = "never")]
+    #[expect(async_fn_in_trait)]
+    pub trait ProvidesAll {
+        /// Where it is expected on the trait.
+        async fn provided(&self) -> u32 {
+            2
+        }
+    }
+
+    impl Provides for u8 {}
+    impl ProvidesAll for u16 {}
+
+    #[test]
+    fn a_lint_about_async_functions_in_traits_has_them_to_find() {
+        assert_eq!(finish(1_u8.provided()) + finish(1_u16.provided()), 3);
+    }
+}
+
 mod generics {
     use super::{Debug, Display, finish, memprofile};
     use std::collections::HashMap;
@@ -730,6 +763,15 @@ mod signatures {
         return present;
     }
 
+    #[memprofile(print = "never")]
+    async fn expecting(
+        #[expect(unused_variables)] unused: u32,
+        #[expect(unused_mut)] mut number: u32,
+        #[cfg_attr(all(), expect(unused_variables))] (left, right): (u32, u32),
+    ) -> u32 {
+        number
+    }
+
     #[allow(clippy::used_underscore_binding, clippy::no_effect_underscore_binding)]
     #[memprofile(print = "never")]
     fn with_names_of_ours(_frame: u32, at: u32) -> u32 {
@@ -870,6 +912,7 @@ mod signatures {
         assert_eq!(conditional(1), 2);
         assert_eq!(conditional_after_the_tail(1), 2);
         assert_eq!(finish(conditional_later(1)), 1);
+        assert_eq!(finish(expecting(1, 2, (3, 4))), 2);
     }
 
     #[test]

@@ -181,3 +181,114 @@ fn traits_and_modules_are_profiled_all_through() {
         assert_eq!(allocated(&report, "inside::Maker::is_left_alone"), None);
     });
 }
+
+use memprof::memprofile as prof;
+
+#[memprofile(print = "never")]
+impl Shelf {
+    #[cfg_attr(all(), memprofile(print = "call", columns = "allocated"))]
+    fn holds(&self) -> usize {
+        drop(block(30)); // held
+        self.blocks.len()
+    }
+
+    #[cfg_attr(any(), memprofile(skip))]
+    fn does_not_hold(&self) -> usize {
+        drop(block(31));
+        self.blocks.len()
+    }
+
+    #[cfg_attr(all(), inline, cfg_attr(not(any()), memprofile(skip)))]
+    fn skips(&self) -> usize {
+        drop(block(32));
+        self.blocks.len()
+    }
+}
+
+#[prof(print = "never")]
+mod renamed {
+    use super::block;
+
+    #[prof(print = "call", columns = "allocated")]
+    pub(super) fn prints() {
+        drop(block(40)); // printed
+    }
+
+    #[prof(skip)]
+    pub(super) fn skips() {
+        drop(block(41));
+    }
+
+    #[cfg_attr(all(), prof(skip))]
+    pub(super) mod is_skipped {
+        pub(in super::super) fn runs() {
+            drop(super::block(42));
+        }
+    }
+}
+
+#[memprofile(columns = "allocated")]
+mod under_another_name {
+    use super::{block, prof};
+
+    #[prof]
+    pub(super) fn prints() {
+        drop(block(50)); // printed
+    }
+}
+
+#[test]
+fn an_attribute_inside_is_found_under_a_condition_and_by_another_name() {
+    let tables = run(|| {
+        let shelf = Shelf::empty();
+        assert_eq!(shelf.holds() + shelf.does_not_hold() + shelf.skips(), 0);
+        renamed::prints();
+        renamed::skips();
+        renamed::is_skipped::runs();
+        under_another_name::prints();
+
+        let report = report();
+        assert_eq!(allocated(&report, "Shelf::holds"), Some(30));
+        assert_eq!(allocated(&report, "Shelf::does_not_hold"), Some(31));
+        assert_eq!(allocated(&report, "Shelf::skips"), None);
+        assert_eq!(allocated(&report, "renamed::prints"), Some(40));
+        assert_eq!(allocated(&report, "renamed::skips"), None);
+        assert_eq!(allocated(&report, "renamed::is_skipped::runs"), None);
+        let times = |path: &str| {
+            let path = format!("items::{path}");
+            let functions = report.functions.iter();
+            functions.filter(|function| function.path == path).count()
+        };
+        assert_eq!(times("Shelf::holds"), 1);
+        assert_eq!(times("renamed::prints"), 1);
+        assert_eq!(times("under_another_name::prints"), 1);
+    });
+
+    let [holds, prints, under_another_name] = &tables[..] else {
+        panic!("{tables:#?}")
+    };
+    assert_eq!(holds.row("// held").number("Allocated"), Some(30));
+    for (table, bytes) in [(prints, 40), (under_another_name, 50)] {
+        assert_eq!(table.row("// printed").number("Allocated"), Some(bytes));
+    }
+}
+
+#[memprofile(print = "never", on_exceed = "panic")]
+impl Shelf {
+    #[memprofile(max_net = 0)]
+    fn is_guarded(&mut self) {
+        self.blocks.push(block(60));
+    }
+
+    fn is_not(&mut self) {
+        self.blocks.push(block(61));
+    }
+}
+
+#[test]
+fn what_is_done_about_a_budget_may_be_said_for_those_that_have_one() {
+    let mut shelf = Shelf::empty();
+    shelf.is_not();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| shelf.is_guarded()));
+    assert!(caught.is_err());
+}

@@ -1,0 +1,215 @@
+//! Which attributes are this one, inside the item that it is on: by its name, and in the
+//! `cfg_attr` that may put it there.
+
+use crate::args::Args;
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use quote::quote;
+use syn::parse::{ParseStream, Parser as _};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Meta, Path, Result, Stmt, Token, parse_quote};
+
+/// What an item inside says of itself.
+pub(crate) struct Own {
+    /// Its options over those of what it stands in.
+    pub(crate) args: Args,
+    /// Where its attribute is, if it has one.
+    pub(crate) attribute: Option<Span>,
+    /// Whether `on_exceed` is among its own options.
+    pub(crate) says_on_exceed: bool,
+}
+
+impl Own {
+    /// Takes an item's own attributes from among `attrs`. Nothing if it says `skip`.
+    pub(crate) fn take(attrs: &mut Vec<Attribute>, outer: &Args) -> Result<Option<Self>> {
+        let mut own = Self {
+            args: outer.clone(),
+            attribute: None,
+            says_on_exceed: false,
+        };
+        let mut skips = false;
+        let mut error: Option<syn::Error> = None;
+        attrs.retain(|attribute| {
+            if !is_ours(attribute.path()) {
+                return true;
+            }
+            own.attribute.get_or_insert(attribute.pound_token.span);
+            match args(&attribute.meta).and_then(Args::of_an_inner_item) {
+                Ok(None) => skips = true,
+                Ok(Some(args)) => {
+                    own.says_on_exceed |= args.says_on_exceed();
+                    own.args = args.over(&own.args);
+                }
+                Err(wrong) => match &mut error {
+                    Some(all) => all.combine(wrong),
+                    None => error = Some(wrong),
+                },
+            }
+            false
+        });
+        match error {
+            Some(error) => Err(error),
+            None => Ok((!skips).then_some(own)),
+        }
+    }
+}
+
+fn args(meta: &Meta) -> Result<Args> {
+    syn::parse2(match meta {
+        Meta::List(list) => list.tokens.clone(),
+        Meta::Path(_) | Meta::NameValue(_) => quote!(),
+    })
+}
+
+/// Whether `path` is the attribute's: by its own name, or the one it has been given
+/// where it is just being used.
+pub(crate) fn is_ours(path: &Path) -> bool {
+    let last = path.segments.last();
+    last.is_some_and(|last| {
+        last.ident == "memprofile" || name_here().is_some_and(|name| last.ident == name)
+    })
+}
+
+/// The attribute's name here, if `use` has given it another.
+fn name_here() -> Option<String> {
+    let text = Span::call_site().source_text()?;
+    let text = text.strip_prefix("#[")?;
+    let path = text.split(['(', ']']).next()?;
+    path.rsplit("::").next().map(|name| name.trim().to_owned())
+}
+
+/// A `cfg_attr`.
+pub(crate) struct Conditional {
+    predicate: TokenStream,
+    pub(crate) metas: Vec<Meta>,
+}
+
+impl Conditional {
+    pub(crate) fn of(meta: &Meta) -> Option<Self> {
+        let Meta::List(list) = meta else {
+            return None;
+        };
+        if !list.path.is_ident("cfg_attr") {
+            return None;
+        }
+        let parse = |input: ParseStream<'_>| {
+            let mut predicate = TokenStream::new();
+            while !input.peek(Token![,]) {
+                predicate.extend([input.parse::<TokenTree>()?]);
+            }
+            input.parse::<Token![,]>()?;
+            let metas = Punctuated::<Meta, Token![,]>::parse_terminated(input)?;
+            Ok(Self {
+                predicate,
+                metas: metas.into_iter().collect(),
+            })
+        };
+        parse.parse2(list.tokens.clone()).ok()
+    }
+
+    fn has_ours(&self) -> bool {
+        let is_inside = |meta| Self::of(meta).is_some_and(|inside| inside.has_ours());
+        let mut metas = self.metas.iter();
+        metas.any(|meta| is_ours(meta.path()) || is_inside(meta))
+    }
+
+    pub(crate) fn meta(&self) -> Meta {
+        let Self { predicate, metas } = self;
+        parse_quote!(cfg_attr(#predicate, #(#metas),*))
+    }
+}
+
+/// The attributes of an item that has this one in a `cfg_attr`: where that holds, and
+/// where it doesn't. Nothing of another item.
+pub(crate) fn both_ways(attrs: &[Attribute]) -> Option<[Vec<Attribute>; 2]> {
+    let (index, conditional) = attrs.iter().enumerate().find_map(|(index, attribute)| {
+        let conditional = Conditional::of(&attribute.meta)?;
+        conditional.has_ours().then_some((index, conditional))
+    })?;
+    let Conditional { predicate, metas } = conditional;
+    let mut holds = attrs.to_vec();
+    let put_in = metas.iter().map(|meta| parse_quote!(#[#meta]));
+    holds.splice(index..=index, put_in);
+    holds.insert(0, parse_quote!(#[cfg(#predicate)]));
+    let mut holds_not = attrs.to_vec();
+    holds_not.remove(index);
+    holds_not.insert(0, parse_quote!(#[cfg(not(#predicate))]));
+    Some([holds, holds_not])
+}
+
+/// An item without the attributes inside that the one around it would have read.
+pub(crate) fn without(item: TokenStream) -> TokenStream {
+    changed(&item, |_| true).unwrap_or(item)
+}
+
+/// The same for those that say `skip`, which make sense under that one only.
+pub(crate) fn without_skip(item: TokenStream) -> TokenStream {
+    let is_skip = |meta: &Meta| args(meta).is_ok_and(|args| args.says_skip());
+    changed(&item, is_skip).unwrap_or(item)
+}
+
+/// `tokens` without attributes that are ours and `which`; nothing if there are none.
+fn changed(tokens: &TokenStream, which: fn(&Meta) -> bool) -> Option<TokenStream> {
+    let mut is_changed = false;
+    let mut all = TokenStream::new();
+    let mut tokens = tokens.clone().into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_pound = matches!(&token, TokenTree::Punct(pound) if pound.as_char() == '#');
+        if is_pound
+            && let Some(TokenTree::Group(group)) = tokens.peek()
+            && group.delimiter() == Delimiter::Bracket
+            && let Ok(meta) = syn::parse2::<Meta>(group.stream())
+            && let Some(kept) = kept(&meta, which)
+        {
+            is_changed = true;
+            tokens.next();
+            if let Some(kept) = kept {
+                all.extend(quote!(#[#kept]));
+            }
+            continue;
+        }
+        let TokenTree::Group(group) = &token else {
+            all.extend([token]);
+            continue;
+        };
+        // The others go back as they came, invisible delimiters and all.
+        match changed(&group.stream(), which) {
+            None => all.extend([token]),
+            Some(inside) => {
+                is_changed = true;
+                let mut inside = Group::new(group.delimiter(), inside);
+                inside.set_span(group.span());
+                all.extend([TokenTree::Group(inside)]);
+            }
+        }
+    }
+    is_changed.then_some(all)
+}
+
+/// What is left of an attribute without ours; nothing if it hasn't any of `which`.
+fn kept(meta: &Meta, which: fn(&Meta) -> bool) -> Option<Option<Meta>> {
+    if is_ours(meta.path()) {
+        return which(meta).then_some(None);
+    }
+    let mut conditional = Conditional::of(meta)?;
+    let mut is_changed = false;
+    conditional.metas = std::mem::take(&mut conditional.metas)
+        .into_iter()
+        .filter_map(|meta| match kept(&meta, which) {
+            None => Some(meta),
+            Some(kept) => {
+                is_changed = true;
+                kept
+            }
+        })
+        .collect();
+    let meta = (!conditional.metas.is_empty()).then(|| conditional.meta());
+    is_changed.then_some(meta)
+}
+
+/// Whether the attribute has been on a function already, the body of which is `stmts`.
+pub(crate) fn has_been_on(stmts: &[Stmt]) -> bool {
+    let Some(Stmt::Item(syn::Item::Enum(first))) = stmts.first() else {
+        return false;
+    };
+    first.ident == "__MemprofSite"
+}
