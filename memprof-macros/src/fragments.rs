@@ -41,6 +41,12 @@ impl Fragments {
         }
     }
 
+    /// Whether a piece begins at `start`.
+    pub(crate) fn have(&self, start: Span) -> bool {
+        let start = || (start.unwrap().file(), Position::of(start));
+        !self.0.is_empty() && self.0.contains_key(&start())
+    }
+
     /// Where the macro says `$body`, if a piece begins at `start` and it does so once.
     pub(crate) fn named_at(&self, start: Span) -> Option<Span> {
         if self.0.is_empty() {

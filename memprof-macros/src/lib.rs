@@ -86,8 +86,11 @@ use proc_macro::TokenStream;
 /// - What a loop's condition or iterator does is its header's, each time round.
 /// - Locals die on the closing brace of their block, and so do the arguments of an
 ///   `async fn`. Those of another function die after it, on the line of its caller.
+/// - The pattern and the guard of a `match` arm are the `match`'s, but for a guard on
+///   another line than its pattern, which has that.
 /// - Closures and `async` blocks have lines of their own, but for closures that only
-///   compute, such as `|n| n + 1`. Run by the function itself, their lines are in the
+///   compute, such as `|n| n + 1`, and for `async` closures, which are on the line that
+///   awaits them. Run by the function itself, their lines are in the
 ///   table of the call; on another thread, in a task or after the function has
 ///   returned, they are in `memprof::report` only.
 /// - Lines that never ran have no numbers.
@@ -206,9 +209,10 @@ use proc_macro::TokenStream;
 ///
 /// ## `max_peak = "…"`, `max_net = "…"`, `on_exceed = "warn" | "panic" | "callback"`
 ///
-/// A budget for each call (`on_exceed` on an item is for those inside with one): how far the heap may stand above where the call began, and how
+/// A budget for each call: how far the heap may stand above where the call began, and how
 /// many bytes it may leave, callees included; of the thread, or of the task in its polls. A
-/// size is a number of bytes, or has a unit, as in `"1 MiB"` and `"10 kB"`.
+/// size is a number of bytes, or has a unit, as in `"1 MiB"` and `"10 kB"`. On an item,
+/// `on_exceed` is for those inside that have a budget.
 ///
 /// One that exceeds it is a line on the standard error, at most one in a second for each
 /// function, or a panic, or is given to what `memprof::on_exceed` has set.

@@ -12,7 +12,7 @@ use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use std::collections::HashMap;
-use syn::Block;
+use syn::{Block, Stmt};
 
 /// The beginning of a function.
 pub(crate) struct Head {
@@ -40,26 +40,22 @@ struct Body {
 
 impl Body {
     /// Finds a body, the statements of which begin at `starts`.
-    fn find(fn_token: Span, block: &Block, starts: &[Start]) -> Self {
+    fn find(fn_token: Span, block: &Block, starts: &[Start], fragments: &Fragments) -> Self {
         let braces = block.brace_token.span;
         let [open, close] = [braces.open(), source::close(braces)];
         if !source::are_written(braces) {
             let inside = Position::of(fn_token).next();
             return Self::of_tokens(block.to_token_stream(), fn_token, inside);
         }
-        if let [first, ..] = starts
-            && first.is_written() == Some(true)
-            && !starts
-                .iter()
-                .any(|start| source::is_between(start.span, open, close))
-            && source::text_between(open, close).is_some_and(|text| text.contains('$'))
+        let has_gaps = || source::text_between(open, close).is_some_and(|text| text.contains('$'));
+        if let Some(given) = Given::find(block, starts, fragments)
+            && has_gaps()
         {
             // `fn $name() { $($body)* }`
-            let last = block.stmts.last().to_token_stream();
             return Self {
                 other_close: Some(Position::of(close)),
                 is_apart: true,
-                ..Self::of_tokens(last, first.span, Position::of(first.span))
+                ..Self::of_tokens(given.tokens, given.begin, Position::of(given.begin))
             };
         }
         let before = source::text_between(fn_token, open);
@@ -107,6 +103,51 @@ impl Body {
     }
 }
 
+/// The statements that a `macro_rules!` was given for a body with braces of its own.
+struct Given {
+    begin: Span,
+    tokens: TokenStream,
+}
+
+impl Given {
+    /// Finds them in `block`, the statements of which begin at `starts`; nothing if most
+    /// of them, and the last, are the macro's.
+    fn find(block: &Block, starts: &[Start], fragments: &Fragments) -> Option<Self> {
+        let braces = block.brace_token.span;
+        let [open, close] = [braces.open(), source::close(braces)];
+        let is_outside = |span: Span| !source::is_between(span, open, close);
+        let first = starts.first()?;
+        if first.is_written() == Some(true) && starts.iter().all(|start| is_outside(start.span)) {
+            return Some(Self {
+                begin: first.span,
+                tokens: block.stmts.last().to_token_stream(),
+            });
+        }
+        // Not a `$name` that the macro's own text goes on after, or ends with.
+        let is_given = |stmt: &&Stmt| {
+            let tokens: Vec<_> = stmt.to_token_stream().into_iter().collect();
+            Start::of_stmt(stmt).is_some_and(|start| {
+                tokens.len() > 1
+                    && start.is_written() != Some(false)
+                    && is_outside(start.span)
+                    && tokens.last().is_some_and(|last| is_outside(last.span()))
+                    && !fragments.have(start.span)
+            })
+        };
+        let given: Vec<&Stmt> = block.stmts.iter().filter(is_given).collect();
+        let is_last = block.stmts.last().is_some_and(|last| is_given(&last));
+        if !is_last && 2 * given.len() <= block.stmts.len() {
+            return None;
+        }
+        let begins = given.iter().filter_map(|stmt| Start::of_stmt(stmt));
+        let begins = begins.map(|start| start.span);
+        Some(Self {
+            begin: begins.min_by_key(|span| Position::of(*span))?,
+            tokens: given.iter().map(ToTokens::to_token_stream).collect(),
+        })
+    }
+}
+
 /// Whether `text` closes a bracket that it hasn't opened, as it does from within a
 /// `macro_rules!` to where that is used.
 fn leaves_a_group(text: &str) -> bool {
@@ -144,7 +185,7 @@ impl<'a> Lines<'a> {
         starts: &[Start],
         fragments: &'a Fragments,
     ) -> Self {
-        let mut body = Body::find(head.fn_token, block, starts);
+        let mut body = Body::find(head.fn_token, block, starts, fragments);
         let first = body.first_line(head);
         body.last = body.last.max(first);
         Self {
@@ -168,6 +209,11 @@ impl<'a> Lines<'a> {
             Some(number) => self.place_of(number),
             None => (start.is_written() == Some(true)).then_some(around),
         }
+    }
+
+    /// Whether two things begin on one line.
+    pub(crate) fn are_on_one(&self, first: &Start, second: &Start) -> bool {
+        self.number(first) == self.number(second)
     }
 
     /// Whether what begins at `start` has a line.

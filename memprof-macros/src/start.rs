@@ -1,8 +1,8 @@
 //! Where statements and expressions begin: their first words, and the attributes before.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Expr, ExprClosure, Label, Path, Stmt};
+use syn::{Attribute, Expr, ExprClosure, Label, Meta, Pat, Path, Stmt};
 
 /// Where something begins that may have a line, its attributes left out.
 #[derive(Clone)]
@@ -66,6 +66,10 @@ impl Start {
         ];
         let inputs = Self::keyword(closure.inputs_begin.spans[0], "|");
         before.into_iter().flatten().next().unwrap_or(inputs)
+    }
+
+    pub(crate) fn of_pattern(pattern: &Pat) -> Self {
+        Self::other(pattern.span())
     }
 
     /// None for an item.
@@ -170,6 +174,14 @@ impl Start {
 
 pub(crate) fn is_cfg(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg")
+}
+
+/// What has to hold for something to be kept, if a `#[cfg]` says that.
+pub(crate) fn predicate(attribute: &Attribute) -> Option<TokenStream> {
+    match &attribute.meta {
+        Meta::List(list) if is_cfg(attribute) => Some(list.tokens.clone()),
+        _ => None,
+    }
 }
 
 pub(crate) fn attrs_of_stmt(stmt: &Stmt) -> &[Attribute] {

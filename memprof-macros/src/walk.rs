@@ -16,7 +16,7 @@ use syn::token::{Brace, Paren};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Arm, Attribute, Block, Expr, ExprAsync, ExprBlock, ExprClosure, ExprIf, ExprMatch, ExprParen,
-    GenericArgument, Item, Local, Macro, MacroDelimiter, Pat, Path, Stmt, Token, Type,
+    GenericArgument, Item, Local, Macro, MacroDelimiter, Pat, PatGuard, Path, Stmt, Token, Type,
 };
 
 /// Puts the probes into a function's body.
@@ -99,20 +99,18 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn block(&mut self, block: &mut Block) {
         let braces = block.brace_token.span;
         let reached = reach::count(&block.stmts);
-        // After the last `let`, so that it is dropped before all of the block's locals,
-        // and they die on the closing brace's line.
-        let is_let = |stmt: &Stmt| match stmt {
-            // Not one that may be left out: it can stand after what is then the tail.
-            Stmt::Local(local) if !local.attrs.iter().any(start::is_cfg) => {
-                Start::of_stmt(stmt).is_some_and(|start| self.lines.is_on_a_line(&start))
-            }
-            _ => false,
-        };
-        let last_let = block.stmts.iter().rposition(is_let);
-        let guarded = last_let.filter(|index| index + 1 < reached);
-        let next = guarded.and_then(|index| block.stmts.get(index + 1));
-        let next_attrs = next.map_or(&[][..], start::attrs_of_stmt);
-        let is_next_silent = next_attrs.iter().any(reach::is_allowed_not_to_be);
+        let guarded = self.last_lets(&block.stmts);
+        let guarded: Vec<_> = guarded
+            .into_iter()
+            .filter(|(index, _)| index + 1 < reached)
+            .map(|(index, kept)| {
+                let next = block.stmts.get(index + 1);
+                let next_attrs = next.map_or(&[][..], start::attrs_of_stmt);
+                let is_silent = next_attrs.iter().any(reach::is_allowed_not_to_be);
+                let silenced = is_silent.then(|| quote!(#[allow(unreachable_code)]));
+                (index, quote!(#kept #silenced))
+            })
+            .collect();
 
         let mut stmts = Vec::with_capacity(2 * block.stmts.len() + 1);
         for (index, mut stmt) in std::mem::take(&mut block.stmts).into_iter().enumerate() {
@@ -131,15 +129,42 @@ impl<'a, 'b> Walk<'a, 'b> {
             self.stmt(&mut stmt);
             self.around = around;
             stmts.push(stmt);
-            if guarded == Some(index)
+            if let Some((_, attrs)) = guarded.iter().find(|(last, _)| *last == index)
                 && let Some(close_place) = self.lines.place_of_close(braces)
                 && place != Some(close_place)
             {
-                let silenced = is_next_silent.then(|| quote!(#[allow(unreachable_code)]));
-                stmts.push(self.at_exit(close_place, braces.close(), silenced.as_ref()));
+                stmts.push(self.at_exit(close_place, braces.close(), Some(attrs)));
             }
         }
         block.stmts = stmts;
+    }
+
+    /// The statements that may be a block's last `let`, by which of them are left out,
+    /// each with the `#[cfg]` under which it is.
+    ///
+    /// A guard after it is dropped before all of the block's locals, and they die on the
+    /// closing brace's line.
+    fn last_lets(&self, stmts: &[Stmt]) -> Vec<(usize, Option<TokenStream>)> {
+        let mut lets = Vec::new();
+        let mut later = Vec::new();
+        for (index, stmt) in stmts.iter().enumerate().rev() {
+            let Stmt::Local(local) = stmt else {
+                continue;
+            };
+            if !Start::of_stmt(stmt).is_some_and(|start| self.lines.is_on_a_line(&start)) {
+                continue;
+            }
+            let own = local.attrs.iter().filter_map(start::predicate);
+            let own: Vec<TokenStream> = own.collect();
+            let is_unconditional = own.is_empty() && later.is_empty();
+            let kept = quote!(#[cfg(all(#(#own,)* not(any(#(#later),*))))]);
+            lets.push((index, (!is_unconditional).then_some(kept)));
+            if own.is_empty() {
+                break;
+            }
+            later.push(quote!(all(#(#own),*)));
+        }
+        lets
     }
 
     fn stmt(&mut self, stmt: &mut Stmt) {
@@ -367,13 +392,45 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     fn match_expr(&mut self, expr: &mut ExprMatch, resume: Option<u32>) {
         self.visit_expr_mut(&mut expr.expr);
-        for Arm { body, .. } in &mut expr.arms {
+        for Arm { pat, body, .. } in &mut expr.arms {
+            if let Pat::Guard(pattern) = pat {
+                self.guard(pattern);
+            }
             match &mut **body {
                 Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => {
                     self.branch(resume, &mut block.block);
                 }
                 body => self.arm(resume, body),
             }
+        }
+    }
+
+    /// Walks the guard of an arm, which has a line if that isn't its pattern's.
+    fn guard(&mut self, pattern: &mut PatGuard) {
+        let guard = &mut *pattern.guard;
+        if computes_only(guard) || has_let(guard) {
+            return;
+        }
+        let start = Start::keyword(pattern.if_token.span, "if");
+        let is_apart = !(self.lines).are_on_one(&Start::of_pattern(&pattern.pat), &start);
+        let place = self.lines.place(&start, self.around);
+        let opened = place.filter(|_| is_apart);
+        let probe_count = self.probe_count;
+        if opened.is_some() {
+            self.probe_count += 1;
+            self.open = opened;
+        }
+        self.visit_expr_mut(guard);
+        if let Some(place) = opened {
+            // In the head of a `match`, as for an arm.
+            let private = self.private;
+            let span = Span::mixed_site().located_at(start.span);
+            let at = quote_spanned!(span=> #private::at(#place));
+            put_after(at, quote_spanned!(span=> ()), guard, span);
+        }
+        if self.probe_count != probe_count {
+            // Whether it was run isn't known in the arms after it.
+            self.open = None;
         }
     }
 
@@ -523,6 +580,15 @@ fn is_place(expr: &Expr) -> bool {
     match expr {
         Expr::Path(_) | Expr::Infer(_) => true,
         Expr::Field(field) => is_place(&field.base),
+        _ => false,
+    }
+}
+
+/// Whether there is a `let` among the conditions in `expr`, which must stay where it is.
+fn has_let(expr: &Expr) -> bool {
+    match expr {
+        Expr::Let(_) => true,
+        Expr::Binary(expr) => has_let(&expr.left) || has_let(&expr.right),
         _ => false,
     }
 }

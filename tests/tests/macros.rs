@@ -417,6 +417,84 @@ fn a_piece_of_a_body_is_on_the_line_that_names_it() {
     }
 }
 
+macro_rules! prepared {
+    ($name:ident { $($body:tt)* }) => {
+        #[memprofile(columns = "hits, allocated, freed")]
+        fn $name() -> usize {
+            let _prepared = block(1000);
+            $($body)*
+        }
+    };
+}
+
+prepared! {
+    of_a_prepared_body {
+        let made = block(10);
+        made.capacity()
+    }
+}
+
+prepared! { of_one_expression { block(10).capacity() } }
+
+macro_rules! cleaned_up {
+    ($name:ident, $counter:ident, $($body:tt)*) => {
+        #[memprofile(columns = "hits, allocated, freed")]
+        fn $name() -> usize {
+            let mut $counter = 0;
+            $($body)*
+            $counter += 1;
+            $counter
+        }
+    };
+}
+
+cleaned_up!(
+    of_a_body_with_an_end,
+    counter,
+    let first = block(10);
+    let second = block(20);
+    drop((first, second));
+    counter += 1;
+);
+
+cleaned_up!(of_a_name, counter, counter += 1;);
+
+#[test]
+fn a_body_that_is_given_to_a_macro_with_statements_has_its_lines() {
+    let tables = run(|| {
+        assert_eq!(of_a_prepared_body(), 10);
+        assert_eq!(of_one_expression(), 10);
+        assert_eq!(of_a_body_with_an_end(), 2);
+        assert_eq!(of_a_name(), 2);
+    });
+
+    assert_eq!(
+        rows(&tables[0]),
+        [
+            // What the macro does itself.
+            ("of_a_prepared_body {", [1, 1000, 0]),
+            ("let made = block(10);", [1, 10, 0]),
+            ("made.capacity()", [1, 0, 0]),
+            ("}", [1, 0, 1010]),
+        ]
+    );
+    // Of both, it is one row.
+    assert_eq!(tables[1].rows.len(), 1);
+    assert_eq!(tables[1].sum("Allocated"), 1010);
+    assert_eq!(
+        rows(&tables[2]),
+        [
+            ("of_a_body_with_an_end,", [2, 0, 0]),
+            ("let first = block(10);", [1, 10, 0]),
+            ("let second = block(20);", [1, 20, 0]),
+            ("drop((first, second));", [1, 0, 30]),
+            ("counter += 1;", [1, 0, 0]),
+        ]
+    );
+    // Most of it is the macro's.
+    assert_eq!(tables[3].row("let mut $counter").number("Hits"), Some(1));
+}
+
 macro_rules! all_in_the_macro {
     ($($name:ident)*) => {
         $(

@@ -177,3 +177,83 @@ fn after_a_loop_in_an_argument_its_call_goes_on() {
     assert_eq!(table.row("    add(").number("Hits"), Some(1));
     assert_eq!(hits(table, "for _ in"), Some(2));
 }
+
+#[memprofile(columns = "all")]
+#[rustfmt::skip]
+fn guards(number: usize) -> usize {
+    match number {
+        0 if buffer(10).is_empty() => 0,
+        0 | 1
+            if buffer(20).len() == 20 // apart
+                && number == 0 => 1,
+        2
+            if [1, 2].iter().any(|bytes| {
+                buffer(*bytes).len() == 2 // in a guard's closure
+            }) =>
+        {
+            buffer(30).len() // after a guard
+        }
+        _ => number,
+    }
+}
+
+#[test]
+fn a_guard_that_is_not_on_its_patterns_line_has_its_own() {
+    let tables = run(|| {
+        assert_eq!(guards(0), 1);
+        assert_eq!(guards(1), 1);
+        assert_eq!(guards(2), 30);
+        assert_eq!(guards(3), 3);
+    });
+
+    let numbers = |table: &Table, words: &str| {
+        let row = table.row(words);
+        (row.number("Hits"), row.number("Allocated"))
+    };
+    assert_eq!(numbers(&tables[0], "match number"), (Some(1), Some(10)));
+    assert_eq!(numbers(&tables[0], "// apart"), (Some(1), Some(20)));
+    assert_eq!(numbers(&tables[1], "match number"), (Some(1), Some(0)));
+    assert_eq!(numbers(&tables[1], "// apart"), (Some(1), Some(20)));
+    assert_eq!(numbers(&tables[2], "// in a guard's"), (Some(2), Some(3)));
+    assert_eq!(numbers(&tables[2], "// after a guard"), (Some(1), Some(30)));
+    assert_eq!(numbers(&tables[2], "if [1, 2]"), (Some(1), Some(0)));
+    assert_eq!(numbers(&tables[3], "// apart"), (None, None));
+    assert_eq!(numbers(&tables[3], "_ => number"), (Some(1), Some(0)));
+}
+
+#[memprofile(columns = "all")]
+fn conditional_locals() -> usize {
+    let first = buffer(100);
+    #[cfg(all())]
+    let second = buffer(20);
+    #[cfg(any())]
+    let third = buffer(3);
+    #[cfg(all())]
+    let fourth = second.len();
+    #[cfg(not(all()))]
+    let fourth = third.len();
+    first.len() + fourth // tail
+}
+
+#[memprofile(columns = "all")]
+fn unconditional_locals() -> usize {
+    let first = buffer(100);
+    #[cfg(any())]
+    let first = buffer(20);
+    first.len() // tail
+}
+
+#[test]
+fn locals_under_a_condition_die_on_the_closing_brace() {
+    let tables = run(|| {
+        assert_eq!(conditional_locals(), 120);
+        assert_eq!(unconditional_locals(), 100);
+    });
+
+    for (table, bytes) in tables.iter().zip([120, 100]) {
+        let close = table.rows.last().expect("a last row");
+        assert_eq!(close.number("Freed"), Some(bytes));
+        assert_eq!(close.number("Hits"), Some(1));
+        assert_eq!(table.row("// tail").number("Freed"), Some(0));
+    }
+}
