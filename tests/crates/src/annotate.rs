@@ -8,12 +8,16 @@ use quote::ToTokens;
 use std::collections::BTreeMap;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, File, ForeignItemFn, ImplItem, ImplItemFn, Item, ItemFn, Macro, Signature,
-    TraitItem, TraitItemFn,
+    AttrStyle, Attribute, Block, File, ForeignItemFn, ImplItem, ImplItemFn, Item, ItemFn, Macro,
+    Signature, TraitItem, TraitItemFn,
 };
 
 /// What is put before a function. Its tables would mix with what tests print.
 const ATTRIBUTE: &str = "#[::memprof::memprofile(print = \"never\")] ";
+
+/// What is put into each function to prove that the attribute has been read, and the
+/// function not handed back: it has to find an item that only the expansion has.
+const PROOF: &str = " type _Proved = __MemprofSite; ";
 
 /// Functions of some files.
 #[derive(Debug, Default)]
@@ -24,12 +28,13 @@ pub struct Functions {
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
-/// The file with the attribute on each function that can carry it.
+/// The file with the attribute on each function that can carry it, and if it is for a
+/// proof, with one inside that builds only where the attribute has done its work.
 ///
 /// # Errors
 ///
 /// If it isn't a file of Rust items, as one that is included somewhere may not be.
-pub fn annotate(source: &str, functions: &mut Functions) -> syn::Result<String> {
+pub fn annotate(source: &str, is_proof: bool, functions: &mut Functions) -> syn::Result<String> {
     let file: File = syn::parse_str(source)?;
     // What an allocator calls may not allocate, and a probe does when it begins.
     if file.items.iter().any(is_global_allocator) {
@@ -39,17 +44,18 @@ pub fn annotate(source: &str, functions: &mut Functions) -> syn::Result<String> 
     }
     let mut found = Found {
         functions,
-        offsets: Vec::new(),
+        is_proof,
+        additions: Vec::new(),
     };
     found.visit_file(&file);
-    let mut offsets = found.offsets;
-    offsets.sort_unstable();
+    let mut additions = found.additions;
+    additions.sort_unstable();
 
-    let mut annotated = String::with_capacity(source.len() + ATTRIBUTE.len() * offsets.len());
+    let mut annotated = String::with_capacity(source.len() + ATTRIBUTE.len() * additions.len());
     let mut end = 0;
-    for offset in offsets {
+    for (offset, addition) in additions {
         annotated.push_str(&source[end..offset]);
-        annotated.push_str(ATTRIBUTE);
+        annotated.push_str(addition);
         end = offset;
     }
     annotated.push_str(&source[end..]);
@@ -58,20 +64,30 @@ pub fn annotate(source: &str, functions: &mut Functions) -> syn::Result<String> 
 
 struct Found<'a> {
     functions: &'a mut Functions,
-    /// Where the attribute goes, in bytes from the file's beginning.
-    offsets: Vec<usize>,
+    is_proof: bool,
+    /// What is put in where, in bytes from the file's beginning.
+    additions: Vec<(usize, &'static str)>,
 }
 
 impl Found<'_> {
-    fn function(&mut self, attrs: &[Attribute], signature: &Signature, all: impl ToTokens) {
+    fn function(
+        &mut self,
+        attrs: &[Attribute],
+        signature: &Signature,
+        body: &Block,
+        all: impl ToTokens,
+    ) {
         let reason = if signature.constness.is_some() {
             "const"
         } else if attrs.iter().any(is_naked) {
             "naked"
         } else {
             let first = all.into_token_stream().into_iter().next();
-            self.offsets
-                .extend(first.map(|token| token.span().byte_range().start));
+            let start = first.map(|token| token.span().byte_range().start);
+            self.additions.extend(start.map(|start| (start, ATTRIBUTE)));
+            if self.is_proof {
+                self.additions.push((beginning(attrs, body), PROOF));
+            }
             self.functions.annotated += 1;
             return;
         };
@@ -87,18 +103,18 @@ impl Found<'_> {
 
 impl<'ast> Visit<'ast> for Found<'_> {
     fn visit_item_fn(&mut self, function: &'ast ItemFn) {
-        self.function(&function.attrs, &function.sig, function);
+        self.function(&function.attrs, &function.sig, &function.block, function);
         visit::visit_item_fn(self, function);
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
-        self.function(&function.attrs, &function.sig, function);
+        self.function(&function.attrs, &function.sig, &function.block, function);
         visit::visit_impl_item_fn(self, function);
     }
 
     fn visit_trait_item_fn(&mut self, function: &'ast TraitItemFn) {
-        if function.default.is_some() {
-            self.function(&function.attrs, &function.sig, function);
+        if let Some(body) = &function.default {
+            self.function(&function.attrs, &function.sig, body, function);
         } else {
             self.left_out("without a body", 1);
         }
@@ -135,6 +151,17 @@ impl<'ast> Visit<'ast> for Found<'_> {
         }
         visit::visit_trait_item(self, item);
     }
+}
+
+/// Where a body's first statement can be, after the attributes of its function that
+/// stand inside.
+fn beginning(attrs: &[Attribute], body: &Block) -> usize {
+    let inner = attrs
+        .iter()
+        .filter(|attribute| matches!(attribute.style, AttrStyle::Inner(_)));
+    let ends = inner.map(|attribute| attribute.bracket_token.span.close().byte_range().end);
+    let brace = body.brace_token.span.open().byte_range().end;
+    ends.max().unwrap_or(brace).max(brace)
 }
 
 fn is_global_allocator(item: &Item) -> bool {
@@ -184,7 +211,7 @@ mod tests {
         "#;
         let mut functions = Functions::default();
 
-        let annotated = annotate(source, &mut functions).unwrap();
+        let annotated = annotate(source, false, &mut functions).unwrap();
 
         assert_eq!(annotated.replace(ATTRIBUTE, ""), source);
         assert!(annotated.contains(&format!("{ATTRIBUTE}/// Said.")));
@@ -195,11 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_stands_before_the_first_statement() {
+        let source = "fn f() { #![allow(unused)] //! Said.\n 1; } impl T { fn g(&self) {} }";
+        let mut functions = Functions::default();
+
+        let annotated = annotate(source, true, &mut functions).unwrap();
+
+        let expected = "@fn f() { #![allow(unused)] //! Said.=\n 1; } impl T { @fn g(&self) {=} }";
+        assert_eq!(
+            annotated.replace(ATTRIBUTE, "@").replace(PROOF, "="),
+            expected
+        );
+    }
+
+    #[test]
     fn a_file_with_an_allocator_is_left_as_it_is() {
         let source = "#[global_allocator] static A: System = System; fn f() {}";
         let mut functions = Functions::default();
 
-        assert_eq!(annotate(source, &mut functions).unwrap(), source);
+        assert_eq!(annotate(source, false, &mut functions).unwrap(), source);
 
         assert_eq!(functions.annotated, 0);
         let left_out = [("beside an allocator", 1)];

@@ -115,8 +115,18 @@ impl<'a> Package<'a> {
 
     /// Runs the crate's tests that are chosen by `tests`.
     pub fn test(&self, tests: &[&str]) -> Result<Tested, Failure> {
+        self.tested(&[], tests)
+    }
+
+    /// Builds them, and doesn't run them.
+    pub fn build_tests(&self, tests: &[&str]) -> Result<Tested, Failure> {
+        self.tested(&["--no-run"], tests)
+    }
+
+    fn tested(&self, how: &[&str], tests: &[&str]) -> Result<Tested, Failure> {
         let output = cargo(&self.folder)
             .args(["test", "--no-fail-fast", "--message-format=json"])
+            .args(how)
             .args(self.features)
             .arg("--target-dir")
             .arg(self.target)

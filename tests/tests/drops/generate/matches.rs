@@ -141,6 +141,6 @@ impl Writer<'_> {
         self.scope.fixed = self.scope.len();
         let asked = self.value(Type::Bool);
         self.scope.fixed = fixed;
-        format!(" if {asked}")
+        format!("~if {asked}")
     }
 }

@@ -283,8 +283,9 @@ impl Writer<'_> {
     }
 
     fn with_an_attribute(&mut self) -> String {
-        match self.random.below(5) {
+        match self.random.below(6) {
             0 => format!("#[allow(unused)]~{}", self.bound()),
+            5 => format!("#[cfg(all())]~{}", self.bound()),
             1 => format!("#[cfg(any())]~let absent = {};", self.noisy()),
             2 => format!("#[cfg(any())]~{}.look();", self.noisy()),
             3 => format!("#[cfg(all())]~{}", self.block(Type::Unit)),
