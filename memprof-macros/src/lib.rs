@@ -50,7 +50,8 @@ use proc_macro::TokenStream;
 /// implementations, `async`, `unsafe`, generic. Not on a `const fn`, which may run
 /// where there is nothing to measure. The function means what it meant: it has
 /// the same signature, drops what it dropped in the same order, and is `Send`
-/// where it was.
+/// where it was. Only the closure that an `async fn` returns as an `impl Fn(..)` has to
+/// name the types of its arguments: `|text: &str| text.len()`.
 ///
 /// On an `impl` block, a trait or a module `{ … }` it is on all functions inside that
 /// it can be on, those of `impl` blocks, traits and modules inside included. Its
@@ -85,18 +86,20 @@ use proc_macro::TokenStream;
 ///
 /// - What a loop's condition or iterator does is its header's, each time round.
 /// - Locals die on the closing brace of their block, and so do the arguments of an
-///   `async fn`. Those of another function die after it, on the line of its caller.
-/// - The pattern and the guard of a `match` arm are the `match`'s, but for a guard on
-///   another line than its pattern, which has that.
+///   `async fn`; where other code is on the brace's line, that is a hit more. Those of
+///   another function die after it, on the line of its caller.
+/// - The pattern and the guard of a `match` arm are the `match`'s, but for a guard that
+///   doesn't stand where its pattern begins: that has its own line.
 /// - Closures and `async` blocks have lines of their own, but for closures that only
 ///   compute, such as `|n| n + 1`, and for `async` closures, which are on the line that
-///   awaits them. Run by the function itself, their lines are in the
-///   table of the call; on another thread, in a task or after the function has
-///   returned, they are in `memprof::report` only.
+///   polls them. Run by the function itself, their lines are in the table of the call; on
+///   another thread, in a task or after the function has returned, they are in
+///   `memprof::report` only.
 /// - Lines that never ran have no numbers.
 /// - A call of a macro is one line. In a function that a `macro_rules!` writes, the lines
-///   are those of its text, or of the body that it was given; what has no line there,
-///   such as a `$block` in that text, is on the line that names it.
+///   are those of its text, or of the body that it was given, if that is most of it or its
+///   end; what has no line there, such as a `$block` in that text, is on the line that
+///   names it, or on the first.
 /// - Other attributes may stand above or below, such as `#[tokio::main]`,
 ///   `#[async_trait]` and `#[tracing::instrument]`: what they put into the function is on
 ///   its first row, if it does anything to the heap.

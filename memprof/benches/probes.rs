@@ -30,6 +30,13 @@ pub(crate) fn compare(harness: &Harness) {
             Contestant::new("default, rss = \"exact\"", line::exact).during(muted),
         ],
     );
+    harness.compare_at_once(
+        "the loop on each of two threads at once, in one function, ns a line",
+        &[
+            Contestant::new("not profiled", line::not_profiled),
+            Contestant::new("print = \"never\"", line::never_shown),
+        ],
+    );
     harness.compare(
         "a function that makes one Vec, ns a call",
         &[

@@ -508,6 +508,11 @@ mod coercions {
     }
 
     #[memprofile(print = "never")]
+    async fn of_closures_later(added: usize) -> impl Fn(&str) -> usize {
+        move |text: &str| text.len() + added
+    }
+
+    #[memprofile(print = "never")]
     async fn of_errors_later(text: &str) -> Result<u32, Box<dyn std::error::Error>> {
         let number: u32 = text.parse()?;
         if number == 0 {
@@ -556,6 +561,7 @@ mod coercions {
         assert_eq!(finish(in_tail_later(0)).to_string(), "zero");
         assert_eq!(finish(in_tail_later(1)).to_string(), "1");
         assert_eq!(finish(of_functions_later(true))(1), 3);
+        assert_eq!(finish(of_closures_later(1))("a"), 2);
         assert_eq!(finish(of_functions_later(false))(1), 1);
         assert!(finish(of_errors_later("0")).is_err());
         assert_eq!(finish(boxed("12")), 12);

@@ -5,6 +5,7 @@ use http_body_util::BodyExt as _;
 use memprof::{CountingAlloc, Report, Usage, memprofile};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::path::Path;
 use std::process::Command;
 use tower::ServiceExt as _;
 
@@ -157,4 +158,38 @@ async fn the_endpoints_say_that_nothing_is_counted() {
     let (status, metrics) = get("/metrics").await;
     assert_eq!(status, 200);
     assert!(!metrics.contains("memprof_"), "{metrics}");
+}
+
+/// The optimised assembly of the sample.
+fn assembly(folder: &Path, cfg: &[&str]) -> String {
+    // Beside the program, for what it depends on to be built once.
+    let program = Path::new(env!("CARGO_BIN_EXE_memprof-off"));
+    let target = program.ancestors().nth(2).expect("a target folder");
+    let file = folder.join("sample.s");
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["rustc", "--release", "--offline", "--example=sample"])
+        .arg("--target-dir")
+        .arg(target)
+        .args(["--", "-Ccodegen-units=1", "-Cdebuginfo=0"])
+        .arg(format!("--emit=asm={}", file.display()))
+        .args(cfg)
+        .output()
+        .expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let assembly = std::fs::read_to_string(&file).expect("it is there");
+    std::fs::remove_file(file).expect("it can be replaced");
+    assembly
+}
+
+#[test]
+fn functions_with_the_attribute_have_the_assembly_of_those_without() {
+    let folder = tempfile::tempdir().expect("there is a place for it");
+
+    let plain = assembly(folder.path(), &[]);
+    let profiled = assembly(folder.path(), &["--cfg=profiled"]);
+
+    assert!(plain.contains("described") && plain.contains("takes"));
+    assert!(plain == profiled, "{plain}\n\n{profiled}");
 }
