@@ -64,9 +64,10 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     let is_function = function.is_ok();
     let refuse = |error: syn::Error| {
         // An attribute inside is for the one around it to read, which is gone.
-        let item = match is_function {
-            true => item.clone(),
-            false => ours::without(item.clone()),
+        let item = if is_function {
+            item.clone()
+        } else {
+            ours::without(item.clone())
         };
         let error = error.into_compile_error();
         quote!(#error #item)
@@ -74,9 +75,10 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     if let Ok(function) = &function
         && ours::has_been_on(&function.block.stmts)
     {
-        return match args.is_empty() {
-            true => item,
-            false => refuse(check::on_it_already(attribute)),
+        return if args.is_empty() {
+            item
+        } else {
+            refuse(check::on_it_already(attribute))
         };
     }
     let args = match syn::parse2::<Args>(args).and_then(Args::of_an_item) {
@@ -326,9 +328,9 @@ fn own_arguments(sig: &mut Signature) -> TokenStream {
                 moves.extend(quote!(let _ = &#this;));
             }
             FnArg::Typed(PatType { attrs, pat, .. }) => {
-                attrs
-                    .iter_mut()
-                    .for_each(|attribute| allow(&mut attribute.meta));
+                for attribute in &mut *attrs {
+                    allow(&mut attribute.meta);
+                }
                 let attrs = attrs.iter().filter_map(of_a_let);
                 let attrs = quote!(#(#attrs)*);
                 if let Pat::Ident(PatIdent {

@@ -106,12 +106,6 @@ impl Conditional {
         parse.parse2(list.tokens.clone()).ok()
     }
 
-    fn has_ours(&self) -> bool {
-        let is_inside = |meta| Self::of(meta).is_some_and(|inside| inside.has_ours());
-        let mut metas = self.metas.iter();
-        metas.any(|meta| is_ours(meta.path()) || is_inside(meta))
-    }
-
     pub(crate) fn meta(&self) -> Meta {
         let Self { predicate, metas } = self;
         parse_quote!(cfg_attr(#predicate, #(#metas),*))
@@ -123,7 +117,7 @@ impl Conditional {
 pub(crate) fn both_ways(attrs: &[Attribute]) -> Option<[Vec<Attribute>; 2]> {
     let (index, conditional) = attrs.iter().enumerate().find_map(|(index, attribute)| {
         let conditional = Conditional::of(&attribute.meta)?;
-        conditional.has_ours().then_some((index, conditional))
+        has(&attribute.meta, |_| true).then_some((index, conditional))
     })?;
     let Conditional { predicate, metas } = conditional;
     let mut holds = attrs.to_vec();
@@ -158,13 +152,11 @@ fn changed(tokens: &TokenStream, which: fn(&Meta) -> bool) -> Option<TokenStream
             && let Some(TokenTree::Group(group)) = tokens.peek()
             && group.delimiter() == Delimiter::Bracket
             && let Ok(meta) = syn::parse2::<Meta>(group.stream())
-            && let Some(kept) = kept(&meta, which)
+            && has(&meta, which)
         {
             is_changed = true;
             tokens.next();
-            if let Some(kept) = kept {
-                all.extend(quote!(#[#kept]));
-            }
+            all.extend(rest(meta, which).map(|rest| quote!(#[#rest])));
             continue;
         }
         let TokenTree::Group(group) = &token else {
@@ -185,25 +177,26 @@ fn changed(tokens: &TokenStream, which: fn(&Meta) -> bool) -> Option<TokenStream
     is_changed.then_some(all)
 }
 
-/// What is left of an attribute without ours; nothing if it hasn't any of `which`.
-fn kept(meta: &Meta, which: fn(&Meta) -> bool) -> Option<Option<Meta>> {
+/// Whether an attribute is one of ours and `which`, or puts one there.
+fn has(meta: &Meta, which: fn(&Meta) -> bool) -> bool {
     if is_ours(meta.path()) {
-        return which(meta).then_some(None);
+        return which(meta);
     }
-    let mut conditional = Conditional::of(meta)?;
-    let mut is_changed = false;
-    conditional.metas = std::mem::take(&mut conditional.metas)
+    Conditional::of(meta).is_some_and(|inside| inside.metas.iter().any(|meta| has(meta, which)))
+}
+
+/// What is left of an attribute without those, if anything is.
+fn rest(meta: Meta, which: fn(&Meta) -> bool) -> Option<Meta> {
+    if !has(&meta, which) {
+        return Some(meta);
+    }
+    let mut conditional = Conditional::of(&meta)?;
+    let metas = std::mem::take(&mut conditional.metas);
+    conditional.metas = metas
         .into_iter()
-        .filter_map(|meta| match kept(&meta, which) {
-            None => Some(meta),
-            Some(kept) => {
-                is_changed = true;
-                kept
-            }
-        })
+        .filter_map(|meta| rest(meta, which))
         .collect();
-    let meta = (!conditional.metas.is_empty()).then(|| conditional.meta());
-    is_changed.then_some(meta)
+    (!conditional.metas.is_empty()).then(|| conditional.meta())
 }
 
 /// Whether the attribute has been on a function already, the body of which is `stmts`.

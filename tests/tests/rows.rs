@@ -224,13 +224,13 @@ fn a_guard_that_is_not_on_its_patterns_line_has_its_own() {
 #[memprofile(columns = "all")]
 fn conditional_locals() -> usize {
     let first = buffer(100);
-    #[cfg(all())]
+    #[cfg(test)]
     let second = buffer(20);
     #[cfg(any())]
     let third = buffer(3);
-    #[cfg(all())]
+    #[cfg(test)]
     let fourth = second.len();
-    #[cfg(not(all()))]
+    #[cfg(not(test))]
     let fourth = third.len();
     first.len() + fourth // tail
 }
