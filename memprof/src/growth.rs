@@ -3,12 +3,12 @@
 use crate::budget;
 use crate::leaks::lines;
 use crate::own_work;
-use crate::recorded::Report;
+use crate::recorded::{FunctionReport, LineReport, Made, Report};
 use crate::report::units::{bytes, grouped};
-use crate::scope::Scope;
 use crate::spare;
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 /// A line whose bytes rise with each run.
@@ -27,7 +27,7 @@ pub struct Growth {
     /// Its text.
     pub source: Cow<'static, str>,
 
-    /// By how many bytes it rose with each run, over the last half of them.
+    /// By how many bytes it rose with each run, from half of them to the last.
     pub bytes_per_run: f64,
 
     /// How likely it is to go on, from 0 to 1: of the `n` times that the number of runs
@@ -64,11 +64,13 @@ impl fmt::Display for Growth {
 /// Runs `work` so many times, and tells which lines have more alive the more often it ran,
 /// those that grow fastest first.
 ///
-/// What is looked at is the least that a line has alive, from the 1st run to the 2nd, the
-/// 3rd to the 4th, the 5th to the 8th and so on, for 8 runs. A line grows if that has risen
-/// in the last two of these steps. So a cache that is full by a quarter of the runs is
-/// silent, and so is a buffer that is now larger and now smaller; a list that doubles its
-/// room from time to time is not.
+/// What is looked at is what a line never has less than again, over 64 equal parts of the
+/// runs, or fewer. A line grows if that has risen twice or more, and the last time not longer
+/// ago than twice the longest wait between two rises. So a cache that fills with each run and
+/// is full by nine tenths of them is silent, and so is, but for one in forty by chance, a
+/// buffer that is now larger and now smaller; a list that doubles its room from time to time
+/// is not, nor a leak in every 30th of 100 runs. The table of a cache doubles its room, too:
+/// it is silent when it hasn't for long enough.
 ///
 /// The blocks are those that `work` makes on this thread, and on others that join its
 /// [`Scope`](crate::Scope); freed anywhere.
@@ -105,7 +107,7 @@ impl fmt::Display for Growth {
 /// [`CountingAlloc`](crate::CountingAlloc); and if there are more than 4,096 scopes at once.
 #[track_caller]
 pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
-    /// So that a line can rise four times, and twice in the second half of these.
+    /// So that the number of runs doubles four times, and a list its room twice.
     const LEAST_RUNS: u32 = 16;
     assert!(
         runs >= LEAST_RUNS,
@@ -121,15 +123,15 @@ pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
         scope.knows_lines(),
         "there are too many scopes at once to know of these runs which lines they were"
     );
-    let mut floors = Floors::default();
+    let mut courses = Courses::new(runs);
     for run in 1..=runs {
         scope.run(&mut work);
-        own_work::during(false, || floors.add(run, runs, &scope));
+        own_work::during(false, || courses.add(run, &scope.settled_report()));
     }
-    let growing = own_work::during(false, || floors.growing(&scope.settled_report(), runs)).0;
+    let growing = own_work::during(false, || courses.growing(&scope.settled_report())).0;
     // The caller's copy is the program's.
     let answer = growing.clone();
-    own_work::during(false, || drop((growing, floors)));
+    own_work::during(false, || drop((growing, courses)));
     answer
 }
 
@@ -165,91 +167,153 @@ pub fn assert_no_growth(runs: u32, work: impl FnMut()) {
     panic!("{text}")
 }
 
-/// The least that each line had alive in each step; first what no line made, then the lines
-/// as they are in a report, where there are only ever more.
-#[derive(Default)]
-struct Floors {
-    steps: Vec<Vec<i64>>,
-    /// The run that the last step ends with.
-    end: u32,
+/// A line: its function, file and number. What no line made has an empty function.
+type Place = (Cow<'static, str>, Cow<'static, str>, u32);
+
+/// What each line had alive, from run to run.
+struct Courses {
+    runs: u32,
+    courses: BTreeMap<Place, Course>,
 }
 
-impl Floors {
-    fn add(&mut self, run: u32, runs: u32, scope: &Scope) {
-        let alive = alive(&scope.settled_report());
-        if run > self.end {
-            self.end = end_of_step(run, runs);
-            self.steps.push(alive);
-        } else if let Some(floors) = self.steps.last_mut() {
-            for (place, alive) in alive.into_iter().enumerate() {
-                match floors.get_mut(place) {
-                    Some(floor) => *floor = alive.min(*floor),
-                    // It wasn't there at the beginning of the step.
-                    None => floors.push(alive.min(0)),
-                }
+/// What a line had alive: the least of it in each of the equal parts that the runs are cut
+/// into.
+#[derive(Default)]
+struct Course {
+    floors: Vec<i64>,
+    /// After half of the runs.
+    at_half: i64,
+}
+
+impl Courses {
+    fn new(runs: u32) -> Self {
+        Self {
+            runs,
+            courses: BTreeMap::new(),
+        }
+    }
+
+    /// How many parts there are: a power of two, for the runs to double in.
+    fn part_count(&self) -> usize {
+        const MOST_PARTS: u32 = 64;
+        1 << self.runs.min(MOST_PARTS).ilog2()
+    }
+
+    /// The part that a run is in.
+    fn part(&self, run: u32) -> usize {
+        (run - 1) as usize * self.part_count() / self.runs as usize
+    }
+
+    /// The runs whose end is that of their half.
+    fn half(&self) -> u32 {
+        self.runs.div_ceil(2)
+    }
+
+    fn add(&mut self, run: u32, report: &Report) {
+        let part = self.part(run);
+        let begins_part = run == 1 || self.part(run - 1) < part;
+        let is_half = run == self.half();
+        for (place, made) in made_by_place(report) {
+            let alive = made.live_bytes();
+            let course = self.courses.entry(place).or_default();
+            if is_half {
+                course.at_half = alive;
+            }
+            if course.floors.len() <= part {
+                // It may not have been there before, nor when this part began.
+                course.floors.resize(part, 0);
+                course.floors.push(if begins_part { alive } else { 0 });
+            } else if let Some(floor) = course.floors.last_mut() {
+                *floor = alive.min(*floor);
             }
         }
     }
 
-    fn growing(&self, report: &Report, runs: u32) -> Vec<Growth> {
-        let untracked = Growth {
-            function: Cow::Borrowed(""),
-            file: Cow::Borrowed(""),
-            line: 0,
-            source: Cow::Borrowed(""),
-            bytes_per_run: 0.0,
-            confidence: 0.0,
-            live_bytes: report.untracked.live_bytes(),
-            live_count: report.untracked.live_count(),
-        };
-        let lines = lines(report).map(|(function, line)| Growth {
-            function: function.path.clone(),
-            file: function.file.clone(),
-            line: line.number,
-            source: line.source.clone(),
-            bytes_per_run: 0.0,
-            confidence: 0.0,
-            live_bytes: line.made.live_bytes(),
-            live_count: line.made.live_count(),
-        });
+    fn growing(&self, report: &Report) -> Vec<Growth> {
+        let mut made = made_by_place(report);
         let mut growing: Vec<Growth> = Vec::new();
-        for (place, mut line) in [untracked].into_iter().chain(lines).enumerate() {
-            let floor = |step: &Vec<i64>| step.get(place).copied().unwrap_or(0);
-            let floors: Vec<i64> = self.steps.iter().map(floor).collect();
-            let rises: Vec<i64> = floors.windows(2).map(|two| two[1] - two[0]).collect();
-            let (Some(last), true) = (
-                rises.last(),
-                rises.iter().rev().take(2).all(|rise| *rise > 0),
-            ) else {
+        for (place, course) in &self.courses {
+            let (Some(levels), Some(made)) = (course.rising(), made.remove(place)) else {
                 continue;
             };
-            // From the beginning of the step before the last, to that of the last.
-            let between = runs / 2 - runs / 4;
-            let successes = rises.iter().filter(|rise| **rise > 0).count();
-            line.bytes_per_run = ratio(*last, between.into());
-            line.confidence = laplace(successes, rises.len());
-            growing.push(line);
+            let half = course.floors.len() / 2;
+            let at_half = levels
+                .get(half)
+                .map_or(0, |level| course.at_half.min(*level));
+            let (function, file, number) = place.clone();
+            growing.push(Growth {
+                source: source(report, place),
+                function,
+                file,
+                line: number,
+                bytes_per_run: ratio(
+                    made.live_bytes() - at_half,
+                    (self.runs - self.half()).into(),
+                ),
+                confidence: confidence(&levels),
+                live_bytes: made.live_bytes(),
+                live_count: made.live_count(),
+            });
         }
         growing.sort_by_key(|line| Reverse(line.bytes_per_run.to_bits()));
         growing
     }
 }
 
-/// The last run of the step that `run` is in: a half, a quarter or so on of all.
-fn end_of_step(run: u32, runs: u32) -> u32 {
-    let mut end = runs;
-    while end / 2 >= run {
-        end /= 2;
+impl Course {
+    /// What the line never had less than from each part on, if it rises and goes on to.
+    fn rising(&self) -> Option<Vec<i64>> {
+        let mut levels = self.floors.clone();
+        for part in (1..levels.len()).rev() {
+            let level = levels[part].min(levels[part - 1]);
+            levels[part - 1] = level;
+        }
+        let is_rise = |part: &usize| levels[*part] > levels[*part - 1];
+        let rises: Vec<usize> = (1..levels.len()).filter(is_rise).collect();
+        let longest_wait = rises.windows(2).map(|two| two[1] - two[0]).max()?;
+        let waits_since = levels.len() - 1 - rises.last()?;
+        // A list that doubles its room waits twice as long each time; both are rounded.
+        let goes_on = waits_since <= 2 * (longest_wait + 1);
+        (goes_on && self.is_no_chance(&levels)).then_some(levels)
     }
-    end
+
+    /// Whether a line that has now more and now less would hardly rise like that: of a
+    /// number that changes, the least of what is left is always a little higher at the end.
+    fn is_no_chance(&self, levels: &[i64]) -> bool {
+        let never_fell = self.floors.is_sorted();
+        let eighth = levels.len() / 8;
+        let places = [eighth, 2 * eighth, 4 * eighth, 6 * eighth];
+        never_fell || places.windows(2).all(|two| levels[two[0]] < levels[two[1]])
+    }
 }
 
-fn alive(report: &Report) -> Vec<i64> {
-    let lines = lines(report).map(|(_, line)| line.made.live_bytes());
-    [report.untracked.live_bytes()]
-        .into_iter()
-        .chain(lines)
-        .collect()
+/// What each line made. A generic function is there once for each of its types.
+fn made_by_place(report: &Report) -> BTreeMap<Place, Made> {
+    let mut sums = BTreeMap::new();
+    sums.insert((Cow::Borrowed(""), Cow::Borrowed(""), 0), report.untracked);
+    for (function, line) in lines(report) {
+        let place = (function.path.clone(), function.file.clone(), line.number);
+        *sums.entry(place).or_default() += line.made;
+    }
+    sums
+}
+
+/// The text of a line.
+fn source(report: &Report, (path, file, number): &Place) -> Cow<'static, str> {
+    let is_it = |(function, line): &(&FunctionReport, &LineReport)| {
+        function.path == *path && function.file == *file && line.number == *number
+    };
+    let found = lines(report).find(is_it);
+    found.map_or(Cow::Borrowed(""), |(_, line)| line.source.clone())
+}
+
+/// How likely a line is to go on, by how often it rose when the runs doubled.
+fn confidence(levels: &[i64]) -> f64 {
+    let doublings: Vec<i64> = (0..=levels.len().ilog2())
+        .map(|power| levels[(1 << power) - 1])
+        .collect();
+    let rises = doublings.windows(2).filter(|two| two[1] > two[0]).count();
+    laplace(rises, doublings.len() - 1)
 }
 
 /// How likely the next trial is to succeed.
@@ -265,14 +329,52 @@ fn ratio(number: i64, of: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{end_of_step, laplace};
+    use super::{Courses, laplace};
+    use crate::recorded::{Made, Report};
+
+    /// Whether a line grows that had this alive after each run.
+    fn grows(runs: u32, alive: impl Fn(u32) -> i64) -> bool {
+        let mut courses = Courses::new(runs);
+        for run in 1..=runs {
+            let allocated_bytes = alive(run).cast_unsigned();
+            let untracked = Made {
+                allocated_bytes,
+                ..Made::default()
+            };
+            let report = Report {
+                untracked,
+                ..Report::default()
+            };
+            courses.add(run, &report);
+        }
+        courses
+            .courses
+            .values()
+            .all(|course| course.rising().is_some())
+    }
 
     #[test]
-    fn steps_end_at_all_half_a_quarter_and_so_on() {
-        let mut ends: Vec<u32> = (1..=100).map(|run| end_of_step(run, 100)).collect();
-        ends.dedup();
+    fn what_rises_is_found_after_any_number_of_runs() {
+        for runs in 16..300 {
+            assert!(grows(runs, |run| 64 * i64::from(run)), "{runs}");
+            let room = |run: u32| i64::from(run.next_power_of_two().max(4));
+            assert!(grows(runs, room), "{runs} of a list");
+            let begins_late = |run: u32| i64::from(run.saturating_sub(runs / 2 + 2));
+            assert!(grows(runs, begins_late), "{runs}, of which half are flat");
+            let seldom = |run: u32| i64::from(run / (runs * 3 / 10).max(1));
+            assert!(grows(runs, seldom), "{runs}, of which three rise");
+        }
+    }
 
-        assert_eq!(ends, [1, 3, 6, 12, 25, 50, 100]);
+    #[test]
+    fn what_levels_off_is_silent_after_any_number_of_runs() {
+        for runs in 16..300 {
+            assert!(!grows(runs, |_| 1000), "{runs}");
+            let cache = |run: u32| i64::from(run.min(runs * 3 / 5));
+            assert!(!grows(runs, cache), "{runs}");
+            let buffer = |run: u32| i64::from(run * 7919 % 1009);
+            assert!(!grows(runs, buffer), "{runs}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn a_leak_is_told_to_the_byte() {
         panic!("{lines:?}")
     };
     assert_eq!(source, "self.kept.push(block(64)); // leaked");
-    assert!((bytes_per_run - 64.0).abs() < 3.0, "{lines:?}");
+    assert!((bytes_per_run - 64.0).abs() < 1e-9, "{lines:?}");
     // It rose each of the six times.
     assert!((confidence - 7.0 / 8.0).abs() < 1e-9, "{lines:?}");
 }
@@ -98,6 +98,66 @@ fn caches_that_are_full_and_buffers_that_change_are_silent() {
     assert_eq!(growing(Service::cache), []);
     assert_eq!(growing(Service::replace), []);
     assert_eq!(growing(Service::work), []);
+}
+
+#[memprofile(print = "never")]
+fn warm() {
+    drop(block(3000));
+}
+
+#[test]
+fn a_function_that_runs_in_the_middle_takes_no_line_for_another() {
+    warm();
+    let lines = growing(|service| {
+        service.leak();
+        if service.run == 60 {
+            warm();
+        }
+    });
+
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0].0, "self.kept.push(block(64)); // leaked");
+}
+
+#[test]
+fn the_slope_is_that_of_the_last_half() {
+    let mut run = 0;
+    let mut kept = Vec::with_capacity(100);
+    let lines = growth(100, || {
+        run += 1;
+        kept.push(block(run));
+    });
+
+    // The mean of 51 to 100.
+    assert!((lines[0].bytes_per_run - 75.5).abs() < 1e-9, "{lines:?}");
+}
+
+#[test]
+fn a_cache_that_is_full_after_more_than_half_of_the_runs_is_silent() {
+    let mut kept = Vec::with_capacity(60);
+    let work = || {
+        if kept.len() < 60 {
+            kept.push(block(100));
+        }
+    };
+    assert_eq!(growth(100, work), []);
+}
+
+#[test]
+fn leaks_that_begin_late_or_come_seldom_grow() {
+    let leaks = |is_leak: fn(u32) -> bool| {
+        let (mut run, mut kept) = (0, Vec::with_capacity(100));
+        let lines = growth(100, || {
+            run += 1;
+            if is_leak(run) {
+                kept.push(block(10));
+            }
+        });
+        lines.first().map(|line| line.live_count)
+    };
+    assert_eq!(leaks(|run| run >= 52), Some(49));
+    assert_eq!(leaks(|run| run % 30 == 0), Some(3));
+    assert_eq!(leaks(|run| run == 40), None);
 }
 
 #[test]
