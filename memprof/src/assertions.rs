@@ -27,8 +27,10 @@
 /// that run at the same time don't see each other. Besides, what is done on other
 /// threads and in tasks that join the [`Scope`](crate::Scope) that the block runs in,
 /// which is [`Scope::current`](crate::Scope::current) there, and have left it when the
-/// block ends. `peak_bytes` is the thread's own, to which that of the others is added as
-/// if both had been at the same moment; it is exact as long as there are none.
+/// block ends. `peak_bytes` is the thread's own, to which those of the others are added as
+/// if all had been at the same moment, as far as they were in the scope at once. So it is
+/// exact as long as there are no others, and else the most that it can have been: with `n`
+/// of them, up to `n + 1` times too high, and never too low. A message says "at most" then.
 ///
 /// ```
 /// # #[global_allocator]

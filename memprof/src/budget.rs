@@ -97,7 +97,7 @@ impl Limit {
 
     /// What was measured, and whether that keeps to the limit.
     pub(crate) fn measured(&self, done: &Done<'_>) -> (i128, bool) {
-        let Done { usage, scope } = done;
+        let Done { usage, scope, .. } = done;
         let number = match self.quantity {
             Quantity::AllocatedBytes => usage.allocated_bytes.into(),
             Quantity::FreedBytes => usage.freed_bytes.into(),
@@ -166,6 +166,8 @@ fn kept_bytes(usage: &Usage, scope: &Scope) -> i128 {
 pub(crate) struct Done<'a> {
     /// By the code itself and by those who joined its scope.
     pub(crate) usage: Usage,
+    /// Whether the peak may be too high, since others had one.
+    pub(crate) is_peak_at_most: bool,
     pub(crate) scope: &'a Scope,
 }
 
@@ -182,7 +184,11 @@ impl<'a> Done<'a> {
             let (made, _) = own_work::during(false, made);
             usage = without_blocks(usage, made);
         }
-        Self { usage, scope }
+        Self {
+            usage,
+            is_peak_at_most: others.peak_bytes > 0,
+            scope,
+        }
     }
 
     fn keeps_to(&self, limits: &[Limit]) -> bool {

@@ -5,7 +5,6 @@ use crate::budget::{Comparison, Done, Quantity, Terms};
 use crate::own_work;
 use crate::recorded::{CallReport, Made, Report};
 use crate::report::units::{blocks, bytes, grouped};
-use crate::usage::Usage;
 use std::cmp::Reverse;
 use std::fmt::{self, Write as _};
 
@@ -59,12 +58,18 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
             limit.comparison.sign(),
             grouped(limit.bound)
         );
-        let _ = writeln!(text, "{mark}{rule:<32} measured {}", grouped(number));
+        let at_most = if limit.quantity == Quantity::PeakBytes {
+            at_most(done)
+        } else {
+            ""
+        };
+        let number = grouped(number);
+        let _ = writeln!(text, "{mark}{rule:<32} measured {at_most}{number}");
         if !is_kept {
             exceeded = exceeded.or(Some(limit.quantity));
         }
     }
-    let _ = writeln!(text, "{}", summary(&done.usage));
+    let _ = writeln!(text, "{}", summary(done));
     if !terms.ignored.is_empty() {
         let ignored = terms.ignored.join(" and ");
         let _ = writeln!(text, "not counted, but for the peak: what {ignored} made");
@@ -85,15 +90,22 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
     text
 }
 
-fn summary(usage: &Usage) -> String {
+/// What is said before a peak that may be too high.
+fn at_most(done: &Done<'_>) -> &'static str {
+    if done.is_peak_at_most { "at most " } else { "" }
+}
+
+fn summary(done: &Done<'_>) -> String {
+    let usage = &done.usage;
     format!(
-        "in all: net {}, allocated {} in {}, freed {} in {}, {} resized, peak {}",
+        "in all: net {}, allocated {} in {}, freed {} in {}, {} resized, peak {}{}",
         bytes(usage.net_bytes().into()),
         bytes(usage.allocated_bytes.into()),
         blocks(usage.allocation_count.into()),
         bytes(usage.freed_bytes.into()),
         blocks(usage.deallocation_count.into()),
         blocks(usage.reallocation_count.into()),
+        at_most(done),
         bytes(usage.peak_bytes.into()),
     )
 }

@@ -4,12 +4,14 @@
 //! thread did in it is added to the scope and to those around it.
 
 use crate::scope::Scope;
+use crate::stretches::Thread;
 use crate::tally::Tally;
 use crate::usage::Usage;
 use crate::{call, own_work, scopes, threads};
 use std::cell::Cell;
 use std::iter;
 use std::mem::ManuallyDrop;
+use std::ptr;
 use std::sync::atomic::Ordering;
 
 /// A thread in a scope, and in those that it was in before.
@@ -55,6 +57,7 @@ impl Level {
         change(|levels| {
             self.outer = levels.take();
             *levels = Some(self);
+            None
         });
         number
     }
@@ -71,15 +74,13 @@ impl Level {
 
 /// Takes the calling thread out of a scope that it has entered.
 pub(crate) fn leave(number: u64) -> Option<Box<Level>> {
-    let mut left = None;
-    change(|levels| left = remove(levels, number));
-    left
+    change(|levels| remove(levels, number))
 }
 
 /// Ends the calling thread's stretch, and begins another one: what it did up to here is
 /// in its scopes.
 pub(crate) fn settle() {
-    change(|_| {});
+    change(|_| None);
 }
 
 /// The scope that the calling thread is in.
@@ -110,15 +111,27 @@ fn take() -> Option<Box<Level>> {
 }
 
 /// Changes the scopes that the thread is in: ends its stretch, and begins another in
-/// the scope that is the innermost then.
-fn change(change: impl FnOnce(&mut Option<Box<Level>>)) {
+/// the scope that is the innermost then. The answer is the level that it has left.
+fn change(
+    change: impl FnOnce(&mut Option<Box<Level>>) -> Option<Box<Level>>,
+) -> Option<Box<Level>> {
     scopes::end_time();
     let stretch = end_stretch();
     let mut levels = take();
     if let Some(stretch) = stretch.filter(|stretch| *stretch != Usage::ZERO) {
         own_work::during(false, || add(levels.as_deref(), stretch));
     }
-    change(&mut levels);
+    let before = levels.as_ref().map(|level| level.number);
+    let left = change(&mut levels);
+    let is_before = |level: &&Level| Some(level.number) == before;
+    let before = left
+        .as_deref()
+        .filter(is_before)
+        .or_else(|| outwards(levels.as_deref()).find(is_before));
+    go(
+        before.map(|level| &level.scope),
+        levels.as_deref().map(|level| &level.scope),
+    );
     let id = levels
         .as_ref()
         .map_or(0, |level| level.scope.id_for_blocks());
@@ -128,17 +141,44 @@ fn change(change: impl FnOnce(&mut Option<Box<Level>>)) {
         scopes::begin_time();
     }
     CURRENT.set(ManuallyDrop::new(levels));
+    left
+}
+
+/// The level and those around it.
+fn outwards(innermost: Option<&Level>) -> impl Iterator<Item = &Level> {
+    iter::successors(innermost, |level| level.outer.as_deref())
 }
 
 /// Adds a stretch to the innermost scope and those around it.
 fn add(innermost: Option<&Level>, stretch: Usage) {
-    let levels = || iter::successors(innermost, |level| level.outer.as_deref());
-    let mut scope = innermost.map(|level| &level.scope);
-    while let Some(current) = scope {
-        let is_own = levels().any(|level| level.runs_own_code && level.scope.is(current));
-        current.add(stretch, is_own);
-        scope = current.outer();
+    let thread = thread();
+    for scope in chain(innermost.map(|level| &level.scope)) {
+        let is_own = outwards(innermost).any(|level| level.runs_own_code && level.scope.is(scope));
+        scope.stretches().add(thread, stretch, is_own);
     }
+}
+
+/// Ends the thread's stretches in scopes that it is in no longer, and begins those in scopes
+/// that it wasn't in. What is around a scope of both is of both.
+fn go(from: Option<&Scope>, to: Option<&Scope>) {
+    let thread = thread();
+    let is_in = |scope: &Scope, innermost| chain(innermost).any(|other| other.is(scope));
+    for scope in chain(from).take_while(|scope| !is_in(scope, to)) {
+        scope.stretches().end(thread);
+    }
+    for scope in chain(to).take_while(|scope| !is_in(scope, from)) {
+        scope.stretches().begin(thread);
+    }
+}
+
+/// The scope and those around it.
+fn chain(innermost: Option<&Scope>) -> impl Iterator<Item = &Scope> {
+    iter::successors(innermost, |scope| scope.outer())
+}
+
+/// The calling thread, among those that are there.
+fn thread() -> Thread {
+    CURRENT.with(|current| ptr::from_ref(current).addr())
 }
 
 fn begin_stretch() {

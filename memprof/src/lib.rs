@@ -156,6 +156,7 @@ mod scopes;
 mod site;
 mod snapshot;
 mod spare;
+mod stretches;
 mod tally;
 mod task;
 mod threads;

@@ -5,12 +5,12 @@
 //! a block is known to be the scope's wherever it is freed. Which scopes a thread is in,
 //! and what it does in them, is in [`levels`].
 
-use crate::forks::Lock;
 use crate::levels::{self, Level};
 use crate::owner::{self, PathCounters};
 use crate::recorded::{Made, Report};
 use crate::site::Site;
 use crate::snapshot::{Numbers, Settled};
+use crate::stretches::Stretches;
 use crate::usage::Usage;
 use crate::{clock, own_work, paths, scopes};
 use pin_project_lite::pin_project;
@@ -70,23 +70,8 @@ struct Inner {
     /// Its number among the [scopes] that are alive, 0 if there were too many.
     id: u32,
     outer: Option<Scope>,
-    done: Lock<Done>,
+    stretches: Stretches,
     is_disordered: AtomicBool,
-}
-
-/// What was done in a scope.
-#[derive(Clone, Copy, Debug)]
-struct Done {
-    by_all: Usage,
-    /// By others than the code that the scope was made for, if it was made for some.
-    by_others: Usage,
-}
-
-impl Done {
-    const NOTHING: Self = Self {
-        by_all: Usage::ZERO,
-        by_others: Usage::ZERO,
-    };
 }
 
 /// What a scope that is being dropped has.
@@ -94,7 +79,7 @@ static GONE: Inner = Inner {
     name: String::new(),
     id: 0,
     outer: None,
-    done: Lock::new(Done::NOTHING),
+    stretches: Stretches::new(),
     is_disordered: AtomicBool::new(false),
 };
 
@@ -116,7 +101,7 @@ impl Scope {
                 name: name.as_str().to_owned(),
                 id: id.unwrap_or(0),
                 outer,
-                done: Lock::new(Done::NOTHING),
+                stretches: Stretches::new(),
                 is_disordered: AtomicBool::new(false),
             })
         });
@@ -176,9 +161,10 @@ impl Scope {
     /// What was done to the heap in the scope so far, whoever made the blocks.
     ///
     /// Of threads that are in it, without the stretch they are in the middle of, but
-    /// for the calling one. The peak takes all stretches as if they had come one after
-    /// the other, which is what they do as long as one thread at a time is in the
-    /// scope; with several at once it may be too low.
+    /// for the calling one. The peak is exact as long as one thread at a time is in the
+    /// scope. Of several at once, it is the most that it can have been, as if each had
+    /// stood at its highest for as long as it was in the scope, and so up to as many times
+    /// too high as there were threads.
     #[must_use]
     pub fn usage(&self) -> Usage {
         levels::settle();
@@ -186,7 +172,7 @@ impl Scope {
     }
 
     fn usage_so_far(&self) -> Usage {
-        self.inner().done.lock().by_all
+        self.inner().stretches.by_all()
     }
 
     /// Which line made what in the scope, and what of that is still alive; of the
@@ -241,22 +227,17 @@ impl Scope {
         0
     }
 
-    /// Adds a stretch to it alone; `is_own` if it was that of the code that the scope was
-    /// made for.
-    pub(crate) fn add(&self, stretch: Usage, is_own: bool) {
-        let mut done = self.inner().done.lock();
-        done.by_all = done.by_all.then(stretch);
-        if !is_own {
-            done.by_others = done.by_others.then(stretch);
-        }
+    /// What was done in it alone, and not in those around it.
+    pub(crate) fn stretches(&self) -> &Stretches {
+        &self.inner().stretches
     }
 
     /// What was done in it by others than the code that it was made for.
     pub(crate) fn usage_by_others(&mut self) -> Usage {
         // Who has it alone needs no lock.
         match self.0.as_mut().and_then(Arc::get_mut) {
-            Some(inner) => inner.done.get_mut().by_others,
-            None => self.inner().done.lock().by_others,
+            Some(inner) => inner.stretches.by_others_mut(),
+            None => self.inner().stretches.by_others(),
         }
     }
 
@@ -266,9 +247,8 @@ impl Scope {
         let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) else {
             return false;
         };
-        let is_as_new = inner.id != 0
-            && !*inner.is_disordered.get_mut()
-            && inner.done.get_mut().by_all == Usage::ZERO;
+        let is_as_new =
+            inner.id != 0 && !*inner.is_disordered.get_mut() && inner.stretches.are_none();
         if is_as_new && inner.outer.take().is_some() {
             scopes::put_inside(inner.id, 0);
         }

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::pin;
+use std::sync::Barrier;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -248,6 +249,43 @@ fn threads_that_join_the_scope_are_in_it() {
     );
     drop((give, kept));
     other.join().expect("the thread doesn't panic");
+}
+
+#[test]
+fn the_peaks_of_threads_that_join_at_once_add_up() {
+    let four = || {
+        let scope = Scope::current().expect("an assertion has one");
+        let (barrier, all_have_one) = (Barrier::new(4), Barrier::new(4));
+        let work = || {
+            barrier.wait();
+            scope.run(|| {
+                let kept = block(1 << 20);
+                all_have_one.wait();
+                drop(kept);
+            });
+        };
+        thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(work);
+            }
+        });
+    };
+    // Spawning makes blocks, too.
+    assert_alloc!(peak_bytes >= 4 << 20, peak_bytes < 5 << 20, { four() });
+    let said = message(|| assert_alloc!(peak_bytes <= 2 << 20, { four() }));
+    assert!(said.contains("measured at most 4,"), "{said}");
+    assert!(said.contains(" peak at most 4,"), "{said}");
+}
+
+#[test]
+fn the_peaks_of_threads_that_join_one_after_the_other_do_not() {
+    assert_alloc!(peak_bytes >= 1 << 20, peak_bytes < 2 << 20, {
+        let scope = Scope::current().expect("an assertion has one");
+        for _ in 0..4 {
+            let work = || scope.run(|| drop(block(1 << 20)));
+            thread::scope(|threads| threads.spawn(work).join().expect("it doesn't panic"));
+        }
+    });
 }
 
 #[test]
