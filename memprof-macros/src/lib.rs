@@ -303,12 +303,20 @@ pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `max_allocations = 100` | blocks that it may allocate |
 /// | `warmup = 1` | runs of the body that come first and don't count: for what is made once, by `std` and by lazy values |
 /// | `runs = 3` | runs that count, each for itself; 1 by default |
-/// | `ignore = "app::log"` | profiled functions whose blocks don't count, nor those of what they call, by how their paths begin; may be given again. Not with `max_peak`: nobody knows what the peak would be without them |
+/// | `ignore = "app::log"` | profiled functions whose blocks don't count, nor those of what they call, by how their paths begin; may be given again. Then `max_net` is on what the others made and is alive, whoever freed the rest. Not with `max_peak`: nobody knows what the peak would be without them |
 /// | `crate = tools::memprof` | where the library is, if not at `::memprof` |
 ///
 /// Sizes are a number of bytes, or have a unit: `B`, `KiB`, `MiB` and `GiB`, of 1,024; `kB`, `MB`
-/// and `GB`, of 1,000. A test returns `()` or a `Result`. What it prints is kept in memory by
-/// `cargo test`, which counts.
+/// and `GB`, of 1,000. A test returns `()` or a `Result`.
+///
+/// # What may surprise
+///
+/// - What a test prints is kept in memory by `cargo test`, which counts; with `--nocapture` it
+///   isn't. Allow for it, or don't print.
+/// - Nothing that makes a test of a function goes *above*: `#[test]` would register it twice,
+///   and `#[tokio::test]` have the runtime counted. Neither can be seen from here.
+/// - `use memprof::*` makes each `#[test]` below it ambiguous (E0659), since this is another
+///   `test`: name what you use.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     test::test(args.into(), &item.into()).into()

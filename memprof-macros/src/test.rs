@@ -12,7 +12,7 @@
 //! ```text
 //! #[tokio::test]
 //! async fn f() -> R {
-//!     Trial::run_async(&Trial { .. }, || async { body }).await
+//!     Trial::run_async(&Trial { .. }, || async { body }).await.value()
 //! }
 //! ```
 
@@ -211,7 +211,7 @@ fn written(args: &Args, function: &ItemFn) -> Result<TokenStream> {
             ReturnType::Default => TokenStream::new(),
             ReturnType::Type(_, ty) => quote!(if false { return #private::never::<#ty>(); }),
         };
-        quote!(#private::Trial::run_async(&#trial, || async { #edge #block }).await)
+        quote!(#private::Trial::run_async(&#trial, || async { #edge #block }).await.value())
     } else {
         let output = &sig.output;
         // Braces of the user's, without others around them: the lints are theirs.

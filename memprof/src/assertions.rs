@@ -75,9 +75,13 @@ macro_rules! assert_alloc {
 
 /// As [`assert_alloc!`](crate::assert_alloc), of a future: a future of the same value.
 ///
-/// Counts each poll, on whichever thread, and nothing that happens in between; so it can
-/// be awaited, spawned and joined. It holds the limits when the future has given its
-/// value; one that is dropped before has none to keep to.
+/// Counts the expression that makes the future, at once, each poll, on whichever thread, and
+/// the future's end; nothing that happens in between. So it can be awaited, spawned and
+/// joined. It holds the limits when the future has given its value; one that is dropped
+/// before has none to keep to.
+///
+/// The expression is a closure: what needs a `?` or an `.await` of the function around it goes
+/// before the assertion, or into an `async` block.
 ///
 /// ```
 /// # #[global_allocator]
@@ -271,13 +275,14 @@ macro_rules! __limit {
     };
 }
 
-// The check is made here, so that a panic is at the user's line.
+// The check is made here, so that a panic is at the user's line. The future is made in a
+// closure, as the code of the others is run in one: what that takes is the budget's.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __within {
     ($limits:expr, $future:expr) => {{
         let limits = $limits;
-        let future = $crate::__private::within($future);
+        let future = $crate::__private::within(|| $future);
         async move { future.await.check(&limits) }
     }};
 }

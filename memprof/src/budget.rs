@@ -8,7 +8,7 @@ use crate::heap::HeapSource;
 use crate::levels::{self, Level};
 use crate::measure::Measured;
 use crate::own_work;
-use crate::recorded::Made;
+use crate::recorded::Report;
 use crate::scope::Scope;
 use crate::spare;
 use crate::usage::Usage;
@@ -129,6 +129,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) ignored: &'a [&'a str],
     /// Which run of the code it is, of how many.
     pub(crate) run: (u32, u32),
+    /// Whether it is the whole body of a test.
+    pub(crate) is_test: bool,
 }
 
 impl<'a> Terms<'a> {
@@ -137,6 +139,7 @@ impl<'a> Terms<'a> {
             limits,
             ignored: &[],
             run: (1, 1),
+            is_test: false,
         }
     }
 }
@@ -180,9 +183,8 @@ impl<'a> Done<'a> {
             ..own.and(others)
         };
         if !terms.ignored.is_empty() {
-            let made = || scope.settled_report().made_under(terms.ignored);
-            let (made, _) = own_work::during(false, made);
-            usage = without_blocks(usage, made);
+            let without = || without_blocks(usage, &scope.settled_report(), terms.ignored);
+            usage = own_work::during(false, without).0;
         }
         Self {
             usage,
@@ -196,16 +198,29 @@ impl<'a> Done<'a> {
     }
 }
 
-/// What was done but for making blocks, and freeing them. The peak stays: nobody knows
-/// what it would have been.
-fn without_blocks(usage: Usage, made: Made) -> Usage {
+/// What was done but for making the blocks of some functions, and freeing them. The peak
+/// stays: nobody knows what it would have been.
+///
+/// Who freed a block isn't known, and needn't have been measured. So what is left are the
+/// blocks of the other functions that are alive, whoever has freed the rest. A block that an
+/// ignored function has let grow is the function's, with what it had before.
+fn without_blocks(usage: Usage, report: &Report, ignored: &[&str]) -> Usage {
+    let made = report.made_under(ignored);
+    let allocated_bytes = usage.allocated_bytes.saturating_sub(made.allocated_bytes);
+    let allocation_count = usage.allocation_count.saturating_sub(made.allocation_count);
+    let mut live_bytes = report.total.live_bytes() - made.live_bytes();
+    if report.total.allocated_bytes < usage.allocated_bytes {
+        // In a scope that isn't inside this one: of that, the difference alone is known.
+        live_bytes = live_bytes.max(usage.net_bytes() - made.live_bytes());
+    }
+    let live_count = report.total.live_count() - made.live_count();
+    let unsigned = |live: i64| u64::try_from(live).unwrap_or(0);
     Usage {
-        allocated_bytes: usage.allocated_bytes.wrapping_sub(made.allocated_bytes),
-        freed_bytes: usage.freed_bytes.wrapping_sub(made.freed_bytes),
-        allocation_count: usage.allocation_count.wrapping_sub(made.allocation_count),
-        deallocation_count: usage
-            .deallocation_count
-            .wrapping_sub(made.deallocation_count),
+        allocated_bytes,
+        // Of blocks that were there before and have grown, the growth alone was allocated.
+        freed_bytes: allocated_bytes.saturating_sub(unsigned(live_bytes)),
+        allocation_count,
+        deallocation_count: allocation_count.saturating_sub(unsigned(live_count)),
         ..usage
     }
 }
@@ -233,6 +248,15 @@ impl Run {
     fn end(self) -> (Usage, Option<Box<Level>>) {
         let usage = self.measured.end();
         (usage, ManuallyDrop::new(self.entered).leave())
+    }
+
+    /// What the thread did.
+    fn end_and_free(self) -> Usage {
+        let (usage, level) = self.end();
+        if let Some(level) = level {
+            level.free();
+        }
+        usage
     }
 }
 
@@ -286,21 +310,24 @@ pub(crate) fn check_terms<T>(terms: &Terms<'_>, work: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Measures a future, for its limits to be [looked at](Spent::check) when it has given its
-/// value.
+/// Makes a future and measures that and it, for its limits to be [looked at](Spent::check)
+/// when it has given its value.
 ///
 /// # Panics
 ///
 /// If nobody counts.
 #[track_caller]
-pub fn within<F: Future>(future: F) -> Budgeted<F> {
+pub fn within<F: Future>(make: impl FnOnce() -> F) -> Budgeted<F> {
     if !cfg!(feature = "off") {
         require_counting();
     }
+    let scope = spare::scope();
+    let run = Run::begin(Level::new(scope.clone(), true));
+    let future = make();
     Budgeted {
+        usage: run.end_and_free(),
         future: Some(future),
-        scope: spare::scope(),
-        usage: Usage::ZERO,
+        scope,
     }
 }
 
@@ -332,17 +359,17 @@ impl<F: Future> Future for Budgeted<F> {
     ///
     /// If it is polled after its end, as futures may.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let run = Run::begin(Level::new(this.scope.clone(), true));
-        let future = this.future.as_pin_mut();
+        let future = this.future.as_mut().as_pin_mut();
         let poll = future
             .expect("a future is polled until its end")
             .poll(context);
-        let (usage, level) = run.end();
-        if let Some(level) = level {
-            level.free();
+        if poll.is_ready() {
+            // What it has been made of is freed as it was made.
+            this.future.set(None);
         }
-        *this.usage = this.usage.then(usage);
+        *this.usage = this.usage.then(run.end_and_free());
         poll.map(|value| Spent {
             value,
             scope: this.scope.clone(),
@@ -371,14 +398,21 @@ impl<T> Spent<T> {
     }
 
     #[track_caller]
-    pub(crate) fn check_terms(mut self, terms: &Terms<'_>) -> T {
+    fn check_terms(self, terms: &Terms<'_>) -> T {
+        match self.held_to(terms) {
+            Ok(value) => value,
+            Err(exceeded) => exceeded.panic(),
+        }
+    }
+
+    pub(crate) fn held_to(mut self, terms: &Terms<'_>) -> Result<T, Exceeded> {
         if !cfg!(feature = "off") {
             let done = Done::new(self.usage, &mut self.scope, terms);
             if !done.keeps_to(terms.limits) {
-                Exceeded::new(&done, terms).panic();
+                return Err(Exceeded::new(&done, terms));
             }
         }
-        self.value
+        Ok(self.value)
     }
 }
 

@@ -6,6 +6,8 @@ use crate::own_work;
 use crate::recorded::{CallReport, Made, Report};
 use crate::report::units::{blocks, bytes, grouped};
 use std::cmp::Reverse;
+use std::env;
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 
 /// How many lines are named.
@@ -15,6 +17,7 @@ const MOST_LINES: usize = 5;
 const MOST_CALLERS: usize = 8;
 
 /// The message, which is on nobody's account.
+#[derive(Debug)]
 pub(crate) struct Exceeded(String);
 
 impl Exceeded {
@@ -85,9 +88,20 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
             "there are too many scopes at once to know of this one which lines they were\n",
         );
     }
+    if terms.is_test && report.untracked.allocation_count > 0 && !is_output_shown() {
+        text.push_str(
+            "what a test prints counts, too, where the runner keeps it in memory: `--nocapture` shows it\n",
+        );
+    }
     // One line end is the panic's.
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Whether the runner of the tests was told not to keep what they print.
+fn is_output_shown() -> bool {
+    let is_word = |word: OsString| word == "--nocapture" || word == "--no-capture";
+    env::var_os("RUST_TEST_NOCAPTURE").is_some() || env::args_os().any(is_word)
 }
 
 /// What is said before a peak that may be too high.
@@ -117,7 +131,8 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
         Quantity::AllocationCount => made.allocation_count.cast_signed(),
         Quantity::DeallocationCount => made.deallocation_count.cast_signed(),
         Quantity::FreedBytes => made.freed_bytes.cast_signed(),
-        Quantity::AllocatedBytes | Quantity::PeakBytes | Quantity::ReallocationCount => {
+        Quantity::PeakBytes => at_once_bytes(made).cast_signed(),
+        Quantity::AllocatedBytes | Quantity::ReallocationCount => {
             made.allocated_bytes.cast_signed()
         }
     };
@@ -138,7 +153,10 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
         return;
     }
     lines.sort_by_key(|(_, line)| Reverse(weight(&line.made)));
-    text.push_str("by line:\n");
+    text.push_str(match exceeded {
+        Quantity::PeakBytes => "by line, without what was freed at once:\n",
+        _ => "by line:\n",
+    });
     for (place, line) in lines.iter().take(MOST_LINES) {
         let path = report
             .functions
@@ -167,6 +185,16 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
             of_made(&report.untracked)
         );
     }
+}
+
+/// About how many bytes a line can have had alive at the same time: which of its blocks were
+/// there at the peak, nobody knows, but of those that were freed at once, there was one.
+fn at_once_bytes(made: &Made) -> u64 {
+    let lasting = made.allocation_count.saturating_sub(made.temporary_count);
+    let blocks = (lasting + made.temporary_count.min(1)).min(made.allocation_count);
+    let bytes = u128::from(made.allocated_bytes) * u128::from(blocks)
+        / u128::from(made.allocation_count.max(1));
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn of_made(made: &Made) -> String {

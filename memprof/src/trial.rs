@@ -2,6 +2,7 @@
 //! has to keep to the limits.
 
 use crate::budget::{self, Limit, Terms};
+use crate::exceeded::Exceeded;
 use std::future::Future;
 
 /// What `#[memprof::test]` says of a test.
@@ -41,6 +42,7 @@ impl Trial {
             limits: self.limits,
             ignored: self.ignored,
             run: (run, self.runs),
+            is_test: true,
         }
     }
 
@@ -71,22 +73,45 @@ impl Trial {
     ///
     /// # Panics
     ///
-    /// As [`run`](Self::run).
-    pub async fn run_async<T: Outcome, F: Future<Output = T>>(&self, body: impl Fn() -> F) -> T {
+    /// If nobody counts.
+    pub async fn run_async<T: Outcome, F: Future<Output = T>>(
+        &self,
+        body: impl Fn() -> F,
+    ) -> Tried<T> {
         for _ in 0..self.warmup {
             let value = body().await;
             if value.is_failure() {
-                return value;
+                return Tried(Ok(value));
             }
         }
         let mut run = 1;
         loop {
-            let spent = budget::within(body()).await;
-            let value = spent.check_terms(&self.terms(run));
-            if run >= self.runs || value.is_failure() {
-                return value;
+            let spent = budget::within(&body).await;
+            let tried = spent.held_to(&self.terms(run));
+            match tried {
+                Ok(value) if run < self.runs && !value.is_failure() => run += 1,
+                _ => return Tried(tried),
             }
-            run += 1;
+        }
+    }
+}
+
+/// How an `async` test has ended.
+#[derive(Debug)]
+#[must_use]
+pub struct Tried<T>(Result<T, Exceeded>);
+
+impl<T> Tried<T> {
+    /// What the test returns. Called in the test, so that a panic is at the user's line.
+    ///
+    /// # Panics
+    ///
+    /// If a run has exceeded a limit.
+    #[track_caller]
+    pub fn value(self) -> T {
+        match self.0 {
+            Ok(value) => value,
+            Err(exceeded) => exceeded.panic(),
         }
     }
 }

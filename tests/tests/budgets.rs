@@ -3,14 +3,14 @@
 
 use futures::future::join_all;
 use memprof::{
-    InScopeExt, Scope, assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_leak, measure,
-    memprofile,
+    InScopeExt, Scope, assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_alloc_async,
+    assert_no_leak, assert_no_leak_async, measure, memprofile,
 };
 use memprof_tests::{Program, block, pause};
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe, Location};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Barrier;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
@@ -133,6 +133,30 @@ fn the_message_has_each_limit_and_the_lines_and_who_called_them() {
         said.ends_with("no profiled function: allocated 7 B in 1 block, 0 B alive"),
         "{said}"
     );
+}
+
+#[memprofile(print = "never")]
+fn churns() -> usize {
+    let mut sum = 0;
+    for _ in 0..10_000 {
+        sum += block(1024).capacity(); // churned
+    }
+    let one = block(1 << 20); // the peak
+    let lasting: Vec<Vec<u8>> = (0..100).map(|_| block(1024)).collect(); // lasting
+    sum + one.capacity() + lasting.len()
+}
+
+#[test]
+fn of_a_peak_the_line_that_made_it_comes_first() {
+    let said = message(|| {
+        assert_alloc!(peak_bytes <= 1 << 20, { churns() });
+    });
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("// ")).collect();
+    let ends = ["// the peak", "// lasting", "// churned"];
+    assert_eq!(lines.len(), 3, "{said}");
+    for (line, end) in lines.iter().zip(ends) {
+        assert!(line.ends_with(end), "{said}");
+    }
 }
 
 #[test]
@@ -478,6 +502,36 @@ fn tasks_that_join_the_scope_are_in_the_budget_of_a_future() {
         (kept, beside.await.expect("the task doesn't panic"))
     });
     assert_eq!((kept.capacity(), beside.capacity()), (50_000, 80_000));
+}
+
+#[test]
+fn the_making_of_a_future_and_its_end_are_in_its_budget() {
+    fn boxed(bytes: usize) -> Pin<Box<dyn Future<Output = usize>>> {
+        let made = block(bytes);
+        Box::pin(async move {
+            pause().await;
+            made.capacity()
+        })
+    }
+    let bytes = 100;
+    assert_eq!(
+        wait(assert_alloc_async!(
+            net_bytes == 0,
+            allocation_count == 2,
+            deallocation_count == 2,
+            boxed(bytes)
+        )),
+        100
+    );
+    wait(assert_no_leak_async!(boxed(1)));
+    let said = message(|| {
+        wait(assert_no_alloc_async!(boxed(1)));
+    });
+    assert!(said.contains("measured 2\n"), "{said}");
+    // What it borrows stays borrowed.
+    let mut text = String::with_capacity(10);
+    wait(assert_no_alloc_async!(async { text.push('a') }));
+    assert_eq!(text, "a");
 }
 
 #[test]

@@ -3,8 +3,12 @@
 use memprof::{InScopeExt, memprofile};
 use memprof_tests::{block, pause};
 use std::cell::Cell;
-use std::sync::LazyLock;
+use std::env;
+use std::panic;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -84,6 +88,15 @@ fn the_first_error_is_the_result_and_the_end() {
     assert_eq!((result, runs.get()), (Err("third"), 3));
 }
 
+#[memprof::test(max_net = 0)]
+#[should_panic(expected = "what a test prints counts, too")]
+fn what_is_printed_may_be_why_a_test_fails() {
+    if env::args_os().any(|word| word == "--nocapture" || word == "--no-capture") {
+        panic!("what a test prints counts, too, but isn't kept");
+    }
+    println!("hello");
+}
+
 #[memprof::test(max_allocations = 0)]
 #[should_panic(expected = "in the middle")]
 fn a_test_that_panics_in_the_middle_fails_for_that() {
@@ -110,6 +123,61 @@ fn logs_more(line: &str) -> String {
 fn functions_that_are_ignored_and_what_they_call_don_t_count() {
     std::mem::forget((logs("twelve bytes"), block(30)));
 }
+
+// Channels make blocks when they are first waited for.
+#[memprof::test(
+    max_net = 0,
+    max_allocations = 0,
+    ignore = "budgets_attribute::logs",
+    warmup = 3
+)]
+fn what_is_ignored_may_be_freed_elsewhere() {
+    let block = logs("twelve bytes");
+    free_elsewhere(block);
+}
+
+#[memprof::test(max_net = 87, ignore = "budgets_attribute::logs")]
+#[should_panic(
+    expected = "in all: net 88 B, allocated 88 B in 0 blocks, freed 0 B in 0 blocks, 1 block resized,"
+)]
+fn what_is_ignored_may_grow_elsewhere() {
+    let mut text = logs("twelve bytes");
+    text.reserve_exact(100 - text.len());
+    std::mem::forget(text);
+}
+
+#[memprof::test(max_net = 0, max_allocations = 0, ignore = "budgets_attribute::grows")]
+fn what_was_there_before_may_be_ignored() {
+    grows(&mut BEFORE.lock().unwrap());
+}
+
+static BEFORE: LazyLock<Mutex<Vec<u8>>> = LazyLock::new(|| Mutex::new(block(1000)));
+
+#[memprofile(print = "never")]
+fn grows(list: &mut Vec<u8>) {
+    list.resize(2000, 0);
+}
+
+/// On a thread that was there before the test, and that joins no scope.
+fn free_elsewhere(block: String) {
+    let (give, given) = (&CHANNEL.0, &CHANNEL.1);
+    give.send(block).expect("the thread runs");
+    given.lock().unwrap().recv().expect("the thread answers");
+}
+
+type Channel = (SyncSender<String>, Mutex<Receiver<()>>);
+
+static CHANNEL: LazyLock<Channel> = LazyLock::new(|| {
+    let (give, given) = sync_channel(0);
+    let (tell, told) = sync_channel(0);
+    thread::spawn(move || {
+        for block in given {
+            drop(block);
+            tell.send(()).expect("a test waits");
+        }
+    });
+    (give, Mutex::new(told))
+});
 
 #[memprof::test(
     max_allocations = 0,
@@ -139,6 +207,20 @@ async fn an_async_test_is_counted_in_its_polls() {
 async fn an_async_test_fails_too() {
     pause().await;
     drop(block(1));
+}
+
+#[test]
+fn a_failure_of_an_async_test_is_at_the_tests_place() {
+    thread_local! {
+        static FILE: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        FILE.set(info.location().map(|place| place.file() == file!()));
+        before(info);
+    }));
+    panic::catch_unwind(an_async_test_fails_too).expect_err("it makes a block");
+    assert_eq!(FILE.get(), Some(true));
 }
 
 #[memprof::test(max_net = "10 kB", runs = 2)]
