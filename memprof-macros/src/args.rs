@@ -156,7 +156,9 @@ impl Args {
         if let Some(stream) = self.stream.map(variant) {
             options.extend(quote!(.stream(#private::Stream::#stream)));
         }
-        if let Some(print) = self.print.map(variant) {
+        // Who asks for a budget wants to hear of what exceeds it.
+        let budget = self.guard().map(|_| "Never");
+        if let Some(print) = self.print.or(budget).map(variant) {
             options.extend(quote!(.print(#private::Print::#print)));
         }
         if let Some(rss) = self.rss.map(variant) {

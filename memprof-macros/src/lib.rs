@@ -177,8 +177,8 @@ use proc_macro::TokenStream;
 ///
 /// When: at the end of each `call`, the default; once for all calls at the `exit`
 /// of the process, after a panic, too, and after `std::process::exit` (but on Windows); or
-/// `never`. In the table of all calls, what a call inside another call of the same
-/// function did is counted once, in the outer one.
+/// `never`, which is the default with a budget. In the table of all calls, what a call
+/// inside another call of the same function did is counted once, in the outer one.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -223,13 +223,14 @@ use proc_macro::TokenStream;
 /// A call that ends in a panic is held to `max_peak`, with what the panic itself takes: a
 /// backtrace is megabytes. It leaves its message, so that `max_net` is not for it. A future
 /// that is dropped before its end is looked at then. About both there is a line, and never
-/// another panic. Under `MEMPROF=off`, nothing is looked at.
+/// another panic. Under `MEMPROF=off`, nothing is looked at, and neither is it where the
+/// global allocator isn't a `CountingAlloc`, which is said once on the standard error.
 ///
 /// ```
 /// # use memprof::memprofile;
 /// # #[global_allocator]
 /// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-/// #[memprofile(print = "never", max_peak = "1 MiB", max_net = 0)]
+/// #[memprofile(max_peak = "1 MiB", max_net = 0)]
 /// fn count_words(text: &str) -> usize {
 ///     let words: Vec<&str> = text.split(' ').collect();
 ///     words.len()

@@ -416,17 +416,25 @@ impl<T> Spent<T> {
     }
 }
 
+/// What is said where zeroes would keep to any limit.
+pub(crate) const NOBODY_COUNTS: &str = "this needs the counting allocator, and the program has another one. Once in \
+                                        it, or in the file of the test, there has to be\n\n\
+                                        #[cfg(test)] // or not, if the program itself is to have it, too\n\
+                                        #[global_allocator]\n\
+                                        static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();\n";
+
 /// # Panics
 ///
-/// If the program's allocations aren't counted by thread: zeroes would keep to any limit.
+/// If the program's allocations aren't counted by thread.
 #[track_caller]
 pub(crate) fn require_counting() {
     assert!(
         HeapSource::current() == HeapSource::Thread,
-        "a memory budget needs the counting allocator, and this program has another one. Once in the \
-         program, or in the file of the test, there has to be\n\n\
-         #[cfg(test)] // or not, if the program itself is to have it, too\n\
-         #[global_allocator]\n\
-         static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();\n"
+        "{NOBODY_COUNTS}"
     );
+}
+
+/// Whether the blocks in a report were counted: here, or by the program that it was read from.
+pub(crate) fn are_counted(report: &Report) -> bool {
+    HeapSource::current() == HeapSource::Thread || report.total.allocated_bytes > 0
 }

@@ -5,6 +5,7 @@
 //! dropped beside it would be left behind, or the process aborted.
 
 use crate::forks::Lock;
+use crate::heap::{self, HeapSource};
 use crate::output;
 use crate::own_work;
 use crate::report::units::bytes;
@@ -117,7 +118,12 @@ impl Guard {
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        entered::kind_of(self.site) != Kind::Off
+        let is_on = entered::kind_of(self.site) != Kind::Off;
+        let is_counted = HeapSource::current() == HeapSource::Thread;
+        if is_on && !is_counted {
+            heap::say_nobody_guards();
+        }
+        is_on && is_counted
     }
 
     /// Looks at a call that has ended.

@@ -2,6 +2,7 @@
 //! program's allocator is a [`CountingAlloc`](crate::CountingAlloc); else whatever
 //! else the program has that counts; else nowhere.
 
+use crate::own_work;
 use crate::tally::Tally;
 use crate::threads;
 use std::sync::Once;
@@ -100,12 +101,25 @@ pub(crate) fn say_nobody_counts() {
         // As was wanted.
         return;
     }
+    SAID.call_once(|| say_what_is_needed("heap columns need"));
+}
+
+/// Says on the standard error, once in a process, that nothing holds functions to their
+/// budgets.
+pub(crate) fn say_nobody_guards() {
+    static SAID: Once = Once::new();
     SAID.call_once(|| {
-        crate::output::say(
-            "heap columns need the counting allocator: `#[global_allocator] static ALLOC: \
-             memprof::CountingAlloc = memprof::CountingAlloc::system();`",
-        );
+        own_work::during(false, || {
+            say_what_is_needed("`max_peak` and `max_net` are not looked at: they need");
+        });
     });
+}
+
+fn say_what_is_needed(what: &str) {
+    crate::output::say(&format!(
+        "{what} the counting allocator: `#[global_allocator] static ALLOC: memprof::CountingAlloc = \
+         memprof::CountingAlloc::system();`"
+    ));
 }
 
 #[cfg(feature = "stats_alloc")]

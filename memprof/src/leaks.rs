@@ -1,5 +1,6 @@
 //! Lines whose blocks survive.
 
+use crate::budget;
 use crate::recorded::{FunctionReport, LineReport, Made, Report};
 use crate::report::units::{blocks, bytes, grouped};
 use std::borrow::Cow;
@@ -109,8 +110,17 @@ impl fmt::Display for Leak {
 /// assert_eq!((leaks[0].bytes, leaks[0].blocks), (5, 1));
 /// # }
 /// ```
+///
+/// # Panics
+///
+/// If there is nothing in `after`, and the global allocator isn't a
+/// [`CountingAlloc`](crate::CountingAlloc): nobody would have seen a leak.
 #[must_use]
+#[track_caller]
 pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
+    if !cfg!(feature = "off") {
+        assert!(budget::are_counted(after), "{}", budget::NOBODY_COUNTS);
+    }
     let mut known: HashMap<Key<'_>, VecDeque<Made>> = HashMap::new();
     for (function, line) in lines(before) {
         let key = key(function, line);

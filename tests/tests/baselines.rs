@@ -222,6 +222,76 @@ fn a_check_fails_until_it_is_blessed_and_the_summary_has_what_changed() {
 }
 
 #[test]
+fn the_summary_has_the_first_run_and_a_blessed_one_and_bless_takes_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |bytes: usize, bless: &str| {
+        let mut program = Program::new(|| {
+            env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
+            let bytes = env::var("BYTES").unwrap().parse().unwrap();
+            memprof::check_baseline("work", &report(bytes, 1));
+        });
+        program
+            .env("FOLDER", folder.path())
+            .env("BYTES", bytes.to_string())
+            .env("MEMPROF_BLESS", bless)
+            .env("MEMPROF_SUMMARY", "summary.md");
+        program.output()
+    };
+    assert!(run(10, "0").status.success());
+    assert!(run(30, "yes").status.success());
+    assert_eq!(
+        fs::read_to_string(folder.path().join("summary.md")).unwrap(),
+        "### Memory of `work`\n\n\
+         | Function | Allocated | Blocks | Alive | Blocks alive |\n|---|--:|--:|--:|--:|\n\
+         | `baselines::grows` | 110 B (+110 B) | 2 blocks (+2 blocks) | 0 B | 0 blocks |\n\n\
+         The baseline is written from this.\n\n\
+         ### Memory of `work`\n\n\
+         | Function | Allocated | Blocks | Alive | Blocks alive |\n|---|--:|--:|--:|--:|\n\
+         | `baselines::grows` | 130 B (+20 B) | 2 blocks | 0 B | 0 blocks |\n\n\
+         The baseline is written from this.\n\n"
+    );
+    let output = run(40, "please");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("MEMPROF_BLESS is \"please\": 1 has baselines written anew, 0 has not"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_function_that_is_in_the_file_has_to_run() {
+    Program::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let scope = Scope::new("both");
+        let kept = scope.run(|| {
+            grows(10, 1);
+            keeps(30)
+        });
+        check(folder.path(), &scope.report()).unwrap();
+        drop(kept);
+
+        let said = check(folder.path(), &report(10, 1)).unwrap_err();
+        assert!(said.starts_with("baselines::keeps is in "), "{said}");
+        assert!(said.contains("work.json and didn't run: "), "{said}");
+        // One that runs and makes nothing does less.
+        let scope = Scope::new("both");
+        scope.run(|| {
+            grows(10, 1);
+            keeps(0)
+        });
+        check(folder.path(), &scope.report()).unwrap();
+    })
+    .stdout();
+}
+
+#[test]
+fn an_error_that_is_unwrapped_has_its_lines() {
+    let error = Baseline::new("no name").check(&report(1, 1)).unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+#[test]
 fn in_ci_a_baseline_that_nobody_has_committed_is_an_error_and_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let run = |variables: &[(&str, &str)]| {

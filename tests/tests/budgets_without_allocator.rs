@@ -1,23 +1,22 @@
 //! A budget in a program whose allocator isn't the counting one fails, and says what to
 //! add: zeroes would keep to every limit.
 
-use memprof::{assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_leak};
+use memprof::{
+    Baseline, Epochs, Scope, assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_growth,
+    assert_no_leak, memprofile,
+};
+use memprof_tests::{Program, block};
 use std::panic::{self, UnwindSafe};
+
+const THREE_LINES: &str = "\n\n#[cfg(test)] // or not, if the program itself is to have it, too\n\
+                           #[global_allocator]\n\
+                           static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();\n";
 
 #[track_caller]
 fn assert_fails(work: impl FnOnce() + UnwindSafe) {
     let panic = panic::catch_unwind(work).expect_err("nobody counts");
-    let said = panic
-        .downcast_ref::<&str>()
-        .expect("the message is the same each time");
-    assert!(
-        said.ends_with(
-            "\n\n#[cfg(test)] // or not, if the program itself is to have it, too\n\
-             #[global_allocator]\n\
-             static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();\n"
-        ),
-        "{said}"
-    );
+    let said = panic.downcast::<String>().expect("it has a message");
+    assert!(said.ends_with(THREE_LINES), "{said}");
 }
 
 #[test]
@@ -26,4 +25,53 @@ fn each_assertion_says_which_three_lines_to_add_and_runs_nothing() {
     assert_fails(|| assert_no_alloc!(unreachable!("it isn't run")));
     assert_fails(|| assert_no_leak!(unreachable!("it isn't run")));
     assert_fails(|| drop(assert_alloc_async!(net_bytes == 0, async {})));
+    assert_fails(|| assert_no_growth(16, || unreachable!("it isn't run")));
+    assert_fails(|| drop(Epochs::new().begin()));
+}
+
+#[memprof::test(max_net = 0)]
+#[should_panic(expected = "there has to be\n\n#[cfg(test)]")]
+fn a_test_under_a_budget_says_it_too() {
+    unreachable!("it isn't run")
+}
+
+#[memprofile(print = "never")]
+fn makes() -> Vec<u8> {
+    block(100)
+}
+
+#[test]
+fn leaks_and_baselines_say_it_too() {
+    let scope = Scope::new("nobody counts");
+    let report = scope.report();
+    let kept = scope.run(makes);
+    let after = scope.report();
+    assert_fails(move || drop(memprof::leaks(&report, &after)));
+    drop(kept);
+
+    let folder = tempfile::tempdir().unwrap();
+    let baseline = Baseline::new("work").folder(folder.path());
+    let error = baseline.check(&scope.report()).unwrap_err();
+    assert!(error.to_string().ends_with(THREE_LINES), "{error}");
+    assert!(!folder.path().join("work.json").exists());
+}
+
+#[memprofile(max_peak = 10, on_exceed = "panic")]
+fn guarded() -> Vec<u8> {
+    block(100)
+}
+
+#[test]
+fn functions_under_a_budget_run_and_it_is_said_once_that_nobody_looks() {
+    let output = Program::new(|| {
+        guarded();
+        guarded();
+    })
+    .output();
+    assert!(output.status.success());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "memprof: `max_peak` and `max_net` are not looked at: they need the counting allocator: \
+         `#[global_allocator] static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();`\n"
+    );
 }

@@ -29,6 +29,27 @@ fn limited(peak: usize, net: usize) -> Vec<u8> {
     block(net)
 }
 
+#[memprofile(max_peak = "1 MiB")]
+fn quiet() {
+    drop(block(10));
+}
+
+#[memprofile(max_peak = "1 MiB", print = "call")]
+fn asked() {
+    drop(block(10));
+}
+
+#[test]
+fn a_function_with_a_budget_has_no_table_unless_it_asks() {
+    let said = Program::new(|| {
+        quiet();
+        asked();
+    })
+    .stdout();
+    assert!(said.contains("fn asked()"), "{said}");
+    assert!(!said.contains("fn quiet()"), "{said}");
+}
+
 #[test]
 fn a_call_may_go_up_to_its_limits_and_not_beyond() {
     assert_eq!(is_exceeded(|| drop(limited(2048, 100))), None);

@@ -5,6 +5,7 @@ mod compare;
 mod file;
 mod summary;
 
+use crate::budget;
 use crate::recorded::Report;
 use crate::replace::replace;
 use crate::report::Quantity;
@@ -93,21 +94,25 @@ impl Baseline {
 
     /// Holds a report against the file, function by function.
     ///
-    /// A function that does less than it did is welcome, and the file stays. Where there is no
-    /// file, or `MEMPROF_BLESS` is `1`, it is written from the report; but in CI, where `CI` is
+    /// A function that does less than it did is welcome, and the file stays; one that is in the
+    /// file and didn't run is not. Where there is no file, or `MEMPROF_BLESS` is `1` (or `true`,
+    /// `yes`, `on`), it is written from the report; but in CI, where `CI` is
     /// set to something else than `false` or `0`, a file that isn't there is an error: nobody
     /// would commit what was written. Take the report of a [`Scope`](crate::Scope), or what
     /// other tests do at the same time is in it.
     ///
     /// With `MEMPROF_SUMMARY`, or else `GITHUB_STEP_SUMMARY`, naming a file, what has changed
-    /// is appended to it in Markdown. With the feature `off` there is nothing to compare, and
+    /// is appended to it in Markdown. A relative path is taken from the folder that the test runs
+    /// in, which under cargo is its package's. With the feature `off` there is nothing to compare, and
     /// no file is read or written.
     ///
     /// # Errors
     ///
-    /// If a function does more than it may, with the lines that it is; if no profiled function
-    /// ran, so that there is nothing to compare; if the name isn't one, a file can't be read or
-    /// written, or there is none in CI.
+    /// If a function does more than it may, with the lines that it is; if one that is in the file
+    /// didn't run, or no profiled function did, or the global allocator isn't a
+    /// [`CountingAlloc`](crate::CountingAlloc), so that there is nothing to compare; if the name
+    /// isn't one, a file can't be read or written, or there is none in CI; if `MEMPROF_BLESS` is
+    /// no word for yes or no.
     pub fn check(&self, report: &Report) -> Result<(), BaselineError> {
         if cfg!(feature = "off") {
             return Ok(());
@@ -139,10 +144,15 @@ impl Baseline {
                 self.name
             ));
         }
-        let rows = file::rows(report);
-        let is_blessed = env::var("MEMPROF_BLESS").is_ok_and(|word| word == "1");
+        if !budget::are_counted(report) {
+            return Err(format!(
+                "the report for `{}` has zeroes only: {}",
+                self.name,
+                budget::NOBODY_COUNTS
+            ));
+        }
+        let is_blessed = is_blessed()?;
         let text = match fs::read(&path) {
-            Ok(text) if !is_blessed => text,
             Err(error) if !is_blessed && error.kind() != io::ErrorKind::NotFound => {
                 return Err(format!("{} can't be read: {error}", shown(&path)));
             }
@@ -152,20 +162,42 @@ impl Baseline {
                     shown(&path)
                 ));
             }
-            _ => return self.write(&path, &rows),
+            text => text.ok(),
         };
-        let before = file::read(&text).map_err(|problem| {
-            let path = shown(&path);
+        match text {
+            Some(text) if !is_blessed => self.compare(&path, &text, report),
+            text => self.write(&path, text, file::rows(report)),
+        }
+    }
+
+    fn compare(&self, path: &Path, text: &[u8], report: &Report) -> Result<(), String> {
+        let before = file::read(text).map_err(|problem| {
+            let path = shown(path);
             format!("{path} is no baseline: {problem}; MEMPROF_BLESS=1 has it written anew")
         })?;
-        let functions = compare::functions(before, rows);
-        self.summarise(&functions)?;
+        let functions = compare::functions(before, file::rows(report));
+        self.summarise(&functions, false)?;
+        let has_run = |path: &str| {
+            report
+                .functions
+                .iter()
+                .any(|function| function.path == path)
+        };
+        if let Some(gone) = functions.iter().find(|function| !has_run(&function.path)) {
+            return Err(format!(
+                "{} is in {} and didn't run: nothing holds it to what is there. If it has lost its \
+                 `#[memprofile]`, give it one; if it is gone, run this once with MEMPROF_BLESS=1, and commit \
+                 the file.",
+                compare::printable(&gone.path),
+                shown(path)
+            ));
+        }
         match compare::remark(&functions, &self.tolerances) {
             Some(remark) => Err(format!(
                 "`{}` takes more memory than {} says.\n\n{remark}\nIf that is meant, run this once with \
                  MEMPROF_BLESS=1, and commit the file.",
                 self.name,
-                shown(&path)
+                shown(path)
             )),
             None => Ok(()),
         }
@@ -199,23 +231,25 @@ impl Baseline {
         Ok(self.folder.join(format!("{}.json", self.name)))
     }
 
-    fn write(&self, path: &Path, rows: &[Row]) -> Result<(), String> {
+    /// Writes the file, in the place of one that may have been there.
+    fn write(&self, path: &Path, text: Option<Vec<u8>>, rows: Vec<Row>) -> Result<(), String> {
         let write = || {
             fs::create_dir_all(&self.folder)?;
-            replace(path, |out| file::write(rows, out))
+            replace(path, |out| file::write(&rows, out))
         };
         write().map_err(|error| format!("{} can't be written: {error}", shown(path)))?;
         crate::output::say(&format!("{} is written; commit it", shown(path)));
-        Ok(())
+        let before = text.and_then(|text| file::read(&text).ok());
+        self.summarise(&compare::functions(before.unwrap_or_default(), rows), true)
     }
 
-    fn summarise(&self, functions: &[compare::Function]) -> Result<(), String> {
+    fn summarise(&self, functions: &[compare::Function], is_written: bool) -> Result<(), String> {
         let names = ["MEMPROF_SUMMARY", "GITHUB_STEP_SUMMARY"];
         let path = names.iter().find_map(env::var_os);
         let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else {
             return Ok(());
         };
-        summary::append(&path, &self.name, functions)
+        summary::append(&path, &self.name, functions, is_written)
             .map_err(|error| format!("the summary can't be written to {}: {error}", shown(&path)))
     }
 }
@@ -234,8 +268,16 @@ pub fn check_baseline(name: &str, report: &Report) {
 }
 
 /// Why a report doesn't go with its [`Baseline`].
-#[derive(Debug)]
+///
+/// `Debug` writes what `Display` does: it is a remark of several lines, and what `unwrap` and a
+/// test that ends with `?` show is that.
 pub struct BaselineError(String);
+
+impl fmt::Debug for BaselineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for BaselineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,6 +286,21 @@ impl fmt::Display for BaselineError {
 }
 
 impl Error for BaselineError {}
+
+/// Whether the files are to be written anew.
+fn is_blessed() -> Result<bool, String> {
+    let word = env::var_os("MEMPROF_BLESS").unwrap_or_default();
+    let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
+    if is_one_of(&["1", "true", "yes", "on"]) {
+        Ok(true)
+    } else if is_one_of(&["", "0", "false", "no", "off"]) {
+        Ok(false)
+    } else {
+        Err(format!(
+            "MEMPROF_BLESS is {word:?}: 1 has baselines written anew, 0 has not"
+        ))
+    }
+}
 
 /// Whether nobody is there to commit a file.
 fn is_in_ci() -> bool {

@@ -8,8 +8,16 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 /// Appends a section, in one piece: other tests append theirs.
-pub(super) fn append(path: &Path, name: &str, functions: &[Function]) -> io::Result<()> {
-    let text = section(name, functions);
+pub(super) fn append(
+    path: &Path,
+    name: &str,
+    functions: &[Function],
+    is_written: bool,
+) -> io::Result<()> {
+    let mut text = section(name, functions);
+    if is_written {
+        text.push_str("The baseline is written from this.\n\n");
+    }
     let mut file = File::options().append(true).create(true).open(path)?;
     file.write_all(text.as_bytes())
 }
