@@ -56,6 +56,16 @@ pub(crate) fn compare(harness: &Harness) {
             Contestant::new("assert_no_alloc! in it", empty::assert_no_alloc_in_scope),
         ],
     );
+    harness.compare(
+        "a piece of code that makes a block, ns",
+        &[
+            Contestant::new("on its own", one_block::alone),
+            Contestant::new("memprof::measure", one_block::measure),
+            Contestant::new("assert_alloc!", one_block::assert_alloc),
+            Contestant::new("assert_no_leak!", one_block::assert_no_leak),
+            Contestant::new("Scope::run", one_block::scope),
+        ],
+    );
     #[cfg(target_os = "linux")]
     harness.compare(
         "a reading of resident memory, ns",
@@ -266,6 +276,46 @@ mod empty {
         each(|| {
             scope.run(|| black_box(1));
         })
+    }
+}
+
+/// Code that makes a block: then an assertion's scope has something in it, and the next one
+/// needs another.
+mod one_block {
+    use super::{black_box, time};
+    use memprof::{Scope, assert_alloc, assert_no_leak};
+
+    const PIECES: u32 = 10_000;
+
+    fn each(piece: impl Fn()) -> f64 {
+        time(PIECES, || (0..PIECES).for_each(|_| piece()))
+    }
+
+    fn make() {
+        black_box(Box::new(1_u64));
+    }
+
+    pub(super) fn alone() -> f64 {
+        each(make)
+    }
+
+    pub(super) fn measure() -> f64 {
+        each(|| {
+            black_box(memprof::measure(make));
+        })
+    }
+
+    pub(super) fn assert_alloc() -> f64 {
+        each(|| assert_alloc!(net_bytes == 0, { make() }))
+    }
+
+    pub(super) fn assert_no_leak() -> f64 {
+        each(|| assert_no_leak!(make()))
+    }
+
+    pub(super) fn scope() -> f64 {
+        let scope = Scope::new("one");
+        each(|| scope.run(make))
     }
 }
 

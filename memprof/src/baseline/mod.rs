@@ -290,6 +290,7 @@ impl Error for BaselineError {}
 /// Whether the files are to be written anew.
 fn is_blessed() -> Result<bool, String> {
     let word = env::var_os("MEMPROF_BLESS").unwrap_or_default();
+    let word = word.to_string_lossy();
     let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
     if is_one_of(&["1", "true", "yes", "on"]) {
         Ok(true)
