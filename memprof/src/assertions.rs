@@ -51,6 +51,9 @@
 /// the compiler finds: there is [`assert_alloc_async!`](crate::assert_alloc_async).
 /// Assertions may stand in each other and in profiled functions.
 ///
+/// Around code that does nothing it takes less than a tenth of a microsecond, around code that
+/// allocates half a microsecond, and tens of microseconds in an unoptimised build.
+///
 /// # Panics
 ///
 /// If a limit is exceeded, with all of them, what was measured, and the lines of
