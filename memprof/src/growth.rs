@@ -269,11 +269,19 @@ impl Course {
             levels[part - 1] = level;
         }
         let is_rise = |part: &usize| levels[*part] > levels[*part - 1];
-        let rises: Vec<usize> = (1..levels.len()).filter(is_rise).collect();
-        let longest_wait = rises.windows(2).map(|two| two[1] - two[0]).max()?;
-        let waits_since = levels.len() - 1 - rises.last()?;
         // A list that doubles its room waits twice as long each time; both are rounded.
-        let goes_on = waits_since <= 2 * (longest_wait + 1);
+        let is_over = |wait: usize, longest: usize| wait > 2 * (longest + 1);
+        let (mut last, mut longest_wait) = (None, None);
+        for part in (1..levels.len()).filter(is_rise) {
+            let wait = last.map(|last| part - last);
+            longest_wait = match (longest_wait, wait) {
+                // It had levelled off: this may be a beginning, and is none of the rises before.
+                (Some(longest), Some(wait)) if is_over(wait, longest) => None,
+                _ => longest_wait.max(wait),
+            };
+            last = Some(part);
+        }
+        let goes_on = !is_over(levels.len() - 1 - last?, longest_wait?);
         (goes_on && self.is_no_chance(&levels)).then_some(levels)
     }
 
@@ -372,6 +380,8 @@ mod tests {
             assert!(!grows(runs, |_| 1000), "{runs}");
             let cache = |run: u32| i64::from(run.min(runs * 3 / 5));
             assert!(!grows(runs, cache), "{runs}");
+            let full_and_one_more = |run: u32| i64::from(run.min(runs / 4) + run / runs);
+            assert!(!grows(runs, full_and_one_more), "{runs}");
             let buffer = |run: u32| i64::from(run * 7919 % 1009);
             assert!(!grows(runs, buffer), "{runs}");
         }
