@@ -259,6 +259,25 @@ fn convert_writes_the_format_of_the_ending() {
 }
 
 #[test]
+#[cfg(unix)]
+fn convert_writes_behind_what_is_in_a_log() {
+    let reports = reports();
+    let path = reports.after.with_file_name("log");
+    fs::write(&path, "keep\n").unwrap();
+    let log = fs::File::options().append(true).open(&path).unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_memprof"))
+        .arg("convert")
+        .arg(&reports.after)
+        .args(["--format", "csv", "-o", "/dev/stdout"])
+        .stdout(log)
+        .status();
+    assert!(status.unwrap().success());
+
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.starts_with("keep\nfunction,file,line,"), "{text}");
+}
+
+#[test]
 fn what_is_no_report_is_a_sentence_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");

@@ -107,6 +107,29 @@ fn the_exit_code_is_passed_on_where_it_is_asked_for() {
 }
 
 #[test]
+fn a_log_that_a_stream_leads_to_goes_on_behind_what_is_seen() {
+    let folder = folder();
+    let path = folder.path().join("log");
+    let mut log = fs::File::create(&path).unwrap();
+    log.write_all(b"before\n").unwrap();
+    let run = command(folder.path(), &["run", "-o", "/dev/stderr", "true"])
+        .stderr(log.try_clone().unwrap())
+        .status();
+    assert!(run.unwrap().success());
+    log.write_all(b"after\n").unwrap();
+
+    let text = fs::read_to_string(path).unwrap();
+    let mut rows = text.lines();
+    assert_eq!(rows.next(), Some("before"), "{text}");
+    assert_eq!(rows.next(), Some("CMDLINE true"), "{text}");
+    assert_eq!(rows.next_back(), Some("after"), "{text}");
+    assert!(
+        rows.next_back().unwrap().contains("\"/dev/stderr\""),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_program_that_is_not_there_is_said_and_leaves_no_file() {
     let folder = folder();
     let said = refusal(&memprof(folder.path(), &["run", "no such program"]));
@@ -115,6 +138,13 @@ fn a_program_that_is_not_there_is_said_and_leaves_no_file() {
         "{said}"
     );
     assert_eq!(names(folder.path()).len(), 0);
+
+    std::os::unix::fs::symlink("/dev/null", folder.path().join("device")).unwrap();
+    refusal(&memprof(
+        folder.path(),
+        &["run", "-o", "device", "no such program"],
+    ));
+    assert_eq!(names(folder.path()), ["device"]);
 }
 
 #[test]
@@ -349,9 +379,48 @@ fn nothing_in_a_file_is_obeyed_by_the_terminal() {
 #[test]
 fn a_full_disk_does_not_stop_the_program() {
     let folder = folder();
-    let arguments = ["run", "-o", "/dev/full", "sh", "-c", "echo said"];
-    let said = refusal(&memprof(folder.path(), &arguments));
+    let arguments = ["run", "-o", "/dev/full", "sh", "-c", "echo said; exit 7"];
+    let output = memprof(folder.path(), &arguments);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "said\n");
+    let said = refusal(&output);
     assert!(said.contains("\"/dev/full\" can't be written"), "{said}");
+
+    let as_it_does = [&["run", "-E"], &arguments[1..]].concat();
+    let output = memprof(folder.path(), &as_it_does);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "said\n");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("\"/dev/full\" can't be written"),
+        "{stderr}"
+    );
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn a_plot_that_there_is_no_room_for_leaves_the_one_before() {
+    let folder = with_files();
+    for name in ["a.png", "a.svg"] {
+        let path = folder.path().join(name);
+        fs::write(&path, "before").unwrap();
+        // No file larger than a block of 512 bytes; a signal that says so is ignored.
+        let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" plot seen.dat -o \"$1\"";
+        let output = Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_memprof"), name])
+            .current_dir(folder.path())
+            .env("TMPDIR", folder.path())
+            .output();
+        let said = refusal(&output.unwrap());
+        assert!(
+            said.contains(&format!("{name:?} can't be written: ")),
+            "{said}"
+        );
+        assert_eq!(fs::read_to_string(path).unwrap(), "before");
+        assert!(
+            !names(folder.path())
+                .iter()
+                .any(|name| name.starts_with('.'))
+        );
+    }
 }
 
 #[test]

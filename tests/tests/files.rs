@@ -154,6 +154,23 @@ fn the_format_can_be_named_and_the_source_left_out() {
 }
 
 #[test]
+fn a_relative_name_is_of_the_folder_that_the_program_began_in() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("elsewhere")).unwrap();
+    let mut program = Program::new(|| {
+        drop(keeps());
+        std::env::set_current_dir("elsewhere").unwrap();
+    });
+    program.command().current_dir(&folder);
+    program
+        .env("MEMPROF_OUTPUT", "report.json")
+        .env("MEMPROF_PRINT", "never")
+        .stdout();
+
+    assert_eq!(line(&read(folder.path()), "makes", "// kept").hits, 4);
+}
+
+#[test]
 fn an_ending_that_is_no_format_is_said_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let output = Program::new(|| drop(keeps()))
@@ -196,6 +213,43 @@ fn a_device_is_written_to_and_stays_one() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_log_that_a_stream_leads_to_goes_on_behind_the_report() {
+    use std::io::Write;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("/dev/stderr", &link).unwrap();
+    let mut log = fs::File::create(&path).unwrap();
+    log.write_all(b"before\n").unwrap();
+    for output in ["/dev/stderr", "/dev/fd/2", link.to_str().unwrap()] {
+        let mut program = Program::new(|| {
+            drop(keeps());
+            eprintln!("said");
+        });
+        // Not one that appends by itself, as with `2>log`.
+        program.command().stderr(log.try_clone().unwrap());
+        program
+            .env("MEMPROF_OUTPUT", output)
+            .env("MEMPROF_FORMAT", "csv")
+            .env("MEMPROF_PRINT", "never")
+            .stdout();
+        log.write_all(b"after\n").unwrap();
+    }
+
+    let text = fs::read_to_string(path).unwrap();
+    let mut rows = text.lines();
+    assert_eq!(rows.next(), Some("before"));
+    for _ in 0..3 {
+        assert_eq!(rows.next(), Some("said"), "{text}");
+        assert!(rows.next().unwrap().starts_with("function,file,line,"));
+        assert!(rows.by_ref().any(|row| row == "after"), "{text}");
+    }
+    assert_eq!(rows.next(), None);
+}
+
+#[test]
 fn a_report_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");
@@ -217,6 +271,57 @@ fn what_was_there_stays_whole_until_it_is_replaced() {
     let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["report.json"]);
     assert!(Report::read(&path).is_ok());
+}
+
+#[test]
+#[cfg(unix)]
+fn what_was_there_stays_whole_when_there_is_no_room_for_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    fs::write(&path, "before").unwrap();
+    let stdout = Program::new(|| {
+        drop(keeps());
+        let most = libc::rlimit {
+            rlim_cur: 100,
+            rlim_max: 100,
+        };
+        // SAFETY: the limit is read for the length of the call; a signal that is ignored
+        // has a write fail instead.
+        unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const most), 0);
+        }
+        let path = std::env::var_os("REPORT").unwrap();
+        println!("failed: {}", report().write(path).unwrap_err());
+    })
+    .env("REPORT", &path)
+    .env("MEMPROF_PRINT", "never")
+    .stdout();
+
+    assert!(stdout.contains("report.json\": File too large"), "{stdout}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "before");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_keeps_its_mode_when_it_is_replaced() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o7777;
+    for kept in [0o600, 0o640, 0o666] {
+        fs::write(path("report.json"), "before").unwrap();
+        let permissions = fs::Permissions::from_mode(kept);
+        fs::set_permissions(path("report.json"), permissions).unwrap();
+        report().write(path("report.json")).unwrap();
+        assert_eq!(mode("report.json"), kept);
+        assert!(Report::read(path("report.json")).is_ok());
+    }
+    fs::write(path("other"), "").unwrap();
+    report().write(path("new.json")).unwrap();
+    assert_eq!(mode("new.json"), mode("other"));
 }
 
 /// What is said of a file with this text.

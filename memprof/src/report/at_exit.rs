@@ -3,7 +3,7 @@
 use super::format::Format;
 use crate::{forks, output, snapshot};
 use std::env;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::process;
 use std::sync::OnceLock;
 
@@ -38,6 +38,8 @@ pub(crate) fn prepare_output() {
             return None;
         };
         has_source();
+        // Of the folder that the program began in, if it goes elsewhere.
+        let path = path::absolute(&path).unwrap_or(path);
         Some(Output { path, format })
     });
 }

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 impl Report {
     /// Writes the report to a file, in the format of its ending.
     ///
-    /// What is there already is replaced once all of the report is written, and stays
-    /// whole if it can't be.
+    /// What is there already is replaced once all of the report is written, by a file of
+    /// the same mode, and stays whole if it can't be. To a pipe or a device, and to what
+    /// stands for an open file, as `/dev/stdout`, a report is added.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;

@@ -5,6 +5,8 @@ mod diff;
 mod lines;
 mod live;
 mod over_time;
+#[path = "../../replace.rs"]
+mod replace;
 mod show;
 mod top;
 #[path = "../../report/units.rs"]

@@ -2,6 +2,7 @@
 
 use super::plot::{Call, Drawing, Point};
 use crate::lines::text;
+use crate::replace::replace;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
@@ -57,11 +58,16 @@ pub(super) fn draw(drawing: &Drawing, path: &Path) -> Result<(), Box<dyn Error>>
                 drawing,
                 &SVGBackend::with_string(&mut text, SIZE).into_drawing_area(),
             )?;
-            fs::write(path, text).map_err(|error| failed(&error))?;
+            replace(path, |out| out.write_all(text.as_bytes())).map_err(|error| failed(&error))?;
         }
         Some("png") => {
-            let backend = BitMapBackend::new(path, SIZE);
+            // Its backend writes to a file of this ending by itself, piece by piece.
+            let other = tempfile::Builder::new().suffix(".png").tempfile();
+            let other = other.map_err(|error| failed(&error))?;
+            let backend = BitMapBackend::new(other.path(), SIZE);
             draw_on(drawing, &backend.into_drawing_area()).map_err(|error| failed(&error))?;
+            let picture = fs::read(other.path()).map_err(|error| failed(&error))?;
+            replace(path, |out| out.write_all(&picture)).map_err(|error| failed(&error))?;
         }
         _ => return Err(format!("{name:?} should end in .svg or .png").into()),
     }

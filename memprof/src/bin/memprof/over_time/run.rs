@@ -3,11 +3,12 @@
 use super::limit::StopAt;
 use super::signals::Caught;
 use super::{files, plot, process, say};
+use crate::replace::opened;
 use clap::Args;
 use memprof::{MemoryOverTime, Reading, Sampling, memory_usage};
 use std::error::Error;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf, absolute};
@@ -82,7 +83,10 @@ impl Run {
             .env("MEMPROF_TIMESTAMPS", absolute(&out.path)?);
         let mut limit = self.stop_at.limit(&mut command);
         let mut child = command.spawn().map_err(|error| {
-            let _ = std::fs::remove_file(&out.path);
+            // No device, and nothing that stands for another file.
+            if fs::symlink_metadata(&out.path).is_ok_and(|file| file.is_file()) {
+                let _ = fs::remove_file(&out.path);
+            }
             let program = self.command[0].to_string_lossy();
             format!("the program {program:?} can't be started: {error}")
         })?;
@@ -95,9 +99,13 @@ impl Run {
             out.add(reading)
         });
         let (_, status) = look.of_child(&mut child)?;
-        out.end()?;
+        let ended = out.end();
         if !self.exit_code {
-            return Ok(ExitCode::SUCCESS);
+            return Ok(ended.map(|()| ExitCode::SUCCESS)?);
+        }
+        // The program has done what it should, whatever became of the file.
+        if let Err(error) = ended {
+            say(error);
         }
         if !status.success() {
             say(format_args!("the program ended with {status}"));
@@ -167,6 +175,15 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
+/// Empties a file, or makes it.
+fn create(path: &Path) -> io::Result<File> {
+    opened(path).unwrap_or_else(|| {
+        File::create(path)?;
+        // Each line goes to the end, since the program itself may add some.
+        File::options().append(true).open(path)
+    })
+}
+
 /// The file, and what is said on the terminal meanwhile.
 struct Out {
     path: PathBuf,
@@ -183,10 +200,7 @@ struct Out {
 impl Out {
     fn create(path: Option<&Path>) -> Result<Self, Box<dyn Error>> {
         let made = match path {
-            Some(path) => File::create(path)
-                // Each line goes to the end, since the program itself may add some.
-                .and_then(|_| File::options().append(true).open(path))
-                .map(|file| (path.to_owned(), file)),
+            Some(path) => create(path).map(|file| (path.to_owned(), file)),
             None => files::create(),
         };
         let (path, file) = made.map_err(|error| match path {
