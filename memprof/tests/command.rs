@@ -319,6 +319,31 @@ fn nothing_in_a_report_is_obeyed_by_the_terminal() {
 }
 
 #[test]
+fn a_cell_is_as_wide_as_can_be_read() {
+    let reports = reports();
+    let text = fs::read_to_string(&reports.after).unwrap();
+    let wide = text.replace(
+        "kept.push(vec",
+        &format!("kept.push({}vec", "字".repeat(70_000)),
+    );
+    fs::write(&reports.after, wide).unwrap();
+
+    for arguments in [
+        &[Path::new("show"), &reports.after][..],
+        &[Path::new("diff"), &reports.before, &reports.after],
+    ] {
+        let shown = stdout(&memprof(arguments));
+        let wide: Vec<_> = shown.lines().filter(|row| row.contains('字')).collect();
+        assert!(!wide.is_empty(), "{shown}");
+        assert!(wide.iter().all(|row| row.ends_with("字字…")), "{shown}");
+        assert!(wide.iter().all(|row| row.chars().count() < 700), "{shown}");
+        // No row is lost.
+        let others = ["with_capacity(10);\n", "kept.push(vec![1_u8; 1000]);\n"];
+        assert!(others.iter().any(|row| shown.contains(row)), "{shown}");
+    }
+}
+
+#[test]
 fn there_is_colour_where_it_is_wanted() {
     let reports = reports();
     let plain = stdout(&memprof(&["show".as_ref(), &reports.after]));

@@ -1,6 +1,6 @@
 //! Two reports, and what changed between them.
 
-use crate::lines::{LESS, MORE, Quantity, lines, number, table, text, write};
+use crate::lines::{LESS, MORE, Quantity, cell, lines, number, table, write};
 use anstyle::Style;
 use clap::ValueEnum;
 use memprof::{Baseline, FileError, Made, Report};
@@ -116,11 +116,11 @@ pub(crate) fn show(
                 .iter()
                 .map(|column| number(&signed(*column, change.of(*column))));
             let place = match change.number {
-                None => format!("{} (gone)", text(function)),
-                Some(0) => text(function),
-                Some(line) => format!("{}:{line}", text(function)),
+                None => format!("{} (gone)", cell(function)),
+                Some(0) => cell(function),
+                Some(line) => format!("{}:{line}", cell(function)),
             };
-            table.add_row(numbers.chain([place, text(source)].map(Into::into)));
+            table.add_row(numbers.chain([place, cell(source)].map(Into::into)));
         }
         write(&table, &styles, &mut out)?;
         if changes.len() > top {

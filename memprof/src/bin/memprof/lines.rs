@@ -112,6 +112,17 @@ pub(crate) fn number(text: &str) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
+/// A text from a file for a cell of a table, which is as wide as somebody may read.
+pub(crate) fn cell(text: &str) -> String {
+    /// A table that is much wider breaks its rows.
+    const MOST: usize = 500;
+    let mut chars = text.trim().char_indices();
+    match chars.nth(MOST) {
+        Some((end, _)) => self::text(&text.trim()[..end]) + "…",
+        None => self::text(text),
+    }
+}
+
 /// A text from a file, with nothing in it that a terminal obeys.
 pub(crate) fn text(text: &str) -> String {
     let shown = text.trim().chars();

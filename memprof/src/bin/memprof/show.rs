@@ -1,6 +1,6 @@
 //! A report as a table of its lines.
 
-use crate::lines::{MORE, Quantity, lines, number, table, text, write};
+use crate::lines::{MORE, Quantity, cell, lines, number, table, write};
 use anstyle::Style;
 use memprof::{Made, Report};
 use std::cmp::Reverse;
@@ -34,8 +34,8 @@ pub(crate) fn show(
         let numbers = columns
             .iter()
             .map(|column| number(&column.text(column.of(&line.made, line.hits))));
-        let place = format!("{}:{}", text(&of.path), line.number);
-        let texts = [place, text(&line.source)];
+        let place = format!("{}:{}", cell(&of.path), line.number);
+        let texts = [place, cell(&line.source)];
         table.add_row(numbers.chain(texts.map(Into::into)));
     }
     write(&table, &styles, &mut out)?;

@@ -1,6 +1,6 @@
 //! The lines of a running program, again and again, as its reports come in.
 
-use crate::lines::text;
+use crate::lines::{cell, text};
 use crate::live::Program;
 use crate::units::{bytes, grouped};
 use memprof::{FunctionReport, LineReport, Made, Report};
@@ -250,7 +250,7 @@ impl View {
         let widths = widths.into_iter().map(Constraint::Length);
         let widths = widths.chain([Constraint::Fill(1)]);
 
-        let cell = |place: usize, text: String| {
+        let aligned = |place: usize, text: String| {
             let is_number = place < Column::ALL.len();
             let alignment = if is_number {
                 Alignment::Right
@@ -265,11 +265,11 @@ impl View {
             } else {
                 Style::new().bold()
             };
-            cell(place, (*heading).to_owned()).style(style)
+            aligned(place, (*heading).to_owned()).style(style)
         });
         let rows = shown.into_iter().map(|texts| {
             let cells = texts.into_iter().enumerate();
-            Row::new(cells.map(|(place, text)| cell(place, text)))
+            Row::new(cells.map(|(place, text)| aligned(place, text)))
         });
         Table::new(rows, widths)
             .header(Row::new(header))
@@ -305,8 +305,8 @@ impl LineNow<'_> {
 
     fn texts(&self) -> Vec<String> {
         let numbers = Column::ALL.map(|column| column.text(self.number(column)));
-        let place = format!("{}:{}", text(&self.function.path), self.line.number);
-        let texts = [place, text(&self.line.source)];
+        let place = format!("{}:{}", cell(&self.function.path), self.line.number);
+        let texts = [place, cell(&self.line.source)];
         numbers.into_iter().chain(texts).collect()
     }
 }
