@@ -3,7 +3,7 @@
 use crate::lines::{cell, text};
 use crate::live::Program;
 use crate::units::{bytes, grouped};
-use memprof::{FunctionReport, LineReport, Made, Report};
+use memprof::{FileError, FunctionReport, LineReport, Made, Report};
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Alignment, Constraint, Layout};
@@ -12,7 +12,9 @@ use ratatui::text::{Line, Text};
 use ratatui::widgets::{Cell, Row, Table};
 use std::cmp::Reverse;
 use std::error::Error;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, ErrorKind, IsTerminal as _};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Shows the program until somebody has seen enough.
@@ -26,27 +28,56 @@ pub(crate) fn top(name: &str, interval: Duration) -> Result<(), Box<dyn Error>> 
     let mut view = View::new(name, program.report()?, Instant::now());
     // It leaves the terminal as it was, after a panic, too.
     ratatui::run(|terminal| {
+        let (ask, news) = listen(program);
         let mut next = Instant::now() + interval;
         loop {
             terminal.draw(|frame| view.draw(frame))?;
-            if event::poll(next.saturating_duration_since(Instant::now()))? {
-                let Event::Key(key) = event::read()? else {
-                    continue;
-                };
-                if key.kind != KeyEventKind::Release && view.press(key) == Wish::End {
-                    return Ok(());
+            match news.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(News::Event(event)) => {
+                    if let Event::Key(key) = event?
+                        && key.kind != KeyEventKind::Release
+                        && view.press(key) == Wish::End
+                    {
+                        return Ok(());
+                    }
                 }
-                continue;
-            }
-            next = Instant::now() + interval;
-            if view.wants_more() {
-                match program.report() {
-                    Ok(report) => view.update(report, Instant::now()),
-                    Err(_) => view.has_ended = true,
+                Ok(News::Report(report)) => view.hear(report, Instant::now()),
+                Err(_) => {
+                    next = Instant::now() + interval;
+                    if view.asks(Instant::now()) {
+                        ask.send(())?;
+                    }
                 }
             }
         }
     })
+}
+
+/// What comes while the view is shown.
+#[derive(Debug)]
+enum News {
+    Event(io::Result<Event>),
+    Report(Result<Report, FileError>),
+}
+
+/// Where to ask for reports, and what comes, of these and from the terminal. Threads of
+/// their own wait for both: the program may not answer, and keys are to do something then.
+fn listen(program: Program) -> (Sender<()>, Receiver<News>) {
+    let (ask, asked) = channel();
+    let (reports, news) = channel();
+    let events = reports.clone();
+    thread::spawn(move || {
+        let sent = |()| reports.send(News::Report(program.report())).is_ok();
+        asked.into_iter().all(sent)
+    });
+    thread::spawn(move || while events.send(News::Event(event::read())).is_ok() {});
+    (ask, news)
+}
+
+/// Whether a program is there, and says nothing: it may go on.
+fn is_silence(error: &FileError) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::TimedOut)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +139,14 @@ struct View {
     /// How many lines are above the first that is shown.
     skipped: usize,
     is_paused: bool,
+    /// Since when the next report is awaited.
+    asked: Option<Instant>,
+    is_silent: bool,
     has_ended: bool,
 }
+
+/// After this time, a program that doesn't answer is said not to.
+const SILENCE: Duration = Duration::from_secs(2);
 
 impl View {
     fn new(name: &str, report: Report, taken: Instant) -> Self {
@@ -122,12 +159,36 @@ impl View {
             order: Column::Alive,
             skipped: 0,
             is_paused: false,
+            asked: None,
+            is_silent: false,
             has_ended: false,
         }
     }
 
-    fn wants_more(&self) -> bool {
-        !self.is_paused && !self.has_ended
+    /// Whether to ask for another report now: not before the last one is there.
+    fn asks(&mut self, now: Instant) -> bool {
+        if let Some(asked) = self.asked {
+            self.is_silent |= now.duration_since(asked) >= SILENCE;
+            return false;
+        }
+        let wants_more = !self.is_paused && !self.has_ended;
+        self.asked = wants_more.then_some(now);
+        wants_more
+    }
+
+    /// Takes the report that was asked for, or that there is none.
+    fn hear(&mut self, report: Result<Report, FileError>, now: Instant) {
+        self.asked = None;
+        match report {
+            Ok(report) => {
+                self.is_silent = false;
+                if !self.is_paused {
+                    self.update(report, now);
+                }
+            }
+            Err(error) if is_silence(&error) => self.is_silent = true,
+            Err(_) => self.has_ended = true,
+        }
     }
 
     fn update(&mut self, report: Report, taken: Instant) {
@@ -213,10 +274,14 @@ impl View {
 
     fn head(&self) -> Vec<Line<'static>> {
         let total = &self.report.total;
-        let state = match (self.has_ended, self.is_paused) {
-            (true, _) => "  it has ended; these are its last numbers",
-            (false, true) => "  paused",
-            (false, false) => "",
+        let state = if self.has_ended {
+            "  it has ended; these are its last numbers"
+        } else if self.is_paused {
+            "  paused"
+        } else if self.is_silent {
+            "  it doesn't answer; these are its last numbers"
+        } else {
+            ""
         };
         let name = Line::from(vec![self.name.clone().bold(), state.into()]);
         let numbers = format!(
@@ -414,16 +479,15 @@ mod tests {
 
     #[test]
     fn keys_order_pause_and_end() {
-        let (mut view, ..) = view();
+        let (mut view, now, _one) = view();
         assert_eq!(view.order, Column::Alive);
         view.press(KeyCode::Left.into());
         assert_eq!(view.order, Column::HitRate);
         view.press(KeyCode::Right.into());
         view.press(KeyCode::Right.into());
         assert_eq!(view.order, Column::Blocks);
-        assert!(view.wants_more());
         view.press(KeyCode::Char(' ').into());
-        assert!(!view.wants_more());
+        assert!(!view.asks(now));
         assert!(screen(&view)[0].contains("paused"));
         assert_eq!(view.press(KeyCode::Char('x').into()), Wish::GoOn);
         assert_eq!(view.press(KeyCode::Char('q').into()), Wish::End);
@@ -433,12 +497,28 @@ mod tests {
 
     #[test]
     fn the_last_numbers_stay_when_the_program_has_ended() {
-        let (mut view, ..) = view();
-        view.has_ended = true;
-        assert!(!view.wants_more());
+        let (mut view, now, _one) = view();
+        view.hear(Report::read("/nowhere/socket"), now);
+        assert!(!view.asks(now));
         let screen = screen(&view);
         assert!(screen[0].contains("it has ended"), "{screen:#?}");
         assert!(screen[1].contains("resident"), "{screen:#?}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_answer_is_asked_once_and_may_go_on() {
+        let (mut view, now, _one) = view();
+        let state = |view: &View| screen(view)[0].contains("it doesn't answer");
+        assert!(view.asks(now));
+        assert!(!view.asks(now + SILENCE / 2));
+        assert!(!state(&view));
+        assert!(!view.asks(now + SILENCE));
+        assert!(state(&view));
+        assert_eq!(view.press(KeyCode::Char('q').into()), Wish::End);
+
+        view.hear(Ok(memprof::report()), now + SILENCE);
+        assert!(!state(&view));
+        assert!(view.asks(now + SILENCE));
     }
 
     #[test]
