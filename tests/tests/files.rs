@@ -397,6 +397,66 @@ fn calls_that_are_nested_without_end_are_refused() {
     assert!(refusal(nested.to_string().as_bytes()).ends_with("calls are nested too deep"));
 }
 
+/// A report of a chain of calls, and as many at its end, each with a block.
+fn chain(depth: usize, calls_at_end: usize) -> Report {
+    drop(keeps());
+    let mut text = Vec::new();
+    report().write_to(Format::Json, &mut text).unwrap();
+    let mut chain: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let number = chain["functions"][0]["lines"][0]["line"].clone();
+    let mut block = chain["untracked"].clone();
+    block["allocation_count"] = 1.into();
+    let calls = (0..depth + calls_at_end).map(|place| {
+        let caller = place.min(depth).checked_sub(1);
+        let is_at_end = place >= depth;
+        serde_json::json!({
+            "function": 0, "calls": 1, "own_ns": 0, "inclusive_ns": 0,
+            "caller": caller.map(|call| serde_json::json!({"call": call, "line": number})),
+            "lines": if is_at_end {
+                serde_json::json!([{"line": number, "hits": 1, "own": block}])
+            } else {
+                serde_json::json!([])
+            },
+        })
+    });
+    chain["calls"] = calls.collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chain.json");
+    fs::write(&path, chain.to_string()).unwrap();
+    Report::read(path).unwrap()
+}
+
+#[test]
+fn stacks_that_would_fill_a_disk_are_refused() {
+    let deep = chain(9000, 6000);
+    for name in ["folded", "pb.gz", "speedscope.json"] {
+        let mut out = Vec::new();
+        let format = Format::named(name).unwrap();
+        let error = deep.write_to(format, &mut out).unwrap_err();
+        assert!(
+            error.to_string().contains("stacks of 54006000 frames"),
+            "{error}"
+        );
+        assert!(out.is_empty(), "{name}");
+    }
+    for name in ["csv", "html", "json", "md", "prof"] {
+        let format = Format::named(name).unwrap();
+        deep.write_to(format, io::sink()).unwrap();
+    }
+}
+
+#[test]
+fn stacks_are_written_as_they_are_made() {
+    let deep = chain(1000, 300);
+    for name in ["folded", "pb.gz", "speedscope.json"] {
+        let format = Format::named(name).unwrap();
+        let (written, usage) = memprof::measure(|| deep.write_to(format, io::sink()));
+        written.unwrap();
+        // Of more than 300,000 frames, 8 B each.
+        assert!(usage.peak_bytes < 1 << 20, "{name}: {}", usage.peak_bytes);
+    }
+}
+
 /// A report of as many lines as that, in functions of ten, each called once.
 fn large(line_count: u32) -> Report {
     drop(keeps());

@@ -6,6 +6,7 @@ use crate::recorded::Report;
 use std::io;
 
 pub(crate) fn write(report: &Report, quantity: Quantity, out: impl io::Write) -> io::Result<()> {
+    stacks::check(report)?;
     let mut out = io::BufWriter::new(out);
     stacks::for_each(report, |frames, line| {
         let number = quantity.of(&line.made);

@@ -135,6 +135,7 @@ pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
 }
 
 pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::Result<()> {
+    stacks::check(report)?;
     let mut pieces = Pieces(GzEncoder::new(out, Compression::fast()));
     let mut texts = Places::default();
     // The first is the empty one, by the format.

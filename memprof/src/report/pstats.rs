@@ -24,9 +24,9 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         let caller = call.caller.and_then(|caller| report.calls.get(caller.call));
         if let (Some(caller), Some(callers)) = (caller, callers.get_mut(call.function)) {
             let calls: &mut Calls = callers.entry(caller.function).or_default();
-            calls.count += call.call_count;
-            calls.own += call.own_elapsed;
-            calls.inclusive += call.inclusive_elapsed;
+            calls.count = calls.count.saturating_add(call.call_count);
+            calls.own = calls.own.saturating_add(call.own_elapsed);
+            calls.inclusive = calls.inclusive.saturating_add(call.inclusive_elapsed);
         }
     }
 

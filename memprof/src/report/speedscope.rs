@@ -5,7 +5,8 @@
 use super::format::Quantity;
 use super::stacks;
 use crate::recorded::Report;
-use serde::Serialize;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
@@ -45,7 +46,7 @@ struct Profile<'a> {
     start_value: u64,
     end_value: u64,
     /// The frames of each stack, by their places, the outermost first.
-    samples: &'a [Vec<usize>],
+    samples: Samples<'a>,
     weights: Vec<u64>,
 }
 
@@ -57,28 +58,49 @@ const PROFILES: [(&str, &str, Quantity); 5] = [
     ("temporary blocks", "none", Quantity::TemporaryCount),
 ];
 
+/// The stacks, which are made anew for each profile: together they are far longer than all
+/// the rest.
+#[derive(Clone, Copy)]
+struct Samples<'a> {
+    report: &'a Report,
+    places: &'a HashMap<stacks::Frame, usize>,
+}
+
+impl Serialize for Samples<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut samples = serializer.serialize_seq(None)?;
+        let mut sample: Vec<usize> = Vec::new();
+        stacks::for_each(self.report, |stack, _| {
+            sample.clear();
+            let places = stack.iter().rev().map(|frame| self.places.get(frame));
+            sample.extend(places.map(|place| place.copied().unwrap_or(0)));
+            samples.serialize_element(&sample)
+        })?;
+        // What is untracked comes last.
+        samples.serialize_element(&[self.places.len()])?;
+        samples.end()
+    }
+}
+
 pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
+    stacks::check(report)?;
     let mut frames = Vec::new();
     let mut places = HashMap::new();
-    let mut samples = Vec::new();
     let mut made = Vec::new();
     let Ok(()) = stacks::for_each(report, |stack, line| {
-        let stack = stack.iter().rev().map(|frame| match places.entry(*frame) {
-            Entry::Occupied(place) => *place.get(),
-            Entry::Vacant(place) => {
+        for frame in stack.iter().rev() {
+            if let Entry::Vacant(place) = places.entry(*frame) {
+                place.insert(frames.len());
                 frames.push(Frame {
                     name: frame.name(report),
                     file: frame.function(report).map_or("", |function| &function.file),
                     line: Some(frame.line),
                 });
-                *place.insert(frames.len() - 1)
             }
-        });
-        samples.push(stack.collect::<Vec<_>>());
+        }
         made.push(line.made);
         Ok::<_, Infallible>(())
     });
-    samples.push(vec![frames.len()]);
     made.push(report.untracked);
     frames.push(Frame {
         name: "untracked".to_owned(),
@@ -94,7 +116,10 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
             unit,
             start_value: 0,
             end_value: weights.iter().copied().fold(0, u64::saturating_add),
-            samples: &samples,
+            samples: Samples {
+                report,
+                places: &places,
+            },
             weights,
         }
     });

@@ -2,6 +2,7 @@
 //! that are made of stacks.
 
 use crate::recorded::{CallLine, CallReport, FunctionReport, Report};
+use std::io;
 use std::time::Duration;
 
 /// A function at one of its lines, by its place in [`Report::functions`].
@@ -23,6 +24,38 @@ impl Frame {
     }
 }
 
+/// Refuses a report whose stacks have more frames than any program's: they are far longer
+/// than the calls that they stand for, so that a small file could fill a disk with them.
+pub(super) fn check(report: &Report) -> io::Result<()> {
+    const MOST: usize = 50_000_000;
+    let mut depths: Vec<usize> = Vec::with_capacity(report.calls.len());
+    let mut frame_count = 0_usize;
+    for call in &report.calls {
+        let outer = call.caller.and_then(|caller| depths.get(caller.call));
+        let depth = outer.map_or(1, |depth| depth + 1);
+        depths.push(depth);
+        let has_time = !call.own_elapsed.is_zero();
+        let stack_count = lines(call).count() + usize::from(has_time);
+        frame_count = frame_count.saturating_add(depth.saturating_mul(stack_count));
+    }
+    if frame_count <= MOST {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "its calls are so deep that it would be stacks of {frame_count} frames, and {MOST} are the \
+         most; `.html` and `.json` have the calls as they are"
+    )))
+}
+
+/// The lines of a call that ran or made something; of a difference, also those that only
+/// had something freed.
+fn lines(call: &CallReport) -> impl Iterator<Item = &CallLine> {
+    call.lines.iter().filter(|line| {
+        let made = &line.made;
+        made.allocation_count > 0 || made.deallocation_count > 0 || made.freed_bytes > 0
+    })
+}
+
 /// Calls `act` with the line of each call that ran or made something, and the frames
 /// that led there, the innermost first.
 pub(super) fn for_each<E>(
@@ -31,13 +64,11 @@ pub(super) fn for_each<E>(
 ) -> Result<(), E> {
     let mut frames = Vec::new();
     for call in &report.calls {
-        lead_to(report, call, &mut frames);
-        // Of a difference, also those that only had something freed.
-        let has_made = |line: &&CallLine| {
-            let made = &line.made;
-            made.allocation_count > 0 || made.deallocation_count > 0 || made.freed_bytes > 0
-        };
-        for line in call.lines.iter().filter(has_made) {
+        let mut lines = lines(call).peekable();
+        if lines.peek().is_some() {
+            lead_to(report, call, &mut frames);
+        }
+        for line in lines {
             if let Some(innermost) = frames.first_mut() {
                 innermost.line = line.number;
             }
