@@ -268,13 +268,15 @@ impl Made {
 
 impl AddAssign for Made {
     fn add_assign(&mut self, other: Self) {
-        self.allocated_bytes += other.allocated_bytes;
-        self.allocation_count += other.allocation_count;
-        self.freed_bytes += other.freed_bytes;
-        self.deallocation_count += other.deallocation_count;
-        self.bytes_at_peak += other.bytes_at_peak;
-        self.temporary_count += other.temporary_count;
-        self.moved_bytes += other.moved_bytes;
+        // Saturating, since a report may have been read from a file.
+        let add = |sum: &mut u64, number: u64| *sum = sum.saturating_add(number);
+        add(&mut self.allocated_bytes, other.allocated_bytes);
+        add(&mut self.allocation_count, other.allocation_count);
+        add(&mut self.freed_bytes, other.freed_bytes);
+        add(&mut self.deallocation_count, other.deallocation_count);
+        add(&mut self.bytes_at_peak, other.bytes_at_peak);
+        add(&mut self.temporary_count, other.temporary_count);
+        add(&mut self.moved_bytes, other.moved_bytes);
     }
 }
 

@@ -132,6 +132,51 @@ fn diff_shows_what_came_and_limits_are_kept() {
 }
 
 #[test]
+fn numbers_may_be_as_large_as_can_be() {
+    let reports = reports();
+    let text = fs::read_to_string(&reports.after).unwrap();
+    let hits = text.matches("\"hits\":").count();
+    assert!(hits > 2, "{text}");
+    let mut large: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let lines = large["functions"][0]["lines"].as_array_mut().unwrap();
+    for line in lines {
+        line["hits"] = u64::MAX.into();
+        line["freed_bytes"] = u64::MAX.into();
+        line["allocated_bytes"] = u64::MAX.into();
+    }
+    fs::write(&reports.after, large.to_string()).unwrap();
+
+    stdout(&memprof(&["show".as_ref(), &reports.after]));
+    let limit = "--fail-on=hits>3".as_ref();
+    let output = memprof(&["diff".as_ref(), &reports.before, &reports.after, limit]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("hits>3 is passed: it was "), "{stderr}");
+}
+
+#[test]
+fn a_limit_is_a_number_with_a_unit() {
+    let reports = reports();
+    let diff = |limit: &str| {
+        let limit = format!("--fail-on=live_bytes>{limit}");
+        let arguments = ["diff".as_ref(), &*reports.before, &reports.after];
+        let output = memprof(&[&arguments[..], &[limit.as_ref()]].concat());
+        output.status.code()
+    };
+    for kept in ["1.5MiB", "1.5 GiB", "+0.5MiB", "18446744073709551615GiB"] {
+        assert_eq!(diff(kept), Some(0), "{kept}");
+    }
+    for passed in ["0.5KiB", "+0.5 KiB", "2.5 KiB", "100", "1.5"] {
+        assert_eq!(diff(passed), Some(1), "{passed}");
+    }
+    for other in [
+        "-1", "1e3", ".", "1.5.2KiB", "NaN", "inf", "1 MB", "MiB", "+",
+    ] {
+        assert_eq!(diff(other), Some(2), "{other}");
+    }
+}
+
+#[test]
 fn diff_knows_a_line_by_its_text_when_it_has_moved() {
     let reports = reports();
     let text = fs::read_to_string(&reports.after).unwrap();
@@ -225,6 +270,33 @@ fn diff_takes_baselines_and_leaves_out_what_they_have_not() {
     }
     let nothing = stdout(&memprof(&["diff".as_ref(), &before, &reports.before]));
     assert!(nothing.starts_with("no line has changed\n"), "{nothing}");
+
+    let page = folder.join("change.html");
+    let arguments = [
+        "diff".as_ref(),
+        &*before,
+        &reports.after,
+        "-o".as_ref(),
+        &page,
+    ];
+    assert_eq!(stdout(&memprof(&arguments)), "");
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("id=\"before.lines.own.live_bytes\""));
+
+    let with = |option: &str| memprof(&["diff".as_ref(), &before, &reports.after, option.as_ref()]);
+    assert_eq!(with("--fail-on=allocated_bytes>3").status.code(), Some(1));
+    for lacking in ["bytes_at_peak", "hits", "temporary_count", "moved_bytes"] {
+        for option in [
+            format!("--fail-on={lacking}>0"),
+            format!("--sort={lacking}"),
+        ] {
+            let output = with(&option);
+            assert_eq!(output.status.code(), Some(2), "{option}");
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            let said = format!("memprof: a baseline has no {lacking}");
+            assert!(stderr.starts_with(&said), "{stderr}");
+        }
+    }
 }
 
 #[test]

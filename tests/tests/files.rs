@@ -427,6 +427,51 @@ fn chain(depth: usize, calls_at_end: usize) -> Report {
 }
 
 #[test]
+fn numbers_may_be_as_large_as_can_be() {
+    fn enlarge(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Array(values) => values.iter_mut().for_each(enlarge),
+            serde_json::Value::Object(values) => {
+                let places = ["version", "line", "function", "call"];
+                for (name, value) in values {
+                    match value {
+                        _ if places.contains(&name.as_str()) && value.is_number() => {}
+                        // These are signed, and others are not read.
+                        serde_json::Value::Number(_) if name == "resident_increment_bytes" => {
+                            *value = i64::MIN.into();
+                        }
+                        serde_json::Value::Number(_) => *value = u64::MAX.into(),
+                        value => enlarge(value),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    drop(keeps());
+    let mut text = Vec::new();
+    report().write_to(Format::Json, &mut text).unwrap();
+    let mut large: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    // Each call twice, to be added up.
+    let calls = large["calls"].as_array_mut().unwrap();
+    calls.extend(calls.clone());
+    enlarge(&mut large);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.json");
+    fs::write(&path, large.to_string()).unwrap();
+
+    let large = Report::read(&path).unwrap();
+    assert_eq!(large.functions[0].call_count, u64::MAX);
+    for name in NAMES {
+        let format = Format::named(name).unwrap();
+        large.write_to(format, io::sink()).unwrap();
+    }
+    large
+        .write_difference(&large, folder.path().join("a.html"))
+        .unwrap();
+}
+
+#[test]
 fn stacks_that_would_fill_a_disk_are_refused() {
     let deep = chain(9000, 6000);
     for name in ["folded", "pb.gz", "speedscope.json"] {

@@ -18,8 +18,8 @@ type Key<'a> = (&'a str, &'a str, usize);
 pub(crate) struct Compared {
     pub(crate) before: Report,
     pub(crate) after: Report,
-    /// What their totals are of.
-    whole: &'static str,
+    /// Whether neither is a baseline.
+    is_whole: bool,
 }
 
 impl Compared {
@@ -38,12 +38,27 @@ impl Compared {
             }
             report
         });
-        let whole = if is_whole { "process" } else { "lines" };
         Ok(Self {
             before,
             after,
-            whole,
+            is_whole,
         })
+    }
+
+    /// Refuses what a baseline doesn't have, and would be compared with nothing.
+    pub(crate) fn check(&self, sort: Quantity, limits: &[Limit]) -> Result<(), String> {
+        let limits = limits.iter().map(|limit| limit.quantity);
+        let is_lacking = |quantity: &Quantity| {
+            use Quantity::{BytesAtPeak, Hits, MovedBytes, TemporaryCount};
+            matches!(quantity, BytesAtPeak | Hits | MovedBytes | TemporaryCount)
+        };
+        match limits.chain([sort]).find(is_lacking) {
+            Some(quantity) if !self.is_whole => Err(format!(
+                "a baseline has no {quantity}; compare reports, or what it has: live_bytes, \
+                 live_count, allocated_bytes, allocation_count, freed_bytes"
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -86,7 +101,7 @@ pub(crate) fn show(
     Compared {
         before,
         after,
-        whole,
+        is_whole,
     }: &Compared,
     sort: Quantity,
     top: usize,
@@ -132,6 +147,7 @@ pub(crate) fn show(
         signed(quantity, change)
     };
     let [alive, allocated] = [Quantity::LiveBytes, Quantity::AllocatedBytes].map(total);
+    let whole = if *is_whole { "process" } else { "lines" };
     writeln!(out, "\n{whole}: {alive} alive, {allocated} allocated")
 }
 
@@ -222,27 +238,33 @@ impl FromStr for Limit {
     }
 }
 
-/// `100`, `64 KiB`, `1MiB`.
+/// `100`, `64 KiB`, `1.5MiB`; what is left of a byte is left out.
 pub(crate) fn number_of(text: &str) -> Option<i128> {
-    let end = text.find(|char: char| !char.is_ascii_digit());
-    let (digits, unit) = text.split_at(end.unwrap_or(text.len()));
-    let unit: i128 = match unit.trim() {
+    let text = text.trim();
+    let end = text.find(|char: char| !char.is_ascii_digit() && char != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit: u32 = match unit.trim() {
         "" | "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         _ => return None,
     };
-    let number: i128 = digits.parse::<u64>().ok()?.into();
-    Some(number * unit)
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let whole: i128 = whole.parse::<u64>().ok()?.into();
+    let part = format!("0.{part}").parse::<f64>().ok()? * f64::from(unit);
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than the unit")]
+    Some(whole * i128::from(unit) + part as i128)
 }
 
 impl Limit {
     /// What is to be said if the later report is beyond the limit.
     #[expect(clippy::cast_precision_loss, reason = "a part of a percent")]
     pub(crate) fn passed(&self, Compared { before, after, .. }: &Compared) -> Option<String> {
-        let hits = |report: &Report| lines(report).map(|(_, line)| line.hits).sum();
-        let [was, is] = [before, after].map(|report| self.quantity.of(&report.total, hits(report)));
+        let [was, is] = [before, after].map(|report| match self.quantity {
+            Quantity::Hits => lines(report).map(|(_, line)| i128::from(line.hits)).sum(),
+            quantity => quantity.of(&report.total, 0),
+        });
         let is_passed = match self.most {
             Most::Number(most) => is > most,
             Most::More(more) => is - was > more,

@@ -96,7 +96,7 @@ enum Command {
         after: PathBuf,
 
         /// A limit for the whole process, as in `live_bytes>+5%`, `allocation_count>+100`
-        /// or `bytes_at_peak>64MiB`; may be given several times
+        /// or `bytes_at_peak>1.5MiB`, which a baseline doesn't have; may be given several times
         #[arg(long, value_name = "LIMIT")]
         fail_on: Vec<Limit>,
 
@@ -216,10 +216,9 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             output,
         } => {
             let compared = Compared::read(&before, &after)?;
+            compared.check(sort, &fail_on)?;
             match output {
-                Some(output) => {
-                    Report::read(after)?.write_difference(&Report::read(before)?, output)?;
-                }
+                Some(output) => compared.after.write_difference(&compared.before, output)?,
                 None => diff::show(&compared, sort, top, out)?,
             }
             let passed = fail_on.iter().filter_map(|limit| limit.passed(&compared));
