@@ -259,8 +259,24 @@ fn files_have_numbers_and_are_removed_by_them() {
     let said = refusal(&memprof(folder.path(), &["rm", "main.rs"]));
     assert!(said.contains("it should be a .dat file"), "{said}");
 
+    // By whatever names, each once, with what is beside them.
+    fs::write(folder.path().join("seen_ts.dat"), "").unwrap();
+    let names_of_two = [
+        "rm",
+        "seen_ts.dat",
+        "seen.dat",
+        "./seen.dat",
+        "1",
+        "mprofile_20261123120002.dat",
+    ];
+    stdout(&memprof(folder.path(), &names_of_two));
+    assert_eq!(
+        names(folder.path()),
+        ["main.rs", "mprofile_20261123120000.dat"]
+    );
+
     stdout(&memprof(folder.path(), &["clean"]));
-    assert_eq!(names(folder.path()), ["main.rs", "seen.dat"]);
+    assert_eq!(names(folder.path()), ["main.rs"]);
 }
 
 #[test]
@@ -341,6 +357,33 @@ fn a_plot_is_drawn_as_svg_and_png() {
         said.contains("\"a.pdf\" should end in .svg or .png"),
         "{said}"
     );
+}
+
+#[test]
+fn a_plot_is_drawn_of_the_largest_and_the_smallest_numbers() {
+    let folder = folder();
+    let samples = [
+        "MEM 0 0\nMEM 1e12 253402300799\n",
+        "MEM 1e12 1e9\nMEM 1e12 1e9\n",
+        "MEM 0 5\nMEM 0.000001 5.000000001\n",
+        "MEM -1 -1\nFUNC f 1e12 0 0 253402300799 100000000\n",
+        "MEM 0 1\nMEM 1e12 1.002\nMEM 0 5\n",
+        "MEM 1 253402300799\nFUNC f 0 253402300799 0 0 1\n",
+    ];
+    for text in samples {
+        fs::write(folder.path().join("a.dat"), text).unwrap();
+        for options in [
+            &["--slope"][..],
+            &["--flame"],
+            &["-w", "0,0.001"],
+            &["-w=-1e12,1e12"],
+        ] {
+            for output in [&[][..], &["-o", "a.svg"]] {
+                let arguments = [&["plot", "a.dat"], options, output].concat();
+                stdout(&memprof(folder.path(), &arguments));
+            }
+        }
+    }
 }
 
 #[test]
@@ -428,7 +471,14 @@ fn a_program_that_passes_a_limit_is_stopped() {
     let folder = folder();
     // It reads what nobody writes.
     let run = |on_stop: &str| {
-        let limit = ["--stop-at", "4KiB", "--on-stop", on_stop, "-E", "cat"];
+        let limit = [
+            "--stop-at",
+            "0.00390625 MiB",
+            "--on-stop",
+            on_stop,
+            "-E",
+            "cat",
+        ];
         command(folder.path(), &[&WAITS[..], &limit].concat())
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())

@@ -58,6 +58,14 @@ fn what_is_damaged_is_said_with_its_line() {
         ("CHLD -5 1 1", "\"-5\" should be the number of a process"),
         ("FUNC 1 2 3 4", "a call should be a name"),
         ("FUNC f g 2 3 4", "\"g\" should be memory in MiB"),
+        (
+            "FUNC f 1 1 1 1 4294967295",
+            "\"4294967295\" should be how deep the call is",
+        ),
+        (
+            "FUNC f 1 1 1 1 99999999999",
+            "\"99999999999\" should be how deep the call is",
+        ),
     ] {
         let error = read(format!("CMDLINE a\n{line}\nMEM 1 1\n")).unwrap_err();
         assert!(error.contains("line 2 is damaged: "), "{error}");

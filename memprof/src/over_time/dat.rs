@@ -21,6 +21,9 @@ const LONGEST_LINE: u64 = 4 << 20;
 const MOST_MEBIBYTES: f64 = 1e12;
 const LATEST_SECONDS: f64 = 253_402_300_799.0;
 
+/// No stack has room for so many calls.
+const DEEPEST: u32 = 100_000_000;
+
 impl MemoryOverTime {
     /// Reads a file that `memprof run`, `mprof run` or [`write`](Self::write) has written.
     ///
@@ -163,14 +166,23 @@ fn number_of_process(word: Option<&str>) -> Result<u32, String> {
     })
 }
 
+fn depth(word: &str) -> Result<u32, String> {
+    let depth = word.parse().ok().filter(|depth| *depth <= DEEPEST);
+    depth.ok_or_else(|| {
+        format!(
+            "{} should be how deep the call is, no more than {DEEPEST}",
+            shown(word)
+        )
+    })
+}
+
 /// What follows on `FUNC`. From its end, since mprof writes names that have spaces.
 fn timed_call(rest: &str) -> Result<TimedCall, String> {
     let words: Vec<&str> = rest.split_whitespace().collect();
     // Older ones have no depth.
+    let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let (depth, words) = match words.split_last() {
-        Some((last, others)) if others.len() >= 5 && last.parse::<u32>().is_ok() => {
-            (last.parse().unwrap_or(0), others)
-        }
+        Some((last, others)) if others.len() >= 5 && is_number(last) => (depth(last)?, others),
         _ => (0, &words[..]),
     };
     let Some((name, [from_bytes, from, to_bytes, to])) = words

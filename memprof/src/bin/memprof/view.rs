@@ -96,12 +96,16 @@ fn answer(path: &Path, port: u16, request: &Request) -> Response<Cursor<Vec<u8>>
 fn is_by_our_name(request: &Request, port: u16) -> bool {
     let hosts = request.headers().iter();
     let mut hosts = hosts.filter(|header| header.field.equiv("Host"));
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return false;
-    };
-    ["127.0.0.1", "localhost"]
-        .iter()
-        .any(|name| host.value.as_str() == format!("{name}:{port}"))
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_our_name(host.value.as_str(), port),
+        _ => false,
+    }
+}
+
+fn is_our_name(host: &str, port: u16) -> bool {
+    // Browsers leave out the port that goes without saying.
+    let (name, asked) = host.split_once(':').unwrap_or((host, "80"));
+    matches!(name, "127.0.0.1" | "localhost") && asked == port.to_string()
 }
 
 /// The names of the files in a folder that may be reports, in their order. Links that lead
@@ -220,4 +224,25 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_our_name;
+
+    #[test]
+    fn the_port_of_http_goes_without_saying() {
+        assert!(is_our_name("127.0.0.1", 80));
+        assert!(is_our_name("localhost:80", 80));
+        assert!(is_our_name("localhost:8642", 8642));
+        for other in [
+            "127.0.0.1:80",
+            "127.0.0.1",
+            "localhost:",
+            "localhost:8642:8642",
+            "a:8642",
+        ] {
+            assert!(!is_our_name(other, 8642), "{other}");
+        }
+    }
 }

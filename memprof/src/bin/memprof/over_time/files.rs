@@ -4,6 +4,7 @@ use crate::lines::text;
 use clap::Args;
 use jiff::Zoned;
 use jiff::civil::DateTime;
+use std::collections::HashSet;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -149,7 +150,15 @@ fn remove(mut files: Vec<PathBuf>, dry_run: bool, out: &mut impl Write) -> io::R
     };
     let others: Vec<PathBuf> = files.iter().filter_map(beside).collect();
     files.extend(others);
-    files.dedup();
+    // Each once, by whatever names: a link is a file of its own here.
+    let mut seen = HashSet::new();
+    files.retain(|file| {
+        let folder = file
+            .parent()
+            .map(|folder| fs::canonicalize(Path::new(".").join(folder)));
+        let place = folder.and_then(Result::ok);
+        seen.insert((place, file.file_name().map(ToOwned::to_owned)))
+    });
     if dry_run {
         writeln!(out, "Files to be removed: ")?;
     }

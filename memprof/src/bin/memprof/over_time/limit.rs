@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct StopAt {
-    /// Stop when this much is resident, as in 100MiB
+    /// Stop when this much is resident, as in 1.5GiB
     ///
     /// A program whose functions are under `#[memprofile]` says which line it was, if its
     /// `memprof` has the feature `sampling`. Any other is stopped a second later.

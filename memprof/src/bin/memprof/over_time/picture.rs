@@ -100,7 +100,8 @@ where
         .label_style((LETTERS, 13))
         .draw()?;
 
-    if let Some((at, mebibytes)) = drawing.highest {
+    let is_seen = |(_, mebibytes): &Point| (lowest..=highest).contains(mebibytes);
+    if let Some((at, mebibytes)) = drawing.highest.filter(is_seen) {
         let dashes =
             |ends: [Point; 2]| DashedLineSeries::new(ends, 6, 5, PEAK_COLOR.stroke_width(1));
         axes.draw_series(dashes([(from, mebibytes), (to, mebibytes)]))?;
@@ -128,8 +129,7 @@ where
             let points = line.points.iter();
             axes.draw_series(points.map(|point| Cross::new(*point, 3, color.stroke_width(1))))?;
         }
-        if let Some(trend) = line.trend {
-            let ends = [trend.at(from), trend.at(to)];
+        if let Some(ends) = line.trend.and_then(|trend| trend.within(drawing)) {
             axes.draw_series(DashedLineSeries::new(
                 ends,
                 3,

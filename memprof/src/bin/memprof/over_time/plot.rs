@@ -47,14 +47,24 @@ pub(crate) struct Plot {
     slope: bool,
 }
 
+/// Seconds. The least that an axis shows.
+const NARROWEST: f64 = 0.001;
+
 fn window(text: &str) -> Result<(f64, f64), String> {
     let numbers = text.split_once(',').and_then(|(from, to)| {
         let [from, to] = [from, to].map(|number| number.trim().parse::<f64>().ok());
         Some((from?, to?))
     });
-    let is_window = |(from, to): &(f64, f64)| from < to && (to - from).is_finite();
+    // What is narrower has no marks to tell apart on an axis, and no file is of a later time.
+    let is_window = |(from, to): &(f64, f64)| {
+        to - from >= NARROWEST && [from, to].iter().all(|end| end.abs() <= 1e12)
+    };
     let window = numbers.filter(is_window);
-    window.ok_or_else(|| "it should be two numbers, the smaller first, as 0,20.5".to_owned())
+    window.ok_or_else(|| {
+        "it should be two numbers of seconds, the smaller first, as 0,20.5; it is a thousandth \
+         of a second wide, or more"
+            .to_owned()
+    })
 }
 
 /// Seconds from the beginning, and MiB.
@@ -180,7 +190,8 @@ impl Plot {
 }
 
 impl Drawing {
-    fn line(&mut self, mut label: String, points: Vec<Point>, slope: bool) {
+    fn line(&mut self, mut label: String, mut points: Vec<Point>, slope: bool) {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let trend = if slope { Trend::of(&points) } else { None };
         if let Some(Trend { slope, .. }) = trend {
             label = format!("{label}, slope {slope:.5} MiB/s");
@@ -202,9 +213,12 @@ impl Drawing {
             })
         });
         // A single moment is no axis.
-        self.seconds = (first, if last > first { last } else { first + 1.0 });
-        let (from, to) = self.seconds;
-        let seen = all().filter(|(at, _)| (from..=to).contains(at));
+        let is_axis = last - first >= NARROWEST;
+        self.seconds = (first, if is_axis { last } else { first + 1.0 });
+        for line in &mut self.lines {
+            line.points = thinned(&cut(&line.points, self.seconds), self.seconds);
+        }
+        let seen = self.lines.iter().flat_map(|line| &line.points);
         let mebibytes = seen.map(|(_, mebibytes)| *mebibytes);
         let (lowest, highest) = mebibytes.fold((f64::MAX, 0.0), |(lowest, highest), at| {
             (f64::min(lowest, at), f64::max(highest, at))
@@ -212,9 +226,6 @@ impl Drawing {
         let lowest = lowest.min(highest);
         let margin = ((highest - lowest) * 0.05).max(0.05);
         self.mebibytes = ((lowest - margin).max(0.0), highest + margin);
-        for line in &mut self.lines {
-            line.points = thinned(&line.points, self.seconds);
-        }
     }
 
     /// How many calls deep it goes.
@@ -222,6 +233,20 @@ impl Drawing {
         let calls = self.functions.iter().flat_map(|(_, calls)| calls);
         calls.map(|call| call.depth + 1).max().unwrap_or(0)
     }
+}
+
+/// What of a line is between two moments. Far beyond the axes, there are no pixels.
+fn cut(points: &[Point], (from, to): (f64, f64)) -> Vec<Point> {
+    let first = points.partition_point(|point| point.0 < from);
+    let last = points.partition_point(|point| point.0 <= to);
+    let crossing = |place: usize, at: f64| {
+        let (before, after) = (points.get(place.checked_sub(1)?)?, points.get(place)?);
+        let part = (at - before.0) / (after.0 - before.0);
+        Some((at, before.1 + (after.1 - before.1) * part))
+    };
+    let inside = points[first..last].iter().copied();
+    let start = crossing(first, from).into_iter();
+    start.chain(inside).chain(crossing(last, to)).collect()
 }
 
 /// The lowest and the highest point of each column; of a line that has few, all.
@@ -269,6 +294,17 @@ impl Trend {
     pub(super) fn at(self, seconds: f64) -> Point {
         (seconds, self.at_start + self.slope * seconds)
     }
+
+    /// The ends of what of it is within the axes.
+    pub(super) fn within(self, drawing: &Drawing) -> Option<[Point; 2]> {
+        let ((from, to), (lowest, highest)) = (drawing.seconds, drawing.mebibytes);
+        let moment = |mebibytes: f64| (mebibytes - self.at_start) / self.slope;
+        let (a, b) = (moment(lowest), moment(highest));
+        // Of a level one, neither is a moment, and it is there all the time.
+        let (from, to) = (from.max(a.min(b)), to.min(a.max(b)));
+        let inside = |(at, mebibytes): Point| (at, mebibytes.clamp(lowest, highest));
+        (from <= to).then(|| [from, to].map(|at| inside(self.at(at))))
+    }
 }
 
 fn highest(points: &[Point]) -> Option<Point> {
@@ -297,7 +333,19 @@ fn start(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Trend, thinned, window};
+    use super::{Trend, cut, thinned, window};
+
+    #[test]
+    fn a_line_is_cut_at_the_ends_of_the_window() {
+        let points = [(0.0, 0.0), (10.0, 100.0), (20.0, 0.0)];
+        assert_eq!(
+            cut(&points, (5.0, 12.0)),
+            [(5.0, 50.0), (10.0, 100.0), (12.0, 80.0)]
+        );
+        assert_eq!(cut(&points, (2.0, 3.0)), [(2.0, 20.0), (3.0, 30.0)]);
+        assert_eq!(cut(&points, (-1.0, 20.0)), points);
+        assert_eq!(cut(&points, (30.0, 40.0)), []);
+    }
 
     #[test]
     fn a_trend_is_the_nearest_straight_line() {
@@ -322,7 +370,20 @@ mod tests {
     #[test]
     fn a_window_is_two_numbers() {
         assert_eq!(window("0,20.5"), Ok((0.0, 20.5)));
-        for other in ["", "5", "2,1", "1,1", "0,inf", "a,b", "NaN,1", "1,2,3"] {
+        for other in [
+            "",
+            "5",
+            "2,1",
+            "1,1",
+            "0,inf",
+            "a,b",
+            "NaN,1",
+            "1,2,3",
+            "0,1e-300",
+            "5,5.0000001",
+            "0,1e300",
+            "-1e300,0",
+        ] {
             assert!(window(other).is_err(), "{other}");
         }
     }
