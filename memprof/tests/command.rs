@@ -331,6 +331,61 @@ fn convert_writes_the_format_of_the_ending() {
 }
 
 #[test]
+fn source_is_left_out_wherever_that_is_asked_for() {
+    let reports = reports();
+    let output = reports.after.with_file_name("out.html");
+    let [before, after, to] = [&reports.before, &reports.after, &output].map(PathBuf::as_path);
+    let o = Path::new("-o");
+    let csv = to.with_extension("csv");
+    let ways = [
+        &["show".as_ref(), after][..],
+        &["convert".as_ref(), after, o, &csv],
+        &["diff".as_ref(), before, after],
+        &["diff".as_ref(), before, after, o, to],
+    ];
+    for arguments in ways {
+        let command = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_memprof"));
+            command.args(arguments).env_remove("MEMPROF_CONFIDENTIAL");
+            command
+        };
+        let all = |command: &mut Command| {
+            let shown = stdout(&command.output().unwrap());
+            let written = arguments.get(3..).and_then(|to| to.last());
+            shown + &written.map_or_else(String::new, |to| fs::read_to_string(to).unwrap())
+        };
+        // In a page, it is compressed.
+        let is_page = arguments.last() == Some(&to);
+        let plain = all(&mut command());
+        assert_eq!(plain.contains("kept.push("), !is_page, "{plain}");
+        let flag = all(command().arg("--confidential"));
+        assert!(!flag.contains("kept.push("), "{flag}");
+        assert_ne!(flag, plain);
+        let variable = all(command().env("MEMPROF_CONFIDENTIAL", "on"));
+        assert_eq!(variable, flag);
+        assert_eq!(all(command().env("MEMPROF_CONFIDENTIAL", "off")), plain);
+    }
+
+    let shown = stdout(&memprof(&[
+        "diff".as_ref(),
+        before,
+        after,
+        "--confidential".as_ref(),
+    ]));
+    let first = words(shown.lines().nth(1).unwrap());
+    assert_eq!(first[..4], ["+3,000", "B", "+3", "+3,000"], "{shown}");
+}
+
+#[test]
+fn a_socket_that_is_not_there_is_explained() {
+    let output = memprof(&["show".as_ref(), "/nowhere/1.memprof".as_ref()]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let why = "; a program listens there from its first call of a profiled function to its end\n";
+    assert!(stderr.ends_with(why), "{stderr}");
+}
+
+#[test]
 #[cfg(unix)]
 fn convert_writes_behind_what_is_in_a_log() {
     let reports = reports();

@@ -23,6 +23,9 @@ impl Report {
     /// the same mode, and stays whole if it can't be. To a pipe or a device, and to what
     /// stands for an open file, as `/dev/stdout`, a report is added.
     ///
+    /// `MEMPROF_CONFIDENTIAL` is for reports that the environment asks for; this one has the
+    /// text of the source, unless it is [without](Self::without_source).
+    ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("report.json");

@@ -1,9 +1,10 @@
 //! Two reports, and what changed between them.
 
 use crate::lines::{LESS, MORE, Quantity, cell, lines, number, table, write};
+use crate::reading::{is_confidential, read_to_compare};
 use anstyle::Style;
 use clap::ValueEnum;
-use memprof::{Baseline, FileError, Made, Report};
+use memprof::{FileError, Made, Report};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -26,9 +27,13 @@ impl Compared {
     /// Reads them. Where one is a baseline, which has its lines alone, the other is held
     /// against it without the rest.
     pub(crate) fn read(before: &Path, after: &Path) -> Result<Self, FileError> {
-        let [before, after] = [read(before)?, read(after)?];
+        let [before, after] = [read_to_compare(before)?, read_to_compare(after)?];
         let is_whole = !before.1 && !after.1;
-        let [before, after] = [before.0, after.0].map(|mut report| {
+        let mut reports = [before.0, after.0];
+        if is_confidential() {
+            hide_source(&mut reports);
+        }
+        let [before, after] = reports.map(|mut report| {
             if !is_whole {
                 report.untracked = Made::default();
                 report.total = Made::default();
@@ -62,15 +67,15 @@ impl Compared {
     }
 }
 
-/// Reads a report, or a baseline; whether it is one.
-fn read(path: &Path) -> Result<(Report, bool), FileError> {
-    Report::read(path)
-        .map(|report| (report, false))
-        .or_else(|error| match Baseline::read(path) {
-            Ok(report) => Ok((report, true)),
-            // What it isn't either is no news.
-            Err(_) => Err(error),
-        })
+/// Has a number stand for each text, by which lines are as different as they were.
+fn hide_source(reports: &mut [Report]) {
+    let mut numbers = HashMap::new();
+    let functions = reports.iter_mut().flat_map(|report| &mut report.functions);
+    for line in functions.flat_map(|function| &mut function.lines) {
+        let next = numbers.len() + 1;
+        let number = *numbers.entry(line.source.trim().to_owned()).or_insert(next);
+        line.source = format!("({number})").into();
+    }
 }
 
 /// A line in both reports.

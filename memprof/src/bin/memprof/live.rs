@@ -1,5 +1,6 @@
 //! Programs that run and hand out their reports: `MEMPROF_LISTEN` of theirs says where.
 
+use crate::reading::{explained, read};
 use memprof::{FileError, Report};
 use std::error::Error;
 use std::path::PathBuf;
@@ -22,7 +23,13 @@ impl Program {
 
     /// Its report of this moment.
     pub(crate) fn report(&self) -> Result<Report, FileError> {
-        Report::read(&self.socket)
+        read(&self.socket)
+    }
+
+    /// The same, and an error says why nobody may be there.
+    pub(crate) fn first_report(&self) -> Result<Report, Box<dyn Error>> {
+        self.report()
+            .map_err(|error| explained(error, &self.socket))
     }
 }
 

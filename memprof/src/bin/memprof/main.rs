@@ -5,6 +5,7 @@ mod diff;
 mod lines;
 mod live;
 mod over_time;
+mod reading;
 #[path = "../../replace.rs"]
 mod replace;
 mod show;
@@ -17,7 +18,8 @@ mod view;
 use clap::{Parser, Subcommand, ValueEnum};
 use diff::{Compared, Limit};
 use lines::Quantity;
-use memprof::{Format, Report};
+use memprof::Format;
+use reading::{explained, read};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -32,6 +34,11 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 #[command(name = "memprof", version, max_term_width = 90)]
 struct Args {
+    /// Leave out the text of the source, as `MEMPROF_CONFIDENTIAL=on` does; `diff` has a
+    /// number for each text
+    #[arg(long, global = true)]
+    confidential: bool,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -78,10 +85,6 @@ enum Command {
         /// The format, whatever the ending: an ending without its first dot
         #[arg(long, value_name = "NAME", value_parser = format_named)]
         format: Option<Format>,
-
-        /// Leave out the text of the source
-        #[arg(long)]
-        confidential: bool,
     },
 
     /// Show what changed between two reports, line by line
@@ -162,7 +165,9 @@ fn format_named(name: &str) -> Result<Format, String> {
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse().command) {
+    let args = Args::parse();
+    reading::leave_out_source(args.confidential);
+    match run(args.command) {
         Ok(code) => code,
         // Whoever read it has seen enough.
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
@@ -189,19 +194,15 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             top,
             columns,
         } => {
-            let report = Report::read(file)?;
+            let report = read(&file).map_err(|error| explained(error, &file))?;
             show::show(&report, function.as_deref(), sort, top, &columns, out)?;
         }
         Command::Convert {
             file,
             output,
             format,
-            confidential,
         } => {
-            let mut report = Report::read(file)?;
-            if confidential {
-                report = report.without_source();
-            }
+            let report = read(&file).map_err(|error| explained(error, &file))?;
             match format {
                 Some(format) => report.write_as(format, output)?,
                 None => report.write(output)?,

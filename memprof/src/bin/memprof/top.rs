@@ -25,7 +25,7 @@ pub(crate) fn top(name: &str, interval: Duration) -> Result<(), Box<dyn Error>> 
         );
     }
     let program = Program::find(name)?;
-    let mut view = View::new(name, program.report()?, Instant::now());
+    let mut view = View::new(name, program.first_report()?, Instant::now());
     // It leaves the terminal as it was, after a panic, too.
     ratatui::run(|terminal| {
         let (ask, news) = listen(program);

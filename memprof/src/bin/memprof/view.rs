@@ -5,7 +5,8 @@
 //! name than this machine's is refused, since a site may have given its own name our
 //! address.
 
-use memprof::{Format, Report};
+use crate::reading::read;
+use memprof::Format;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -126,7 +127,7 @@ fn reports(folder: &Path) -> io::Result<Vec<OsString>> {
 
 fn report(path: &Path) -> Response<Cursor<Vec<u8>>> {
     let mut text = Vec::new();
-    let written = Report::read(path).map_err(|error| error.to_string());
+    let written = read(path).map_err(|error| error.to_string());
     let written = written.and_then(|report| {
         let written = report.write_to(Format::Page, &mut text);
         written.map_err(|error| error.to_string())
