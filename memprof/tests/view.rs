@@ -126,6 +126,41 @@ fn a_folder_is_a_list_of_its_reports() {
 }
 
 #[test]
+fn memory_over_time_is_a_picture_in_the_page() {
+    const TIMELINE: &str = "\
+CMDLINE ./cache </svg><script>
+MEM 5.000000 1000.0000
+FUNC load<b> 5.0000 1000.1000 25.0000 1000.2000
+MEM 25.000000 1000.3000
+";
+    let folder = folder();
+    let reports = folder.path().join("reports");
+    fs::write(reports.join("run.dat"), TIMELINE).unwrap();
+    fs::write(reports.join("other.dat"), "nothing of the kind").unwrap();
+    let server = Server::of(&reports, 0);
+    assert!(server.get("/").contains("<a href=\"/run.dat\">run.dat</a>"));
+
+    let answer = server.get("/run.dat");
+
+    assert_status(&answer, 200);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&Format::page_policy()), "{head}");
+    assert!(body.contains("<h1>run.dat</h1>\n<svg "), "{body}");
+    assert!(body.contains("load&lt;b&gt;"), "{body}");
+    assert_eq!(body.matches("</svg>").count(), 1, "{body}");
+    assert!(
+        !body.contains("<script") && !body.contains(" style="),
+        "{body}"
+    );
+    let damaged = server.get("/other.dat");
+    assert_status(&damaged, 500);
+    assert!(damaged.contains("<h1>Nothing to draw</h1>"), "{damaged}");
+
+    let alone = Server::of(&reports.join("run.dat"), 0);
+    assert!(alone.get("/").contains("<h1>run.dat</h1>\n<svg "));
+}
+
+#[test]
 fn nothing_outside_of_the_folder_is_served() {
     let folder = folder();
     let reports = folder.path().join("reports");

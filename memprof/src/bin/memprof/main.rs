@@ -116,12 +116,12 @@ enum Command {
         output: Option<PathBuf>,
     },
 
-    /// Look at a report, or at those in a folder, in the browser
+    /// Look at a report or at memory over time, or at those in a folder, in the browser
     ///
-    /// Serves pages on 127.0.0.1, of this file or of the .json files in this folder and
-    /// nothing else, until it is stopped. A file is read anew each time its page is loaded.
+    /// Serves pages on 127.0.0.1, of this file or of the .json and .dat files in this folder
+    /// and nothing else, until it is stopped. A file is read anew each time its page is loaded.
     View {
-        /// A report, as JSON, or a folder
+        /// A report, as JSON, a file of `run`, or a folder
         path: PathBuf,
 
         /// Where it can be reached; the next port that is free, if it is taken

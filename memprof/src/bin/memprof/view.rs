@@ -1,10 +1,11 @@
-//! Reports as pages, for a browser on this machine.
+//! Reports, and memory over time, as pages for a browser on this machine.
 //!
 //! Nothing but the one file, or the reports that are in the one folder, can be asked for:
 //! a request is compared with their names, and no path is made of it. Who asks by another
 //! name than this machine's is refused, since a site may have given its own name our
 //! address.
 
+use crate::over_time;
 use crate::reading::read;
 use memprof::Format;
 use std::error::Error;
@@ -29,7 +30,7 @@ pub(crate) fn view(
     mut out: impl Write,
 ) -> Result<(), Box<dyn Error>> {
     let root = fs::canonicalize(path).map_err(|error| {
-        format!("{path:?} can't be read: {error}; it should be a report or a folder of reports")
+        format!("{path:?} can't be read: {error}; it should be a report, a file of `memprof run`, or a folder of such files")
     })?;
     let (server, port) = server(port)?;
     let url = format!("http://127.0.0.1:{port}/");
@@ -80,7 +81,7 @@ fn answer(path: &Path, port: u16, request: &Request) -> Response<Cursor<Vec<u8>>
     let asked = asked.strip_prefix('/').unwrap_or(asked);
     if !path.is_dir() {
         return match asked {
-            "" => report(path),
+            "" => shown(path),
             _ => not_found(),
         };
     }
@@ -88,7 +89,7 @@ fn answer(path: &Path, port: u16, request: &Request) -> Response<Cursor<Vec<u8>>
         Err(error) => page(500, message("The folder can't be read", &error.to_string())),
         Ok(names) if asked.is_empty() => page(200, listing(path, &names)),
         Ok(names) => match names.iter().find(|name| in_url(name) == asked) {
-            Some(name) => report(&path.join(name)),
+            Some(name) => shown(&path.join(name)),
             None => not_found(),
         },
     }
@@ -109,6 +110,13 @@ fn is_our_name(host: &str, port: u16) -> bool {
     matches!(name, "127.0.0.1" | "localhost") && asked == port.to_string()
 }
 
+/// Whether it is a file of `memprof run`, by its name.
+fn is_over_time(path: impl AsRef<Path>) -> bool {
+    path.as_ref()
+        .extension()
+        .is_some_and(|ending| ending == "dat")
+}
+
 /// The names of the files in a folder that may be reports, in their order. Links that lead
 /// out of it aren't among them.
 fn reports(folder: &Path) -> io::Result<Vec<OsString>> {
@@ -117,12 +125,28 @@ fn reports(folder: &Path) -> io::Result<Vec<OsString>> {
         let name = entry?.file_name();
         let is_inside = fs::canonicalize(folder.join(&name))
             .is_ok_and(|file| file.is_file() && file.parent() == Some(folder));
-        if is_inside && Format::of_path(&name) == Some(Format::Json) {
+        if is_inside && (is_over_time(&name) || Format::of_path(&name) == Some(Format::Json)) {
             names.push(name);
         }
     }
     names.sort();
     Ok(names)
+}
+
+fn shown(path: &Path) -> Response<Cursor<Vec<u8>>> {
+    if is_over_time(path) {
+        timeline(path)
+    } else {
+        report(path)
+    }
+}
+
+fn timeline(path: &Path) -> Response<Cursor<Vec<u8>>> {
+    let name: PathBuf = path.iter().next_back().into_iter().collect();
+    match over_time::svg(path) {
+        Ok(picture) => page(200, document(&name.display().to_string(), &picture)),
+        Err(error) => page(500, message("Nothing to draw", &error.to_string())),
+    }
 }
 
 fn report(path: &Path) -> Response<Cursor<Vec<u8>>> {
@@ -155,7 +179,9 @@ fn listing(folder: &Path, names: &[OsString]) -> Vec<u8> {
         );
     }
     if names.is_empty() {
-        items.push_str("<li>None: they are files that end in .json.");
+        items.push_str(
+            "<li>None: they are files that end in .json, or in .dat if `memprof run` wrote them.",
+        );
     }
     let folder: PathBuf = folder.iter().next_back().into_iter().collect();
     document(

@@ -11,6 +11,8 @@ mod process;
 mod run;
 mod signals;
 
+pub(crate) use plot::svg;
+
 use clap::Subcommand;
 use std::error::Error;
 use std::fmt::Display;

@@ -46,18 +46,12 @@ const TREND_COLOR: RGBColor = RGBColor(0, 170, 160);
 const PEAK_COLOR: RGBColor = RGBColor(220, 60, 50);
 
 pub(super) fn draw(drawing: &Drawing, path: &Path) -> Result<(), Box<dyn Error>> {
-    register_font(LETTERS, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| "the letters of the plot are no font")?;
     let name = path.display().to_string();
     let ending = path.extension().and_then(|ending| ending.to_str());
     let failed = |error: &dyn std::fmt::Display| format!("{name:?} can't be written: {error}");
     match ending {
         Some("svg") => {
-            let mut text = String::new();
-            draw_on(
-                drawing,
-                &SVGBackend::with_string(&mut text, SIZE).into_drawing_area(),
-            )?;
+            let text = svg(drawing)?;
             replace(path, |out| out.write_all(text.as_bytes())).map_err(|error| failed(&error))?;
         }
         Some("png") => {
@@ -74,12 +68,21 @@ pub(super) fn draw(drawing: &Drawing, path: &Path) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
+pub(super) fn svg(drawing: &Drawing) -> Result<String, Box<dyn Error>> {
+    let mut text = String::new();
+    let backend = SVGBackend::with_string(&mut text, SIZE);
+    draw_on(drawing, &backend.into_drawing_area())?;
+    Ok(text)
+}
+
 type Area<DB> = DrawingArea<DB, Shift>;
 
 fn draw_on<DB: DrawingBackend>(drawing: &Drawing, area: &Area<DB>) -> Result<(), Box<dyn Error>>
 where
     DB::ErrorType: 'static,
 {
+    register_font(LETTERS, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| "the letters of the plot are no font")?;
     area.fill(&WHITE)?;
     let (width, _) = SIZE;
     let legend_width = if drawing.is_flame { 0 } else { LEGEND_WIDTH };

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 /// and its highest.
 const COLUMNS: usize = 1500;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Plot {
     /// Files, or their numbers as `list` has them; the latest if none is named. Several are
     /// drawn over each other, without calls
@@ -103,6 +103,12 @@ pub(super) struct Call {
 pub(super) struct Trend {
     slope: f64,
     at_start: f64,
+}
+
+/// A file as SVG, as it is drawn if nothing else is asked for.
+pub(crate) fn svg(path: &Path) -> Result<String, Box<dyn Error>> {
+    let drawing = Plot::default().drawing(&[path.to_owned()])?;
+    picture::svg(&drawing)
 }
 
 impl Plot {
