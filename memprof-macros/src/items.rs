@@ -9,7 +9,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
     Attribute, ImplItem, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, Result, TraitItem,
-    TraitItemFn, Visibility,
+    TraitItemFn, Visibility, parse_quote,
 };
 
 /// Profiles every function in an item that can be, as far as their own attributes
@@ -123,6 +123,10 @@ impl Functions<'_> {
             Item::Impl(item) => self.inside(|item| &mut item.attrs, item, Self::of_impl),
             Item::Trait(item) => self.inside(|item| &mut item.attrs, item, Self::of_trait),
             Item::Mod(item) => self.inside(|item| &mut item.attrs, item, Self::of_mod),
+            // Nobody is left to use it.
+            Item::Use(item) if ours::is_used_by(&item.tree) => {
+                item.attrs.push(parse_quote!(#[allow(unused_imports)]));
+            }
             _ => {}
         }
     }

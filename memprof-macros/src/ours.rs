@@ -2,11 +2,11 @@
 //! `cfg_attr` that may put it there.
 
 use crate::args::Args;
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Meta, Path, Result, Stmt, Token, parse_quote};
+use syn::{Attribute, Meta, Path, Result, Stmt, Token, UseTree, parse_quote};
 
 /// What an item inside says of itself.
 pub(crate) struct Own {
@@ -63,10 +63,25 @@ fn args(meta: &Meta) -> Result<Args> {
 /// Whether `path` is the attribute's: by its own name, or the one it has been given
 /// where it is just being used.
 pub(crate) fn is_ours(path: &Path) -> bool {
-    let last = path.segments.last();
-    last.is_some_and(|last| {
-        last.ident == "memprofile" || name_here().is_some_and(|name| last.ident == name)
-    })
+    path.segments
+        .last()
+        .is_some_and(|last| is_name(&last.ident))
+}
+
+/// Whether a `use` brings it in, for items beside that `use` alone: the one around takes it
+/// off them.
+pub(crate) fn is_used_by(tree: &UseTree) -> bool {
+    match tree {
+        UseTree::Path(path) => is_used_by(&path.tree),
+        UseTree::Name(name) => is_name(&name.ident),
+        UseTree::Rename(rename) => is_name(&rename.ident) || is_name(&rename.rename),
+        UseTree::Group(group) => group.items.iter().any(is_used_by),
+        UseTree::Glob(_) => false,
+    }
+}
+
+fn is_name(name: &Ident) -> bool {
+    name == "memprofile" || name_here().is_some_and(|here| *name == here)
 }
 
 /// The attribute's name here, if `use` has given it another.

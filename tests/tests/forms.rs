@@ -1549,3 +1549,24 @@ fn closures_of_one_call_in_braces() -> i32 {
 fn the_braces_of_a_closure_with_a_return_type_are_not_unnecessary() {
     assert_eq!(closures_of_one_call_in_braces(), 4);
 }
+
+/// The attribute around takes those inside off their functions.
+#[memprofile(print = "never")]
+mod imports {
+    use memprof::memprofile;
+
+    #[memprofile(skip)]
+    pub(super) fn left_out() -> usize {
+        1
+    }
+
+    #[memprofile(columns = "hits")]
+    pub(super) fn with_options_of_its_own() -> usize {
+        2
+    }
+}
+
+#[test]
+fn what_is_imported_for_attributes_inside_is_no_unused_import() {
+    assert_eq!(imports::left_out() + imports::with_options_of_its_own(), 3);
+}
