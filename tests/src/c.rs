@@ -1,6 +1,6 @@
 //! What only C makes: a thread on which nothing has been allocated, by `std`
-//! neither, before the program's own code runs; and a process without any thread
-//! but the program's own.
+//! neither, before the program's own code runs; a process without any thread
+//! but the program's own; and a limit for the size of files.
 
 use std::ffi::c_void;
 use std::mem;
@@ -82,4 +82,22 @@ extern "C" fn end(acts: *mut c_void) {
     // SAFETY: as in `begin`, which has returned.
     let acts = unsafe { &mut *acts.cast::<Acts<'_>>() };
     (acts.at_last)();
+}
+
+/// Has files of the calling process grow no further than this: a write past it fails.
+///
+/// # Panics
+///
+/// If there is no such limit to be set.
+pub fn limit_files(bytes: u64) {
+    let most = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    // SAFETY: the limit is read for the length of the call; a signal that is ignored has a
+    // write fail instead of ending the process.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const most), 0);
+    }
 }

@@ -281,16 +281,7 @@ fn what_was_there_stays_whole_when_there_is_no_room_for_more() {
     fs::write(&path, "before").unwrap();
     let stdout = Program::new(|| {
         drop(keeps());
-        let most = libc::rlimit {
-            rlim_cur: 100,
-            rlim_max: 100,
-        };
-        // SAFETY: the limit is read for the length of the call; a signal that is ignored
-        // has a write fail instead.
-        unsafe {
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const most), 0);
-        }
+        memprof_tests::limit_files(100);
         let path = std::env::var_os("REPORT").unwrap();
         println!("failed: {}", report().write(path).unwrap_err());
     })

@@ -626,6 +626,31 @@ fn a_folder_that_cannot_be_written_to_is_said_once_and_then_how_often() {
     assert!(rest.starts_with(start), "{stderr}");
 }
 
+#[test]
+#[cfg(unix)]
+fn no_half_of_a_profile_is_left_where_there_is_no_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::new(|| {
+        let folder = std::env::var("FOLDER").unwrap();
+        let layer = ProfilerLayer::new().silent().profile_dir(&folder);
+        let app = app().layer(layer.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        memprof_tests::limit_files(10);
+        let answer = runtime.block_on(answer(app, get_request("/9/page")));
+        assert_eq!(answer, (StatusCode::OK, "9 bytes".to_owned()));
+        layer.flush();
+    });
+
+    let output = program.env("FOLDER", folder.path()).output();
+
+    assert!(output.status.success(), "{}", output.status);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains(": File too large"), "{stderr}");
+    assert!(names(folder.path()).is_empty());
+}
+
 #[tokio::test]
 async fn a_name_by_a_function_that_panics_costs_its_profile_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,10 +5,10 @@ use crate::output;
 use crate::recorded::Report;
 use crate::report::Format;
 use std::collections::{HashMap, VecDeque};
-use std::fs;
-use std::io::{self, BufWriter, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How often another name is tried for a file whose name is taken.
 const MOST_TRIES: u64 = 100_000;
@@ -113,45 +113,52 @@ impl Folder {
             );
             return Err(io::Error::new(ErrorKind::InvalidInput, message));
         };
-        fs::create_dir_all(&self.path)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".memprof-");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut out = BufWriter::new(builder.tempfile_in(&self.path)?);
-        report.write_to(format, &mut out)?;
-        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        let size = file.as_file().metadata()?.len();
-        let path = self.persist(file, name)?;
+        // As a whole, so that it is a single write that makes a file of it.
+        let mut text = Vec::new();
+        report.write_to(format, &mut text)?;
+        let path = self.write_new(name, &text)?;
         self.say_how_many();
-        self.count(path, size);
+        self.count(path, text.len() as u64);
         self.remove_oldest();
         Ok(())
     }
 
-    /// Gives a file a name that no other has; its path.
-    fn persist(&mut self, file: tempfile::NamedTempFile, name: String) -> io::Result<PathBuf> {
+    /// Writes a file of a name that no other has; its path. Half a file isn't left behind.
+    fn write_new(&mut self, name: String, text: &[u8]) -> io::Result<PathBuf> {
         // `a.2.speedscope.json`: its ending is all that is after the first dot of an ending.
         let ending = Format::ending_of(&name).unwrap_or_default();
         let stem = name.strip_suffix(ending).unwrap_or(&name);
         // Not from the first again for each: there may be thousands.
         let first = self.numbers.get(&name).map_or(1, |last| last + 1);
-        let mut file = file;
         for number in first..first + MOST_TRIES {
             let path = match number {
                 1 => self.path.join(&name),
                 _ => self.path.join(format!("{stem}.{number}{ending}")),
             };
-            match file.persist_noclobber(&path) {
-                Ok(_) => {
-                    self.note(name, number);
-                    return Ok(path);
-                }
-                Err(error) if error.error.kind() == ErrorKind::AlreadyExists => file = error.file,
-                Err(error) => return Err(error.error),
+            let mut file = match self.create(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            };
+            if let Err(error) = file.write_all(text) {
+                let _ = fs::remove_file(path);
+                return Err(error);
             }
+            self.note(name, number);
+            return Ok(path);
         }
         Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// Makes a file, and the folder if it isn't there.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        match File::create_new(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(&self.path)?;
+                File::create_new(path)
+            }
+            created => created,
+        }
     }
 
     fn note(&mut self, name: String, number: u64) {
