@@ -29,8 +29,9 @@
 /// which is [`Scope::current`](crate::Scope::current) there, and have left it when the
 /// block ends. `peak_bytes` is the thread's own, to which those of the others are added as
 /// if all had been at the same moment, as far as they were in the scope at once. So it is
-/// exact as long as there are no others, and else the most that it can have been: with `n`
-/// of them, up to `n + 1` times too high, and never too low. A message says "at most" then.
+/// exact as long as there are no others, and else the most that it can have been, never too
+/// low: with `n` of them that free what they have made, up to `n + 1` times too high, and
+/// higher where one makes what another frees. A message says "at most" then.
 ///
 /// ```
 /// # #[global_allocator]

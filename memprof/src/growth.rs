@@ -67,10 +67,10 @@ impl fmt::Display for Growth {
 /// What is looked at is what a line never has less than again, over 64 equal parts of the
 /// runs, or fewer. A line grows if that has risen twice or more, and the last time not longer
 /// ago than twice the longest wait between two rises. So a cache that fills with each run and
-/// is full by nine tenths of them is silent, and so is, but for one in forty by chance, a
-/// buffer that is now larger and now smaller; a list that doubles its room from time to time
-/// is not, nor a leak in every 30th of 100 runs. The table of a cache doubles its room, too:
-/// it is silent when it hasn't for long enough.
+/// is full by nine tenths of them (by two thirds, of fewer than 64) is silent, and so is, but
+/// for one in forty by chance, a buffer that is now larger and now smaller; a list that doubles
+/// its room from time to time is not, nor a leak in every 30th of 100 runs. The table of a
+/// cache doubles its room, too: it is silent when it hasn't for long enough.
 ///
 /// The blocks are those that `work` makes on this thread, and on others that join its
 /// [`Scope`](crate::Scope); freed anywhere.
@@ -271,12 +271,17 @@ impl Course {
         let is_rise = |part: &usize| levels[*part] > levels[*part - 1];
         // A list that doubles its room waits twice as long each time; both are rounded.
         let is_over = |wait: usize, longest: usize| wait > 2 * (longest + 1);
-        let (mut last, mut longest_wait) = (None, None);
+        let (mut last, mut longest_wait): (Option<usize>, Option<usize>) = (None, None);
+        // Bursts have long waits between them, again and again.
+        let mut longest_gap = 0;
         for part in (1..levels.len()).filter(is_rise) {
             let wait = last.map(|last| part - last);
             longest_wait = match (longest_wait, wait) {
                 // It had levelled off: this may be a beginning, and is none of the rises before.
-                (Some(longest), Some(wait)) if is_over(wait, longest) => None,
+                (Some(longest), Some(wait)) if is_over(wait, longest.max(longest_gap)) => {
+                    longest_gap = wait;
+                    None
+                }
                 _ => longest_wait.max(wait),
             };
             last = Some(part);
@@ -372,6 +377,11 @@ mod tests {
             let seldom = |run: u32| i64::from(run / (runs * 3 / 10).max(1));
             assert!(grows(runs, seldom), "{runs}, of which three rise");
         }
+        for (runs, round, burst) in [(1000, 200, 50), (1000, 250, 20), (100, 25, 2)] {
+            let kept = |run: u32| (1..=run).filter(|run| run % round < burst).count();
+            let bursts = |run| i64::try_from(kept(run)).unwrap();
+            assert!(grows(runs, bursts), "{burst} of each {round} of {runs}");
+        }
     }
 
     #[test]
@@ -380,6 +390,11 @@ mod tests {
             assert!(!grows(runs, |_| 1000), "{runs}");
             let cache = |run: u32| i64::from(run.min(runs * 3 / 5));
             assert!(!grows(runs, cache), "{runs}");
+            let fuller = |run: u32| i64::from(run.min(runs * 9 / 10));
+            assert!(
+                runs < 64 || !grows(runs, fuller),
+                "{runs} of a cache nine tenths of which fill"
+            );
             let full_and_one_more = |run: u32| i64::from(run.min(runs / 4) + run / runs);
             assert!(!grows(runs, full_and_one_more), "{runs}");
             let buffer = |run: u32| i64::from(run * 7919 % 1009);

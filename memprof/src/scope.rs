@@ -164,7 +164,7 @@ impl Scope {
     /// for the calling one. The peak is exact as long as one thread at a time is in the
     /// scope. Of several at once, it is the most that it can have been, as if each had
     /// stood at its highest for as long as it was in the scope, and so up to as many times
-    /// too high as there were threads.
+    /// too high as there were threads; higher where one makes what another frees.
     #[must_use]
     pub fn usage(&self) -> Usage {
         levels::settle();
