@@ -330,8 +330,12 @@ impl Sink for Settings {
     fn pass_on(&self, profile: RequestProfile) {
         let writer = self.writer.get_or_init(|| {
             let told = self.told.clone();
-            let mut folder = told.folder();
-            Writer::new(move |profile| told.write(&profile, folder.as_mut()))
+            // On the writer's thread: it may look at all the files that are there.
+            let mut folder = None;
+            Writer::new(move |profile| {
+                let folder = folder.get_or_insert_with(|| told.folder());
+                told.write(&profile, folder.as_mut());
+            })
         });
         writer.write(profile);
     }

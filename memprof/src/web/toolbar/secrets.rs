@@ -116,14 +116,22 @@ fn value(name: &str, separator: &str, rest: &str) -> Option<Range<usize>> {
             r"\x22((?:[^\x22\\]|\\.)*)",
             r"'((?:[^'\\]|\\.|'')*)",
             // The bytes of one, or a type around it.
-            r"(?:\w+ ?)?([\[{][^\[\]{}]*[\]}]?)",
+            r"(?:\w+ ?)?(?<bracket>[\[{])",
         ];
         let quoted = format!(r"(?s)^(?:\w+\(\s*)*b?(?:{})", within.join("|"));
         Regex::new(&quoted).expect("it is well formed")
     });
     if let Some(found) = QUOTED.captures(rest) {
+        if let Some(bracket) = found.name("bracket") {
+            let start = bracket.start();
+            return Some(start..start + bracketed_len(rest.get(start..)?));
+        }
         let inside = found.iter().skip(1).flatten().next()?;
         return Some(inside.range()).filter(|range| !range.is_empty());
+    }
+    // First, since it may be said again and again in one long word.
+    if is_prose(name, separator) || rest.starts_with([':', '=']) {
+        return None;
     }
     // A header's value is all of its line.
     let is_header = ["authorization", "cookie"]
@@ -136,20 +144,46 @@ fn value(name: &str, separator: &str, rest: &str) -> Option<Range<usize>> {
     };
     let end = end.unwrap_or(rest.len());
     let bare = rest.get(..end).filter(|bare| !bare.is_empty())?;
-    is_value(name, separator, bare).then_some(0..end)
+    is_value(name, bare).then_some(0..end)
 }
 
-/// Whether what isn't in quotes is a value: not so in prose, in paths of Rust, and in SQL.
-fn is_value(name: &str, separator: &str, bare: &str) -> bool {
-    let is_one = |names: &[&str], text: &str| names.iter().any(|it| text.eq_ignore_ascii_case(it));
-    let is_prose = is_one(&["key"], name)
-        || separator == ":" && is_one(&["auth", "pass", "private", "session"], name);
-    let is_path = bare.starts_with([':', '=']);
+/// How long what `text` begins with in brackets is, strings in it and all; all of it if they
+/// aren't closed.
+fn bracketed_len(text: &str) -> usize {
+    let mut depth = 0_u32;
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '"' if !is_escaped => is_quoted = !is_quoted,
+            '[' | '{' if !is_quoted => depth += 1,
+            ']' | '}' if !is_quoted => depth -= 1,
+            _ => {}
+        }
+        is_escaped = letter == '\\' && !is_escaped;
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    text.len()
+}
+
+fn is_one(of: &[&str], text: &str) -> bool {
+    of.iter().any(|it| text.eq_ignore_ascii_case(it))
+}
+
+/// Whether what comes after a name is hardly a secret where it isn't in quotes.
+fn is_prose(name: &str, separator: &str) -> bool {
+    is_one(&["key"], name)
+        || separator == ":" && is_one(&["auth", "pass", "private", "session"], name)
+}
+
+/// Whether what isn't in quotes is a value, and no part of SQL.
+fn is_value(name: &str, bare: &str) -> bool {
     let is_nothing = is_one(&["none", "null", "true", "false"], bare);
     let is_parameter = bare == "?" || bare.strip_prefix('$').is_some_and(is_number);
     let last = |path: &str| path.rsplit('.').next().map(str::to_lowercase);
     let is_column = bare.contains('.') && last(bare) == last(name);
-    !(is_prose || is_path || is_nothing || is_parameter || is_column)
+    !(is_nothing || is_parameter || is_column)
 }
 
 fn is_number(text: &str) -> bool {
@@ -296,6 +330,11 @@ mod tests {
             ),
             ("Authorization: Token abc", "Authorization: ••••••"),
             ("password=\"cut in the midd", "password=\"••••••"),
+            (
+                r#"{"token":{"scopes":["a"],"value":"ab}c"},"passwords":[{"v":"d"}],"e":1}"#,
+                r#"{"token":••••••,"passwords":••••••,"e":1}"#,
+            ),
+            ("secret: S { of: [T { a: 1 }, T { a: 2", "secret: S ••••••"),
         ] {
             assert_eq!(shown(text), expected);
         }
