@@ -16,7 +16,8 @@ use syn::{
 const ATTRIBUTE: &str = "#[::memprof::memprofile(print = \"never\")] ";
 
 /// What is put into each function to prove that the attribute has been read, and the
-/// function not handed back: it has to find an item that only the expansion has.
+/// function not handed back: it has to find an item that only the expansion has. In a
+/// function inside another one it proves nothing, as it finds the outer one's, too.
 const PROOF: &str = " type _Proved = __MemprofSite; ";
 
 /// Functions of some files.

@@ -2,6 +2,7 @@
 //! without.
 
 use std::fmt::Write as _;
+use std::pin::Pin;
 
 /// Loops, branches and blocks.
 #[cfg_attr(profiled, memprof::memprofile)]
@@ -31,6 +32,12 @@ pub async fn waits(turns: usize) -> usize {
     waited
 }
 
+/// That future as others hold it: nothing else here polls it, and the code of what isn't
+/// polled is left out.
+pub fn waits_in_a_box(turns: usize) -> Pin<Box<dyn Future<Output = usize>>> {
+    Box::pin(waits(turns))
+}
+
 /// An item with functions in it.
 pub struct Thing(pub Vec<u8>);
 
@@ -44,6 +51,6 @@ impl Thing {
 
 pub fn main() {
     drop(described(&[1, 2, 3]));
-    drop(waits(2));
+    drop(waits_in_a_box(2));
     Thing(Vec::new()).takes(Thing(vec![1]));
 }
