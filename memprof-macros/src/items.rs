@@ -5,10 +5,11 @@ use crate::check;
 use crate::expand::{self, Setting};
 use crate::fragments::Fragments;
 use crate::ours::{self, Own};
+use crate::reach;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, ImplItem, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, Result, TraitItem,
+    Attribute, ImplItem, Item, ItemFn, ItemImpl, ItemMod, ItemTrait, ItemUse, Result, TraitItem,
     TraitItemFn, Visibility, parse_quote,
 };
 
@@ -124,7 +125,7 @@ impl Functions<'_> {
             Item::Trait(item) => self.inside(|item| &mut item.attrs, item, Self::of_trait),
             Item::Mod(item) => self.inside(|item| &mut item.attrs, item, Self::of_mod),
             // Nobody is left to use it.
-            Item::Use(item) if ours::is_used_by(&item.tree) => {
+            Item::Use(item) if ours::is_used_by(&item.tree) && may_be_unused(item) => {
                 item.attrs.push(parse_quote!(#[allow(unused_imports)]));
             }
             _ => {}
@@ -208,6 +209,12 @@ impl Functions<'_> {
             None => self.error = Some(error),
         }
     }
+}
+
+/// Whether a `use` may be called unused, and nothing of its own says what comes of that:
+/// an `#[expect]` would find nothing, and a `#[forbid]` minds an `#[allow]`.
+fn may_be_unused(item: &ItemUse) -> bool {
+    matches!(item.vis, Visibility::Inherited) && !item.attrs.iter().any(reach::may_be_about_lints)
 }
 
 /// The attributes of an item that is looked into.

@@ -88,8 +88,8 @@ use proc_macro::TokenStream;
 /// - Locals die on the closing brace of their block, and so do the arguments of an
 ///   `async fn`; where other code is on the brace's line, that is a hit more. Those of
 ///   another function die after it, on the line of its caller.
-/// - The pattern and the guard of a `match` arm are the `match`'s, but for a guard that
-///   doesn't stand where its pattern begins: that has its own line.
+/// - The pattern and the guard of a `match` arm are the `match`'s, but for a guard without
+///   a `let` that begins on another line than its pattern: that has its own.
 /// - Closures and `async` blocks have lines of their own, but for closures that only
 ///   compute, such as `|n| n + 1`, and for `async` closures, which are on the line that
 ///   polls them. Run by the function itself, their lines are in the table of the call; on

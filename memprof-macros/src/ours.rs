@@ -60,12 +60,20 @@ fn args(meta: &Meta) -> Result<Args> {
     })
 }
 
-/// Whether `path` is the attribute's: by its own name, or the one it has been given
-/// where it is just being used.
+/// Whether `path` is the attribute's: by its own name, wherever that is, or as it is
+/// written where it is just being used, or by the name there alone. Elsewhere others may
+/// have that name.
 pub(crate) fn is_ours(path: &Path) -> bool {
-    path.segments
-        .last()
-        .is_some_and(|last| is_name(&last.ident))
+    let Some(last) = path.segments.last() else {
+        return false;
+    };
+    if last.ident == "memprofile" {
+        return true;
+    }
+    path_here().is_some_and(|here| {
+        let is_alone = path.get_ident().is_some();
+        (is_alone && is_last(&here, &last.ident)) || are_same(&here, path)
+    })
 }
 
 /// Whether a `use` brings it in, for items beside that `use` alone: the one around takes it
@@ -81,15 +89,28 @@ pub(crate) fn is_used_by(tree: &UseTree) -> bool {
 }
 
 fn is_name(name: &Ident) -> bool {
-    name == "memprofile" || name_here().is_some_and(|here| *name == here)
+    name == "memprofile" || path_here().is_some_and(|here| is_last(&here, name))
 }
 
-/// The attribute's name here, if `use` has given it another.
-fn name_here() -> Option<String> {
+/// The attribute's path here, where `use` may have given it another name.
+fn path_here() -> Option<Path> {
     let text = Span::call_site().source_text()?;
-    let text = text.strip_prefix("#[")?;
-    let path = text.split(['(', ']']).next()?;
-    path.rsplit("::").next().map(|name| name.trim().to_owned())
+    // From a `cfg_attr` it comes without its brackets.
+    let text = text.strip_prefix("#[").unwrap_or(&text);
+    let path = text.split(['(', '[', '{', ']']).next()?;
+    syn::parse_str(path).ok()
+}
+
+fn is_last(path: &Path, name: &Ident) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == *name)
+}
+
+fn are_same(left: &Path, right: &Path) -> bool {
+    let names = |path: &Path| -> Vec<Ident> {
+        let segments = path.segments.iter();
+        segments.map(|segment| segment.ident.clone()).collect()
+    };
+    left.leading_colon.is_some() == right.leading_colon.is_some() && names(left) == names(right)
 }
 
 /// A `cfg_attr`.

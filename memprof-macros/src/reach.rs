@@ -32,6 +32,12 @@ pub(crate) fn is_allowed_not_to_be(attribute: &Attribute) -> bool {
     is_about_lints && lints.iter().any(|lint| names(attribute, lint))
 }
 
+/// Whether an attribute says what comes of some lint, or a `cfg_attr` might.
+pub(crate) fn may_be_about_lints(attribute: &Attribute) -> bool {
+    const NAMES: [&str; 6] = ["allow", "cfg_attr", "deny", "expect", "forbid", "warn"];
+    NAMES.iter().any(|name| attribute.path().is_ident(name))
+}
+
 /// Whether an attribute says that a statement isn't reached.
 fn is_said_not_to_be(attribute: &Attribute) -> bool {
     attribute.path().is_ident("expect") && names(attribute, "unreachable_code")
@@ -49,7 +55,8 @@ fn is_conditional(attribute: &Attribute) -> bool {
     start::is_cfg(attribute) || attribute.path().is_ident("cfg_attr")
 }
 
-fn diverges(stmt: &Stmt) -> bool {
+/// Whether nothing comes after a statement, if no `#[cfg]` leaves it out.
+pub(crate) fn diverges(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::Local(Local {
             init: Some(init), ..

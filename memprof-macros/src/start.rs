@@ -1,6 +1,7 @@
 //! Where statements and expressions begin: their first words, and the attributes before.
 
 use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, ExprClosure, Label, Meta, Pat, Path, Stmt};
 
@@ -179,7 +180,11 @@ pub(crate) fn is_cfg(attribute: &Attribute) -> bool {
 /// What has to hold for something to be kept, if a `#[cfg]` says that.
 pub(crate) fn predicate(attribute: &Attribute) -> Option<TokenStream> {
     match &attribute.meta {
-        Meta::List(list) if is_cfg(attribute) => Some(list.tokens.clone()),
+        Meta::List(list) if is_cfg(attribute) => {
+            // It may end in a comma, which stands in a list only.
+            let tokens = &list.tokens;
+            Some(quote!(all(#tokens)))
+        }
         _ => None,
     }
 }

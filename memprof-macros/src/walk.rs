@@ -102,7 +102,8 @@ impl<'a, 'b> Walk<'a, 'b> {
         let guarded = self.last_lets(&block.stmts);
         let guarded: Vec<_> = guarded
             .into_iter()
-            .filter(|(index, _)| index + 1 < reached)
+            // A `#[cfg]` may leave out what never ends, or all that comes after it.
+            .filter(|(index, _)| index + 1 < reached && !reach::diverges(&block.stmts[*index]))
             .map(|(index, kept)| {
                 let next = block.stmts.get(index + 1);
                 let next_attrs = next.map_or(&[][..], start::attrs_of_stmt);
@@ -405,32 +406,29 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
     }
 
-    /// Walks the guard of an arm, which has a line if that isn't its pattern's.
+    /// Walks the guard of an arm, which has a line if that isn't its pattern's. After it
+    /// the `match` goes on, on the line it began in.
     fn guard(&mut self, pattern: &mut PatGuard) {
         let guard = &mut *pattern.guard;
-        if computes_only(guard) || has_let(guard) {
+        if computes_only(guard) {
             return;
         }
+        let open = self.open;
         let start = Start::keyword(pattern.if_token.span, "if");
         let is_apart = !(self.lines).are_on_one(&Start::of_pattern(&pattern.pat), &start);
         let place = self.lines.place(&start, self.around);
-        let opened = place.filter(|_| is_apart);
-        let probe_count = self.probe_count;
+        let opened = place.filter(|_| is_apart && !has_let(guard));
         if opened.is_some() {
             self.probe_count += 1;
             self.open = opened;
         }
         self.visit_expr_mut(guard);
+        self.open = open;
         if let Some(place) = opened {
-            // In the head of a `match`, as for an arm.
-            let private = self.private;
+            let resume = open.unwrap_or(self.around);
             let span = Span::mixed_site().located_at(start.span);
-            let at = quote_spanned!(span=> #private::at(#place));
-            put_after(at, quote_spanned!(span=> ()), guard, span);
-        }
-        if self.probe_count != probe_count {
-            // Whether it was run isn't known in the arms after it.
-            self.open = None;
+            self.put_at_before(place, guard, span);
+            self.put_back_at_exit_before(resume, guard, span);
         }
     }
 
@@ -453,24 +451,35 @@ impl<'a, 'b> Walk<'a, 'b> {
         self.around = place.unwrap_or(around);
         self.whole(body);
         self.around = around;
-        let private = self.private;
         let span = Span::mixed_site().located_at(start.span);
         if let Some(place) = opened {
-            let at = quote_spanned!(span=> #private::at(#place));
-            put_after(at, quote_spanned!(span=> ()), body, span);
+            self.put_at_before(place, body, span);
         }
         if let Some(resume) = resume
             && self.probe_count != probe_count
         {
-            let back_at_exit = quote_spanned!(span=> #private::back_at_exit(#resume));
-            put_after(
-                back_at_exit,
-                quote_spanned!(span=> _back_at_exit),
-                body,
-                span,
-            );
+            self.put_back_at_exit_before(resume, body, span);
         }
         self.open = open;
+    }
+
+    /// Opens the line at `place` before an arm or a guard.
+    fn put_at_before(&self, place: u32, expr: &mut Expr, span: Span) {
+        let private = self.private;
+        let at = quote_spanned!(span=> #private::at(#place));
+        put_after(at, quote_spanned!(span=> ()), expr, span);
+    }
+
+    /// Goes on with the line at `resume` when an arm or a guard is left.
+    fn put_back_at_exit_before(&self, resume: u32, expr: &mut Expr, span: Span) {
+        let private = self.private;
+        let back_at_exit = quote_spanned!(span=> #private::back_at_exit(#resume));
+        put_after(
+            back_at_exit,
+            quote_spanned!(span=> _back_at_exit),
+            expr,
+            span,
+        );
     }
 
     /// Walks an expression as a branch, and puts it into braces if anything has to

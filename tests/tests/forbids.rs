@@ -112,3 +112,24 @@ fn nothing_needs_to_be_allowed() {
     assert_eq!(finish(later(1, (2, 3))), Some(Ok(6)));
     assert_eq!(finish(Thing(3).number_later()), Some(3));
 }
+
+/// An import that others use isn't one for attributes inside.
+#[memprofile(print = "never")]
+mod imports {
+    pub(crate) use memprof::memprofile;
+
+    #[memprofile]
+    pub(crate) fn profiled() -> u32 {
+        5
+    }
+}
+
+#[imports::memprofile(print = "never")]
+fn profiled_by_the_import() -> u32 {
+    6
+}
+
+#[test]
+fn a_module_may_export_the_attribute() {
+    assert_eq!(imports::profiled() + profiled_by_the_import(), 11);
+}

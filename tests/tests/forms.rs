@@ -38,6 +38,7 @@
 // Shapes matter here, the odd ones most.
 #![allow(
     clippy::boxed_local,
+    clippy::diverging_sub_expression,
     clippy::let_and_return,
     clippy::match_single_binding,
     clippy::mixed_attributes_style,
@@ -1569,4 +1570,45 @@ mod imports {
 #[test]
 fn what_is_imported_for_attributes_inside_is_no_unused_import() {
     assert_eq!(imports::left_out() + imports::with_options_of_its_own(), 3);
+}
+
+/// The attribute around takes those inside off, and leaves alone what is said of imports.
+#[memprofile(print = "never")]
+mod imports_with_lints {
+    #[expect(unused_imports)]
+    use memprof::memprofile;
+
+    #[memprofile(skip)]
+    pub(super) fn left_out() -> usize {
+        1
+    }
+}
+
+#[memprofile(print = "never")]
+#[rustfmt::skip]
+fn conditions_with_a_comma(number: u32) -> u32 {
+    #[cfg(any(unix, not(unix),),)]
+    let doubled = number * 2;
+    #[cfg(all(unix, not(unix)),)]
+    let doubled = number;
+    doubled
+}
+
+/// It may be left out, as a `let` of another system would.
+#[memprofile(print = "never")]
+#[expect(unused_variables)]
+fn a_last_let_that_never_ends(number: u32) {
+    let first = number;
+    #[cfg(all())]
+    let never: u32 = unimplemented!("{number}");
+    #[cfg(any())]
+    drop(first);
+}
+
+#[test]
+fn imports_and_locals_under_conditions_are_what_they_were() {
+    assert_eq!(imports_with_lints::left_out(), 1);
+    assert_eq!(conditions_with_a_comma(2), 4);
+    let ended = std::panic::catch_unwind(|| a_last_let_that_never_ends(3));
+    assert!(ended.is_err());
 }

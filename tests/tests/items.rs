@@ -273,6 +273,46 @@ fn an_attribute_inside_is_found_under_a_condition_and_by_another_name() {
     }
 }
 
+#[cfg_attr(all(), prof(print = "never"))]
+impl Shelf {
+    fn has_a_conditional_name(&self) -> usize {
+        drop(block(70));
+        self.blocks.len()
+    }
+
+    #[prof(skip)]
+    fn skips_by_that_name(&self) -> usize {
+        drop(block(71));
+        self.blocks.len()
+    }
+}
+
+/// Somebody else's attribute inside has the name that ours has here.
+mod named_as_another {
+    use memprof::memprofile as main;
+
+    #[main(print = "never")]
+    pub(super) mod inside {
+        #[tokio::main(flavor = "current_thread")]
+        pub(in super::super) async fn waits() -> usize {
+            super::super::block(72).capacity()
+        }
+    }
+}
+
+#[test]
+fn a_name_is_this_attributes_alone() {
+    let shelf = Shelf::empty();
+    assert_eq!(shelf.has_a_conditional_name(), 0);
+    assert_eq!(shelf.skips_by_that_name(), 0);
+    assert_eq!(named_as_another::inside::waits(), 72);
+
+    let report = report();
+    let has_a_name = allocated(&report, "Shelf::has_a_conditional_name");
+    assert_eq!(has_a_name, Some(70));
+    assert_eq!(allocated(&report, "Shelf::skips_by_that_name"), None);
+}
+
 #[memprofile(print = "never", on_exceed = "panic")]
 impl Shelf {
     #[memprofile(max_net = 0)]

@@ -222,6 +222,74 @@ fn a_guard_that_is_not_on_its_patterns_line_has_its_own() {
 }
 
 #[memprofile(columns = "all")]
+#[expect(clippy::unit_arg, reason = "such arms have no other value")]
+#[rustfmt::skip]
+fn guards_in_an_argument(number: usize) -> usize {
+    add(
+        number,
+        match number {
+            0
+                if buffer(10).is_empty() => {} // apart
+            _ => {}
+        },
+        buffer(6000).len(),
+    )
+}
+
+#[test]
+fn after_a_guard_in_an_argument_its_call_goes_on() {
+    let tables = run(|| {
+        assert_eq!(guards_in_an_argument(0), 6000);
+        assert_eq!(guards_in_an_argument(1), 6001);
+    });
+
+    for (table, apart) in tables.iter().zip([Some(10), None]) {
+        assert_eq!(table.row("// apart").number("Allocated"), apart);
+        assert_eq!(table.row("    add(").number("Allocated"), Some(6000));
+        assert_eq!(table.row("    add(").number("Hits"), Some(1));
+    }
+}
+
+#[memprofile(columns = "all")]
+#[rustfmt::skip]
+fn guards_of_both_kinds(number: usize) -> usize {
+    match buffer(number).len() {
+        length
+            if buffer(10).len() == length => 1, // apart
+        length if buffer(200).len() == length => 2,
+        length
+            if let Some(more) = length.checked_sub(buffer(3000).len()) => more, // with a `let`
+        length
+            if let Some(&[_, second]) = [1, 2].chunks(2).find_map(|both: &[usize]| {
+                drop(buffer(40_000)); // in its closure
+                <&[usize; 2]>::try_from(both).ok()
+            }) && second == length => 4,
+        _ => 5,
+    }
+}
+
+#[test]
+fn a_guard_that_is_on_its_patterns_line_or_has_a_let_is_the_matchs() {
+    let tables = run(|| {
+        for (number, found) in [(10, 1), (200, 2), (3007, 7), (2, 4), (1, 5)] {
+            assert_eq!(guards_of_both_kinds(number), found);
+        }
+    });
+
+    let expected = [10, 400, 6207, 3202, 3201];
+    for (table, bytes) in tables.iter().zip(expected) {
+        assert_eq!(table.row("// apart").number("Allocated"), Some(10));
+        assert_eq!(table.row("match buffer").number("Allocated"), Some(bytes));
+        assert_eq!(table.row("match buffer").number("Hits"), Some(1));
+    }
+    let closure = tables[4].row("// in its closure");
+    assert_eq!(closure.number("Hits"), Some(1));
+    assert_eq!(closure.number("Allocated"), Some(40_000));
+    assert_eq!(hits(&tables[2], "// with a `let`"), Some(1));
+    assert_eq!(hits(&tables[3], "// with a `let`"), None);
+}
+
+#[memprofile(columns = "all")]
 fn conditional_locals() -> usize {
     let first = buffer(100);
     #[cfg(test)]

@@ -716,7 +716,7 @@ macro_rules! corpus {
 
         $(#[$m])?
         fn match_guards() {
-            for arm in 0..3 {
+            for arm in 0..4 {
                 match noisy("scrutinee") {
                     found if arm == 0 && noisy("guard 0").yes() => found.next("moved").yes(),
                     ref found if arm == 1 && {
@@ -725,6 +725,11 @@ macro_rules! corpus {
                     } => {
                         say("by ref");
                         true
+                    }
+                    ref found
+                        if arm == 2 && noisy("guard apart").next("its temporary").yes() =>
+                    {
+                        found.yes()
                     }
                     _ => noisy("rest").no(),
                 };
