@@ -415,7 +415,8 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
         let open = self.open;
         let start = Start::keyword(pattern.if_token.span, "if");
-        let is_apart = !(self.lines).are_on_one(&Start::of_pattern(&pattern.pat), &start);
+        let before = Start::of_pattern(&pattern.pat);
+        let is_apart = !self.lines.are_on_one(&before, &start);
         let place = self.lines.place(&start, self.around);
         let opened = place.filter(|_| is_apart && !has_let(guard));
         if opened.is_some() {
