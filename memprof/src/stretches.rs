@@ -228,16 +228,7 @@ fn split(stretch: Usage, is_own: bool) -> [Usage; 2] {
 #[cfg(test)]
 mod tests {
     use super::Stretches;
-    use crate::usage::Usage;
-
-    fn usage(allocated_bytes: u64, freed_bytes: u64, peak_bytes: u64) -> Usage {
-        Usage {
-            allocated_bytes,
-            freed_bytes,
-            peak_bytes,
-            ..Usage::ZERO
-        }
-    }
+    use crate::usage::tests::usage;
 
     /// Threads that enter and leave, one letter each: a capital enters, a small one leaves
     /// after it has had 100 bytes more than at its beginning, of which it keeps one.

@@ -110,10 +110,10 @@ impl Usage {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::Usage;
 
-    fn usage(allocated_bytes: u64, freed_bytes: u64, peak_bytes: u64) -> Usage {
+    pub(crate) fn usage(allocated_bytes: u64, freed_bytes: u64, peak_bytes: u64) -> Usage {
         Usage {
             allocated_bytes,
             freed_bytes,

@@ -173,15 +173,20 @@ fn what_a_file_has_in_it_gives_a_terminal_no_commands() {
     assert!(!said.contains('\u{1b}'), "{said:?}");
 }
 
+/// What the programs of the next two tests do.
+fn check_work() {
+    env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
+    let bytes = env::var("BYTES").unwrap().parse().unwrap();
+    memprof::check_baseline("work", &report(bytes, 1));
+}
+
 #[test]
 fn a_check_fails_until_it_is_blessed_and_the_summary_has_what_changed() {
     let folder = tempfile::tempdir().unwrap();
     let summary = folder.path().join("summary.md");
     let run = |bytes: usize, variables: &[(&str, &Path)]| {
         let mut program = Program::new(|| {
-            env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
-            let bytes = env::var("BYTES").unwrap().parse().unwrap();
-            memprof::check_baseline("work", &report(bytes, 1));
+            check_work();
         });
         program
             .env("FOLDER", folder.path())
@@ -226,9 +231,7 @@ fn the_summary_has_the_first_run_and_a_blessed_one_and_bless_takes_words() {
     let folder = tempfile::tempdir().unwrap();
     let run = |bytes: usize, bless: &str| {
         let mut program = Program::new(|| {
-            env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
-            let bytes = env::var("BYTES").unwrap().parse().unwrap();
-            memprof::check_baseline("work", &report(bytes, 1));
+            check_work();
         });
         program
             .env("FOLDER", folder.path())

@@ -588,6 +588,21 @@ async fn files_of_earlier_runs_count_if_they_are_adopted_and_removed_ones_do_not
     assert_eq!(names(folder.path()).iter().collect::<Vec<_>>(), expected);
 }
 
+/// Gets a page, which is what it would be without a profile, and waits until its profile is
+/// written to the folder, or isn't.
+fn getter(folder: &str) -> impl Fn() + use<> {
+    let layer = ProfilerLayer::new().silent().profile_dir(folder);
+    let app = app().layer(layer.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    move || {
+        let answer = runtime.block_on(answer(app.clone(), get_request("/9/page")));
+        assert_eq!(answer, (StatusCode::OK, "9 bytes".to_owned()));
+        layer.flush();
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_to_is_said_once_and_then_how_often() {
     let folder = tempfile::tempdir().unwrap();
@@ -595,16 +610,7 @@ fn a_folder_that_cannot_be_written_to_is_said_once_and_then_how_often() {
     fs::write(&file, "text").unwrap();
     let mut program = Program::new(|| {
         let folder = std::env::var("FOLDER").unwrap();
-        let layer = ProfilerLayer::new().silent().profile_dir(&folder);
-        let app = app().layer(layer.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let get = || {
-            let answer = runtime.block_on(answer(app.clone(), get_request("/9/page")));
-            assert_eq!(answer, (StatusCode::OK, "9 bytes".to_owned()));
-            layer.flush();
-        };
+        let get = getter(&folder);
         (0..3).for_each(|_| get());
         assert_eq!(fs::read_to_string(&folder).unwrap(), "text");
         // The file makes room for the folder, which vanishes once more.
@@ -631,16 +637,9 @@ fn a_folder_that_cannot_be_written_to_is_said_once_and_then_how_often() {
 fn no_half_of_a_profile_is_left_where_there_is_no_room() {
     let folder = tempfile::tempdir().unwrap();
     let mut program = Program::new(|| {
-        let folder = std::env::var("FOLDER").unwrap();
-        let layer = ProfilerLayer::new().silent().profile_dir(&folder);
-        let app = app().layer(layer.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let get = getter(&std::env::var("FOLDER").unwrap());
         memprof_tests::limit_files(10);
-        let answer = runtime.block_on(answer(app, get_request("/9/page")));
-        assert_eq!(answer, (StatusCode::OK, "9 bytes".to_owned()));
-        layer.flush();
+        get();
     });
 
     let output = program.env("FOLDER", folder.path()).output();

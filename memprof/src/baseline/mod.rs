@@ -96,15 +96,15 @@ impl Baseline {
     ///
     /// A function that does less than it did is welcome, and the file stays; one that is in the
     /// file and didn't run is not. Where there is no file, or `MEMPROF_BLESS` is `1` (or `true`,
-    /// `yes`, `on`), it is written from the report; but in CI, where `CI` is
-    /// set to something else than `false` or `0`, a file that isn't there is an error: nobody
-    /// would commit what was written. Take the report of a [`Scope`](crate::Scope), or what
-    /// other tests do at the same time is in it.
+    /// `yes`, `on`), it is written from the report; but in CI, where `CI` is set to something else
+    /// than `false` or `0`, a file that isn't there is an error: nobody would commit what was
+    /// written. Take the report of a [`Scope`](crate::Scope), or what other tests do at the same
+    /// time is in it.
     ///
     /// With `MEMPROF_SUMMARY`, or else `GITHUB_STEP_SUMMARY`, naming a file, what has changed
     /// is appended to it in Markdown. A relative path is taken from the folder that the test runs
-    /// in, which under cargo is its package's. With the feature `off` there is nothing to compare, and
-    /// no file is read or written.
+    /// in, which under cargo is its package's. With the feature `off` there is nothing to compare,
+    /// and no file is read or written.
     ///
     /// # Errors
     ///

@@ -30,7 +30,10 @@ pub(crate) fn view(
     mut out: impl Write,
 ) -> Result<(), Box<dyn Error>> {
     let root = fs::canonicalize(path).map_err(|error| {
-        format!("{path:?} can't be read: {error}; it should be a report, a file of `memprof run`, or a folder of such files")
+        format!(
+            "{path:?} can't be read: {error}; it should be a report, a file of `memprof run`, or a \
+             folder of such files"
+        )
     })?;
     let (server, port) = server(port)?;
     let url = format!("http://127.0.0.1:{port}/");
