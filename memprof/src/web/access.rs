@@ -34,9 +34,10 @@ impl Access {
     /// Who is on the same machine, by the peer's address that `peer` finds.
     ///
     /// Behind a proxy on this machine all peers are this machine, and not every proxy says
-    /// in a header that it is one: there, take [`token`](Self::token). A request whose
-    /// headers say that it was forwarded is not allowed, and neither is one that is for
-    /// a name other than `localhost`: a page from elsewhere can have its own lead here.
+    /// in a header that it is one: there, use [`token`](Self::token). A request is refused if
+    /// it has a header that proxies add, such as `X-Forwarded-For`, `Via`, `X-Real-IP` or
+    /// `CDN-Loop`. So is one whose `Host` isn't an address or `localhost`: a page from elsewhere
+    /// can have its own name lead here.
     ///
     /// Of axum, whose server is to be made with `into_make_service_with_connect_info`: without
     /// it there is no address, and nobody is allowed, which is said once on the standard
@@ -148,19 +149,61 @@ fn is_right(token: &str, digest: &[u8; 32]) -> bool {
     given == *digest
 }
 
+/// Whether a header says that a proxy has passed the request on.
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    let says_so = |name: &str| {
-        let by_custom = [
-            "cf-connecting-ip",
-            "forwarded",
-            "true-client-ip",
-            "via",
-            "x-client-ip",
-            "x-real-ip",
-        ];
-        name.starts_with("x-forwarded-") || by_custom.contains(&name)
-    };
-    headers.keys().any(|name| says_so(name.as_str()))
+    headers.keys().any(|name| is_of_a_proxy(name.as_str()))
+}
+
+/// Whether proxies add a header of this name.
+///
+/// There are too many to list each of them: most say whose address they have, or are named
+/// after the proxy or the service that it is one of. No browser sends such a header by itself.
+fn is_of_a_proxy(name: &str) -> bool {
+    /// In any place: `X-Forwarded-For`, `X-ProxyUser-IP`, `Proxy-Client-IP`, `CDN-Loop`.
+    const WORDS: [&str; 24] = [
+        "akamai",
+        "amz",
+        "amzn",
+        "appengine",
+        "appgw",
+        "arr",
+        "azure",
+        "cdn",
+        "cf",
+        "client",
+        "cloudfront",
+        "envoy",
+        "fastly",
+        "fly",
+        "forward",
+        "forwarded",
+        "incap",
+        "nf",
+        "proxy",
+        "proxyuser",
+        "sucuri",
+        "varnish",
+        "vercel",
+        "via",
+    ];
+    /// At the end: `X-Real-IP`, `X-Original-Host`, `Remote-Addr`.
+    const ENDS: [&str; 14] = [
+        "-ip",
+        "-addr",
+        "-address",
+        "connecting-ip",
+        "original-host",
+        "original-proto",
+        "original-uri",
+        "original-url",
+        "real-port",
+        "request-start",
+        "url-scheme",
+        "x-host",
+        "x-scheme",
+        "front-end-https",
+    ];
+    name.split('-').any(|word| WORDS.contains(&word)) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// What may be a token in a request.
@@ -199,11 +242,57 @@ fn say_that_nobody_is_near() {
     });
 }
 
-#[cfg(all(test, feature = "toolbar"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use http::Request;
 
+    /// Headers of requests that proxies, content delivery networks, load balancers and hosting
+    /// services are known to add, by their documentation.
+    const OF_PROXIES: &str = "\
+        Akamai-Origin-Hop Ali-CDN-Real-IP CDN-Loop CF-Connecting-IP CF-IPCountry CF-Ray \
+        CF-Visitor Client-IP CloudFront-Viewer-Address DO-Connecting-IP Fastly-Client-IP \
+        Fastly-FF Fastly-SSL Fly-Client-IP Fly-Forwarded-Port Forwarded Front-End-Https \
+        HTTP-Client-IP Incap-Client-IP Proxy-Client-IP Remote-Addr True-Client-IP Via \
+        WL-Proxy-Client-IP X-Akamai-Config-Log-Detail X-Amz-Cf-Id X-Amzn-Trace-Id \
+        X-Appengine-User-IP X-AppGW-Trace-Id X-ARR-LOG-ID X-ARR-SSL X-Azure-ClientIP \
+        X-Azure-SocketIP X-Client-IP X-Cluster-Client-IP X-Envoy-Expected-Rq-Timeout-Ms \
+        X-Envoy-External-Address X-Forward-For X-Forwarded X-Forwarded-By X-Forwarded-For \
+        X-Forwarded-Host X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Proto \
+        X-Forwarded-Server X-Host X-NF-Client-Connection-IP X-Original-Forwarded-For \
+        X-Original-Host X-Original-URL X-Originating-IP X-ProxyUser-IP X-Real-IP X-Real-Port \
+        X-Remote-Addr X-Remote-IP X-Request-Start X-Scheme X-Sucuri-ClientIP X-URL-Scheme \
+        X-Varnish X-Vercel-Forwarded-For X-Vercel-Id";
+
+    /// Those that browsers, curl and the developer's own scripts send.
+    const OF_CLIENTS: &str = "\
+        Accept Accept-Encoding Accept-Language Authorization Cache-Control Connection \
+        Content-Length Content-Type Cookie DNT Host HX-Request If-None-Match Origin Pragma Range \
+        Referer Sec-CH-UA Sec-CH-UA-Platform Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site \
+        Sec-Fetch-User Sec-GPC Sec-WebSocket-Key TE Traceparent Upgrade Upgrade-Insecure-Requests \
+        User-Agent X-CSRF-Token X-Memprof-Token X-Request-Id X-Requested-With";
+
+    #[test]
+    fn a_request_with_a_header_of_a_proxy_is_not_from_this_machine() {
+        let is_allowed = |header: Option<&str>| {
+            let mut request = Request::get("/").header("host", "localhost:5000");
+            if let Some(name) = header {
+                request = request.header(name, "1");
+            }
+            let request = request.body(()).unwrap();
+            let peer = |_: &Extensions| Some(IpAddr::from([127, 0, 0, 1]));
+            Access::loopback(peer).allows(&Head::of(&request))
+        };
+        assert!(is_allowed(None));
+        for name in OF_PROXIES.split_whitespace() {
+            assert!(!is_allowed(Some(name)), "{name}");
+        }
+        for name in OF_CLIENTS.split_whitespace().filter(|name| *name != "Host") {
+            assert!(is_allowed(Some(name)), "{name}");
+        }
+    }
+
+    #[cfg(feature = "toolbar")]
     #[test]
     fn a_token_in_the_query_is_kept_in_a_cookie_if_one_can_have_it() {
         let cookie = |access: &Access, uri: &str, cookie: Option<&str>| {

@@ -49,7 +49,18 @@ impl Hosts {
         };
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         let is_ours = is_address || is("localhost") || self.others.iter().any(|other| is(other));
-        is_ours && !host.as_str().contains('@')
+        // All of it: a URI's parser takes what is after a `]`, and any text for a port.
+        let port = host.as_str().strip_prefix(name);
+        is_ours && port.is_some_and(is_port)
+    }
+}
+
+/// Whether this is the end of an address: nothing, or a colon and a port, which may be empty.
+fn is_port(text: &str) -> bool {
+    match text.strip_prefix(':') {
+        Some("") => true,
+        Some(port) => port.bytes().all(|it| it.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => text.is_empty(),
     }
 }
 
@@ -69,4 +80,59 @@ pub(super) fn is_from_our_pages(uri: &Uri, headers: &HeaderMap) -> bool {
     let origin = origin.to_str().unwrap_or_default();
     let origin = origin.split_once("://").map(|(_, host)| host);
     matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_ours(host: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host.parse().unwrap());
+        let mut hosts = Hosts::default();
+        hosts.allow("blog.test".to_owned());
+        hosts.are_asked(None, &headers)
+    }
+
+    #[test]
+    fn addresses_and_allowed_names_are_ours_on_any_port() {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:5000",
+            "10.0.0.7:65535",
+            "[::1]",
+            "[::1]:80",
+            "localhost",
+            "LocalHost:5000",
+            "localhost:",
+            "blog.test:8080",
+        ] {
+            assert!(is_ours(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_or_ends_like_a_name_of_ours_is_not() {
+        for host in [
+            "[::1].evil.test",
+            "[::1]evil.test:80",
+            "[::1",
+            "::1",
+            "127.0.0.1:abc",
+            "127.0.0.1:+80",
+            "127.0.0.1:65536",
+            "127.0.0.1:80:80",
+            "127.0.0.1.evil.test",
+            "127.1",
+            "0x7f.0.0.1",
+            "localhost.evil.test",
+            "evil.test@localhost",
+            "localhost:80@evil.test",
+            "user:80@127.0.0.1",
+            "evil.test",
+            "",
+        ] {
+            assert!(!is_ours(host), "{host}");
+        }
+    }
 }

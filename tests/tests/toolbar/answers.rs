@@ -1,6 +1,6 @@
 //! Which answers get the bar, and that they are else as they were.
 
-use crate::site::{Frame, Site, layer, routes, streamed};
+use crate::site::{Answer, Frame, Site, layer, routes, streamed};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::Html;
@@ -9,6 +9,7 @@ use futures::channel::mpsc;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt as _;
 
@@ -56,8 +57,18 @@ async fn pages_of_errors_have_it_and_other_answers_have_not() {
     }
     let head = site.method(Method::HEAD, "/").await;
     assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    // Its headers are those of the page, which is longer by the bar.
+    let page = site.get("/").await;
+    let names = |answer: &Answer| {
+        let names = answer.headers.keys().map(ToString::to_string);
+        names.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(names(&head), names(&page));
+    for name in ["content-length", "cache-control", "content-type"] {
+        assert_eq!(head.header(name), page.header(name), "{name}");
+    }
     // All of them are in the history.
-    assert_eq!(site.ids().await.len(), 9 + others.len() + 1);
+    assert_eq!(site.ids().await.len(), 9 + others.len() + 2);
 }
 
 #[tokio::test]

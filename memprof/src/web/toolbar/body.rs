@@ -155,9 +155,8 @@ where
     }
 }
 
-/// A page's last piece with the bar in it: before the end of its `body`, or after it.
+/// A page's last piece with the bar in it: before `</body>`, or after the whole page.
 fn with_bar(mut data: impl Buf, bar: &[u8]) -> Vec<u8> {
-    const END: &[u8] = b"</body>";
     let mut page = Vec::with_capacity(data.remaining() + bar.len());
     while data.has_remaining() {
         let chunk = data.chunk();
@@ -165,12 +164,42 @@ fn with_bar(mut data: impl Buf, bar: &[u8]) -> Vec<u8> {
         let length = chunk.len();
         data.advance(length);
     }
-    let mut windows = page.windows(END.len());
-    match windows.rposition(|word| word.eq_ignore_ascii_case(END)) {
-        Some(end) => _ = page.splice(end..end, bar.iter().copied()),
-        None => page.extend_from_slice(bar),
-    }
+    let place = end_of_body(&page).unwrap_or(page.len());
+    page.splice(place..place, bar.iter().copied());
     page
+}
+
+/// Where `</body>` begins, if only white space, comments and `</html>` follow it.
+///
+/// Any other `</body>` may be text: of a string in a script, where the bar's own end tag would
+/// end the script, or of a comment, where the bar would not run.
+fn end_of_body(page: &[u8]) -> Option<usize> {
+    let mut rest = page;
+    let mut html_may_end = true;
+    loop {
+        rest = rest.trim_ascii_end();
+        if let Some(comment) = rest.strip_suffix(b"-->") {
+            let begin = comment.windows(4).rposition(|word| word == b"<!--")?;
+            rest = rest.get(..begin)?;
+        } else if let Some(before) = without_end_tag(rest, b"</body") {
+            return Some(before.len()).filter(|_| !ends_in_comment(before));
+        } else {
+            rest = without_end_tag(rest, b"</html").filter(|_| html_may_end)?;
+            html_may_end = false;
+        }
+    }
+}
+
+fn ends_in_comment(page: &[u8]) -> bool {
+    let begin = page.windows(4).rposition(|word| word == b"<!--");
+    begin.is_some_and(|begin| !page[begin..].windows(3).any(|word| word == b"-->"))
+}
+
+/// What is before the end tag that `page` ends with, if it is this one.
+fn without_end_tag<'a>(page: &'a [u8], tag: &[u8]) -> Option<&'a [u8]> {
+    let page = page.strip_suffix(b">")?.trim_ascii_end();
+    let (before, end) = page.split_at_checked(page.len().checked_sub(tag.len())?)?;
+    end.eq_ignore_ascii_case(tag).then_some(before)
 }
 
 /// Notes how long a poll takes, until it is dropped; or the call that comes before them.
@@ -215,7 +244,7 @@ impl Drop for Polled<'_> {
     }
 }
 
-/// Whether an answer is a page that the bar can be added to.
+/// Whether an answer is a page that the bar can be added to, or to `HEAD` the headers of one.
 pub(super) fn takes_bar(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
     let is_page = headers.get(CONTENT_TYPE).is_some_and(|value| {
         let value = value.as_bytes().to_ascii_lowercase();
@@ -228,8 +257,7 @@ pub(super) fn takes_bar(method: &Method, status: StatusCode, headers: &HeaderMap
         .get_all(CONTENT_ENCODING)
         .iter()
         .all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    let has_body = *method != Method::HEAD
-        && *method != Method::CONNECT
+    let has_body = *method != Method::CONNECT
         && !status.is_informational()
         && !status.is_redirection()
         && ![
@@ -289,14 +317,44 @@ pub(super) fn bar(prefix: &str, id: &str, nonce: &str) -> Vec<u8> {
 mod tests {
     use super::with_bar;
 
+    fn with(page: &str) -> String {
+        String::from_utf8(with_bar(page.as_bytes(), b"BAR")).unwrap()
+    }
+
     #[test]
-    fn the_bar_is_inside_the_last_body_or_after_all() {
-        let with = |page: &str| String::from_utf8(with_bar(page.as_bytes(), b"BAR")).unwrap();
-        assert_eq!(
-            with("<p></body>x</BODY></html>"),
-            "<p></body>xBAR</BODY></html>"
-        );
-        assert_eq!(with("<p>"), "<p>BAR");
-        assert_eq!(with(""), "BAR");
+    fn the_bar_is_before_the_end_of_the_body_or_after_the_page() {
+        for (page, expected) in [
+            ("<p></body>", "<p>BAR</body>"),
+            ("<p></BODY></html>\n", "<p>BAR</BODY></html>\n"),
+            ("<p></body\n></html >", "<p>BAR</body\n></html >"),
+            (
+                "<p></body> <!-- a --> </html><!-- </body> -->\n",
+                "<p>BAR</body> <!-- a --> </html><!-- </body> -->\n",
+            ),
+            ("<p>", "<p>BAR"),
+            ("", "BAR"),
+            ("</html>", "</html>BAR"),
+            ("</html></html></body>", "</html></html>BAR</body>"),
+        ] {
+            assert_eq!(with(page), expected);
+        }
+    }
+
+    #[test]
+    fn an_end_of_the_body_that_may_be_text_is_none() {
+        for page in [
+            // A page may leave its own end tags out.
+            r#"<p><script>let d = "</body><img src=x onerror=a()>";</script>"#,
+            r#"<script>let d = "</body>";</script></html>"#,
+            "<p><!-- </body> -->",
+            "<p><!-- </body> <!-- -->",
+            "<p></body></html></html>",
+            "<p></body>x",
+            "<p></body></script>",
+            "<p></body -->",
+            "<p></bodyx>",
+        ] {
+            assert_eq!(with(page), format!("{page}BAR"));
+        }
     }
 }

@@ -131,7 +131,7 @@ struct Ending {
 
 impl Sink for Ending {
     fn pass_on(&self, profile: RequestProfile) {
-        own_work::during(false, || self.exchange.end(profile));
+        self.exchange.end(profile);
         self.history.end(&self.exchange);
     }
 }
@@ -235,6 +235,10 @@ impl Watched {
             policy::allow_bar(response.headers_mut(), &nonce);
             bar
         });
+        // To `HEAD`, there may be the headers of the page without its body; or else the server
+        // takes the length from the body, which it then leaves out.
+        let is_head = *exchange.method() == Method::HEAD;
+        let bar = bar.filter(|_| !is_head || !response.body().is_end_stream());
         if let Some(mut page) = page {
             page.extend(bar.into_iter().flatten());
             return response.map(|mut body| {
