@@ -16,3 +16,11 @@ CREATE TABLE IF NOT EXISTS post (
     body LONGTEXT NOT NULL,
     FOREIGN KEY (author_id) REFERENCES user (id)
 ) DEFAULT CHARACTER SET utf8mb4;
+
+-- The token of a session is in its cookie; here is its digest alone.
+CREATE TABLE IF NOT EXISTS session (
+    token_digest CHAR(64) PRIMARY KEY,
+    user_id BIGINT NOT NULL,
+    expires BIGINT NOT NULL,
+    FOREIGN KEY (user_id) REFERENCES user (id) ON DELETE CASCADE
+) DEFAULT CHARACTER SET utf8mb4;

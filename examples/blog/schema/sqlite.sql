@@ -11,3 +11,10 @@ CREATE TABLE IF NOT EXISTS post (
     title TEXT NOT NULL,
     body TEXT NOT NULL
 );
+
+-- The token of a session is in its cookie; here is its digest alone.
+CREATE TABLE IF NOT EXISTS session (
+    token_digest TEXT PRIMARY KEY,
+    user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,
+    expires INTEGER NOT NULL
+);

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use axum_extra::extract::cookie::Key;
 use sqlx::AnyPool;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::error::{AppError, page};
@@ -26,6 +27,8 @@ pub struct App {
     pub(crate) pages: Arc<Pages>,
     pub(crate) squares: u64,
     pub(crate) key: Key,
+    /// A place for each password that is being hashed.
+    pub(crate) hashing: Arc<Semaphore>,
 }
 
 impl App {
@@ -38,6 +41,7 @@ impl App {
             pages: Arc::new(Pages::new()),
             squares,
             key: crate::session::key(secret),
+            hashing: Arc::new(Semaphore::new(auth::hashes_at_once())),
         }
     }
 }

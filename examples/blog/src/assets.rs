@@ -1,21 +1,23 @@
 //! The style sheet, which is part of the program.
 
-use std::ops::Bound;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::http::header::RANGE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum_extra::TypedHeader;
 use axum_extra::headers::{
     AcceptRanges, CacheControl, ContentRange, ContentType, ETag, HeaderMapExt, IfModifiedSince,
-    IfNoneMatch, LastModified, Mime, Range,
+    IfNoneMatch, LastModified, Mime,
 };
+use http_range_header::parse_range_header;
 use sha2::{Digest, Sha256};
 
-use crate::error::AppError;
+use crate::error::{AppError, page};
 
 const STYLE: &str = include_str!("../static/style.css");
 
@@ -57,43 +59,33 @@ pub(crate) async fn serve(
     if is_known {
         return Ok((StatusCode::NOT_MODIFIED, about).into_response());
     }
-    let Some(range) = headers.typed_get::<Range>() else {
+    let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
+    let Some(ranges) = range.and_then(|range| parse_range_header(range).ok()) else {
         return Ok((about, css, STYLE).into_response());
     };
     let length = STYLE.len() as u64;
-    match part(&range) {
-        Some((start, text)) => {
-            let bytes = start..start + text.len() as u64;
-            let range = ContentRange::bytes(bytes, length)
+    let ranges = ranges.validate(length).unwrap_or_default();
+    // The first part that is asked for.
+    match ranges.first().and_then(|range| part(range)) {
+        Some((range, text)) => {
+            let range = ContentRange::bytes(range, length)
                 .map_err(|error| AppError::Internal(format!("style sheet: {error}")))?;
             let head = (about, TypedHeader(range), css);
             Ok((StatusCode::PARTIAL_CONTENT, head, text).into_response())
         }
         None => {
             let range = TypedHeader(ContentRange::unsatisfied_bytes(length));
-            Ok((StatusCode::RANGE_NOT_SATISFIABLE, range).into_response())
+            let message = "The file has no such part.";
+            Ok((range, page(StatusCode::RANGE_NOT_SATISFIABLE, message)).into_response())
         }
     }
 }
 
-/// The first part of the style sheet that is asked for, and where it starts.
-fn part(range: &Range) -> Option<(u64, &'static str)> {
-    let length = STYLE.len() as u64;
-    let (start, end) = range.satisfiable_ranges(length).next()?;
-    let start = match start {
-        Bound::Included(start) => start,
-        Bound::Excluded(before) => before + 1,
-        Bound::Unbounded => 0,
-    };
-    let end = match end {
-        Bound::Included(last) => last + 1,
-        Bound::Excluded(end) => end,
-        Bound::Unbounded => length,
-    };
-    let bytes = usize::try_from(start).ok()?..usize::try_from(end.min(length)).ok()?;
+/// A part of the style sheet, and where it is.
+fn part(range: &RangeInclusive<u64>) -> Option<(RangeInclusive<u64>, &'static str)> {
+    let start = usize::try_from(*range.start()).ok()?;
+    let last = usize::try_from(*range.end()).ok()?;
     // The style sheet is plain ASCII, so that it can be cut anywhere.
-    STYLE
-        .get(bytes)
-        .filter(|text| !text.is_empty())
-        .map(|text| (start, text))
+    let text = STYLE.get(start..=last)?;
+    Some((range.clone(), text))
 }

@@ -1,5 +1,9 @@
 //! Registering, logging in, logging out.
 
+use std::fmt::Display;
+use std::num::NonZero;
+use std::sync::Arc;
+
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -14,7 +18,7 @@ use crate::app::App;
 use crate::error::AppError;
 use crate::forms::Form;
 use crate::pages::redirect;
-use crate::session::{self, Visitor};
+use crate::session::{self, IsOverTls, Visitor};
 
 const USER_BY_NAME: &str = "SELECT id, password FROM user WHERE username = ?";
 
@@ -61,6 +65,7 @@ pub(crate) async fn login_page(
 pub(crate) async fn login(
     State(app): State<App>,
     visitor: Visitor,
+    IsOverTls(is_over_tls): IsOverTls,
     jar: SignedCookieJar,
     form: Form,
 ) -> Result<Response, AppError> {
@@ -74,9 +79,10 @@ pub(crate) async fn login(
 
     let problem = match found {
         None => "Incorrect username.",
-        Some((id, hash)) if is_password(password, &hash).await? => {
+        Some((id, hash)) if is_password(&app, password, &hash).await? => {
             tracing::info!(id, "{username} has logged in");
-            return Ok((session::begin(jar, id), redirect("/")).into_response());
+            let jar = session::begin(&app, jar, id, is_over_tls).await?;
+            return Ok((jar, redirect("/")).into_response());
         }
         Some(_) => "Incorrect password.",
     };
@@ -85,8 +91,12 @@ pub(crate) async fn login(
 }
 
 /// `GET /auth/logout`
-pub(crate) async fn logout(jar: SignedCookieJar) -> Response {
-    (session::end(jar), redirect("/")).into_response()
+pub(crate) async fn logout(
+    State(app): State<App>,
+    jar: SignedCookieJar,
+) -> Result<Response, AppError> {
+    let jar = session::end(&app, jar).await?;
+    Ok((jar, redirect("/")).into_response())
 }
 
 fn form_page(
@@ -100,7 +110,7 @@ fn form_page(
 
 /// Adds a user unless the name is taken, and says whether it did.
 async fn add_user(app: &App, username: &str, password: &str) -> Result<bool, AppError> {
-    let hash = hash(password).await?;
+    let hash = hash(app, password).await?;
     let sql = toolbar::sql(ADD_USER).parameter(username);
     let sql = sql.parameter(toolbar::Redacted(&hash));
     let query = sqlx::query(ADD_USER).bind(username).bind(hash);
@@ -114,26 +124,47 @@ async fn add_user(app: &App, username: &str, password: &str) -> Result<bool, App
     }
 }
 
-/// A salted hash of the whole password. It is slow on purpose, so it runs where
-/// it keeps no other request waiting; so does the comparison below.
-async fn hash(password: &str) -> Result<String, AppError> {
-    let password = password.to_owned();
-    spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()))
-        .await
-        .map_err(|error| AppError::Internal(format!("password: {error}")))?
-        .map(|hash| hash.to_string())
-        .map_err(|error| AppError::Internal(format!("password: {error}")))
+/// How many passwords are hashed at once: each takes a processor, and 19 MiB of memory.
+pub(crate) fn hashes_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-async fn is_password(password: &str, hash: &str) -> Result<bool, AppError> {
+/// A salted hash of the whole password.
+async fn hash(app: &App, password: &str) -> Result<String, AppError> {
+    let password = password.to_owned();
+    let hash = move || Argon2::default().hash_password(password.as_bytes());
+    let hash = hashing(app, hash).await?;
+    hash.map(|hash| hash.to_string()).map_err(not_hashed)
+}
+
+async fn is_password(app: &App, password: &str, hash: &str) -> Result<bool, AppError> {
     let password = password.to_owned();
     let hash = hash.to_owned();
-    spawn_blocking(move || match PasswordHash::new(&hash) {
+    let verify = move || match PasswordHash::new(&hash) {
         Ok(hash) => Argon2::default()
             .verify_password(password.as_bytes(), &hash)
             .is_ok(),
         Err(_) => false,
-    })
-    .await
-    .map_err(|error| AppError::Internal(format!("password: {error}")))
+    };
+    hashing(app, verify).await
+}
+
+/// Does work that is slow on purpose where it keeps no other request waiting, when it is its
+/// turn.
+async fn hashing<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AppError> {
+    let place = Arc::clone(&app.hashing).acquire_owned().await;
+    let place = place.map_err(not_hashed)?;
+    let work = move || {
+        // Until the work is done, though its request may be gone.
+        let _place = place;
+        work()
+    };
+    spawn_blocking(work).await.map_err(not_hashed)
+}
+
+fn not_hashed(error: impl Display) -> AppError {
+    AppError::Internal(format!("password: {error}"))
 }

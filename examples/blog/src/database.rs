@@ -11,7 +11,8 @@ use crate::Failure;
 
 const SQLITE_SCHEMA: &str = include_str!("../schema/sqlite.sql");
 const MYSQL_SCHEMA: &str = include_str!("../schema/mysql.sql");
-const DROP: &str = "DROP TABLE IF EXISTS post; DROP TABLE IF EXISTS user;";
+const DROP: &str = "\
+    DROP TABLE IF EXISTS session; DROP TABLE IF EXISTS post; DROP TABLE IF EXISTS user;";
 
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -10,6 +10,9 @@ use minijinja::Value;
 
 use crate::error::AppError;
 
+/// How many fields a form may have, which is Flask's limit, too.
+const MOST_FIELDS: usize = 1000;
+
 /// The text fields of a form, sent in either of the ways a browser has.
 ///
 /// A body of any other type is a form without fields. Where a field is
@@ -60,7 +63,10 @@ async fn urlencoded<S: Send + Sync>(request: Request, state: &S) -> Result<Form,
         .map_err(|rejection| unreadable(rejection.status()))?;
 
     let mut form = Form::default();
-    for (name, value) in form_urlencoded::parse(&body) {
+    for (number, (name, value)) in form_urlencoded::parse(&body).enumerate() {
+        if number == MOST_FIELDS {
+            return Err(AppError::FormTooLong);
+        }
         form.add(name.into_owned(), value.into_owned());
     }
     Ok(form)
@@ -72,11 +78,16 @@ async fn multipart<S: Send + Sync>(request: Request, state: &S) -> Result<Form, 
         .map_err(|rejection| unreadable(rejection.status()))?;
 
     let mut form = Form::default();
+    let mut field_count = 0;
     while let Some(part) = parts
         .next_field()
         .await
         .map_err(|e| unreadable(e.status()))?
     {
+        field_count += 1;
+        if field_count > MOST_FIELDS {
+            return Err(AppError::FormTooLong);
+        }
         let name = part.name().map(str::to_owned);
         let is_file = part.file_name().is_some();
         let bytes = part.bytes().await.map_err(|e| unreadable(e.status()))?;

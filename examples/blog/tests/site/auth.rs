@@ -1,5 +1,7 @@
 //! Registering, logging in, logging out.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::support::{Answer, Browser, Site, on_each_database};
 
 #[test]
@@ -150,14 +152,95 @@ fn a_user_logs_out() {
 }
 
 #[test]
+fn a_session_ends_with_logging_out_for_all_who_have_its_cookie() {
+    on_each_database(|site| {
+        let user = site.visitor();
+        let cookie = cookie_of(&log_in(&user, "test", "test"));
+        let elsewhere = cookie_of(&log_in(&site.visitor(), "test", "test"));
+        assert_ne!(cookie, elsewhere);
+
+        user.get("/auth/logout").assert_redirects_to("/");
+
+        front_page(site, &cookie).assert_page_with("Log In");
+        front_page(site, &elsewhere).assert_page_with("Log Out");
+    });
+}
+
+#[test]
+fn another_login_ends_the_session_before() {
+    on_each_database(|site| {
+        let user = site.visitor();
+        let before = cookie_of(&log_in(&user, "test", "test"));
+
+        let after = cookie_of(&log_in(&user, "other", "other"));
+
+        front_page(site, &before).assert_page_with("Log In");
+        front_page(site, &after).assert_page_with("<li>other</li>");
+    });
+}
+
+#[test]
+fn a_session_ends_with_its_time() {
+    on_each_database(|site| {
+        let cookie = cookie_of(&log_in(&site.visitor(), "test", "test"));
+        front_page(site, &cookie).assert_page_with("Log Out");
+        let ends: Vec<(i64,)> = site.rows("SELECT expires FROM session");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let days = (ends[0].0 - i64::try_from(now.as_secs()).unwrap()) / (24 * 60 * 60);
+        assert!((30..=31).contains(&days), "{days}");
+
+        site.execute("UPDATE session SET expires = 1");
+
+        front_page(site, &cookie).assert_page_with("Log In");
+        // The next login takes it away.
+        log_in(&site.visitor(), "test", "test");
+        assert_eq!(site.rows::<(i64,)>("SELECT user_id FROM session").len(), 1);
+    });
+}
+
+#[test]
+fn the_database_has_no_token_that_opens_a_session() {
+    on_each_database(|site| {
+        let cookie = cookie_of(&log_in(&site.visitor(), "test", "test"));
+
+        let stored: Vec<(String,)> = site.rows("SELECT token_digest FROM session");
+
+        assert_eq!(stored[0].0.len(), 64);
+        assert!(!cookie.contains(&stored[0].0));
+    });
+}
+
+#[test]
+fn the_cookie_is_for_tls_alone_where_the_visitor_is_connected_by_it() {
+    on_each_database(|site| {
+        for (header, value, is_secure) in [
+            ("x-forwarded-proto", "https", true),
+            ("x-forwarded-proto", "HTTPS, http", true),
+            ("x-forwarded-proto", "http", false),
+            ("x-forwarded-proto", "http, https", false),
+            ("forwarded", "for=192.0.2.1;proto=https", true),
+            ("forwarded", "Proto=\"https\"; for=_a, proto=http", true),
+            ("forwarded", "for=192.0.2.1", false),
+            ("x-other", "https", false),
+        ] {
+            let form = ("content-type", "application/x-www-form-urlencoded");
+            let headers = [form, (header, value)];
+            let body = b"username=test&password=test";
+            let answer = site.visitor().send("POST", "/auth/login", &headers, body);
+            let cookie = answer.header("set-cookie");
+            assert_eq!(cookie.contains("Secure"), is_secure, "{header}: {value}");
+        }
+    });
+}
+
+#[test]
 fn a_forged_cookie_is_nobodys() {
     on_each_database(|site| {
         let answer = log_in(&site.visitor(), "test", "test");
         let cookie = answer.header("set-cookie").split(';').next().unwrap();
         let mut forged = cookie.to_owned();
-        let user_id = forged.pop().unwrap();
-        assert_eq!(user_id, '1');
-        forged.push('2');
+        let last = forged.pop().unwrap();
+        forged.push(if last == '0' { '1' } else { '0' });
 
         for cookie in [
             &forged,
@@ -185,6 +268,16 @@ fn a_deleted_user_is_nobody() {
         user.get("/").assert_page_with("Log In");
         user.get("/create").assert_redirects_to("/auth/login");
     });
+}
+
+fn cookie_of(answer: &Answer) -> String {
+    let cookie = answer.header("set-cookie").split(';').next();
+    cookie.unwrap().to_owned()
+}
+
+fn front_page(site: &Site, cookie: &str) -> Answer {
+    let headers = [("cookie", cookie)];
+    site.visitor().send("GET", "/", &headers, b"")
 }
 
 fn register(visitor: &Browser, username: &str, password: &str) -> Answer {

@@ -137,6 +137,10 @@ fn the_style_sheet_comes_in_parts_and_not_twice() {
             ("bytes=0-9", &whole.body[..10]),
             ("bytes=-5", &whole.body[length - 5..]),
             (&last, &whole.body[length - 5..]),
+            // More than there is.
+            ("bytes=0-18446744073709551615", &whole.body),
+            ("bytes=-1000000", &whole.body),
+            ("bytes=-18446744073709551615", &whole.body),
         ] {
             let answer = get("range", range);
             assert_eq!(
@@ -150,6 +154,9 @@ fn the_style_sheet_comes_in_parts_and_not_twice() {
         let beyond = get("range", &format!("bytes={length}-"));
         assert_eq!(beyond.status, 416);
         assert_eq!(beyond.header("content-range"), format!("bytes */{length}"));
+        for range in ["bytes=18446744073709551615-", "bytes=-0"] {
+            assert_eq!(get("range", range).status, 416, "{range}");
+        }
 
         let modified = whole.header("last-modified");
         assert_eq!(get("if-modified-since", modified).status, 304);
@@ -159,7 +166,71 @@ fn the_style_sheet_comes_in_parts_and_not_twice() {
         );
         // What can't be read asks for nothing.
         assert_eq!(get("if-modified-since", "yesterday").status, 200);
-        assert_eq!(get("range", "lines=1-2").status, 200);
+        for range in ["lines=1-2", "bytes=", "bytes=a-b", "bytes=2-1"] {
+            assert_eq!(get("range", range).status, 200, "{range}");
+        }
+    });
+}
+
+#[test]
+fn errors_are_pages() {
+    on_each_database(|site| {
+        let user = site.user("test");
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let part = ("content-type", "multipart/form-data; boundary=a");
+        let many = "a=&".repeat(1001);
+        let long = "a".repeat((16 << 20) + 1);
+        let style = "/static/style.css";
+        for (method, path, header, body, status) in [
+            ("GET", "/nowhere", form, "", 404),
+            ("GET", "/%FF", form, "", 404),
+            ("GET", "/static/%FF", form, "", 404),
+            ("GET", "/9/update", form, "", 404),
+            ("GET", "/x/update", form, "", 404),
+            ("DELETE", "/", form, "", 405),
+            ("POST", "/create", form, "title=a", 400),
+            ("POST", "/create", part, "--a", 400),
+            ("POST", "/create", form, &many, 413),
+            ("POST", "/create", form, &long, 413),
+            ("GET", style, ("range", "bytes=1000000-"), "", 416),
+        ] {
+            let answer = user.send(method, path, &[header], body.as_bytes());
+            assert_eq!(answer.status, status, "{method} {path}");
+            let kind = answer.header("content-type");
+            assert_eq!(kind, "text/html; charset=utf-8", "{method} {path}");
+            assert!(answer.body.contains("<h1>"), "{method} {path}");
+        }
+        site.execute("DROP TABLE post");
+        let broken = user.get("/");
+        assert_eq!(broken.status, 500);
+        assert!(broken.body.contains("<h1>Internal Server Error</h1>"));
+    });
+}
+
+#[test]
+fn a_form_has_a_thousand_fields_at_the_most() {
+    on_each_database(|site| {
+        let user = site.user("test");
+        let urlencoded = |others: usize| format!("title=a&body=b{}", "&x=".repeat(others));
+        assert_eq!(
+            user.post_form("/create", urlencoded(998).as_bytes()).status,
+            302
+        );
+        assert_eq!(
+            user.post_form("/create", urlencoded(999).as_bytes()).status,
+            413
+        );
+
+        let multipart = |others: usize| {
+            let field = |name: &str| {
+                format!("--a\r\ncontent-disposition: form-data; name={name}\r\n\r\nx\r\n")
+            };
+            let body = [field("title"), field("body"), field("x").repeat(others)].concat();
+            let headers = [("content-type", "multipart/form-data; boundary=a")];
+            user.send("POST", "/create", &headers, (body + "--a--\r\n").as_bytes())
+        };
+        assert_eq!(multipart(998).status, 302);
+        assert_eq!(multipart(999).status, 413);
     });
 }
 
