@@ -2,6 +2,8 @@
 
 use crate::{heap, rss, threads};
 use std::cell::Cell;
+#[cfg(feature = "tower")]
+use std::ops::{Deref, DerefMut};
 
 thread_local! {
     /// What the profiler's own work on this thread has added to resident memory.
@@ -32,4 +34,42 @@ pub(crate) fn during<T>(reads_resident: bool, work: impl FnOnce() -> T) -> (T, O
         RESIDENT_BYTES.set(RESIDENT_BYTES.get().wrapping_add(added));
     }
     (answer, resident_bytes)
+}
+
+/// A value that the profiler keeps: what it holds isn't counted as the program's, neither when
+/// it is made nor when it is dropped, wherever that is.
+#[cfg(feature = "tower")]
+#[derive(Debug)]
+// `None` only while it is being dropped.
+pub(crate) struct Own<T>(Option<T>);
+
+#[cfg(feature = "tower")]
+impl<T> Own<T> {
+    pub(crate) fn new(make: impl FnOnce() -> T) -> Self {
+        Self(Some(during(false, make).0))
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<T> Deref for Own<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is only gone when it is dropped")
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<T> DerefMut for Own<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("it is only gone when it is dropped")
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<T> Drop for Own<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        during(false, || drop(value));
+    }
 }

@@ -42,7 +42,7 @@ pub struct Profiling {
 
 impl Profiling {
     /// The application with what records its requests around it.
-    pub(crate) fn around(&self, app: &App, database: &str) -> Router {
+    pub fn around(&self, app: &App, database: &str) -> Router {
         let mut router = app::router(app.clone());
         if self.query_profile {
             router = router.layer(QueryProfilerLayer::new(from_this_machine()));

@@ -8,6 +8,7 @@ use super::statistics::{self, Restriction, Sort};
 use super::trigger::Trigger;
 use super::writer::Writer;
 use crate::output::{self, Stream};
+use crate::own_work::Own;
 use crate::report::Format;
 use crate::usage::Usage;
 use http::Extensions;
@@ -55,7 +56,7 @@ pub struct ProfilerLayer {
 pub(super) struct Settings {
     told: Told,
     /// Made with the first profile.
-    writer: OnceLock<Writer<RequestProfile>>,
+    writer: OnceLock<Own<Writer<RequestProfile>>>,
 }
 
 type Route = dyn Fn(&Extensions) -> Option<String> + Send + Sync;
@@ -332,10 +333,11 @@ impl Sink for Settings {
             let told = self.told.clone();
             // On the writer's thread: it may look at all the files that are there.
             let mut folder = None;
-            Writer::new(move |profile| {
+            let write = move |profile| {
                 let folder = folder.get_or_insert_with(|| told.folder());
                 told.write(&profile, folder.as_mut());
-            })
+            };
+            Own::new(|| Writer::new(write))
         });
         writer.write(profile);
     }

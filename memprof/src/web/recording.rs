@@ -1,5 +1,6 @@
 //! One request, from its beginning to the last of its response.
 
+use crate::own_work;
 use crate::recorded::Report;
 use crate::scope::{Scope, ScopeGuard};
 use crate::usage::Usage;
@@ -96,6 +97,8 @@ pub(super) trait Sink: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Takes the profile, which is the profiler's own: it is made, and has to be dropped, while
+    /// [nothing is counted](own_work::during), as is so during this call.
     fn pass_on(&self, profile: RequestProfile);
 }
 
@@ -119,21 +122,23 @@ pub(super) struct Recording {
 impl Recording {
     pub(super) fn begin(sink: Arc<dyn Sink>, head: &Head<'_>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let path = head.path.to_owned();
+        // By a function of the program's, which counts.
         let route = sink.route(head.extensions);
-        Self {
+        let scope = Scope::new(head.path);
+        let make = || Self {
             sink,
-            scope: Scope::new(path.clone()),
+            scope,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             method: head.method.clone(),
-            path,
-            route,
+            path: head.path.to_owned(),
+            route: route.as_deref().map(str::to_owned),
             // Of a service that panics when it is called.
             outcome: Outcome::Panicked,
             began: SystemTime::now(),
             started: Instant::now(),
             ended: None,
-        }
+        };
+        own_work::during(false, make).0
     }
 
     pub(super) fn enter(&self) -> ScopeGuard {
@@ -162,19 +167,24 @@ impl Drop for Recording {
         let ended = self.ended.unwrap_or_else(Instant::now);
         let elapsed = ended.duration_since(self.started);
         let usage = self.scope.usage();
-        if !self.sink.wants(elapsed, &usage) {
-            return;
-        }
-        self.sink.pass_on(RequestProfile {
-            id: self.id,
-            method: self.method.clone(),
-            path: std::mem::take(&mut self.path),
-            route: self.route.take(),
-            outcome: self.outcome,
-            began: self.began,
-            elapsed,
-            usage,
-            report: self.scope.report(),
+        let is_wanted = self.sink.wants(elapsed, &usage);
+        own_work::during(false, || {
+            let profile = RequestProfile {
+                id: self.id,
+                method: std::mem::take(&mut self.method),
+                path: std::mem::take(&mut self.path),
+                route: self.route.take(),
+                outcome: self.outcome,
+                began: self.began,
+                elapsed,
+                usage,
+                report: Report::default(),
+            };
+            if is_wanted {
+                // Settled by `usage`: now, the thread's counters have what is the profiler's, too.
+                let report = self.scope.settled_report();
+                self.sink.pass_on(RequestProfile { report, ..profile });
+            }
         });
     }
 }

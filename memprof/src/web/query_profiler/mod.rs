@@ -9,6 +9,7 @@ use super::access::Access;
 use super::id::Id;
 use super::recording::Head;
 use crate::forks::Lock;
+use crate::own_work::Own;
 use answer::Answer;
 use asked::Asked;
 pub use service::{QueryProfiler, QueryProfilerBody, QueryProfilerFuture};
@@ -58,7 +59,7 @@ struct Settings {
     max_bytes: usize,
     /// With a slash at the end.
     prefix: String,
-    store: Arc<Lock<Store>>,
+    store: Arc<Lock<Own<Store>>>,
 }
 
 impl QueryProfilerLayer {
@@ -73,7 +74,7 @@ impl QueryProfilerLayer {
             max_pages: 50,
             max_bytes: 16 << 20,
             prefix: "/debug/memprof/".to_owned(),
-            store: Arc::default(),
+            store: Arc::new(Lock::new(Own::new(Store::default))),
         };
         Self {
             settings: Arc::new(settings),
@@ -163,8 +164,10 @@ impl Settings {
 
     /// The answer to who wants to see what was saved.
     fn saved(&self, id: Id) -> Answer {
-        match self.store.lock().page(id) {
-            Some(page) => Answer::page(&page),
+        // The last who has it, if it makes room for another at this moment.
+        let page = Own::new(|| self.store.lock().page(id));
+        match &*page {
+            Some(page) => Answer::page(page),
             None => Answer::not_found(id),
         }
     }

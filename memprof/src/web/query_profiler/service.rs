@@ -3,6 +3,7 @@
 use super::Settings;
 use super::answer::{self, Answer};
 use super::asked::{self, Asked};
+use crate::own_work::Own;
 use crate::web::id::Id;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};
 use crate::web::service::{ProfilerBody, ProfilerFuture};
@@ -83,7 +84,7 @@ struct Wish {
     id: Option<Id>,
     /// Of the response.
     headers: OnceLock<HeaderMap>,
-    profile: Mutex<Option<RequestProfile>>,
+    profile: Mutex<Option<Own<RequestProfile>>>,
 }
 
 impl Wish {
@@ -117,7 +118,10 @@ impl Sink for Wish {
     fn pass_on(&self, profile: RequestProfile) {
         match self.id {
             Some(id) => self.settings.keep(id, self.page(&profile)),
-            None => *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(profile),
+            None => {
+                let mut kept = self.profile.lock().unwrap_or_else(PoisonError::into_inner);
+                *kept = Some(Own::new(|| profile));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is answered, and the response it becomes.
 
-use crate::own_work;
+use crate::own_work::{self, Own};
 use crate::web::ours::{self, PageOfOurs};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, HeaderName, LOCATION};
@@ -85,7 +85,7 @@ impl Answer {
 
     /// The response, without its body if that wasn't asked for.
     pub(super) fn into_response(mut self, is_head: bool) -> Response<RoutesBody> {
-        let body = Own(mem::take(&mut self.body));
+        let body = OwnBytes(Own::new(|| mem::take(&mut self.body)));
         let length = body.0.len();
         let data = (!is_head && length > 0).then(|| Bytes::from_owner(body));
         let mut response = Response::new(RoutesBody { data });
@@ -109,18 +109,12 @@ impl Answer {
     }
 }
 
-/// Bytes of the profiler's own.
-struct Own(Vec<u8>);
+/// Bytes of the profiler's own, as `Bytes` takes them.
+struct OwnBytes(Own<Vec<u8>>);
 
-impl AsRef<[u8]> for Own {
+impl AsRef<[u8]> for OwnBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        own_work::during(false, || drop(mem::take(&mut self.0)));
     }
 }
 

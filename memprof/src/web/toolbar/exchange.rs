@@ -7,9 +7,10 @@ use super::secrets::DOTS;
 use super::sql::Statement;
 use super::template::Rendered;
 use super::text::{Cut, Pairs, cut};
+use crate::own_work::Own;
 use crate::web::id::Id;
 use crate::web::recording::{Outcome, RequestProfile};
-use crate::{own_work, peak, rss};
+use crate::{peak, rss};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
 use std::fmt::Write as _;
@@ -268,20 +269,19 @@ fn pairs_of(headers: &HeaderMap) -> Pairs {
     pairs
 }
 
-/// An exchange that several have a hand in, freed as it was made: on nobody's account.
+/// An exchange that several have a hand in.
 #[derive(Debug)]
-pub(super) struct Shared(Option<Arc<Exchange>>);
+pub(super) struct Shared(Own<Arc<Exchange>>);
 
 impl Shared {
     pub(super) fn begin(parts: &Parts, most_bytes: usize) -> Self {
-        let begin = || Arc::new(Exchange::begin(parts, most_bytes));
-        Self(Some(own_work::during(false, begin).0))
+        Self(Own::new(|| Arc::new(Exchange::begin(parts, most_bytes))))
     }
 }
 
 impl Clone for Shared {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(Own::new(|| Arc::clone(&self.0)))
     }
 }
 
@@ -289,13 +289,6 @@ impl Deref for Shared {
     type Target = Arc<Exchange>;
 
     fn deref(&self) -> &Arc<Exchange> {
-        self.0.as_ref().expect("it is only gone when it is dropped")
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let shared = self.0.take();
-        own_work::during(false, || drop(shared));
+        &self.0
     }
 }

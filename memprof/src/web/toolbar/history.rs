@@ -1,7 +1,7 @@
 //! The last requests.
 
 use super::exchange::Shared;
-use crate::own_work;
+use crate::own_work::{self, Own};
 use crate::web::id::Id;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) struct History {
     most_requests: usize,
     most_bytes: usize,
-    kept: Mutex<Kept>,
+    kept: Mutex<Own<Kept>>,
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl History {
         Self {
             most_requests,
             most_bytes,
-            kept: Mutex::default(),
+            kept: Mutex::new(Own::new(Kept::default)),
         }
     }
 
@@ -59,7 +59,7 @@ impl History {
     }
 
     /// Lets go of the oldest, as long as there is too much.
-    fn make_room(&self, mut kept: MutexGuard<'_, Kept>) {
+    fn make_room(&self, mut kept: MutexGuard<'_, Own<Kept>>) {
         let mut gone = Vec::new();
         while kept.exchanges.len() > self.most_requests || kept.bytes > self.most_bytes {
             let Some((oldest, bytes)) = kept.exchanges.pop_front() else {
@@ -87,7 +87,7 @@ impl History {
         exchanges.map(|(exchange, _)| exchange.clone()).collect()
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Own<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
