@@ -142,8 +142,11 @@ mod own_work;
 mod owner;
 mod paths;
 mod peak;
+mod printable;
 mod probe;
 mod profile;
+#[cfg(any(feature = "files", feature = "sampling"))]
+mod read_file;
 mod recorded;
 mod records;
 #[cfg(any(feature = "files", feature = "sampling"))]

@@ -3,8 +3,9 @@
 use memprof::{Format, Report};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::iter;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -211,6 +212,71 @@ fn who_asks_by_another_name_is_refused() {
     let twice = format!("127.0.0.1:{port}\r\nHost: example.com");
     assert_status(&server.ask("GET", "/", &twice), 403);
     assert_status(&server.ask("POST", "/", &format!("127.0.0.1:{port}")), 405);
+}
+
+#[test]
+fn a_client_that_reads_nothing_keeps_no_other_waiting() {
+    let folder = folder();
+    // Too large for what the system holds of a connection.
+    let server = Server::of(&large_report(folder.path()), 0);
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", server.port);
+        stream.write_all(request.as_bytes()).unwrap();
+        silent.push(stream);
+        // And one that is in the middle of its request.
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        stream.write_all(b"GET / HT").unwrap();
+        silent.push(stream);
+    }
+
+    assert_status(&server.get("/"), 200);
+    drop(silent);
+}
+
+/// A report whose page has some megabytes.
+fn large_report(folder: &Path) -> PathBuf {
+    let path = folder.join("functions.json");
+    Report::default().write(&path).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    // A name that can't be compressed to much less.
+    let mut state = 1_u64;
+    let name: String = iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b'a' + (state >> 60) as u8)
+    })
+    .take(16 << 20)
+    .collect();
+    let function = format!(
+        "{{\"name\":\"{name}\",\"file\":\"a.rs\",\"line\":1,\"calls\":1,\"own_ns\":0,\
+         \"inclusive_ns\":0,\"lines\":[]}}"
+    );
+    let text = text.replacen(
+        "\"functions\":[]",
+        &format!("\"functions\":[{function}]"),
+        1,
+    );
+    assert!(text.len() > 16 << 20);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_request_that_is_too_long_is_refused() {
+    let folder = folder();
+    let server = Server::of(&folder.path().join("secret.json"), 0);
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nX-Long: ").unwrap();
+    let part = [b'a'; 1 << 16];
+    // The server answers, or has gone away, long before.
+    let sent = (0..10_000).take_while(|_| stream.write_all(&part).is_ok());
+    let sent = sent.count();
+
+    assert!(sent < 10_000, "{sent}");
+    assert_status(&server.get("/"), 200);
 }
 
 #[test]

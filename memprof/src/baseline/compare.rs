@@ -1,6 +1,7 @@
 //! A baseline and a report, function by function; and what a reviewer would say of it.
 
 use super::file::Row;
+use crate::printable;
 use crate::report::Quantity;
 use crate::report::units::{blocks, bytes};
 use std::cmp::Reverse;
@@ -145,8 +146,5 @@ pub(super) fn number(quantity: Quantity, number: i128) -> String {
 
 /// A text without what a terminal would take for a command.
 pub(super) fn printable(text: &str) -> String {
-    let chars = text.chars();
-    chars
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .collect()
+    printable::printable(text, ' ')
 }

@@ -6,6 +6,7 @@ mod file;
 mod summary;
 
 use crate::budget;
+use crate::read_file::Input;
 use crate::recorded::Report;
 use crate::replace::replace;
 use crate::report::Quantity;
@@ -211,8 +212,9 @@ impl Baseline {
     /// If it can't be read, or isn't a baseline.
     pub fn read(path: impl AsRef<Path>) -> Result<Report, BaselineError> {
         let path = path.as_ref();
-        let text = fs::read(path)
-            .map_err(|error| BaselineError(format!("{} can't be read: {error}", shown(path))))?;
+        let text = Input::open(path).and_then(Input::json);
+        let text =
+            text.map_err(|error| BaselineError(format!("{} can't be read: {error}", shown(path))))?;
         let rows = file::read(&text).map_err(|problem| {
             BaselineError(format!("{} is no baseline: {problem}", shown(path)))
         })?;

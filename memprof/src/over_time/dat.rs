@@ -5,9 +5,9 @@
 //! last one without its end, doesn't count.
 
 use super::{MemoryOverTime, OverTimeError, Reading, Sample, TimedCall, error::Problem};
+use crate::read_file::Input;
 use crate::replace::replace;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -44,7 +44,7 @@ impl MemoryOverTime {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, OverTimeError> {
         let path = path.as_ref();
         let read_error = |error| OverTimeError::new(Problem::Read(path.to_owned(), error));
-        let mut file = BufReader::new(File::open(path).map_err(read_error)?);
+        let mut file = BufReader::new(Input::open(path).map_err(read_error)?);
         let mut memory = Self::default();
         let mut is_one = false;
         let mut line = Vec::new();

@@ -3,18 +3,14 @@
 use super::format::Format;
 use super::json::{self, Unreadable};
 use super::page;
+use crate::read_file::Input;
 use crate::recorded::Report;
 use crate::replace::replace;
 use crate::{own_work, threads};
 use std::error::Error;
 use std::fmt;
-use std::fs;
-#[cfg(unix)]
-use std::io::ErrorKind;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-#[cfg(unix)]
-use std::time::Duration;
 
 impl Report {
     /// Writes the report to a file, in the format of its ending.
@@ -91,48 +87,14 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// If it can't be read, or isn't such a report; if the program says nothing for 30
-    /// seconds, as when it is stopped.
+    /// If it can't be read, or isn't such a report. If the program on a socket says nothing for 30
+    /// seconds, as when it is stopped, or isn't done after 5 minutes; if a pipe isn't opened for
+    /// writing in 5 seconds; if more than 1 GiB comes from something that isn't a file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        let text = text(path).map_err(|error| FileError::new(path, Problem::Read(error)))?;
+        let text = Input::open(path).and_then(Input::json);
+        let text = text.map_err(|error| FileError::new(path, Problem::Read(error)))?;
         json::read(&text).map_err(|error| FileError::new(path, Problem::Unreadable(error)))
-    }
-}
-
-/// What is in a file, or is said on a socket.
-fn text(path: &Path) -> io::Result<Vec<u8>> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt as _;
-        if fs::metadata(path)?.file_type().is_socket() {
-            return said(path, PATIENCE);
-        }
-    }
-    fs::read(path)
-}
-
-/// How long a program may say nothing. Others are answered before, and the report of a
-/// large one takes its time.
-#[cfg(unix)]
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What is said on a socket, by somebody who makes no pause as long as that.
-#[cfg(unix)]
-fn said(path: &Path, patience: Duration) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    use std::os::unix::net::UnixStream;
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(patience))?;
-    let mut text = Vec::new();
-    match stream.read_to_end(&mut text) {
-        Ok(_) => Ok(text),
-        // Whichever of the two the system has for it.
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-            let message = "the program doesn't answer; is it stopped?";
-            Err(io::Error::new(ErrorKind::TimedOut, message))
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -203,38 +165,5 @@ impl Error for FileError {
             Problem::Write(error) | Problem::Read(error) => Some(error),
             Problem::Ending | Problem::EndingOfDifference | Problem::Unreadable(_) => None,
         }
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::said;
-    use std::io::{ErrorKind, Write};
-    use std::os::unix::net::UnixListener;
-    use std::time::Duration;
-
-    #[test]
-    fn who_says_nothing_is_not_waited_for_without_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("socket");
-        // Whom the system connects, and who doesn't run.
-        let _listener = UnixListener::bind(&path).unwrap();
-
-        let error = said(&path, Duration::from_millis(1)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert!(error.to_string().contains("doesn't answer"), "{error}");
-    }
-
-    #[test]
-    fn what_is_said_before_the_end_is_all_of_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("socket");
-        let listener = UnixListener::bind(&path).unwrap();
-        let says = std::thread::spawn(move || {
-            listener.accept().unwrap().0.write_all(b"text").unwrap();
-        });
-
-        assert_eq!(said(&path, Duration::from_secs(60)).unwrap(), b"text");
-        says.join().unwrap();
     }
 }

@@ -2,6 +2,7 @@
 
 use super::format::Quantity;
 use super::stacks;
+use crate::printable::is_seen;
 use crate::recorded::Report;
 use std::io;
 
@@ -27,7 +28,7 @@ pub(crate) fn write(report: &Report, quantity: Quantity, out: impl io::Write) ->
 /// A name without what tells names apart.
 fn name(name: &str) -> String {
     let kept = |char: char| {
-        if char == ';' || char.is_control() {
+        if char == ';' || !is_seen(char) {
             ' '
         } else {
             char

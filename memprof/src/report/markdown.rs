@@ -1,6 +1,7 @@
 //! A report as a table in Markdown, for people who read it in a browser.
 
 use super::units::{bytes, grouped};
+use crate::printable::printable;
 use crate::recorded::{FunctionReport, LineReport, Made, Report};
 use std::io;
 
@@ -59,10 +60,7 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
 
 /// A text as code in a cell, whatever is in it.
 pub(crate) fn code(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .collect();
+    let text = printable(text, ' ');
     if text.trim().is_empty() {
         return String::new();
     }

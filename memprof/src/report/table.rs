@@ -5,6 +5,7 @@ use crate::clock;
 use crate::column::Column;
 use crate::config::Settings;
 use crate::heap::HeapSource;
+use crate::printable::is_seen;
 use crate::profile::{FunctionProfile, LineProfile};
 use crate::rss;
 use crate::usage::Usage;
@@ -24,10 +25,20 @@ pub(crate) fn table(settings: &Settings, profile: &FunctionProfile) -> String {
 
     let mut table = format!("Filename: {}\n\n{headings}\n{rule}\n", profile.site.file());
     for (row, (_, source)) in rows.zip(profile.site.source_lines()) {
+        let source: String = source.chars().map(shown).collect();
         table += format!("{row}   {source}").trim_end();
         table += "\n";
     }
     format!("{table}\n{}\n\n", summary(profile))
+}
+
+/// A letter of the source for a terminal: what isn't seen may make a line read as another one.
+fn shown(char: char) -> char {
+    if char == '\t' || is_seen(char) {
+        char
+    } else {
+        char::REPLACEMENT_CHARACTER
+    }
 }
 
 /// Everything left of the source text, the headings first.

@@ -1,5 +1,6 @@
 //! The lines of a report, and what there is to know of each.
 
+use crate::printable::printable;
 use crate::units::{bytes, grouped};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -123,9 +124,7 @@ pub(crate) fn cell(text: &str) -> String {
     }
 }
 
-/// A text from a file, with nothing in it that a terminal obeys.
+/// A text from a file, with nothing in it that a terminal obeys or that is not seen.
 pub(crate) fn text(text: &str) -> String {
-    let shown = text.trim().chars();
-    let shown = shown.map(|char| if char.is_control() { '\u{fffd}' } else { char });
-    shown.collect()
+    printable(text.trim(), '\u{fffd}')
 }

@@ -5,6 +5,8 @@ mod diff;
 mod lines;
 mod live;
 mod over_time;
+#[path = "../../printable.rs"]
+mod printable;
 mod reading;
 #[path = "../../replace.rs"]
 mod replace;

@@ -6,15 +6,27 @@
 //! address.
 
 use crate::over_time;
+use crate::printable::is_seen;
 use crate::reading::read;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
 use memprof::Format;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Cursor, Write};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use tiny_http::{Header, Method, Request, Response, Server};
+use std::sync::Arc;
+use tokio::runtime;
+use tokio::task::spawn_blocking;
 
 /// How many ports are tried when the first one is taken.
 const TRIES: u16 = 20;
@@ -35,28 +47,28 @@ pub(crate) fn view(
              folder of such files"
         )
     })?;
-    let (server, port) = server(port)?;
+    let (listener, port) = listen(port)?;
     let url = format!("http://127.0.0.1:{port}/");
     writeln!(out, "{url} shows {path:?}; Ctrl-C ends it")?;
     out.flush()?;
     if opens_browser && let Err(error) = open::that_detached(&url) {
         eprintln!("memprof: no browser could be started: {error}; open {url} in one");
     }
-    for request in server.incoming_requests() {
-        let response = answer(&root, port, &request);
-        // Who has gone away in the middle misses nothing.
-        let _ = request.respond(response);
-    }
+    // A thread for all connections; pages are made on threads of their own.
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(listener, port, root.into()))?;
     Ok(())
 }
 
-fn server(first: u16) -> Result<(Server, u16), Box<dyn Error>> {
+fn listen(first: u16) -> Result<(TcpListener, u16), Box<dyn Error>> {
     let mut last_error = None;
     for port in first..=first.saturating_add(TRIES) {
-        match Server::http(("127.0.0.1", port)) {
-            Ok(server) => {
-                let port = server.server_addr().to_ip().map_or(port, |ip| ip.port());
-                return Ok((server, port));
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => {
+                let port = listener.local_addr()?.port();
+                return Ok((listener, port));
             }
             Err(error) => last_error = Some(error),
         }
@@ -66,43 +78,56 @@ fn server(first: u16) -> Result<(Server, u16), Box<dyn Error>> {
     Err(format!("no port from {first} to {last} is free{why}; choose another with --port").into())
 }
 
-fn answer(path: &Path, port: u16, request: &Request) -> Response<Cursor<Vec<u8>>> {
-    if !is_by_our_name(request, port) {
-        let text = "This server is for the browser on its own machine, by the name 127.0.0.1.";
-        return page(403, message("Not for this host", text));
-    }
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        return page(
-            405,
-            message(
-                "Not allowed",
-                "There are pages to get here, and nothing else.",
-            ),
-        );
-    }
-    let (asked, _) = request.url().split_once('?').unwrap_or((request.url(), ""));
+/// Answers requests until the command is stopped. A client that reads or writes nothing keeps
+/// none of the others waiting.
+async fn serve(listener: TcpListener, port: u16, root: Arc<Path>) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let answers = Router::new().fallback(move |request: Request| {
+        let root = Arc::clone(&root);
+        let (parts, _) = request.into_parts();
+        async move {
+            if !is_by_our_name(&parts.headers, port) {
+                let text =
+                    "This server is for the browser on its own machine, by the name 127.0.0.1.";
+                return page(StatusCode::FORBIDDEN, message("Not for this host", text));
+            }
+            if !matches!(parts.method, Method::GET | Method::HEAD) {
+                let text = "There are pages to get here, and nothing else.";
+                return page(StatusCode::METHOD_NOT_ALLOWED, message("Not allowed", text));
+            }
+            let made = spawn_blocking(move || answer(&root, parts.uri.path())).await;
+            made.unwrap_or_else(|_| {
+                let text = "Making the page failed; the terminal says why.";
+                page(StatusCode::INTERNAL_SERVER_ERROR, message("No page", text))
+            })
+        }
+    });
+    axum::serve(listener, answers).await
+}
+
+fn answer(root: &Path, asked: &str) -> Response {
     let asked = asked.strip_prefix('/').unwrap_or(asked);
-    if !path.is_dir() {
+    if !root.is_dir() {
         return match asked {
-            "" => shown(path),
+            "" => shown(root),
             _ => not_found(),
         };
     }
-    match reports(path) {
-        Err(error) => page(500, message("The folder can't be read", &error.to_string())),
-        Ok(names) if asked.is_empty() => page(200, listing(path, &names)),
+    match reports(root) {
+        Err(error) => failed("The folder can't be read", &error.to_string()),
+        Ok(names) if asked.is_empty() => page(StatusCode::OK, listing(root, &names)),
         Ok(names) => match names.iter().find(|name| in_url(name) == asked) {
-            Some(name) => shown(&path.join(name)),
+            Some(name) => shown(&root.join(name)),
             None => not_found(),
         },
     }
 }
 
-fn is_by_our_name(request: &Request, port: u16) -> bool {
-    let hosts = request.headers().iter();
-    let mut hosts = hosts.filter(|header| header.field.equiv("Host"));
+fn is_by_our_name(headers: &HeaderMap, port: u16) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) => is_our_name(host.value.as_str(), port),
+        (Some(host), None) => host.to_str().is_ok_and(|host| is_our_name(host, port)),
         _ => false,
     }
 }
@@ -136,7 +161,7 @@ fn reports(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-fn shown(path: &Path) -> Response<Cursor<Vec<u8>>> {
+fn shown(path: &Path) -> Response {
     if is_over_time(path) {
         timeline(path)
     } else {
@@ -144,15 +169,18 @@ fn shown(path: &Path) -> Response<Cursor<Vec<u8>>> {
     }
 }
 
-fn timeline(path: &Path) -> Response<Cursor<Vec<u8>>> {
+fn timeline(path: &Path) -> Response {
     let name: PathBuf = path.iter().next_back().into_iter().collect();
     match over_time::svg(path) {
-        Ok(picture) => page(200, document(&name.display().to_string(), &picture)),
-        Err(error) => page(500, message("Nothing to draw", &error.to_string())),
+        Ok(picture) => page(
+            StatusCode::OK,
+            document(&name.display().to_string(), &picture),
+        ),
+        Err(error) => failed("Nothing to draw", &error.to_string()),
     }
 }
 
-fn report(path: &Path) -> Response<Cursor<Vec<u8>>> {
+fn report(path: &Path) -> Response {
     let mut text = Vec::new();
     let written = read(path).map_err(|error| error.to_string());
     let written = written.and_then(|report| {
@@ -160,13 +188,18 @@ fn report(path: &Path) -> Response<Cursor<Vec<u8>>> {
         written.map_err(|error| error.to_string())
     });
     match written {
-        Ok(()) => page(200, text),
-        Err(error) => page(500, message("No report to show", &error)),
+        Ok(()) => page(StatusCode::OK, text),
+        Err(error) => failed("No report to show", &error),
     }
 }
 
-fn not_found() -> Response<Cursor<Vec<u8>>> {
-    page(404, message("Not found", "No report has this address."))
+fn not_found() -> Response {
+    let text = "No report has this address.";
+    page(StatusCode::NOT_FOUND, message("Not found", text))
+}
+
+fn failed(title: &str, why: &str) -> Response {
+    page(StatusCode::INTERNAL_SERVER_ERROR, message(title, why))
 }
 
 fn listing(folder: &Path, names: &[OsString]) -> Vec<u8> {
@@ -204,24 +237,21 @@ fn document(title: &str, body: &str) -> Vec<u8> {
     format!("{head}<title>{title}</title>\n<h1>{title}</h1>\n{body}\n").into_bytes()
 }
 
-fn page(status: u16, text: Vec<u8>) -> Response<Cursor<Vec<u8>>> {
+fn page(status: StatusCode, text: Vec<u8>) -> Response {
     let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
     let headers = [
-        ("Content-Type", "text/html; charset=utf-8"),
-        ("Content-Security-Policy", &policy),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "no-referrer"),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, &policy),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
         // What is in the file now, each time.
-        ("Cache-Control", "no-store"),
+        (CACHE_CONTROL, "no-store"),
     ];
-    let mut response = Response::from_data(text).with_status_code(status);
-    for (name, value) in headers {
-        if let Ok(header) = Header::from_bytes(name, value) {
-            response.add_header(header);
-        }
-    }
-    response
+    (status, headers, text).into_response()
 }
 
 /// A name as a part of an address.
@@ -249,8 +279,8 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            char if char.is_control() => escaped.push('\u{fffd}'),
-            char => escaped.push(char),
+            char if is_seen(char) => escaped.push(char),
+            _ => escaped.push('\u{fffd}'),
         }
     }
     escaped
