@@ -257,7 +257,10 @@ fn files_have_numbers_and_are_removed_by_them() {
     );
     fs::write(folder.path().join("main.rs"), "").unwrap();
     let said = refusal(&memprof(folder.path(), &["rm", "main.rs"]));
-    assert!(said.contains("it should be a .dat file"), "{said}");
+    assert!(
+        said.contains("it should be a file of `memprof run`"),
+        "{said}"
+    );
 
     // By whatever names, each once, with what is beside them.
     fs::write(folder.path().join("seen_ts.dat"), "").unwrap();
@@ -277,6 +280,47 @@ fn files_have_numbers_and_are_removed_by_them() {
 
     stdout(&memprof(folder.path(), &["clean"]));
     assert_eq!(names(folder.path()), ["main.rs"]);
+}
+
+#[test]
+fn a_file_is_read_and_removed_by_any_name_that_it_was_given() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = folder();
+    for name in [&b"a.txt"[..], b"no_ending", b"7", b"not \xff text.dat"] {
+        let name = OsStr::from_bytes(name);
+        let run = |arguments: &[&str], name: &OsStr, after: &[&str]| {
+            let mut command = command(folder.path(), arguments);
+            command.arg(name).args(after).output().unwrap()
+        };
+        stdout(&run(&["run", "-T", "0.01", "-o"], name, &["sleep", "0.05"]));
+        assert!(folder.path().join(name).exists());
+        assert!(stdout(&run(&["peak"], name, &[])).contains(" MiB"));
+        assert!(stdout(&run(&["plot"], name, &[])).contains("highest: "));
+        stdout(&run(&["rm"], name, &[]));
+        assert!(!folder.path().join(name).exists());
+    }
+}
+
+#[test]
+fn a_window_that_no_file_can_have_is_refused() {
+    let folder = with_files();
+    for window in [
+        "-1e12,1e12",
+        "-1,1",
+        "0,1e10",
+        "1,1",
+        "2,1",
+        "0,inf",
+        "nan,1",
+        "0",
+    ] {
+        let window = format!("--window={window}");
+        let refused = memprof(folder.path(), &["plot", &window, "seen.dat"]);
+        assert_eq!(refused.status.code(), Some(2), "{window}");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains("0 or more"), "{said}");
+    }
 }
 
 #[test]

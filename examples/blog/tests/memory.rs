@@ -118,7 +118,10 @@ fn a_thousand_requests_leave_as_much_alive_with_every_layer_as_with_none() {
     // by a few blocks. A block that each request left would be a thousand.
     let bytes = bytes_with - bytes_without;
     let count = count_with - count_without;
-    assert!(bytes.abs() < 4096 && count.abs() < 16, "{bytes} B in {count} blocks");
+    assert!(
+        bytes.abs() < 4096 && count.abs() < 16,
+        "{bytes} B in {count} blocks"
+    );
 }
 
 #[test]

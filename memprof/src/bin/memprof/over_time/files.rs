@@ -4,8 +4,10 @@ use crate::lines::text;
 use clap::Args;
 use jiff::Zoned;
 use jiff::civil::DateTime;
+use memprof::MemoryOverTime;
 use std::collections::HashSet;
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -60,7 +62,7 @@ pub(crate) fn list(out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The files that are meant by these words, each once; the latest if there are no words.
-pub(crate) fn chosen(words: &[String]) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+pub(crate) fn chosen(words: &[OsString]) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let names = all()?;
     if words.is_empty() {
         let latest = names.last().ok_or(
@@ -73,7 +75,7 @@ pub(crate) fn chosen(words: &[String]) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         let file = if Path::new(word).exists() {
             Path::new(word)
         } else {
-            Path::new(numbered(word, &names)?)
+            Path::new(numbered(&word.to_string_lossy(), &names)?)
         };
         if !files.iter().any(|other| other == file) {
             files.push(file.into());
@@ -110,17 +112,23 @@ pub(crate) struct Rm {
 
     /// Numbers, as `list` has them and -1 for the latest, or names
     #[arg(required = true, allow_negative_numbers = true)]
-    files: Vec<String>,
+    files: Vec<OsString>,
 }
 
 impl Rm {
     pub(crate) fn run(&self, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         let files = chosen(&self.files)?;
         for file in &files {
-            let ending = file.extension();
-            if ending.is_none_or(|ending| ending != "dat") || file.is_dir() {
+            // `run -o` takes any name, so where the ending isn't .dat the content decides.
+            let is_dat = file.extension().is_some_and(|ending| ending == "dat");
+            let is_ours = || is_dat || MemoryOverTime::read(file).is_ok();
+            if !file.is_file() || !is_ours() {
                 let name = file.display().to_string();
-                return Err(format!("{name:?} isn't removed: it should be a .dat file").into());
+                return Err(format!(
+                    "{name:?} isn't removed: it should be a file of `memprof run`, or have a name \
+                     that ends in .dat"
+                )
+                .into());
             }
         }
         Ok(remove(files, self.dry_run, out)?)

@@ -5,6 +5,7 @@ use crate::lines::text;
 use clap::Args;
 use memprof::{MemoryOverTime, Sample};
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 
 #[derive(Debug, Args)]
@@ -15,7 +16,7 @@ pub(crate) struct Peak {
 
     /// Files, or their numbers as `list` has them; the latest if none is named
     #[arg(allow_negative_numbers = true)]
-    files: Vec<String>,
+    files: Vec<OsString>,
 }
 
 impl Peak {

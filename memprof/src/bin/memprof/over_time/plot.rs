@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use memprof::{MemoryOverTime, Sample};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -20,7 +21,7 @@ pub(crate) struct Plot {
     /// Files, or their numbers as `list` has them; the latest if none is named. Several are
     /// drawn over each other, without calls
     #[arg(allow_negative_numbers = true)]
-    files: Vec<String>,
+    files: Vec<OsString>,
 
     /// Draw to a .svg or .png, and not in the terminal
     #[arg(short, long, value_name = "FILE")]
@@ -50,19 +51,21 @@ pub(crate) struct Plot {
 /// Seconds. The least that an axis shows.
 const NARROWEST: f64 = 0.001;
 
+/// Seconds: no program has run for 30 years.
+const LATEST: f64 = 1e9;
+
 fn window(text: &str) -> Result<(f64, f64), String> {
     let numbers = text.split_once(',').and_then(|(from, to)| {
         let [from, to] = [from, to].map(|number| number.trim().parse::<f64>().ok());
         Some((from?, to?))
     });
-    // What is narrower has no marks to tell apart on an axis, and no file is of a later time.
-    let is_window = |(from, to): &(f64, f64)| {
-        to - from >= NARROWEST && [from, to].iter().all(|end| end.abs() <= 1e12)
-    };
+    // What is narrower has no marks to tell apart on an axis, and no file is of such a time.
+    let is_window =
+        |(from, to): &(f64, f64)| to - from >= NARROWEST && *from >= 0.0 && *to <= LATEST;
     let window = numbers.filter(is_window);
     window.ok_or_else(|| {
-        "it should be two numbers of seconds, the smaller first, as 0,20.5; it is a thousandth \
-         of a second wide, or more"
+        "it should be two numbers of seconds since the start, the smaller first, as 0,20.5: 0 or \
+         more, at most 1000000000, and a thousandth of a second apart or more"
             .to_owned()
     })
 }
