@@ -2,14 +2,11 @@
 //! function, and what the environment says over both.
 
 use crate::column::Column;
-use crate::output::{self, Stream};
+use crate::output::Stream;
 use crate::resident::Rss;
-use std::env::{self, VarError};
+use crate::variables;
+use std::ffi::OsString;
 use std::sync::OnceLock;
-
-/// The most decimals a number can have: a byte is 2^-20 MiB, which is 20
-/// decimals and no more.
-const MOST_DECIMALS: u8 = 20;
 
 /// When a function's table is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +99,8 @@ impl Settings {
         static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
         let environment = ENVIRONMENT.get_or_init(|| {
             let _paused = crate::threads::pause();
-            Environment::read(|name| env::var(name), &mut |line| output::say(line))
+            variables::say_ignored();
+            Environment::read(variables::get)
         });
         let said = &environment.options;
         environment.is_on.then(|| Self {
@@ -129,122 +127,71 @@ impl Settings {
     }
 }
 
-/// The `MEMPROF…` variables, read once in a process.
+/// The variables that say what is shown, read once in a process.
 struct Environment {
     is_on: bool,
     options: Options,
 }
 
 impl Environment {
-    /// Reads the variables through `var`.
-    ///
-    /// One that makes no sense counts as absent, and `say` is told in one line.
-    fn read(var: impl Fn(&str) -> Result<String, VarError>, say: &mut dyn FnMut(&str)) -> Self {
-        let on_or_off = |word: &str| match word {
-            "on" => Some(true),
-            "off" => Some(false),
-            _ => None,
-        };
-        let stream = |word: &str| match word {
+    /// Reads the variables through `get`. One that can't be read counts as absent.
+    fn read(get: impl Fn(&str) -> Option<OsString>) -> Self {
+        let read = |name: &str| variables::read_from(name, get(name));
+        let stream = |word: String| match &*word {
             "stdout" => Some(Stream::Stdout),
             "stderr" => Some(Stream::Stderr),
             _ => None,
         };
-        let print = |word: &str| match word {
+        let print = |word: String| match &*word {
             "call" => Some(Print::Call),
             "exit" => Some(Print::Exit),
             "never" => Some(Print::Never),
             _ => None,
         };
-        let rss = |word: &str| match word {
+        let rss = |word: String| match &*word {
             "exact" => Some(Rss::Exact),
             "adaptive" => Some(Rss::Adaptive),
             "off" => Some(Rss::Off),
             _ => None,
         };
-        let precision = |word: &str| {
-            word.parse()
-                .ok()
-                .filter(|decimals| *decimals <= MOST_DECIMALS)
-        };
-        let columns = |words: &str| Column::parse_list(words).map(|list| &*list.leak());
+        let precision = |word: String| variables::decimals(&word);
+        let columns = |words: String| Column::parse_list(&words).map(|list| &*list.leak());
 
-        let mut reader = Reader { var, say };
         Self {
-            is_on: reader
-                .read("MEMPROF", "`on` or `off`", on_or_off)
-                .unwrap_or(true),
+            is_on: read("MEMPROF").is_none_or(|word| word != "off"),
             options: Options {
-                precision: reader.read(
-                    "MEMPROF_PRECISION",
-                    &format!("a number of decimals from 0 to {MOST_DECIMALS}"),
-                    precision,
-                ),
-                columns: reader.read("MEMPROF_COLUMNS", &Column::accepted(), columns),
-                stream: reader.read("MEMPROF_STREAM", "`stdout` or `stderr`", stream),
-                print: reader.read("MEMPROF_PRINT", "`call`, `exit` or `never`", print),
-                rss: reader.read("MEMPROF_RSS", "`exact`, `adaptive` or `off`", rss),
+                precision: read("MEMPROF_PRECISION").and_then(precision),
+                columns: read("MEMPROF_COLUMNS").and_then(columns),
+                stream: read("MEMPROF_STREAM").and_then(stream),
+                print: read("MEMPROF_PRINT").and_then(print),
+                rss: read("MEMPROF_RSS").and_then(rss),
             },
         }
-    }
-}
-
-struct Reader<'a, V> {
-    var: V,
-    say: &'a mut dyn FnMut(&str),
-}
-
-impl<V: Fn(&str) -> Result<String, VarError>> Reader<'_, V> {
-    fn read<T>(
-        &mut self,
-        name: &str,
-        accepted: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let found = match (self.var)(name) {
-            Err(VarError::NotPresent) => return None,
-            Err(VarError::NotUnicode(bytes)) => bytes.to_string_lossy().into_owned(),
-            Ok(word) => match parse(word.trim()) {
-                Some(value) => return Some(value),
-                None => word,
-            },
-        };
-        (self.say)(&format!(
-            "{name} is {found:?}, which is not {accepted}; it is ignored"
-        ));
-        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
 
-    fn read(variables: &[(&str, &str)]) -> (Environment, Vec<String>) {
-        let mut said = Vec::new();
-        let var = |name: &str| {
+    fn read(variables: &[(&str, &str)]) -> Environment {
+        Environment::read(|name| {
             let found = variables.iter().find(|(key, _)| *key == name);
-            found
-                .map(|(_, value)| (*value).to_owned())
-                .ok_or(VarError::NotPresent)
-        };
-        let environment = Environment::read(var, &mut |line| said.push(line.to_owned()));
-        (environment, said)
+            found.map(|(_, value)| (*value).into())
+        })
     }
 
     #[test]
-    fn an_empty_environment_says_nothing() {
-        let (environment, said) = read(&[]);
+    fn an_empty_environment_leaves_all_to_the_attributes() {
+        let environment = read(&[]);
 
         assert!(environment.is_on);
         assert_eq!(environment.options.precision, None);
-        assert!(said.is_empty());
     }
 
     #[test]
     fn each_variable_is_understood() {
-        let (environment, said) = read(&[
+        let environment = read(&[
             ("MEMPROF", "off"),
             ("MEMPROF_PRECISION", "20"),
             ("MEMPROF_COLUMNS", "hits, net"),
@@ -262,50 +209,20 @@ mod tests {
         assert_eq!(environment.options.stream, Some(Stream::Stderr));
         assert_eq!(environment.options.print, Some(Print::Exit));
         assert_eq!(environment.options.rss, Some(Rss::Exact));
-        assert!(said.is_empty());
     }
 
     #[test]
-    fn nonsense_is_ignored_and_named_in_a_line_each() {
-        let (environment, said) = read(&[
+    fn what_cannot_be_read_counts_as_absent() {
+        let environment = read(&[
             ("MEMPROF", "maybe"),
             ("MEMPROF_PRECISION", "21"),
             ("MEMPROF_COLUMNS", "hits,size"),
-            ("MEMPROF_STREAM", ""),
-            ("MEMPROF_PRINT", "line\nbreak"),
-            ("MEMPROF_RSS", "sometimes"),
+            ("MEMPROF_STREAM", "x"),
         ]);
 
         assert!(environment.is_on);
         assert_eq!(environment.options.precision, None);
-        assert_eq!(
-            said,
-            [
-                "MEMPROF is \"maybe\", which is not `on` or `off`; it is ignored",
-                "MEMPROF_PRECISION is \"21\", which is not a number of decimals from 0 to 20; it is ignored",
-                "MEMPROF_COLUMNS is \"hits,size\", which is not a list of `mem_usage`, `increment`, `hits`, \
-                 `allocated`, `freed`, `net`, `peak`, `count`, `time`, `default`, `all`; it is ignored",
-                "MEMPROF_STREAM is \"\", which is not `stdout` or `stderr`; it is ignored",
-                "MEMPROF_PRINT is \"line\\nbreak\", which is not `call`, `exit` or `never`; it is ignored",
-                "MEMPROF_RSS is \"sometimes\", which is not `exact`, `adaptive` or `off`; it is ignored",
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_not_text_is_nonsense() {
-        let mut said = Vec::new();
-        let var = |name: &str| match name {
-            "MEMPROF" => Err(VarError::NotUnicode(OsString::from("off"))),
-            _ => Err(VarError::NotPresent),
-        };
-
-        let environment = Environment::read(var, &mut |line| said.push(line.to_owned()));
-
-        assert!(environment.is_on);
-        assert_eq!(
-            said,
-            ["MEMPROF is \"off\", which is not `on` or `off`; it is ignored"]
-        );
+        assert_eq!(environment.options.columns, None);
+        assert_eq!(environment.options.stream, None);
     }
 }

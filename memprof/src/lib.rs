@@ -85,10 +85,41 @@
 //! | `MEMPROF_SUMMARY` | a file to which they append what has changed, in Markdown |
 //! | with the feature `sampling`: | |
 //! | `MEMPROF_TIMESTAMPS` | a file that calls are marked in |
+//! | `MEMPROF_CHILDREN` | `on` has the marks count the processes that the program has started, too |
 //! | `MEMPROF_STOP_AT` | a limit for resident memory, as `100MiB` |
 //! | `MEMPROF_ON_STOP` | `abort`, `trap` or `continue`, when a line has passed it |
 //!
-//! One that makes no sense is said on the standard error, and ignored.
+//! A variable that changes nothing is ignored, and one sentence on the standard error says
+//! why: the build lacks the feature, the value can't be read, there is no such variable, or
+//! no profiled function was called, without which there is no report and no socket. An empty
+//! one counts as not set. With `MEMPROF=off`, and in a build with the feature `off`, none of
+//! them does anything, and nothing is said.
+//!
+//! In a setuid or setgid program, and one that has file capabilities, no variable is read:
+//! the user who starts it could have it write to any file.
+//!
+//! # Where reports get lost
+//!
+//! The report of `MEMPROF_OUTPUT` is written when the process ends by returning from `main`,
+//! by [`std::process::exit`] or by a panic of the main thread. There is none
+//!
+//! - after `exec`, which replaces the program without ending the process. The new program
+//!   has the variable, and writes a report of itself if it has memprof;
+//! - after `_exit` and `quick_exit`, which call nothing that waits for the end.
+//!
+//! Call [`report`] and `Report::write` before you do any of these.
+//!
+//! # Plugins
+//!
+//! A `cdylib` that has memprof is a copy of its own: it counts what goes through its own
+//! allocator, and its functions are in its own report. If the program has memprof, too, the
+//! second copy writes to a file with a number, `report.2.json` where the first writes to
+//! `report.json`, and says so. That is known on Linux; elsewhere, the copy that ends last
+//! replaces the file of the other.
+//!
+//! `CountingAlloc` keeps such a library loaded after `dlclose` until all threads that have
+//! allocated in it end, the main thread with the process: code in it is called at their
+//! ends. To load a rebuilt plugin, give its file another name, or leave `CountingAlloc` out.
 //!
 //! # Features
 //!
@@ -120,6 +151,8 @@ mod call;
 mod clock;
 mod column;
 mod config;
+#[cfg(feature = "files")]
+mod copies;
 mod entered;
 mod epochs;
 mod exceeded;
@@ -130,6 +163,8 @@ mod growth;
 mod guard;
 mod guarded;
 mod heap;
+#[cfg(feature = "files")]
+mod identity;
 mod leaked;
 mod leaks;
 mod levels;
@@ -144,6 +179,8 @@ mod paths;
 mod peak;
 mod printable;
 mod probe;
+#[cfg(feature = "files")]
+mod process_number;
 mod profile;
 #[cfg(any(feature = "files", feature = "sampling"))]
 mod read_file;
@@ -165,6 +202,7 @@ mod task;
 mod threads;
 mod trial;
 mod usage;
+mod variables;
 #[cfg(feature = "tower")]
 pub mod web;
 

@@ -170,6 +170,131 @@ mod unix {
         answer
     }
 
+    /// Does `work`, which writes to files, without the two signals that end a process for
+    /// that: a write past the limit for the size of files, or to a pipe without a reader,
+    /// fails, and what the program does about these signals doesn't change.
+    pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
+        let _held = HeldBack::new();
+        work()
+    }
+
+    /// The signals of writing, held back from the calling thread while it lives. Those that
+    /// have come meanwhile are dropped with it.
+    struct HeldBack {
+        ours: libc::sigset_t,
+        before: libc::sigset_t,
+    }
+
+    const OF_WRITING: [libc::c_int; 2] = [libc::SIGXFSZ, libc::SIGPIPE];
+
+    impl HeldBack {
+        fn new() -> Self {
+            // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+            let [mut ours, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
+            let mut waiting = ours;
+            // SAFETY: the sets are borrowed for the calls, and the thread's own mask is all
+            // that is changed.
+            unsafe {
+                libc::sigemptyset(&raw mut ours);
+                libc::sigpending(&raw mut waiting);
+                for signal in OF_WRITING {
+                    // One that waits already isn't ours, and is delivered later.
+                    if libc::sigismember(&raw const waiting, signal) == 0 {
+                        libc::sigaddset(&raw mut ours, signal);
+                    }
+                }
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const ours, &raw mut before);
+            }
+            Self { ours, before }
+        }
+    }
+
+    impl Drop for HeldBack {
+        fn drop(&mut self) {
+            // SAFETY: the set is borrowed for the call, and there is nothing else to it.
+            while unsafe { take_waiting(&raw const self.ours) } {}
+            // SAFETY: as in `new`, which has written `before`.
+            unsafe {
+                libc::pthread_sigmask(
+                    libc::SIG_SETMASK,
+                    &raw const self.before,
+                    std::ptr::null_mut(),
+                )
+            };
+        }
+    }
+
+    /// Takes one of these signals that waits for the thread; whether there was one.
+    ///
+    /// # Safety
+    ///
+    /// `signals` can be read.
+    #[cfg(not(any(target_vendor = "apple", target_os = "openbsd")))]
+    unsafe fn take_waiting(signals: *const libc::sigset_t) -> bool {
+        let at_once = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: by the caller's word; what comes with a signal isn't asked for.
+        unsafe { libc::sigtimedwait(signals, std::ptr::null_mut(), &raw const at_once) > 0 }
+    }
+
+    /// As above: these systems can't look without waiting, and so it is known first that
+    /// there is one.
+    ///
+    /// # Safety
+    ///
+    /// `signals` can be read.
+    #[cfg(any(target_vendor = "apple", target_os = "openbsd"))]
+    unsafe fn take_waiting(signals: *const libc::sigset_t) -> bool {
+        // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+        let mut waiting: libc::sigset_t = unsafe { std::mem::zeroed() };
+        let mut taken = 0;
+        // SAFETY: by the caller's word, and the others are borrowed for the calls.
+        unsafe {
+            libc::sigpending(&raw mut waiting);
+            let is_one = |signal: &libc::c_int| {
+                libc::sigismember(signals, *signal) == 1
+                    && libc::sigismember(&raw const waiting, *signal) == 1
+            };
+            OF_WRITING.iter().any(is_one) && libc::sigwait(signals, &raw mut taken) == 0
+        }
+    }
+
+    /// Whether the program has rights that the user who started it may not have: it is
+    /// setuid or setgid, or has capabilities from its file.
+    pub(crate) fn is_secure() -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // SAFETY: it takes any number, and reads what the kernel has given the process.
+            unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+        }
+        #[cfg(any(
+            target_vendor = "apple",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+        ))]
+        {
+            // SAFETY: it takes nothing, and answers with a number.
+            unsafe { libc::issetugid() != 0 }
+        }
+        #[cfg(not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+        )))]
+        {
+            // SAFETY: they take nothing, and answer with numbers.
+            unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() }
+        }
+    }
+
     /// Writes all of `bytes` to the standard output or error, past the lock
     /// that `std` holds while the program prints.
     pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> io::Result<()> {
@@ -215,6 +340,18 @@ mod unix {
             _ => Ok(()),
         }
     }
+}
+
+/// No: programs have the rights of their user here.
+#[cfg(not(unix))]
+pub(crate) fn is_secure() -> bool {
+    false
+}
+
+/// Does `work`: there are no signals.
+#[cfg(not(unix))]
+pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
+    work()
 }
 
 /// Ends the process.

@@ -44,7 +44,9 @@ pub(crate) fn write(stream: Stream, text: &str) {
     KNOWS_FORKS.call_once(|| os::in_forked_children(change_lock_in_child));
     let lock = one_at_a_time().lock();
     let _lock = lock.unwrap_or_else(PoisonError::into_inner);
-    let _ = os::write_past_locks(stream == Stream::Stderr, text.as_bytes());
+    let is_stderr = stream == Stream::Stderr;
+    let write = || os::write_past_locks(is_stderr, text.as_bytes());
+    let _ = os::without_signals_of_writing(write);
 }
 
 /// Says one line on the standard error.

@@ -1,6 +1,7 @@
 //! What the calling thread counts: the events of the allocator, the line that it is
 //! in, and its way from the first block to the last.
 
+use crate::exit;
 use crate::forks;
 use crate::os;
 use crate::owner::{self, Change, PathCounters, SHARED, Tag};
@@ -68,6 +69,7 @@ fn attach_new(counters: &Counters) -> bool {
     }
     if !KNOWS_FORKS.swap(true, Ordering::Relaxed) {
         os::around_forks(before_fork, after_fork, in_forked_child);
+        exit::notice_end();
     }
     if let Some(record) = Record::take(counters) {
         RECORD.set(Some(record));

@@ -130,6 +130,83 @@ fn a_log_that_a_stream_leads_to_goes_on_behind_what_is_seen() {
 }
 
 #[test]
+fn a_program_that_is_not_there_leaves_the_file_of_the_last_run_as_it_is() {
+    let folder = folder();
+    let path = folder.path().join("a.dat");
+    fs::write(&path, SEEN).unwrap();
+    let modified = || fs::metadata(&path).unwrap().modified().unwrap();
+    let before = modified();
+    let said = refusal(&memprof(folder.path(), &["run", "-o", "a.dat", "no such"]));
+    assert!(said.contains("\"no such\" can't be started"), "{said}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), SEEN);
+    assert_eq!(modified(), before);
+
+    // A link stays, too, and a file that wasn't there isn't.
+    std::os::unix::fs::symlink("nothing.dat", folder.path().join("link.dat")).unwrap();
+    for name in ["link.dat", "new.dat"] {
+        refusal(&memprof(folder.path(), &["run", "-o", name, "no such"]));
+    }
+    assert!(folder.path().join("link.dat").is_symlink());
+    assert!(!folder.path().join("new.dat").exists());
+}
+
+#[test]
+fn a_program_whose_children_are_summed_is_told_to_mark_its_calls_so() {
+    let folder = folder();
+    let run = |options: &[&str]| {
+        let mut arguments = options.to_vec();
+        arguments.extend(["sh", "-c", "echo \"children: $MEMPROF_CHILDREN\""]);
+        let mut command = command(folder.path(), &arguments);
+        stdout(
+            &command
+                .env("MEMPROF_CHILDREN", "of another")
+                .output()
+                .unwrap(),
+        )
+    };
+    assert_eq!(run(&["run", "-o", "a.dat", "-C"]), "children: on\n");
+    assert_eq!(run(&["run", "-o", "a.dat"]), "children: \n");
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_said_and_the_program_not_started() {
+    let folder = folder();
+    let made = Command::new("mkfifo").arg(folder.path().join("pipe"));
+    assert!({ made }.status().unwrap().success());
+    let said = refusal(&memprof(
+        folder.path(),
+        &["run", "-o", "pipe", "echo", "ran"],
+    ));
+    assert!(said.contains("no process has it open to read"), "{said}");
+}
+
+#[test]
+fn a_limit_for_the_size_of_files_does_not_end_the_command() {
+    let folder = folder();
+    let script = "ulimit -f 1; exec \"$0\" run -E -T 0.001 -o a.dat sh -c 'read line; exit 3'";
+    let mut command = Command::new("bash");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_memprof")]);
+    let mut run = command
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until no more can be written: the file is full to its limit.
+    while fs::metadata(folder.path().join("a.dat")).map_or(0, |file| file.len()) < 1024 {
+        std::thread::yield_now();
+    }
+    drop(run.stdin.take());
+    let output = run.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("can't be written any more: File too large"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_program_that_is_not_there_is_said_and_leaves_no_file() {
     let folder = folder();
     let said = refusal(&memprof(folder.path(), &["run", "no such program"]));

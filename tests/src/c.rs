@@ -2,9 +2,11 @@
 //! neither, before the program's own code runs; a process without any thread
 //! but the program's own; and a limit for the size of files.
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::mem;
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 
 type Act<'a> = &'a mut (dyn FnMut() + Send);
@@ -90,14 +92,41 @@ extern "C" fn end(acts: *mut c_void) {
 ///
 /// If there is no such limit to be set.
 pub fn limit_files(bytes: u64) {
+    // SAFETY: a signal that is ignored has a write fail instead of ending the process.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    limit_files_by_signal(bytes);
+}
+
+/// As [`limit_files`], but a write past it ends the process by a signal, as it does where
+/// the program does nothing about that.
+///
+/// # Panics
+///
+/// If there is no such limit to be set.
+pub fn limit_files_by_signal(bytes: u64) {
     let most = libc::rlimit {
         rlim_cur: bytes,
         rlim_max: bytes,
     };
-    // SAFETY: the limit is read for the length of the call; a signal that is ignored has a
-    // write fail instead of ending the process.
-    unsafe {
-        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const most), 0);
-    }
+    // SAFETY: the limit is read for the length of the call.
+    let answer = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const most) };
+    assert_eq!(answer, 0);
+}
+
+/// Makes a pipe with a name.
+///
+/// # Panics
+///
+/// If it can't be made.
+pub fn make_pipe(path: &Path) {
+    let path = CString::new(path.as_os_str().as_bytes()).expect("a path without a zero byte");
+    // SAFETY: the path is borrowed for the call.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o666) }, 0);
+}
+
+/// Whether the calling process may do what other users may not.
+#[must_use]
+pub fn is_root() -> bool {
+    // SAFETY: it takes nothing, and answers with a number.
+    unsafe { libc::geteuid() == 0 }
 }

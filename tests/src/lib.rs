@@ -14,7 +14,7 @@ mod strict;
 mod table;
 
 #[cfg(unix)]
-pub use c::{alone, limit_files, on_a_c_thread};
+pub use c::{alone, is_root, limit_files, limit_files_by_signal, make_pipe, on_a_c_thread};
 pub use code::{block, pause};
 pub use made::{assert_law_3, assert_made, line, made, numbers};
 pub use program::{Program, run};

@@ -9,7 +9,7 @@ use std::process::{Command, Output, exit};
 use tempfile::TempDir;
 
 /// Says to a child which program it is to be.
-const CHILD: &str = "MEMPROF_TESTS_PROGRAM";
+const CHILD: &str = "TESTED_PROGRAM";
 
 /// A program to be run in a process of its own: a closure in a test.
 #[derive(Debug)]

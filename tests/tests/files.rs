@@ -294,6 +294,231 @@ fn what_was_there_stays_whole_when_there_is_no_room_for_more() {
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
 
+/// What a program says, which ends well, and whose report goes to `path` as JSON.
+#[cfg(unix)]
+fn said_with_output(program: &mut Program, path: &Path) -> String {
+    let output = program
+        .env("MEMPROF_OUTPUT", path)
+        .env("MEMPROF_FORMAT", "json")
+        .env("MEMPROF_PRINT", "never")
+        .output();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    stderr
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_without_a_reader_is_said_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    memprof_tests::make_pipe(&path);
+
+    let said = said_with_output(&mut Program::new(|| drop(keeps())), &path);
+    assert!(
+        said.contains("pipe\": no process has it open to read from it"),
+        "{said}"
+    );
+    assert!(report().write_as(Format::Json, &path).is_err());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_with_a_reader_gets_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe");
+    memprof_tests::make_pipe(&path);
+    let mut program = Program::new(|| drop(keeps()));
+    // Open at both ends, and so nothing here waits for a writer.
+    let both_ends = fs::File::options().read(true).write(true).open(&path);
+    let mut reader = fs::File::open(&path).unwrap();
+    let reads = std::thread::spawn(move || io::read_to_string(&mut reader).unwrap());
+
+    assert_eq!(said_with_output(&mut program, &path), "");
+    drop(both_ends.unwrap());
+    let copy = folder.path().join("report.json");
+    fs::write(&copy, reads.join().unwrap()).unwrap();
+    assert_eq!(line(&read(folder.path()), "makes", "// kept").hits, 4);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_limit_for_the_size_of_files_does_not_end_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let mut program = Program::new(|| {
+        drop(keeps());
+        memprof_tests::limit_files_by_signal(100);
+    });
+
+    let said = said_with_output(&mut program, &path);
+    assert!(said.contains("report.json\": File too large"), "{said}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_is_no_text_is_written_to_as_it_is() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(OsStr::from_bytes(b"\xff%p.json"));
+    let mut program = Program::new(|| drop(keeps()));
+    program.env("MEMPROF_PRINT", "never");
+    program.env("MEMPROF_OUTPUT", &path).stdout();
+
+    let names = fs::read_dir(&folder).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    let [name] = &names[..] else {
+        panic!("{names:?}")
+    };
+    let number = name.as_bytes().strip_prefix(b"\xff").unwrap();
+    let number = number.strip_suffix(b".json").unwrap();
+    assert!(number.iter().all(u8::is_ascii_digit), "{name:?}");
+}
+
+/// A folder in which every user can make files, and remove only his own.
+#[cfg(unix)]
+fn shared_folder() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    folder
+}
+
+/// Makes a file or a link another user's.
+#[cfg(unix)]
+fn give_away(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(12345), Some(12345)).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_of_another_user_in_a_shared_folder_is_not_followed() {
+    if !memprof_tests::is_root() {
+        return;
+    }
+    let [shared, own] = [shared_folder(), tempfile::tempdir().unwrap()];
+    let victim = own.path().join("precious");
+    fs::write(&victim, "before").unwrap();
+    let link = shared.path().join("report.json");
+    std::os::unix::fs::symlink(&victim, &link).unwrap();
+    give_away(&link);
+
+    let said = said_with_output(&mut Program::new(|| drop(keeps())), &link);
+    assert!(said.contains("it is another user's link"), "{said}");
+    let error = report().write(&link).unwrap_err().to_string();
+    assert!(error.contains("it is another user's link"), "{error}");
+    // By a link of one's own, too.
+    let way = own.path().join("way.json");
+    std::os::unix::fs::symlink(&link, &way).unwrap();
+    assert!(report().write(&way).is_err());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "before");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_or_a_pipe_of_another_user_in_a_shared_folder_is_not_written_to() {
+    if !memprof_tests::is_root() {
+        return;
+    }
+    let shared = shared_folder();
+    let [file, pipe] = ["file.json", "pipe.json"].map(|name| shared.path().join(name));
+    fs::write(&file, "theirs").unwrap();
+    memprof_tests::make_pipe(&pipe);
+    for path in [&file, &pipe] {
+        give_away(path);
+        let error = report().write(path).unwrap_err().to_string();
+        assert!(error.contains("it is another user's file"), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "theirs");
+}
+
+#[test]
+#[cfg(unix)]
+fn links_of_ones_own_and_those_in_other_folders_are_followed() {
+    let [shared, own] = [shared_folder(), tempfile::tempdir().unwrap()];
+    let target = own.path().join("target.json");
+    let links = [&shared, &own].map(|folder| folder.path().join("report.json"));
+    for link in &links {
+        std::os::unix::fs::symlink(&target, link).unwrap();
+    }
+    if memprof_tests::is_root() {
+        // Of a folder that isn't shared.
+        give_away(&links[1]);
+    }
+    for link in &links {
+        report().write(link).unwrap();
+        assert!(Report::read(&target).is_ok());
+        assert!(link.is_symlink());
+        fs::remove_file(&target).unwrap();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_second_copy_of_memprof_in_a_process_writes_to_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let mut program = Program::new(|| {
+        // What another copy has, that of a plugin.
+        let first = fs::File::open("/proc/self/stat").unwrap();
+        first.try_lock().unwrap();
+        drop(keeps());
+    });
+
+    let said = said_with_output(&mut program, &path);
+    assert!(
+        said.starts_with("memprof: a second copy of memprof in this process"),
+        "{said}"
+    );
+    assert!(said.contains("report.2.json"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(!path.exists());
+    assert!(Report::read(folder.path().join("report.2.json")).is_ok());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_variable_is_obeyed_in_a_setuid_program() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    let folder = shared_folder();
+    let mut program = Program::new(|| drop(keeps()));
+    if !memprof_tests::is_root() {
+        return;
+    }
+    let path = folder.path().join("report.json");
+    program.env("MEMPROF_OUTPUT", &path);
+    program.env("MEMPROF_PRINT", "call");
+    let original = program.command();
+    let copy = folder.path().join("program");
+    fs::copy(original.get_program(), &copy).unwrap();
+    std::os::unix::fs::chown(&copy, Some(12346), None).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755)).unwrap();
+    let mut command = Command::new(&copy);
+    command.args(original.get_args()).current_dir(&folder);
+    let variables = original.get_envs();
+    command.envs(variables.filter_map(|(name, value)| Some((name, value?))));
+    let output = command.uid(12345).gid(12345).output().unwrap();
+
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{}: {stderr}", output.status);
+    assert!(
+        stderr.starts_with("memprof: the MEMPROF variables are ignored"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(!path.exists());
+    // As its attribute has it.
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(memprof_tests::Table::all_in(&stdout).len(), 1);
+}
+
 #[test]
 #[cfg(unix)]
 fn a_file_keeps_its_mode_when_it_is_replaced() {

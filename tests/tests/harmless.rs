@@ -317,3 +317,70 @@ fn nothing_is_printed_by_a_program_that_calls_nothing_profiled() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!stderr.contains("memprof"), "{stderr}");
 }
+
+#[test]
+fn what_comes_to_nothing_without_a_call_is_said_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::new(|| drop(block(10)));
+    program.env("MEMPROF_OUTPUT", folder.path().join("report.json"));
+    let stderr = |program: &mut Program| String::from_utf8(program.output().stderr).unwrap();
+
+    assert_eq!(
+        stderr(&mut program),
+        "memprof: MEMPROF_OUTPUT is ignored: no profiled function was called\n"
+    );
+    assert_eq!(stderr(program.env("MEMPROF", "off")), "");
+}
+
+#[test]
+fn each_variable_that_changes_nothing_is_said_once() {
+    let mut program = Program::new(|| {
+        profiled(7);
+        profiled(8);
+    });
+    program
+        .env("MEMPROF_FORMAT", "csv")
+        .env("MEMPROF_OUPUT", "report.json")
+        .env("MEMPROF_PRINT", "always")
+        .env("MEMPROF_STREAM", "");
+
+    assert_eq!(
+        String::from_utf8(program.output().stderr).unwrap(),
+        "memprof: MEMPROF_FORMAT is ignored: it changes nothing without MEMPROF_OUTPUT, which isn't set\n\
+         memprof: \"MEMPROF_OUPUT\" is ignored: there is no such variable; did you mean MEMPROF_OUTPUT?\n\
+         memprof: MEMPROF_PRINT is \"always\", which is not `call`, `exit` or `never`; it is ignored\n"
+    );
+    assert_eq!(Table::all_in(&program.stdout()).len(), 2);
+    program.env("MEMPROF", "off");
+    assert_eq!(program.output().stderr, b"");
+}
+
+#[test]
+fn a_table_for_a_pipe_without_a_reader_does_not_end_a_program_that_would_end_by_it() {
+    let mut program = Program::new(|| {
+        // SAFETY: the program has it as C's programs do.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        print_into(&writer);
+        assert_eq!(profiled(7), 7);
+        // SAFETY: it ends without what the harness prints.
+        unsafe { libc::_exit(21) };
+    });
+
+    assert_eq!(program.output().status.code(), Some(21));
+}
+
+#[test]
+fn a_table_past_the_limit_for_the_size_of_files_does_not_end_the_program() {
+    let mut program = Program::new(|| {
+        let file = tempfile::tempfile().unwrap();
+        memprof_tests::limit_files_by_signal(10);
+        print_into(&file);
+        assert_eq!(profiled(7), 7);
+        // SAFETY: as above.
+        unsafe { libc::_exit(21) };
+    });
+
+    assert_eq!(program.output().status.code(), Some(21));
+}

@@ -178,7 +178,8 @@ fn another_process_goes_on_listening() {
     let mut program = Program::new(|| drop(keeps(100)));
     assert_eq!(
         refusal(&mut program, &socket),
-        "another process listens there; `%p` in the path stands for the process"
+        "another process listens there, or another copy of memprof in this one; `%p` in the path \
+         stands for the process"
     );
     assert!(UnixStream::connect(&socket).is_ok());
 }
@@ -189,6 +190,87 @@ fn a_path_that_cannot_be_is_said() {
     let mut program = Program::new(|| drop(keeps(100)));
     let said = refusal(&mut program, &folder.path().join("no folder/socket"));
     assert!(said.contains("No such file"), "{said}");
+}
+
+#[test]
+fn a_path_that_no_address_of_a_socket_can_have_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::new(|| drop(keeps(100)));
+    let long = folder.path().join("s".repeat(150));
+    assert_eq!(
+        refusal(&mut program, &long),
+        format!(
+            "its {} bytes are more than the address of a socket can have; give a shorter path",
+            long.as_os_str().len()
+        )
+    );
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_path_as_long_as_the_address_of_a_socket_can_be_is_listened_at() {
+    let folder = tempfile::tempdir().unwrap();
+    // The shortest that a socket has anywhere is 104, with a zero byte.
+    let inner = "f".repeat(100 - folder.path().as_os_str().len());
+    let inner = folder.path().join(inner);
+    fs::create_dir(&inner).unwrap();
+    let socket = inner.join("s");
+    assert_eq!(socket.as_os_str().len(), 103);
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    assert_eq!(live_bytes(&socket), 100);
+    running.go_on();
+    assert_eq!(running.end(), "");
+}
+
+#[test]
+fn a_socket_that_another_program_has_put_in_its_place_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    fs::remove_file(&socket).unwrap();
+    let _other = UnixListener::bind(&socket).unwrap();
+    running.go_on();
+    assert_eq!(running.end(), "");
+    assert!(UnixStream::connect(&socket).is_ok());
+}
+
+#[test]
+fn a_path_that_is_no_text_has_the_number_of_the_process_too() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let name = |number: &str| [b"\xff", number.as_bytes()].concat();
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let path = folder.path().join(OsStr::from_bytes(&name("%p")));
+    let mut running = Running::new(&mut program, path);
+
+    running.wait_for("ready");
+    let name = name(&running.child.id().to_string());
+    assert_eq!(
+        live_bytes(&folder.path().join(OsStr::from_bytes(&name))),
+        100
+    );
+    running.go_on();
+    assert_eq!(running.end(), "");
 }
 
 #[test]

@@ -255,6 +255,70 @@ fn a_file_for_marks_that_cannot_be_written_is_said_once() {
     assert_eq!(said.count(), 1, "{stderr}");
 }
 
+#[test]
+#[cfg(unix)]
+fn a_pipe_without_a_reader_holds_up_no_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    memprof_tests::make_pipe(&pipe);
+    let output = Program::new(|| {
+        often();
+        often();
+    })
+    .env("MEMPROF_TIMESTAMPS", &pipe)
+    .output();
+
+    assert!(output.status.success());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.matches("calls can't be marked in").count(), 1);
+    assert!(stderr.contains("no process has it open"), "{stderr}");
+}
+
+/// Starts a process that has touched 64 MiB, and leaves it running.
+#[cfg(target_os = "linux")]
+#[memprofile(print = "never")]
+fn starts_a_process() -> (libc::pid_t, std::io::PipeWriter) {
+    use std::io::{Read, Write};
+
+    let (mut has_touched, mut says_so) = std::io::pipe().unwrap();
+    let (mut waits, ends) = std::io::pipe().unwrap();
+    // SAFETY: the program has one thread, so the child may do what it likes.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        drop((has_touched, ends));
+        let touched = black_box(vec![1_u8; 64 << 20]);
+        says_so.write_all(b"1").unwrap();
+        let _ = waits.read(&mut [0]);
+        drop(touched);
+        // SAFETY: ends the child at once, which shares its files.
+        unsafe { libc::_exit(0) };
+    }
+    has_touched.read_exact(&mut [0]).unwrap();
+    (child, ends)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn marks_count_children_where_samples_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::new(|| {
+        let (child, ends) = starts_a_process();
+        drop(ends);
+        // SAFETY: it is a child that nobody else waits for.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    });
+    for (children, with) in [("on", true), ("off", false)] {
+        let path = folder.path().join("memory.dat");
+        program.env("MEMPROF_TIMESTAMPS", &path);
+        program.env("MEMPROF_CHILDREN", children).stdout();
+
+        let call = &marks(folder.path()).calls[0];
+        let added = call.end.resident_bytes - call.start.resident_bytes;
+        assert_eq!(added >= 64 * MIB, with, "{added}");
+        fs::remove_file(path).unwrap();
+    }
+}
+
 #[memprofile(print = "never", columns = "net")]
 fn grows() -> Vec<u8> {
     let small = black_box(vec![1; 100]);

@@ -10,7 +10,7 @@ use crate::read_file::Input;
 use crate::recorded::Report;
 use crate::replace::replace;
 use crate::report::Quantity;
-use crate::{own_work, threads};
+use crate::{os, own_work, threads, variables};
 use file::Row;
 use std::env;
 use std::error::Error;
@@ -237,7 +237,7 @@ impl Baseline {
     fn write(&self, path: &Path, text: Option<Vec<u8>>, rows: Vec<Row>) -> Result<(), String> {
         let write = || {
             fs::create_dir_all(&self.folder)?;
-            replace(path, |out| file::write(&rows, out))
+            os::without_signals_of_writing(|| replace(path, |out| file::write(&rows, out)))
         };
         write().map_err(|error| format!("{} can't be written: {error}", shown(path)))?;
         crate::output::say(&format!("{} is written; commit it", shown(path)));
@@ -247,8 +247,8 @@ impl Baseline {
 
     fn summarise(&self, functions: &[compare::Function], is_written: bool) -> Result<(), String> {
         let names = ["MEMPROF_SUMMARY", "GITHUB_STEP_SUMMARY"];
-        let path = names.iter().find_map(env::var_os);
-        let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else {
+        let path = names.iter().find_map(|name| variables::get(name));
+        let Some(path) = path.map(PathBuf::from) else {
             return Ok(());
         };
         summary::append(&path, &self.name, functions, is_written)
@@ -291,7 +291,7 @@ impl Error for BaselineError {}
 
 /// Whether the files are to be written anew.
 fn is_blessed() -> Result<bool, String> {
-    let word = env::var_os("MEMPROF_BLESS").unwrap_or_default();
+    let word = variables::get("MEMPROF_BLESS").unwrap_or_default();
     let word = word.to_string_lossy();
     let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
     if is_one_of(&["1", "true", "yes", "on"]) {

@@ -1,9 +1,10 @@
 //! What has changed, in Markdown, for the page of a build.
 
 use super::compare::{Function, QUANTITIES, number};
+use crate::os;
+use crate::replace;
 use crate::report::code;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -18,8 +19,7 @@ pub(super) fn append(
     if is_written {
         text.push_str("The baseline is written from this.\n\n");
     }
-    let mut file = File::options().append(true).create(true).open(path)?;
-    file.write_all(text.as_bytes())
+    os::without_signals_of_writing(|| replace::append(path)?.write_all(text.as_bytes()))
 }
 
 fn section(name: &str, functions: &[Function]) -> String {

@@ -6,6 +6,7 @@
 
 use super::{MemoryOverTime, OverTimeError, Reading, Sample, TimedCall, error::Problem};
 use crate::read_file::Input;
+use crate::os;
 use crate::replace::replace;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -93,7 +94,8 @@ impl MemoryOverTime {
     /// If the file can't be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), OverTimeError> {
         let path = path.as_ref();
-        replace(path, |out: &mut dyn Write| write!(out, "{self}"))
+        let write = |out: &mut dyn Write| write!(out, "{self}");
+        os::without_signals_of_writing(|| replace(path, write))
             .map_err(|error: io::Error| OverTimeError::new(Problem::Write(path.to_owned(), error)))
     }
 

@@ -5,13 +5,14 @@
 //! is opened for each anew: a program that closes every descriptor, as daemons do, might
 //! get the number of a kept one for something else.
 
+use super::process::Process;
 use super::{Sample, TimedCall};
 use crate::site::Site;
-use crate::{output, rss};
-use std::env;
-use std::fs::File;
+use crate::variables::{self, NamedPath};
+use crate::{os, output, own_work, replace, rss};
 use std::io::Write;
-use std::path::{self, PathBuf};
+use std::path::PathBuf;
+use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
@@ -20,30 +21,41 @@ use std::sync::atomic::Ordering;
 const MOST_OF_A_FUNCTION: u32 = 1000;
 
 /// Where to, if that is wanted; found out when the first profiled function runs.
-static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+static MARKS: OnceLock<Option<Marks>> = OnceLock::new();
 
-/// Reads `MEMPROF_TIMESTAMPS`; whether calls are to be marked.
-pub(crate) fn prepare() -> bool {
-    let file = FILE.get_or_init(|| {
-        let _paused = crate::threads::pause();
-        let file = env::var_os("MEMPROF_TIMESTAMPS").filter(|file| !file.is_empty())?;
-        // Of the folder that the program began in, if it goes elsewhere.
-        path::absolute(file).ok()
-    });
-    file.is_some()
+#[derive(Debug)]
+struct Marks {
+    file: PathBuf,
+    /// Whether the memory of a mark is that of the processes, too, which this one has
+    /// started: as it is in the samples of `memprof run -C`.
+    sums_children: bool,
 }
 
-/// The beginning of a call of `site`, if it is to be marked. Neither locks nor allocates.
+/// Reads `MEMPROF_TIMESTAMPS` and `MEMPROF_CHILDREN`; whether calls are to be marked.
+pub(crate) fn prepare() -> bool {
+    let marks = MARKS.get_or_init(|| {
+        let _paused = crate::threads::pause();
+        let file = variables::get("MEMPROF_TIMESTAMPS")?;
+        Some(Marks {
+            file: NamedPath::new(file).as_it_is(),
+            sums_children: variables::read("MEMPROF_CHILDREN").as_deref() == Some("on"),
+        })
+    });
+    marks.is_some()
+}
+
+/// The beginning of a call of `site`, if it is to be marked. Neither locks nor allocates,
+/// but where children are looked at.
 #[inline]
 pub(crate) fn begin(site: &Site) -> Option<Sample> {
-    match FILE.get() {
-        Some(Some(_)) => begin_wanted(site),
+    match MARKS.get() {
+        Some(Some(marks)) => begin_wanted(site, marks),
         _ => None,
     }
 }
 
 #[cold]
-fn begin_wanted(site: &Site) -> Option<Sample> {
+fn begin_wanted(site: &Site, wanted: &Marks) -> Option<Sample> {
     // Relaxed: it is a count, and nothing lies behind it.
     let marks = site
         .marks()
@@ -51,26 +63,41 @@ fn begin_wanted(site: &Site) -> Option<Sample> {
             (marks < MOST_OF_A_FUNCTION).then_some(marks + 1)
         });
     marks.ok()?;
-    rss::resident_bytes().map(Sample::now)
+    if wanted.sums_children {
+        own_work::during(false, || sample(wanted)).0
+    } else {
+        sample(wanted)
+    }
+}
+
+/// What is resident now.
+fn sample(wanted: &Marks) -> Option<Sample> {
+    let mut bytes = rss::resident_bytes()?;
+    if wanted.sums_children
+        && let Some(process) = Process::new(process::id())
+    {
+        bytes = bytes.saturating_add(process.children().values().sum());
+    }
+    Some(Sample::now(bytes))
 }
 
 /// Writes the mark of a call that ends now. It is the profiler's own work.
 pub(crate) fn end(site: &Site, start: Sample, depth: u32) {
-    let (Some(Some(path)), Some(end)) = (FILE.get(), rss::resident_bytes().map(Sample::now)) else {
+    let Some(Some(marks)) = MARKS.get() else {
         return;
     };
+    let Some(end) = sample(marks) else { return };
     let call = TimedCall {
         function: site.path().to_owned(),
         start,
         end,
         depth,
     };
-    let file = File::options().append(true).create(true).open(path);
-    let written = file.and_then(|mut file| file.write_all(call.to_string().as_bytes()));
-    if let Err(error) = written {
+    let write = || replace::append(&marks.file)?.write_all(call.to_string().as_bytes());
+    if let Err(error) = os::without_signals_of_writing(write) {
         static SAID: std::sync::Once = std::sync::Once::new();
         SAID.call_once(|| {
-            let path = path.display().to_string();
+            let path = marks.file.display().to_string();
             output::say(&format!("calls can't be marked in {path:?}: {error}"));
         });
     }

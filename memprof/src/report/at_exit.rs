@@ -1,10 +1,10 @@
 //! The report that the environment asks for at the end of the process.
 
 use super::format::Format;
-use crate::{forks, output, snapshot};
-use std::env;
-use std::path::{self, PathBuf};
-use std::process;
+use crate::variables::{self, NamedPath};
+use crate::{copies, forks, output, snapshot};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Where it goes, if it is asked for.
@@ -12,44 +12,86 @@ static OUTPUT: OnceLock<Option<Output>> = OnceLock::new();
 
 #[derive(Debug)]
 struct Output {
-    path: PathBuf,
+    path: NamedPath,
     format: Format,
+    /// That of this copy of memprof, where the process has more than one.
+    number: usize,
 }
 
 /// Reads `MEMPROF_OUTPUT` and `MEMPROF_FORMAT`. What makes no sense is said at once, and
 /// not after the program has run.
 pub(crate) fn prepare_output() {
     OUTPUT.get_or_init(|| {
-        let path = PathBuf::from(env::var_os("MEMPROF_OUTPUT").filter(|path| !path.is_empty())?);
-        let named = env::var("MEMPROF_FORMAT").ok();
+        let name = variables::get("MEMPROF_OUTPUT")?;
+        let named = variables::get("MEMPROF_FORMAT");
         let format = match &named {
-            Some(name) => Format::named(name.trim().trim_start_matches('.')),
-            None => Format::of_path(&path),
+            Some(format) => format
+                .to_str()
+                .and_then(|format| Format::named(format.trim().trim_start_matches('.'))),
+            None => Format::of_path(Path::new(&name)),
         };
         let Some(format) = format else {
-            let (variable, found) = match named {
-                Some(name) => ("MEMPROF_FORMAT", format!("{name:?}")),
-                None => ("MEMPROF_OUTPUT", format!("{:?}", path.to_string_lossy())),
+            let (variable, found) = match &named {
+                Some(format) => ("MEMPROF_FORMAT", format),
+                None => ("MEMPROF_OUTPUT", &name),
             };
             output::say(&format!(
-                "no report will be written: {variable} is {found}, which is none of {}",
+                "no report will be written: {variable} is {:?}, which is none of {}",
+                found.to_string_lossy(),
                 Format::endings()
             ));
             return None;
         };
         has_source();
-        // Of the folder that the program began in, if it goes elsewhere.
-        let path = path::absolute(&path).unwrap_or(path);
-        Some(Output { path, format })
+        let output = Output {
+            path: NamedPath::new(name),
+            format,
+            number: copies::number(),
+        };
+        let path = output.path();
+        if output.number > 1 && path != output.path.path() {
+            output::say(&format!(
+                "a second copy of memprof in this process, as that of a plugin, writes its report \
+                 to {:?}: the first one has the path of MEMPROF_OUTPUT",
+                path.to_string_lossy()
+            ));
+        }
+        Some(output)
     });
+}
+
+impl Output {
+    /// The path for this process, and for this copy of memprof in it.
+    fn path(&self) -> PathBuf {
+        let path = self.path.path();
+        // What isn't replaced has room for several reports.
+        let is_replaced = fs::metadata(&path).map_or(true, |there| there.is_file());
+        if self.number > 1 && is_replaced {
+            numbered(&path, self.number)
+        } else {
+            path
+        }
+    }
+}
+
+/// The path with a number before its ending: `report.2.json`.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    let name = path.file_name().unwrap_or_default();
+    let ending = Format::ending_of(&name.to_string_lossy()).unwrap_or_default();
+    let stem = ending
+        .matches('.')
+        .fold(name, |name, _| Path::new(name).file_stem().unwrap_or(name));
+    let mut new = stem.to_owned();
+    new.push(format!(".{number}{ending}"));
+    path.with_file_name(new)
 }
 
 /// Whether a report that the environment asks for has the text of the source in it.
 pub(crate) fn has_source() -> bool {
     static HAS_SOURCE: OnceLock<bool> = OnceLock::new();
     *HAS_SOURCE.get_or_init(|| {
-        let confidential = env::var("MEMPROF_CONFIDENTIAL").unwrap_or_default();
-        matches!(confidential.trim(), "" | "off" | "0")
+        let confidential = variables::get("MEMPROF_CONFIDENTIAL").unwrap_or_default();
+        matches!(confidential.to_string_lossy().trim(), "" | "off" | "0")
     })
 }
 
@@ -66,12 +108,33 @@ pub(crate) fn write_output() {
     if !has_source() {
         report = report.without_source();
     }
-    // Processes that share the variable have files of their own by it.
-    let path = to
-        .path
-        .to_string_lossy()
-        .replace("%p", &process::id().to_string());
-    if let Err(error) = report.write_as(to.format, path) {
+    if let Err(error) = report.write_as(to.format, to.path()) {
         output::say(&error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbered;
+    use std::path::Path;
+
+    #[test]
+    fn the_number_of_a_copy_comes_before_the_ending() {
+        for (path, expected) in [
+            ("/a.b/report.json", "/a.b/report.2.json"),
+            ("r.speedscope.json", "r.2.speedscope.json"),
+            ("/a.json/report", "/a.json/report.2"),
+        ] {
+            assert_eq!(numbered(Path::new(path), 2), Path::new(expected));
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_name_that_is_no_text_gets_a_number_too() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let path = |bytes| Path::new(OsStr::from_bytes(bytes));
+        assert_eq!(numbered(path(b"/a/\xff.json"), 3), path(b"/a/\xff.3.json"));
     }
 }

@@ -6,7 +6,7 @@ use super::page;
 use crate::read_file::Input;
 use crate::recorded::Report;
 use crate::replace::replace;
-use crate::{own_work, threads};
+use crate::{os, own_work, threads};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
@@ -17,7 +17,11 @@ impl Report {
     ///
     /// What is there already is replaced once all of the report is written, by a file of
     /// the same mode, and stays whole if it can't be. To a pipe or a device, and to what
-    /// stands for an open file, as `/dev/stdout`, a report is added.
+    /// stands for an open file, as `/dev/stdout`, a report is added; a pipe has to have a
+    /// reader, which is not waited for.
+    ///
+    /// In a folder that every user can write to, as `/tmp`, what another user has put at
+    /// this path is an error, and a link of theirs is not followed.
     ///
     /// `MEMPROF_CONFIDENTIAL` is for reports that the environment asks for; this one has the
     /// text of the source, unless it is [without](Self::without_source).
@@ -104,7 +108,7 @@ fn replace_uncounted(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let write = || replace(path, write);
+    let write = || os::without_signals_of_writing(|| replace(path, write));
     let (written, _) = own_work::during(false, || threads::without_peak(write));
     written.map_err(|error| FileError::new(path, Problem::Write(error)))
 }

@@ -5,12 +5,16 @@
 
 use super::at_exit::has_source;
 use super::format::Format;
+use crate::identity::Identity;
+use crate::variables::{self, NamedPath};
 use crate::{os, output, own_work, snapshot, threads};
-use std::env;
-use std::ffi::OsString;
-use std::fs::{self, Permissions};
+use rustix::fs::Mode;
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
+use std::fs;
 use std::io::{self, BufWriter, ErrorKind, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -27,16 +31,18 @@ static SOCKET: OnceLock<Socket> = OnceLock::new();
 #[derive(Debug)]
 struct Socket {
     path: PathBuf,
+    /// Somebody may have removed it, and another program listen at the same path.
+    identity: Identity,
     /// A forked child has the variable, too, and is not the one that listens.
     process: u32,
 }
 
 /// Listens where `MEMPROF_LISTEN` says, if it does.
 pub(crate) fn prepare_socket() {
-    let Some(path) = env::var_os("MEMPROF_LISTEN").filter(|path| !path.is_empty()) else {
+    let Some(name) = variables::get("MEMPROF_LISTEN") else {
         return;
     };
-    let path = of_this_process(path);
+    let path = NamedPath::new(name).path();
     if let Err(error) = listen(&path) {
         output::say(&format!(
             "nobody is listened to at {:?}, where MEMPROF_LISTEN says: {error}",
@@ -45,19 +51,14 @@ pub(crate) fn prepare_socket() {
     }
 }
 
-/// With the number of the process for `%p`, from which folder ever it is looked at.
-fn of_this_process(path: OsString) -> PathBuf {
-    let path = path.into_string().map_or_else(PathBuf::from, |path| {
-        path.replace("%p", &process::id().to_string()).into()
-    });
-    std::path::absolute(&path).unwrap_or(path)
-}
-
 fn listen(path: &Path) -> io::Result<()> {
-    make_way(path)?;
-    let listener = bind(path)?;
+    let address = address(path)?;
+    make_way(path, &address)?;
+    let listener = bind(path, &address)?;
+    let identity = Identity::at(path)?;
     SOCKET.get_or_init(|| Socket {
         path: path.to_owned(),
+        identity,
         process: process::id(),
     });
     let answer = move || {
@@ -72,8 +73,22 @@ fn listen(path: &Path) -> io::Result<()> {
     os::without_signals(|| thread.spawn(answer)).map(drop)
 }
 
+fn address(path: &Path) -> io::Result<SocketAddrUnix> {
+    SocketAddrUnix::new(path).map_err(|error| match error {
+        Errno::NAMETOOLONG => {
+            let length = path.as_os_str().len();
+            let message = format!(
+                "its {length} bytes are more than the address of a socket can have; give a \
+                 shorter path"
+            );
+            io::Error::new(ErrorKind::InvalidInput, message)
+        }
+        error => error.into(),
+    })
+}
+
 /// Removes a socket that a process has left behind. Anything else stays.
-fn make_way(path: &Path) -> io::Result<()> {
+fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
     let Ok(there) = fs::symlink_metadata(path) else {
         return Ok(());
     };
@@ -81,26 +96,50 @@ fn make_way(path: &Path) -> io::Result<()> {
         let message = "there is something else; give a path where there is nothing";
         return Err(io::Error::new(ErrorKind::AlreadyExists, message));
     }
-    if UnixStream::connect(path).is_ok() {
-        let message = "another process listens there; `%p` in the path stands for the process";
-        return Err(io::Error::new(ErrorKind::AddrInUse, message));
+    // Not waited for: one who listens may have more to answer than wait in line.
+    let socket = socket()?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    match net::connect(&socket, address) {
+        Ok(()) | Err(Errno::AGAIN) => {
+            let message = "another process listens there, or another copy of memprof in this \
+                           one; `%p` in the path stands for the process";
+            Err(io::Error::new(ErrorKind::AddrInUse, message))
+        }
+        Err(Errno::CONNREFUSED) => {
+            Identity::of(&there).remove_from(path);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
     }
-    fs::remove_file(path)
 }
 
-/// Makes the socket, which is its owner's alone from the first moment: it is made in a
-/// folder that is so, and then put in its place.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    let folder = tempfile::Builder::new()
-        .prefix(".memprof-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(parent)?;
-    let inside = folder.path().join("s");
-    let listener = UnixListener::bind(&inside)?;
-    fs::set_permissions(&inside, Permissions::from_mode(0o600))?;
-    fs::rename(&inside, path)?;
-    Ok(listener)
+/// Makes the socket, which is its owner's alone from the first moment. What is there stays.
+fn bind(path: &Path, address: &SocketAddrUnix) -> io::Result<UnixListener> {
+    let for_the_owner = Mode::RUSR | Mode::WUSR;
+    let socket = socket()?;
+    // Linux makes the file with the mode that the socket has, and others don't.
+    let _ = rustix::fs::fchmod(&socket, for_the_owner);
+    net::bind(&socket, address)?;
+    // Before anybody can connect.
+    #[cfg(not(target_os = "linux"))]
+    {
+        use rustix::fs::{AtFlags, CWD, chmodat};
+        chmodat(CWD, path, for_the_owner, AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    let _ = path;
+    net::listen(&socket, 128)?;
+    Ok(UnixListener::from(socket))
+}
+
+/// A socket that no program gets which this one starts.
+fn socket() -> io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    let flags = net::SocketFlags::CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let flags = net::SocketFlags::empty();
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    Ok(socket)
 }
 
 fn hand_out(stream: &UnixStream) -> io::Result<()> {
@@ -116,11 +155,11 @@ fn hand_out(stream: &UnixStream) -> io::Result<()> {
     out.flush()
 }
 
-/// Removes the socket, at the end of the process that listens.
+/// Removes the socket, at the end of the process that listens, if it is still there.
 pub(crate) fn remove_socket() {
     if let Some(socket) = SOCKET.get()
         && socket.process == process::id()
     {
-        let _ = fs::remove_file(&socket.path);
+        socket.identity.remove_from(&socket.path);
     }
 }

@@ -1,6 +1,7 @@
 //! The folder that profiles are written to, and how much may be in it.
 
 use super::file_name;
+use crate::identity::Identity;
 use crate::output;
 use crate::recorded::Report;
 use crate::report::Format;
@@ -21,9 +22,8 @@ pub(super) struct Folder {
     path: PathBuf,
     max_files: Option<usize>,
     max_bytes: Option<u64>,
-    /// What has been written, with its size, the oldest first; nothing, if there may be
-    /// any number.
-    written: VecDeque<(PathBuf, u64)>,
+    /// What has been written, the oldest first; nothing, if there may be any number.
+    written: VecDeque<Written>,
     bytes: u64,
     /// The numbers of the last files of each name.
     numbers: HashMap<String, u64>,
@@ -31,6 +31,14 @@ pub(super) struct Folder {
     since_look: usize,
     /// Reports in a row that could not be written.
     unwritten: u64,
+}
+
+#[derive(Debug)]
+struct Written {
+    path: PathBuf,
+    /// Another program may have put a file of its own there meanwhile, which stays.
+    identity: Identity,
+    size: u64,
 }
 
 impl Folder {
@@ -62,23 +70,29 @@ impl Folder {
             .filter_map(|file| {
                 let file = file.ok()?;
                 let about = file.metadata().ok().filter(fs::Metadata::is_file)?;
+                let identity = Identity::of(&about);
                 is_ours(file.file_name().to_str()?).then_some((
                     about.modified().ok()?,
                     file.path(),
+                    identity,
                     about.len(),
                 ))
             })
             .collect();
         found.sort();
-        for (_, path, size) in found {
-            self.count(path, size);
+        for (_, path, identity, size) in found {
+            self.count(Written {
+                path,
+                identity,
+                size,
+            });
         }
     }
 
-    fn count(&mut self, path: PathBuf, size: u64) {
+    fn count(&mut self, written: Written) {
         if self.max_files.is_some() || self.max_bytes.is_some() {
-            self.written.push_back((path, size));
-            self.bytes += size;
+            self.bytes += written.size;
+            self.written.push_back(written);
         }
     }
 
@@ -116,15 +130,15 @@ impl Folder {
         // As a whole, so that it is a single write that makes a file of it.
         let mut text = Vec::new();
         report.write_to(format, &mut text)?;
-        let path = self.write_new(name, &text)?;
+        let written = self.write_new(name, &text)?;
         self.say_how_many();
-        self.count(path, text.len() as u64);
+        self.count(written);
         self.remove_oldest();
         Ok(())
     }
 
-    /// Writes a file of a name that no other has; its path. Half a file isn't left behind.
-    fn write_new(&mut self, name: String, text: &[u8]) -> io::Result<PathBuf> {
+    /// Writes a file of a name that no other has. Half a file isn't left behind.
+    fn write_new(&mut self, name: String, text: &[u8]) -> io::Result<Written> {
         // `a.2.speedscope.json`: its ending is all that is after the first dot of an ending.
         let ending = Format::ending_of(&name).unwrap_or_default();
         let stem = name.strip_suffix(ending).unwrap_or(&name);
@@ -140,12 +154,17 @@ impl Folder {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
             };
+            let identity = Identity::of(&file.metadata()?);
             if let Err(error) = file.write_all(text) {
-                let _ = fs::remove_file(path);
+                identity.remove_from(&path);
                 return Err(error);
             }
             self.note(name, number);
-            return Ok(path);
+            return Ok(Written {
+                path,
+                identity,
+                size: text.len() as u64,
+            });
         }
         Err(ErrorKind::AlreadyExists.into())
     }
@@ -180,8 +199,8 @@ impl Folder {
         self.since_look += 1;
         if self.since_look > self.written.len() / PART {
             self.since_look = 0;
-            self.written.retain(|(path, _)| path.exists());
-            self.bytes = self.written.iter().map(|(_, size)| size).sum();
+            self.written.retain(|written| written.path.exists());
+            self.bytes = self.written.iter().map(|written| written.size).sum();
         }
     }
 
@@ -190,11 +209,11 @@ impl Folder {
             self.forget_removed();
         }
         while self.is_too_much()
-            && let Some((path, size)) = self.written.pop_front()
+            && let Some(oldest) = self.written.pop_front()
         {
-            self.bytes = self.bytes.saturating_sub(size);
+            self.bytes = self.bytes.saturating_sub(oldest.size);
             // It may be gone already.
-            let _ = fs::remove_file(path);
+            oldest.identity.remove_from(&oldest.path);
         }
     }
 }
@@ -224,6 +243,20 @@ mod tests {
 
         assert!(path.path().join("a.4.speedscope.json").exists());
         assert!(!path.path().join("a.2.speedscope.json").exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_that_another_program_has_put_in_the_place_of_the_oldest_stays() {
+        let path = tempfile::tempdir().unwrap();
+        let mut folder = Folder::new(path.path().to_owned(), Some(1), None);
+        let first = path.path().join("a.json");
+        write(&mut folder, "a.json");
+        fs::rename(&first, path.path().join("moved")).unwrap();
+        fs::write(&first, "theirs").unwrap();
+        write(&mut folder, "b.json");
+
+        assert_eq!(fs::read_to_string(&first).unwrap(), "theirs");
     }
 
     #[test]

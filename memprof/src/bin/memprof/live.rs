@@ -36,6 +36,7 @@ impl Program {
 /// Where a process listens, as its environment says.
 #[cfg(target_os = "linux")]
 fn socket_of(process: i32) -> Result<PathBuf, Box<dyn Error>> {
+    use crate::process_number::with_number;
     let of_process = |error| format!("process {process} can't be looked at: {error}");
     let found = procfs::process::Process::new(process).map_err(of_process)?;
     let environment = found.environ().map_err(of_process)?;
@@ -46,7 +47,7 @@ fn socket_of(process: i32) -> Result<PathBuf, Box<dyn Error>> {
              `MEMPROF_LISTEN=/tmp/%p.memprof`, where `%p` stands for its number"
         )
     })?;
-    let path = path.to_string_lossy().replace("%p", &process.to_string());
+    let path = with_number(path, process.unsigned_abs());
     // From where it was when it began to listen, which is seldom another folder.
     Ok(found.cwd().map_err(of_process)?.join(path))
 }

@@ -2,11 +2,16 @@
 //! of programs over time.
 
 mod diff;
+#[path = "../../identity.rs"]
+mod identity;
 mod lines;
 mod live;
 mod over_time;
 #[path = "../../printable.rs"]
 mod printable;
+#[cfg(target_os = "linux")]
+#[path = "../../process_number.rs"]
+mod process_number;
 mod reading;
 #[path = "../../replace.rs"]
 mod replace;
@@ -167,6 +172,10 @@ fn format_named(name: &str) -> Result<Format, String> {
 }
 
 fn main() -> ExitCode {
+    // A write past the limit for the size of files fails, and doesn't end this command. A
+    // program that it starts gets the signal as ever.
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(libc::SIGXFSZ, std::sync::Arc::default());
     let args = Args::parse();
     reading::leave_out_source(args.confidential);
     match run(args.command) {

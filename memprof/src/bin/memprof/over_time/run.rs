@@ -3,17 +3,18 @@
 use super::limit::StopAt;
 use super::signals::Caught;
 use super::{files, plot, process, say};
-use crate::replace::opened;
+use crate::identity::Identity;
+use crate::replace::{InPlace, append, opened};
 use clap::Args;
 use memprof::{MemoryOverTime, Reading, Sampling, memory_usage};
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, ExitCode, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, Args)]
 struct Looking {
@@ -74,21 +75,30 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
-        let mut out = Out::create(self.looking.output.as_deref())?;
+        let (mut out, before) = Out::create(self.looking.output.as_deref())?;
         out.begin(&words(&self.command));
         let caught = Caught::begin()?;
         let mut command = Command::new(&self.command[0]);
         command
             .args(&self.command[1..])
             .env("MEMPROF_TIMESTAMPS", absolute(&out.path)?);
+        // Marks are of what samples are of.
+        if self.looking.include_children {
+            command.env("MEMPROF_CHILDREN", "on");
+        } else {
+            command.env_remove("MEMPROF_CHILDREN");
+        }
         let mut limit = self.stop_at.limit(&mut command);
         let mut child = command.spawn().map_err(|error| {
-            // No device, and nothing that stands for another file.
-            if fs::symlink_metadata(&out.path).is_ok_and(|file| file.is_file()) {
-                let _ = fs::remove_file(&out.path);
-            }
             let program = self.command[0].to_string_lossy();
-            format!("the program {program:?} can't be started: {error}")
+            let said = format!("the program {program:?} can't be started: {error}");
+            match before.put_back(&out.path) {
+                Ok(()) => said,
+                Err(error) => {
+                    let path = out.path.display().to_string();
+                    format!("{said}; and {path:?} can't be put back: {error}")
+                }
+            }
         })?;
         caught.send_to(child.id());
         let number = child.id();
@@ -117,7 +127,7 @@ impl Run {
 impl Attach {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
         let (number, command) = process::find(&self.process)?;
-        let mut out = Out::create(self.looking.output.as_deref())?;
+        let (mut out, _) = Out::create(self.looking.output.as_deref())?;
         out.begin(&command);
         let shown = crate::lines::text(&command);
         say(format_args!("looking at process {number}, {shown}"));
@@ -175,19 +185,66 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
+/// What was at the path of the file before, in case that the program can't be started.
+enum Before {
+    Nothing(Identity),
+    /// A copy of the file, and when it was changed last.
+    File(File, SystemTime),
+    /// A pipe, a device, a stream or what can't be read: that is only added to, or emptied.
+    Other,
+}
+
+impl Before {
+    /// Of a file that is to be emptied.
+    fn of(path: &Path) -> io::Result<Self> {
+        let Ok(mut file) = File::open(path) else {
+            return Ok(Self::Other);
+        };
+        let folder = path.parent().filter(|folder| folder.is_dir());
+        let beside = tempfile::tempfile_in(folder.unwrap_or(Path::new(".")));
+        let mut copy = beside.or_else(|_| tempfile::tempfile())?;
+        io::copy(&mut file, &mut copy)?;
+        Ok(Self::File(copy, file.metadata()?.modified()?))
+    }
+
+    fn put_back(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Nothing(made) => made.remove_from(path),
+            Self::File(mut copy, modified) => {
+                copy.rewind()?;
+                let mut file = File::options().write(true).truncate(true).open(path)?;
+                io::copy(&mut copy, &mut file)?;
+                file.set_modified(modified)?;
+            }
+            Self::Other => {}
+        }
+        Ok(())
+    }
+}
+
 /// Empties a file, or makes it.
-fn create(path: &Path) -> io::Result<File> {
-    opened(path).unwrap_or_else(|| {
-        File::create(path)?;
-        // Each line goes to the end, since the program itself may add some.
-        File::options().append(true).open(path)
-    })
+fn create(path: &Path) -> io::Result<(InPlace, Before)> {
+    if let Some(file) = opened(path) {
+        return Ok((file?, Before::Other));
+    }
+    let is_there = path.try_exists()?;
+    // Each line goes to the end, since the program itself may add some.
+    let file = append(path)?;
+    let before = if is_there {
+        let before = Before::of(path)?;
+        File::options().write(true).truncate(true).open(path)?;
+        before
+    } else {
+        // Of a link, it is the file that was made at its end; the link stays.
+        Before::Nothing(Identity::of(&fs::metadata(path)?))
+    };
+    Ok((file, before))
 }
 
 /// The file, and what is said on the terminal meanwhile.
 struct Out {
     path: PathBuf,
-    file: File,
+    file: InPlace,
     /// Why the file isn't written any more.
     failed: Option<io::Error>,
     begun: Instant,
@@ -198,16 +255,19 @@ struct Out {
 }
 
 impl Out {
-    fn create(path: Option<&Path>) -> Result<Self, Box<dyn Error>> {
+    fn create(path: Option<&Path>) -> Result<(Self, Before), Box<dyn Error>> {
         let made = match path {
-            Some(path) => create(path).map(|file| (path.to_owned(), file)),
-            None => files::create(),
+            Some(path) => create(path).map(|(file, before)| (path.to_owned(), file, before)),
+            None => files::create().and_then(|(path, file)| {
+                let before = Before::Nothing(Identity::at(&path)?);
+                Ok((path, InPlace::new(file), before))
+            }),
         };
-        let (path, file) = made.map_err(|error| match path {
+        let (path, file, before) = made.map_err(|error| match path {
             Some(path) => format!("{:?} can't be written: {error}", path.display().to_string()),
             None => format!("no file can be made in this folder: {error}; name one with -o"),
         })?;
-        Ok(Self {
+        let out = Self {
             path,
             file,
             failed: None,
@@ -215,7 +275,8 @@ impl Out {
             sample_count: 0,
             highest_mebibytes: 0.0,
             next_word: io::stderr().is_terminal().then(Instant::now),
-        })
+        };
+        Ok((out, before))
     }
 
     fn begin(&mut self, command: &str) {

@@ -1,0 +1,498 @@
+//! The variables of the environment that tell a built program what to do.
+//!
+//! All of them are in one table, [`KNOWN`], and are read through this module, so that two
+//! rules hold for each: one that changes nothing is said on the standard error, in one
+//! sentence; and none is read in a program that has more rights than the user who starts
+//! it, as a setuid program has.
+
+use crate::column::Column;
+#[cfg(feature = "files")]
+use crate::process_number::with_number;
+use crate::{os, output};
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+#[cfg(any(feature = "files", feature = "sampling"))]
+use std::path::{self, PathBuf};
+
+/// The most decimals a number can have: a byte is 2^-20 MiB, which is 20
+/// decimals and no more.
+const MOST_DECIMALS: u8 = 20;
+
+/// A variable that memprof has.
+struct Variable {
+    name: &'static str,
+    needs: Option<Need>,
+    /// The variable without which this one changes nothing.
+    with: Option<&'static str>,
+    /// Whether nothing comes of it before a profiled function is called.
+    waits_for_a_call: bool,
+    value: Value,
+}
+
+/// What a build has to have for a variable to be read.
+#[derive(Clone, Copy)]
+struct Need {
+    what: &'static str,
+    is_met: bool,
+}
+
+/// What a variable may be set to.
+enum Value {
+    /// A path, or what the part that reads it checks by itself.
+    Any,
+    Word(&'static [&'static str]),
+    /// Something else: what it should be, and whether a text is that.
+    Text(fn() -> String, fn(&str) -> bool),
+}
+
+const FILES: Need = Need {
+    what: "memprof's feature `files`",
+    is_met: cfg!(feature = "files"),
+};
+const SOCKETS: Need = Need {
+    what: "memprof's feature `files` and a Unix system",
+    is_met: cfg!(all(feature = "files", unix)),
+};
+const SAMPLING: Need = Need {
+    what: "memprof's feature `sampling`",
+    is_met: cfg!(feature = "sampling"),
+};
+
+const KNOWN: &[Variable] = &[
+    Variable::new("MEMPROF").word(&["on", "off"]),
+    Variable::new("MEMPROF_PRECISION").text(decimals_accepted, |text| decimals(text).is_some()),
+    Variable::new("MEMPROF_COLUMNS")
+        .text(Column::accepted, |text| Column::parse_list(text).is_some()),
+    Variable::new("MEMPROF_STREAM").word(&["stdout", "stderr"]),
+    Variable::new("MEMPROF_PRINT").word(&["call", "exit", "never"]),
+    Variable::new("MEMPROF_RSS").word(&["exact", "adaptive", "off"]),
+    Variable::new("MEMPROF_OUTPUT").needs(FILES).waits(),
+    Variable::new("MEMPROF_FORMAT")
+        .needs(FILES)
+        .with("MEMPROF_OUTPUT"),
+    Variable::new("MEMPROF_LISTEN").needs(SOCKETS).waits(),
+    Variable::new("MEMPROF_CONFIDENTIAL").needs(FILES),
+    Variable::new("MEMPROF_BLESS").needs(FILES),
+    Variable::new("MEMPROF_SUMMARY").needs(FILES),
+    Variable::new("MEMPROF_TIMESTAMPS").needs(SAMPLING),
+    Variable::new("MEMPROF_CHILDREN")
+        .needs(SAMPLING)
+        .with("MEMPROF_TIMESTAMPS")
+        .word(&["on", "off"]),
+    Variable::new("MEMPROF_STOP_AT")
+        .needs(SAMPLING)
+        .text(bytes_accepted, |text| bytes(text).is_some()),
+    Variable::new("MEMPROF_ON_STOP")
+        .needs(SAMPLING)
+        .with("MEMPROF_STOP_AT")
+        .word(&["abort", "trap", "continue"]),
+];
+
+/// LLVM's own memory profiler, which a program may have as well, reads this one.
+const OF_OTHERS: &[&str] = &["MEMPROF_OPTIONS"];
+
+impl Variable {
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            needs: None,
+            with: None,
+            waits_for_a_call: false,
+            value: Value::Any,
+        }
+    }
+
+    const fn needs(mut self, need: Need) -> Self {
+        self.needs = Some(need);
+        self
+    }
+
+    const fn with(mut self, name: &'static str) -> Self {
+        self.with = Some(name);
+        self
+    }
+
+    const fn waits(mut self) -> Self {
+        self.waits_for_a_call = true;
+        self
+    }
+
+    const fn word(mut self, words: &'static [&'static str]) -> Self {
+        self.value = Value::Word(words);
+        self
+    }
+
+    const fn text(mut self, accepted: fn() -> String, is_read: fn(&str) -> bool) -> Self {
+        self.value = Value::Text(accepted, is_read);
+        self
+    }
+
+    fn of(name: &str) -> Option<&'static Self> {
+        KNOWN.iter().find(|known| known.name == name)
+    }
+
+    fn is_in_build(&self) -> bool {
+        self.needs.is_none_or(|need| need.is_met)
+    }
+}
+
+impl Value {
+    /// The value without white space around it, if it can be read.
+    fn read(&self, value: &OsStr) -> Option<String> {
+        let text = value.to_str()?.trim();
+        let is_read = match self {
+            Self::Any => true,
+            Self::Word(words) => words.contains(&text),
+            Self::Text(_, is_read) => is_read(text),
+        };
+        is_read.then(|| text.to_owned())
+    }
+
+    /// What a value should be.
+    fn accepted(&self) -> String {
+        match self {
+            Self::Any => "text".to_owned(),
+            Self::Word(words) => {
+                let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+                match &quoted[..] {
+                    [others @ .., last] if !others.is_empty() => {
+                        format!("{} or {last}", others.join(", "))
+                    }
+                    _ => quoted.concat(),
+                }
+            }
+            Self::Text(accepted, _) => accepted(),
+        }
+    }
+}
+
+/// The value of a variable, as it is in the environment. None if it is empty, and none in
+/// a setuid or setgid program.
+pub(crate) fn get(name: &str) -> Option<OsString> {
+    let value = env::var_os(name).filter(|value| !value.is_empty())?;
+    (!os::is_secure()).then_some(value)
+}
+
+/// The value of a variable of the table, if it is one that the table accepts.
+pub(crate) fn read(name: &str) -> Option<String> {
+    read_from(name, get(name))
+}
+
+/// As [`read`], of a value that was got by other means.
+pub(crate) fn read_from(name: &str, value: Option<OsString>) -> Option<String> {
+    Variable::of(name)?.value.read(&value?)
+}
+
+/// A number of decimals.
+pub(crate) fn decimals(text: &str) -> Option<u8> {
+    let decimals = text.trim().parse().ok();
+    decimals.filter(|decimals| *decimals <= MOST_DECIMALS)
+}
+
+fn decimals_accepted() -> String {
+    format!("a number of decimals from 0 to {MOST_DECIMALS}")
+}
+
+/// A number of bytes: `100MiB`, `1.5 GiB`, `4096`.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
+    let unit: u32 = match text.get(digits.len()..)? {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    let bytes = digits.trim().parse::<f64>().ok()? * f64::from(unit);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is in the range"
+    )]
+    (1.0..=1e18).contains(&bytes).then_some(bytes as u64)
+}
+
+fn bytes_accepted() -> String {
+    "a number of bytes, as `100MiB`".to_owned()
+}
+
+/// Says which variables change nothing, and why; once in a process.
+///
+/// Nothing where `MEMPROF` is `off`: all of them change nothing then, as was asked for.
+pub(crate) fn say_ignored() {
+    use std::sync::Once;
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let is_secure = os::is_secure();
+        for line in ignored(&environment(), is_secure) {
+            output::say(&line);
+        }
+    });
+}
+
+/// Says which variables have changed nothing because no profiled function was called.
+pub(crate) fn say_unused() {
+    say_ignored();
+    let found = environment();
+    if os::is_secure() || is_off(&found) {
+        return;
+    }
+    let waits = |known: &&Variable| known.waits_for_a_call && known.is_in_build();
+    for known in KNOWN.iter().filter(waits) {
+        if found.contains_key(known.name) {
+            output::say(&format!(
+                "{} is ignored: no profiled function was called",
+                known.name
+            ));
+        }
+    }
+}
+
+/// The variables that may be memprof's, by their names.
+fn environment() -> BTreeMap<String, OsString> {
+    let is_ours = |name: &str| {
+        let start = name.get(..7).unwrap_or_default();
+        start.eq_ignore_ascii_case("MEMPROF") && matches!(name.as_bytes().get(7), None | Some(b'_'))
+    };
+    let named = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    named
+        .filter(|(name, value)| is_ours(name) && !value.is_empty())
+        .collect()
+}
+
+fn is_off(found: &BTreeMap<String, OsString>) -> bool {
+    let value = found.get("MEMPROF").cloned();
+    read_from("MEMPROF", value).as_deref() == Some("off")
+}
+
+/// A sentence for each variable that changes nothing.
+fn ignored(found: &BTreeMap<String, OsString>, is_secure: bool) -> Vec<String> {
+    if is_secure {
+        let line = "the MEMPROF variables are ignored: this program has rights that the user who \
+                    started it may not have (setuid, setgid or capabilities)";
+        return found.keys().take(1).map(|_| line.to_owned()).collect();
+    }
+    if is_off(found) {
+        return Vec::new();
+    }
+    let why = |(name, value): (&String, &OsString)| match Variable::of(name) {
+        None if OF_OTHERS.contains(&&**name) => None,
+        None => Some(unknown(name)),
+        Some(known) => why_ignored(known, value, found),
+    };
+    found.iter().filter_map(why).collect()
+}
+
+fn why_ignored(
+    known: &Variable,
+    value: &OsStr,
+    found: &BTreeMap<String, OsString>,
+) -> Option<String> {
+    let name = known.name;
+    if let Some(need) = known.needs.filter(|need| !need.is_met) {
+        let what = need.what;
+        return Some(format!(
+            "{name} is ignored: it needs {what}, which this program is built without"
+        ));
+    }
+    if let Some(other) = known.with.filter(|other| !found.contains_key(*other)) {
+        return Some(format!(
+            "{name} is ignored: it changes nothing without {other}, which isn't set"
+        ));
+    }
+    if matches!(known.value, Value::Any) || known.value.read(value).is_some() {
+        return None;
+    }
+    let (value, accepted) = (value.to_string_lossy(), known.value.accepted());
+    Some(format!(
+        "{name} is {value:?}, which is not {accepted}; it is ignored"
+    ))
+}
+
+fn unknown(name: &str) -> String {
+    /// Of a name that is further off, it is anybody's guess.
+    const MOST_EDITS: usize = 3;
+    let upper = name.to_ascii_uppercase();
+    let edits = |known: &&Variable| strsim::damerau_levenshtein(&upper, known.name);
+    let nearest = KNOWN.iter().min_by_key(edits);
+    let shown: String = name.chars().take(100).collect();
+    match nearest.filter(|known| edits(known) <= MOST_EDITS) {
+        Some(Variable { name, .. }) => {
+            format!("{shown:?} is ignored: there is no such variable; did you mean {name}?")
+        }
+        None => format!("{shown:?} is ignored: there is no such variable"),
+    }
+}
+
+/// A path that a variable has named, for as long as the process lives.
+#[cfg(any(feature = "files", feature = "sampling"))]
+#[derive(Clone, Debug)]
+pub(crate) struct NamedPath {
+    /// The folder that the program began in: it may go elsewhere.
+    folder: PathBuf,
+    name: OsString,
+}
+
+#[cfg(any(feature = "files", feature = "sampling"))]
+impl NamedPath {
+    pub(crate) fn new(name: OsString) -> Self {
+        let folder = path::absolute(".").unwrap_or_default();
+        Self { folder, name }
+    }
+
+    /// The path, whatever is in the name.
+    #[cfg(feature = "sampling")]
+    pub(crate) fn as_it_is(&self) -> PathBuf {
+        self.folder.join(&self.name)
+    }
+
+    /// The path, with the number of this process for each `%p` in the name: processes that
+    /// share the variable, as a forked child does, have paths of their own by it.
+    #[cfg(feature = "files")]
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder
+            .join(with_number(&self.name, std::process::id()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(variables: &[(&str, &str)]) -> Vec<String> {
+        let found = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()));
+        ignored(&found.collect(), false)
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_in_a_sentence_each() {
+        assert_eq!(
+            said(&[
+                ("MEMPROF", "maybe"),
+                ("MEMPROF_PRECISION", "21"),
+                ("MEMPROF_COLUMNS", "hits,size"),
+                ("MEMPROF_STREAM", " "),
+                ("MEMPROF_PRINT", "line\nbreak"),
+                ("MEMPROF_RSS", "sometimes"),
+            ]),
+            [
+                "MEMPROF is \"maybe\", which is not `on` or `off`; it is ignored",
+                "MEMPROF_COLUMNS is \"hits,size\", which is not a list of `mem_usage`, `increment`, `hits`, \
+                 `allocated`, `freed`, `net`, `peak`, `count`, `time`, `default`, `all`; it is ignored",
+                "MEMPROF_PRECISION is \"21\", which is not a number of decimals from 0 to 20; it is ignored",
+                "MEMPROF_PRINT is \"line\\nbreak\", which is not `call`, `exit` or `never`; it is ignored",
+                "MEMPROF_RSS is \"sometimes\", which is not `exact`, `adaptive` or `off`; it is ignored",
+                "MEMPROF_STREAM is \" \", which is not `stdout` or `stderr`; it is ignored",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_can_be_read_is_not_said() {
+        assert!(said(&[]).is_empty());
+        assert!(said(&[("MEMPROF", "on"), ("MEMPROF_PRECISION", " 20 ")]).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_said_where_profiling_is_switched_off() {
+        assert!(said(&[("MEMPROF", "off"), ("MEMPROF_RSS", "sometimes")]).is_empty());
+    }
+
+    #[test]
+    fn each_variable_is_honoured_or_said() {
+        let set: Vec<_> = KNOWN
+            .iter()
+            .map(|known| (known.name, "\u{1}"))
+            .filter(|(name, _)| *name != "MEMPROF")
+            .collect();
+        let said = said(&set);
+        for known in KNOWN.iter().filter(|known| known.name != "MEMPROF") {
+            let start = format!("{} is ", known.name);
+            let lines: Vec<_> = said
+                .iter()
+                .filter(|line| line.starts_with(&start))
+                .collect();
+            let is_honoured = known.is_in_build() && matches!(known.value, Value::Any);
+            assert_eq!(lines.len(), usize::from(!is_honoured), "{}", known.name);
+            if let Some(need) = known.needs.filter(|need| !need.is_met) {
+                assert!(lines[0].contains(need.what), "{lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_variable_that_only_adds_to_another_is_said_without_it() {
+        for known in KNOWN.iter().filter(|known| known.is_in_build()) {
+            if let Some(with) = known.with {
+                let lines = said(&[(known.name, "on")]);
+                let line = format!(
+                    "{} is ignored: it changes nothing without {with}, which isn't set",
+                    known.name
+                );
+                assert_eq!(lines, [line]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_misspelt_is_said_with_the_right_name() {
+        assert_eq!(
+            said(&[
+                ("MEMPROF_COLOURS", "a"),
+                ("MEMPROF_OPTIONS", "of LLVM"),
+                ("MEMPROF_OUPUT", "a"),
+                ("MEMPROF_STOPAT", "a"),
+                ("MEMPROF_WHATEVER_\u{1b}", "a"),
+                ("memprof_stream", "a"),
+            ]),
+            [
+                "\"MEMPROF_COLOURS\" is ignored: there is no such variable; did you mean MEMPROF_COLUMNS?",
+                "\"MEMPROF_OUPUT\" is ignored: there is no such variable; did you mean MEMPROF_OUTPUT?",
+                "\"MEMPROF_STOPAT\" is ignored: there is no such variable; did you mean MEMPROF_STOP_AT?",
+                "\"MEMPROF_WHATEVER_\\u{1b}\" is ignored: there is no such variable",
+                "\"memprof_stream\" is ignored: there is no such variable; did you mean MEMPROF_STREAM?",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_variable_counts_in_a_setuid_program_and_that_is_one_sentence() {
+        let found = [("MEMPROF_A", "a"), ("MEMPROF_OUTPUT", "b")];
+        let found = found.map(|(name, value)| (name.to_owned(), value.into()));
+        assert_eq!(ignored(&found.into(), true).len(), 1);
+        assert!(ignored(&BTreeMap::new(), true).is_empty());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn bytes_that_are_no_text_are_no_word() {
+        use std::os::unix::ffi::OsStrExt;
+        assert_eq!(
+            Value::Word(&["on"]).read(OsStr::from_bytes(b"on\xff")),
+            None
+        );
+    }
+
+    #[test]
+    fn a_number_of_bytes_has_a_unit() {
+        assert_eq!(bytes("100MiB"), Some(100 << 20));
+        assert_eq!(bytes(" 1.5 GiB "), Some(3 << 29));
+        assert_eq!(bytes("4096"), Some(4096));
+        for other in [
+            "",
+            "MiB",
+            "100MB",
+            "-1",
+            "0",
+            "1e300",
+            "NaN",
+            "100 MiB more",
+        ] {
+            assert_eq!(bytes(other), None, "{other}");
+        }
+    }
+}
