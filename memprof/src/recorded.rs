@@ -74,6 +74,10 @@ pub struct FunctionReport {
     /// The same without the time in functions it called whose time is known, too.
     pub own_elapsed: Duration,
 
+    /// What its lines can't show, if anything, as a sentence without a full stop: why all of
+    /// the function is on one line.
+    pub note: Option<Cow<'static, str>>,
+
     /// Its lines that can be measured, in the order of the source.
     pub lines: Vec<LineReport>,
 }

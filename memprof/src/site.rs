@@ -13,6 +13,7 @@ pub struct Site {
     first_line: u32,
     source: &'static str,
     lines: &'static [u32],
+    note: Option<&'static str>,
     options: Options,
     /// As a number; `UNKNOWN` until the function first runs.
     kind: AtomicU8,
@@ -68,6 +69,7 @@ impl Site {
             first_line,
             source,
             lines,
+            note: None,
             options: Options::new(),
             kind: AtomicU8::new(UNKNOWN),
             #[cfg(feature = "sampling")]
@@ -79,6 +81,13 @@ impl Site {
     #[must_use]
     pub const fn with(mut self, options: Options) -> Self {
         self.options = options;
+        self
+    }
+
+    /// With a sentence on what its table can't show, without a full stop.
+    #[must_use]
+    pub const fn noted(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
         self
     }
 
@@ -96,6 +105,11 @@ impl Site {
 
     pub(crate) fn lines(&self) -> &'static [u32] {
         self.lines
+    }
+
+    /// What its table can't show, if anything, as a sentence without a full stop.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        self.note
     }
 
     pub(crate) fn options(&self) -> &Options {

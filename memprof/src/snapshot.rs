@@ -361,6 +361,7 @@ impl FunctionReport {
             call_count: 0,
             inclusive_elapsed: Duration::ZERO,
             own_elapsed: Duration::ZERO,
+            note: site.note().map(Cow::Borrowed),
             lines: lines.collect(),
         }
     }

@@ -112,6 +112,7 @@ pub(super) fn report(rows: Vec<Row>) -> Report {
                 call_count: 0,
                 inclusive_elapsed: Duration::ZERO,
                 own_elapsed: Duration::ZERO,
+                note: None,
                 lines: vec![line],
             }),
         }

@@ -18,7 +18,7 @@ pub enum Format {
     ///     "calls_left_out", and "lines_are_unknown" if so },
     ///   "untracked": { BLOCKS },
     ///   "functions": [ { "name", "file", "line", "calls", "own_ns", "inclusive_ns",
-    ///     "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },
+    ///     "note" if there is one, "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },
     ///       "while_running": null or { "resident_bytes", "resident_increment_bytes",
     ///         "resident_read_count", "allocated_bytes", "freed_bytes", "net_bytes",
     ///         "peak_bytes", "allocation_count", "deallocation_count",

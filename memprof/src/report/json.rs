@@ -166,6 +166,9 @@ struct Function {
     calls: u64,
     own_ns: u64,
     inclusive_ns: u64,
+    /// Left out if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<Cow<'static, str>>,
     lines: Vec<Line>,
 }
 
@@ -317,6 +320,7 @@ impl Function {
             calls: function.call_count,
             own_ns: nanoseconds(function.own_elapsed),
             inclusive_ns: nanoseconds(function.inclusive_elapsed),
+            note: function.note.clone(),
             lines: lines.map(Line::of).collect(),
         }
     }
@@ -328,6 +332,7 @@ impl Function {
             call_count: self.calls,
             inclusive_elapsed: Duration::from_nanos(self.inclusive_ns),
             own_elapsed: Duration::from_nanos(self.own_ns),
+            note: self.note,
             lines: self.lines.into_iter().map(Line::into_report).collect(),
         }
     }

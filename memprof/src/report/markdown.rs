@@ -55,6 +55,11 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
             code(line.source.trim()),
         )?;
     }
+    for function in &report.functions {
+        if let Some(note) = &function.note {
+            writeln!(out, "\nNote on {}: {}", code(&function.path), code(note))?;
+        }
+    }
     Ok(())
 }
 

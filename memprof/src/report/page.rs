@@ -115,6 +115,7 @@ fn write_texts(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result
     let functions = || pair.functions.iter();
     columns.texts("functions.name", functions().map(pair::Function::path))?;
     columns.texts("functions.file", functions().map(pair::Function::file))?;
+    columns.texts("functions.note", functions().map(pair::Function::note))?;
     let lines = functions().flat_map(|function| &function.lines);
     columns.texts("lines.source", lines.map(pair::Line::source))
 }

@@ -43,6 +43,16 @@ pub(crate) fn show(
         writeln!(out, "and {} lines more", chosen.len() - top)?;
     }
 
+    let mut noted: Vec<&str> = Vec::new();
+    for (of, _) in chosen.iter().take(top) {
+        if let Some(note) = &of.note
+            && !noted.contains(&&*of.path)
+        {
+            noted.push(&of.path);
+            writeln!(out, "note on {}: {}", cell(&of.path), cell(note))?;
+        }
+    }
+
     let sum = |made: &Made| {
         let parts = [
             Quantity::LiveBytes,

@@ -183,6 +183,12 @@ impl<'a> Function<'a> {
     pub(super) fn file(&self) -> &'a str {
         self.latest().map_or("", |function| &function.file)
     }
+
+    pub(super) fn note(&self) -> &'a str {
+        let function = self.latest();
+        let note = function.and_then(|function| function.note.as_deref());
+        note.unwrap_or_default()
+    }
 }
 
 impl<'a> Line<'a> {
@@ -308,6 +314,7 @@ mod tests {
             call_count: 1,
             inclusive_elapsed: Duration::ZERO,
             own_elapsed: Duration::ZERO,
+            note: None,
             lines: lines(numbers),
         };
         let before = Report {

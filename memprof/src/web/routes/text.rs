@@ -48,6 +48,11 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
     for column in table.column_iter_mut().take(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
+    let notes = report.functions.iter().filter_map(|function| {
+        let note = function.note.as_deref()?;
+        Some(format!("\nnote on {}: {note}\n", function.path))
+    });
+    let notes: String = notes.collect();
     let total = &report.total;
     let [alive, blocks] = [total.live_bytes(), total.live_count()];
     let (alive, blocks) = (bytes(alive.into()), grouped(blocks.into()));
@@ -64,5 +69,5 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
             bytes(report.resident_bytes.into()),
         ),
     };
-    format!("{head}\n\n{}\n", table.trim_fmt())
+    format!("{head}\n\n{}\n{notes}", table.trim_fmt())
 }

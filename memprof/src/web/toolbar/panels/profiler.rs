@@ -47,9 +47,12 @@ impl Panel for Profiler {
         let content = Content::new().table(table(&functions)).links(vec![link]);
         let shown = functions.into_iter().take(FUNCTIONS);
         shown.fold(content, |content, function| {
-            content
-                .heading(format!("{} in {}", function.path, function.file))
-                .table(lines(function))
+            let content = content.heading(format!("{} in {}", function.path, function.file));
+            let content = match &function.note {
+                Some(note) => content.text(format!("Note: {note}.")),
+                None => content,
+            };
+            content.table(lines(function))
         })
     }
 }
