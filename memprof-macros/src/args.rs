@@ -80,10 +80,6 @@ impl Args {
         }
     }
 
-    pub(crate) fn says_skip(&self) -> bool {
-        self.skip.is_some()
-    }
-
     pub(crate) fn says_on_exceed(&self) -> bool {
         self.on_exceed.is_some()
     }

@@ -1,6 +1,7 @@
 //! What can't be profiled, and how it is said.
 
 use crate::fragments::Fragments;
+use crate::function::{self, Function, NotRead};
 use crate::ours;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
@@ -16,16 +17,18 @@ pub(crate) enum Refusal {
     Error(Error),
     /// The same, of an expression: the answer has to be one, too.
     Expression(Error),
-    /// It is half typed or in a syntax of the future: the compiler has the word.
-    NotUnderstood,
+    /// It is half typed, and the compiler says so.
+    HalfTyped,
 }
 
 /// The function to profile.
-pub(crate) fn function(item: TokenStream, fragments: &Fragments) -> Result<ItemFn, Refusal> {
-    let Ok(function) = fragments.parse::<ItemFn>(item.clone()) else {
-        return Err(other_item(item));
-    };
-    can_be_profiled(&function)
+pub(crate) fn function(item: TokenStream, fragments: &Fragments) -> Result<Function, Refusal> {
+    let function = Function::read(&item, fragments).map_err(|reason| match reason {
+        NotRead::Other => other_item(item),
+        NotRead::HalfTyped => Refusal::HalfTyped,
+        NotRead::Refused(_, error) => Refusal::Error(error),
+    })?;
+    can_be_profiled(&function.item)
         .map(|()| function)
         .map_err(Refusal::Error)
 }
@@ -83,7 +86,11 @@ fn other_item(item: TokenStream) -> Refusal {
     let keyword = keyword.parse2(item.clone()).ok();
     let word = keyword.as_ref().map(ToString::to_string);
     let (kind, place) = match word.as_deref().unwrap_or_default() {
-        "fn" | "impl" | "mod" | "trait" if is_open => return Refusal::NotUnderstood,
+        "fn" | "impl" | "mod" | "trait" if is_open => {
+            let error = syn::parse2::<ItemFn>(item.clone()).err();
+            let error = error.unwrap_or_else(|| Error::new_spanned(keyword, "no body in braces"));
+            return Refusal::Error(function::unreadable(&error));
+        }
         "fn" => {
             let message = "`#[memprofile]` needs a function with a body: this one is only declared; put the \
                            attribute where it is implemented, or on a function that calls it";

@@ -35,6 +35,7 @@
 use crate::args::Args;
 use crate::check::{self, Refusal};
 use crate::fragments::Fragments;
+use crate::function::{self, Function, Head as UnreadHead, Unread};
 use crate::items;
 use crate::lines::{Head, Lines};
 use crate::ours::{self, Conditional};
@@ -42,15 +43,16 @@ use crate::reach;
 use crate::source;
 use crate::start::Start;
 use crate::walk::Walk;
-use proc_macro2::{Group, Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use std::env;
 use std::sync::LazyLock;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    AttrStyle, Attribute, Block, Expr, FnArg, Generics, ItemFn, Meta, Pat, PatIdent, PatType,
-    ReturnType, Signature, Stmt, Type,
+    Attribute, Block, Expr, FnArg, Generics, ItemFn, Meta, Pat, PatIdent, PatType, ReturnType,
+    Signature, Stmt, Token, Type,
 };
 
 /// Writes the function in `item` with its lines measured.
@@ -73,7 +75,7 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
         quote!(#error #item)
     };
     if let Ok(function) = &function
-        && ours::has_been_on(&function.block.stmts)
+        && function.has_been_profiled()
     {
         return if args.is_empty() {
             item
@@ -92,7 +94,7 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     };
     let refusal = match function {
         Ok(function) => match args.check() {
-            Ok(()) => return profile(&args, function, &setting),
+            Ok(()) => return profile(&args, &function, &setting),
             Err(error) => return refuse(error),
         },
         Err(refusal) => refusal,
@@ -104,7 +106,7 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
             let error = error.into_compile_error();
             quote!({ #error #item })
         }
-        (None, Refusal::NotUnderstood) => ours::without_skip(item),
+        (None, Refusal::HalfTyped) => item,
     }
 }
 
@@ -119,20 +121,18 @@ pub(crate) struct Setting<'a> {
 }
 
 /// Writes a function with its lines measured.
-pub(crate) fn profile(args: &Args, function: ItemFn, setting: &Setting<'_>) -> TokenStream {
+pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -> TokenStream {
     if cfg!(feature = "off") || is_for_clippy() {
         return function.into_token_stream();
     }
+    let (inner, outer) = function.attrs();
     let ItemFn {
-        attrs,
         vis,
         modifiers,
         mut sig,
         mut block,
-    } = function;
-    let (inner, outer): (Vec<_>, Vec<_>) = attrs
-        .into_iter()
-        .partition(|attribute| matches!(attribute.style, AttrStyle::Inner(_)));
+        ..
+    } = function.item.clone();
 
     let private = args.private();
     Ungroup.visit_block_mut(&mut block);
@@ -140,6 +140,33 @@ pub(crate) fn profile(args: &Args, function: ItemFn, setting: &Setting<'_>) -> T
     let head = head(&outer, &vis, &sig, setting.attribute);
     let starts: Vec<Start> = block.stmts.iter().filter_map(Start::of_stmt).collect();
     let mut lines = Lines::new(&head, &block, &starts, setting.fragments);
+    if let Some(unread) = &function.unread {
+        let body = whole_body(&private, &mut lines, head.fn_token, unread);
+        let note = note(unread, &lines, head.fn_token);
+        let site = site(args, &lines, Some(&note));
+        let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
+        let (head, body) = match &unread.head {
+            Some(head) if sig.asyncness.is_some() => match unread_async(args, head, &body) {
+                Some(both) => both,
+                None => {
+                    let error = function::unreadable(&unread.why).into_compile_error();
+                    return quote!(#error #function);
+                }
+            },
+            Some(head) => (head.to_token_stream(), framed(args, &body)),
+            None => {
+                let body = match &sig.asyncness {
+                    Some(_) => async_body(args, is_read_on, &mut sig, &body),
+                    None => framed(args, &body),
+                };
+                let defaultness = modifiers.defaultness;
+                (quote!(#vis #defaultness #sig), body)
+            }
+        };
+        let mut body = Group::new(Delimiter::Brace, quote!(#(#inner)* #site #body));
+        body.set_span(braces.join());
+        return quote!(#(#outer)* #head #body);
+    }
     let boxed = boxed_async_block(&sig, &mut block);
     let is_boxed = boxed.is_some();
     if let Some(expr) = boxed {
@@ -151,30 +178,102 @@ pub(crate) fn profile(args: &Args, function: ItemFn, setting: &Setting<'_>) -> T
     } else {
         Walk::new(&private, &mut lines).body(&mut block);
     }
-    let site = site(args, &lines);
+    let site = site(args, &lines, None);
 
     let body = if is_boxed {
         quote!(#block)
     } else if sig.asyncness.is_some() {
         let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
-        async_body(args, is_read_on, &mut sig, &block)
+        async_body(args, is_read_on, &mut sig, &block.to_token_stream())
     } else {
-        // First, since it is to be dropped last.
-        let guard = args.guard();
-        let guard = guard.map(|_| quote!(let _guard = #private::guard(&__MEMPROF_GUARD);));
-        quote! {
-            #guard
-            let _frame = #private::enter(&__MEMPROF_SITE);
-            { #block }
-        }
+        framed(args, &block.to_token_stream())
     };
-    let mut body = Group::new(
-        proc_macro2::Delimiter::Brace,
-        quote!(#(#inner)* #site #body),
-    );
+    let mut body = Group::new(Delimiter::Brace, quote!(#(#inner)* #site #body));
     body.set_span(braces.join());
     let defaultness = modifiers.defaultness;
     quote!(#(#outer)* #vis #defaultness #sig #body)
+}
+
+/// The body of a function that isn't `async`, in a frame.
+fn framed(args: &Args, block: &TokenStream) -> TokenStream {
+    let private = args.private();
+    // First, since it is to be dropped last.
+    let guard = args.guard();
+    let guard = guard.map(|_| quote!(let _guard = #private::guard(&__MEMPROF_GUARD);));
+    quote! {
+        #guard
+        let _frame = #private::enter(&__MEMPROF_SITE);
+        { #block }
+    }
+}
+
+/// A body that can't be read, as one line: that of `fn`.
+fn whole_body(
+    private: &TokenStream,
+    lines: &mut Lines<'_>,
+    fn_token: Span,
+    unread: &Unread,
+) -> TokenStream {
+    let place = lines.place_in_head(fn_token);
+    let body = &unread.body;
+    let span = Span::mixed_site().located_at(fn_token);
+    quote_spanned!(span=> { #private::at(#place); #body })
+}
+
+/// Why such a function has one line.
+fn note(unread: &Unread, lines: &Lines<'_>, fn_token: Span) -> String {
+    let why = unread.why.to_string().replace('\n', " ");
+    let span = unread.why.span();
+    let whole = lines.number_in_head(fn_token);
+    let what = if span.unwrap().file() == lines.file() {
+        format!("line {}", source::line(span))
+    } else {
+        "its code".to_owned()
+    };
+    format!(
+        "the attribute can't read {what} ({why}), so line {whole} has the numbers of the whole function"
+    )
+}
+
+/// The head and the body of an `async fn` whose head can't be read, and keeps its `async`;
+/// nothing if not even the patterns of its parameters can be.
+fn unread_async(
+    args: &Args,
+    head: &UnreadHead,
+    body: &TokenStream,
+) -> Option<(TokenStream, TokenStream)> {
+    let private = &args.private();
+    let mut inputs = head.inputs()?;
+    let output = head.output.as_ref();
+    let output = output.and_then(|output| match syn::parse2::<Type>(output.clone()) {
+        Ok(ty) => Some(ty),
+        // There is no other way to take it out.
+        Err(_) if has_word(output, "impl") => None,
+        Err(_) => Some(Type::Verbatim(output.clone())),
+    });
+    let output = output.map_or(ReturnType::Default, |ty| {
+        ReturnType::Type(Token![->](Span::mixed_site()), Box::new(ty))
+    });
+    let edge = return_edge(private, &output);
+    let arguments = own_arguments(&mut inputs);
+    let task = quote! {
+        #private::task(&__MEMPROF_SITE, async move {
+            #edge
+            #arguments
+            #body
+        })
+    };
+    let task = guarded_task(args, &task);
+    let UnreadHead { before, after, .. } = head;
+    Some((quote!(#before(#inputs) #after), quote!(#task.await)))
+}
+
+fn has_word(tokens: &TokenStream, word: &str) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(found) => found == word,
+        TokenTree::Group(group) => has_word(&group.stream(), word),
+        _ => false,
+    })
 }
 
 /// Whether it is clippy that compiles the program, and nothing of it will run.
@@ -233,13 +332,14 @@ fn head(
 }
 
 /// The function as static data.
-fn site(args: &Args, lines: &Lines<'_>) -> TokenStream {
+fn site(args: &Args, lines: &Lines<'_>, note: Option<&str>) -> TokenStream {
     let private = args.private();
     let file = lines.file();
     let first_line = lines.first();
     let text = lines.text();
     let opened = lines.opened();
     let options = args.options().map(|options| quote!(.with(#options)));
+    let note = note.map(|note| quote!(.noted(#note)));
     let guard = args.guard();
     let guard = guard.map(|guard| quote!(static __MEMPROF_GUARD: #private::Guard = #guard;));
     quote! {
@@ -250,7 +350,7 @@ fn site(args: &Args, lines: &Lines<'_>) -> TokenStream {
             #first_line,
             #text,
             &[#(#opened),*],
-        ) #options;
+        ) #options #note;
         #guard
     }
 }
@@ -265,9 +365,14 @@ fn guarded_task(args: &Args, task: &TokenStream) -> TokenStream {
 }
 
 /// The body of what was an `async fn`, whose signature is changed to fit.
-fn async_body(args: &Args, is_read_on: bool, sig: &mut Signature, block: &Block) -> TokenStream {
+fn async_body(
+    args: &Args,
+    is_read_on: bool,
+    sig: &mut Signature,
+    block: &TokenStream,
+) -> TokenStream {
     let private = &args.private();
-    let arguments = own_arguments(sig);
+    let arguments = own_arguments(&mut sig.inputs);
     let edge = return_edge(private, &sig.output);
     let task = quote! {
         #private::task(&__MEMPROF_SITE, async move {
@@ -318,9 +423,9 @@ pub(crate) fn is_builtin(attribute: &Attribute) -> bool {
 /// would in an `async fn`: after the locals, the last one first.
 ///
 /// A pattern is taken apart in there, too, and the argument gets a name for it.
-fn own_arguments(sig: &mut Signature) -> TokenStream {
+fn own_arguments(inputs: &mut Punctuated<FnArg, Token![,]>) -> TokenStream {
     let mut moves = TokenStream::new();
-    for (index, argument) in sig.inputs.iter_mut().enumerate() {
+    for (index, argument) in inputs.iter_mut().enumerate() {
         match argument {
             FnArg::Receiver(receiver) => {
                 // Makes the body capture all of `self`, if it only uses a field, too.
@@ -461,7 +566,7 @@ mod tests {
             )
         };
 
-        let moves = own_arguments(&mut signature);
+        let moves = own_arguments(&mut signature.inputs);
 
         let of_lets = quote! {
             #[allow(unused)] let user = user;

@@ -4,7 +4,9 @@ use crate::args::Args;
 use crate::check;
 use crate::expand::{self, Setting};
 use crate::fragments::Fragments;
+use crate::function::{Function, NotRead};
 use crate::ours::{self, Own};
+use crate::outline::{Kind, Outline};
 use crate::reach;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -21,7 +23,6 @@ pub(crate) fn memprofile(
     item: TokenStream,
     fragments: &Fragments,
 ) -> Option<Result<TokenStream>> {
-    let mut item = fragments.parse::<Item>(item).ok()?;
     let mut functions = Functions {
         args: args.clone(),
         fragments,
@@ -29,18 +30,19 @@ pub(crate) fn memprofile(
         has_budget: false,
         error: None,
     };
-    match &mut item {
-        Item::Impl(_) | Item::Trait(_) => functions.of_item(&mut item),
-        Item::Mod(item_mod) if item_mod.content.is_some() => functions.of_item(&mut item),
-        _ => return None,
-    }
+    let item = match fragments.parse::<Item>(item.clone()) {
+        Ok(mut item @ (Item::Impl(_) | Item::Trait(_))) => functions.whole(&mut item),
+        Ok(Item::Mod(item)) if item.content.is_some() => functions.whole(&mut Item::Mod(item)),
+        Ok(Item::Verbatim(_)) | Err(_) => functions.outlined(Outline::of(item)?),
+        Ok(_) => return None,
+    };
     if !functions.has_budget
         && let Err(error) = args.check()
     {
         functions.add(error);
     }
     Some(match functions.error {
-        None => Ok(item.into_token_stream()),
+        None => Ok(item),
         Some(error) => Err(error),
     })
 }
@@ -59,40 +61,49 @@ struct Functions<'a> {
 }
 
 impl Functions<'_> {
+    fn whole(&mut self, item: &mut Item) -> TokenStream {
+        self.of_item(item);
+        item.to_token_stream()
+    }
+
     fn of_impl(&mut self, item: &mut ItemImpl) {
         for item in &mut item.items {
-            *item = match std::mem::replace(item, ImplItem::Verbatim(TokenStream::new())) {
-                ImplItem::Fn(function) => ImplItem::Verbatim(self.profile(ItemFn {
-                    attrs: function.attrs,
-                    vis: function.vis,
-                    modifiers: function.modifiers,
-                    sig: function.sig,
-                    block: Box::new(function.block),
-                })),
-                other => other,
-            };
+            self.of_impl_item(item);
         }
+    }
+
+    fn of_impl_item(&mut self, item: &mut ImplItem) {
+        *item = match std::mem::replace(item, ImplItem::Verbatim(TokenStream::new())) {
+            ImplItem::Fn(function) => ImplItem::Verbatim(self.profile(Function::from(function))),
+            ImplItem::Verbatim(tokens) => ImplItem::Verbatim(self.unread(tokens)),
+            other => other,
+        };
     }
 
     fn of_trait(&mut self, item: &mut ItemTrait) {
         for item in &mut item.items {
-            *item = match std::mem::replace(item, TraitItem::Verbatim(TokenStream::new())) {
-                TraitItem::Fn(TraitItemFn {
-                    attrs,
-                    modifiers,
-                    sig,
-                    default: Some(block),
-                    ..
-                }) => TraitItem::Verbatim(self.profile(ItemFn {
-                    attrs,
-                    vis: Visibility::Inherited,
-                    modifiers,
-                    sig,
-                    block: Box::new(block),
-                })),
-                other => other,
-            };
+            self.of_trait_item(item);
         }
+    }
+
+    fn of_trait_item(&mut self, item: &mut TraitItem) {
+        *item = match std::mem::replace(item, TraitItem::Verbatim(TokenStream::new())) {
+            TraitItem::Fn(TraitItemFn {
+                attrs,
+                modifiers,
+                sig,
+                default: Some(block),
+                ..
+            }) => TraitItem::Verbatim(self.profile(Function::from(ItemFn {
+                attrs,
+                vis: Visibility::Inherited,
+                modifiers,
+                sig,
+                block: Box::new(block),
+            }))),
+            TraitItem::Verbatim(tokens) => TraitItem::Verbatim(self.unread(tokens)),
+            other => other,
+        };
     }
 
     fn of_mod(&mut self, item: &mut ItemMod) {
@@ -118,9 +129,10 @@ impl Functions<'_> {
             Item::Fn(_) => {
                 let function = std::mem::replace(item, Item::Verbatim(TokenStream::new()));
                 if let Item::Fn(function) = function {
-                    *item = Item::Verbatim(self.profile(function));
+                    *item = Item::Verbatim(self.profile(function.into()));
                 }
             }
+            Item::Verbatim(tokens) => *tokens = self.unread(std::mem::take(tokens)),
             Item::Impl(item) => self.inside(|item| &mut item.attrs, item, Self::of_impl),
             Item::Trait(item) => self.inside(|item| &mut item.attrs, item, Self::of_trait),
             Item::Mod(item) => self.inside(|item| &mut item.attrs, item, Self::of_mod),
@@ -129,6 +141,61 @@ impl Functions<'_> {
                 item.attrs.push(parse_quote!(#[allow(unused_imports)]));
             }
             _ => {}
+        }
+    }
+
+    /// What can't be read as an item: a function, or what has functions in it, as far as the
+    /// shape of its tokens tells. All else stays as it came.
+    fn unread(&mut self, tokens: TokenStream) -> TokenStream {
+        match Function::read(&tokens, self.fragments) {
+            Ok(function) => return self.profile(function),
+            Err(NotRead::Refused(mut attrs, error)) => {
+                if !matches!(Own::take(&mut attrs, &self.args), Ok(None)) {
+                    self.add(error);
+                }
+                return ours::without(tokens);
+            }
+            Err(NotRead::HalfTyped) => return ours::without(tokens),
+            Err(NotRead::Other) => {}
+        }
+        match Outline::of(tokens.clone()) {
+            Some(outline) => self.outlined(outline),
+            None => tokens,
+        }
+    }
+
+    /// An item that is known by its shape.
+    fn outlined(&mut self, mut outline: Outline) -> TokenStream {
+        if let Some(both) = ours::both_ways(&outline.attrs) {
+            let both = both.map(|attrs| {
+                let mut outline = outline.clone();
+                outline.attrs = attrs;
+                self.outlined(outline)
+            });
+            return both.into_iter().collect();
+        }
+        self.inside(|outline| &mut outline.attrs, &mut outline, Self::of_outline);
+        outline.into_token_stream()
+    }
+
+    fn of_outline(&mut self, outline: &mut Outline) {
+        for tokens in &mut outline.items {
+            let item = std::mem::take(tokens);
+            let fragments = self.fragments;
+            let read = match outline.kind {
+                Kind::Impl => fragments.parse(item.clone()).map(|mut item| {
+                    self.of_impl_item(&mut item);
+                    item.into_token_stream()
+                }),
+                Kind::Trait => fragments.parse(item.clone()).map(|mut item| {
+                    self.of_trait_item(&mut item);
+                    item.into_token_stream()
+                }),
+                Kind::Mod => fragments
+                    .parse(item.clone())
+                    .map(|mut item| self.whole(&mut item)),
+            };
+            *tokens = read.unwrap_or_else(|_| self.unread(item));
         }
     }
 
@@ -163,17 +230,12 @@ impl Functions<'_> {
 
     /// A function, profiled if it can be. It is no mistake that it can't, unless it was
     /// asked for by its own attribute.
-    fn profile(&mut self, mut function: ItemFn) -> TokenStream {
-        if let Some(both) = ours::both_ways(&function.attrs) {
-            let both = both.map(|attrs| {
-                self.profile(ItemFn {
-                    attrs,
-                    ..function.clone()
-                })
-            });
+    fn profile(&mut self, mut function: Function) -> TokenStream {
+        if let Some(both) = ours::both_ways(&function.item.attrs) {
+            let both = both.map(|attrs| self.profile(function.with(attrs)));
             return both.into_iter().collect();
         }
-        let own = match Own::take(&mut function.attrs, &self.args) {
+        let own = match Own::take(&mut function.item.attrs, &self.args) {
             Ok(Some(own)) => own,
             Ok(None) => return function.into_token_stream(),
             Err(error) => {
@@ -181,7 +243,7 @@ impl Functions<'_> {
                 return function.into_token_stream();
             }
         };
-        if let Err(error) = check::can_be_profiled(&function) {
+        if let Err(error) = check::can_be_profiled(&function.item) {
             if own.attribute.is_some() {
                 self.add(error);
             }
@@ -200,7 +262,7 @@ impl Functions<'_> {
             fragments: self.fragments,
             is_read_on: self.is_read_on,
         };
-        expand::profile(&own.args, function, &setting)
+        expand::profile(&own.args, &function, &setting)
     }
 
     fn add(&mut self, error: syn::Error) {

@@ -5,7 +5,8 @@
 //! this one, `lines` which lines are a function's, `walk` where in it they are opened,
 //! `start` where statements begin, `reach` which of them are reached, `source` what
 //! stands in the files, `fragments` what a `macro_rules!` has put in, `expand` what comes
-//! out. `test` is the other attribute, for tests, and `budget` how much memory something
+//! out. Where `syn` can't read the code, `function` and `outline` find what they can by the
+//! shape of its tokens. `test` is the other attribute, for tests, and `budget` how much memory something
 //! may take.
 
 mod args;
@@ -13,9 +14,11 @@ mod budget;
 mod check;
 mod expand;
 mod fragments;
+mod function;
 mod items;
 mod lines;
 mod ours;
+mod outline;
 mod reach;
 mod source;
 mod start;
@@ -51,12 +54,17 @@ use proc_macro::TokenStream;
 /// where there is nothing to measure. The function means what it meant: it has
 /// the same signature, drops what it dropped in the same order, and is `Send`
 /// where it was. Only the closure that an `async fn` returns as an `impl Fn(..)` has to
-/// name the types of its arguments: `|text: &str| text.len()`.
+/// name the types of its arguments: `|text: &str| text.len()`. A `gen fn` is refused.
+///
+/// Syntax that the attribute can't read, such as `Box<Fn()>` without `dyn` or a `gen` block,
+/// costs a function its lines: all of it is on the line of `fn`, and a note below its table
+/// and in reports says so. Budgets hold as for any other function.
 ///
 /// On an `impl` block, a trait or a module `{ … }` it is on all functions inside that
 /// it can be on, those of `impl` blocks, traits and modules inside included. Its
 /// options are defaults for theirs; `#[memprofile(skip)]` leaves one out. An attribute
-/// inside may be in a `cfg_attr`, and has the name that the one around it has. A module
+/// inside may be in a `cfg_attr`, and has the name that the one around it has. Functions
+/// that a call of a macro inside writes aren't seen. A module
 /// with `mod file;` in it can't have any attribute of this kind: compilers refuse that.
 ///
 /// ```

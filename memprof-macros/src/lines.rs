@@ -236,6 +236,20 @@ impl<'a> Lines<'a> {
         self.place_of(number?)
     }
 
+    /// The place of the line of a word in the head, as of `fn`.
+    pub(crate) fn place_in_head(&mut self, word: Span) -> u32 {
+        let number = self.number_in_head(word);
+        self.place_of(number).unwrap_or(0)
+    }
+
+    /// Its number: that of the first line, if it is on none of them.
+    pub(crate) fn number_in_head(&self, word: Span) -> u32 {
+        let number = source::line(word);
+        let is_here =
+            (self.first..=self.body.last).contains(&number) && word.unwrap().file() == self.file;
+        if is_here { number } else { self.first }
+    }
+
     /// The number of the line of what begins at `start`, or is named or ends, in the body.
     fn number(&self, start: &Start) -> Option<u32> {
         if start.is_put_in() {

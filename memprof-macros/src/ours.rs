@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Meta, Path, Result, Stmt, Token, UseTree, parse_quote};
+use syn::{Attribute, Meta, Path, Result, Token, UseTree, parse_quote};
 
 /// What an item inside says of itself.
 pub(crate) struct Own {
@@ -171,12 +171,6 @@ pub(crate) fn without(item: TokenStream) -> TokenStream {
     changed(&item, |_| true).unwrap_or(item)
 }
 
-/// The same for those that say `skip`, which make sense under that one only.
-pub(crate) fn without_skip(item: TokenStream) -> TokenStream {
-    let is_skip = |meta: &Meta| args(meta).is_ok_and(|args| args.says_skip());
-    changed(&item, is_skip).unwrap_or(item)
-}
-
 /// `tokens` without attributes that are ours and `which`; nothing if there are none.
 fn changed(tokens: &TokenStream, which: fn(&Meta) -> bool) -> Option<TokenStream> {
     let mut is_changed = false;
@@ -233,12 +227,4 @@ fn rest(meta: Meta, which: fn(&Meta) -> bool) -> Option<Meta> {
         .filter_map(|meta| rest(meta, which))
         .collect();
     (!conditional.metas.is_empty()).then(|| conditional.meta())
-}
-
-/// Whether the attribute has been on a function already, the body of which is `stmts`.
-pub(crate) fn has_been_on(stmts: &[Stmt]) -> bool {
-    let Some(Stmt::Item(syn::Item::Enum(first))) = stmts.first() else {
-        return false;
-    };
-    first.ident == "__MemprofSite"
 }

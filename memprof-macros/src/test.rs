@@ -17,6 +17,8 @@
 //! ```
 
 use crate::budget::{self, Limit};
+use crate::fragments::Fragments;
+use crate::function::Function;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
@@ -170,24 +172,35 @@ fn prefix(input: ParseStream<'_>) -> Result<LitStr> {
 /// Where it can't be, the answer is the error *and* the item as it was.
 pub(crate) fn test(args: TokenStream, item: &TokenStream) -> TokenStream {
     let written = syn::parse2::<Args>(args)
-        .and_then(|args| written(&args, &syn::parse2::<ItemFn>(item.clone())?));
-    written.unwrap_or_else(|error| {
-        let error = error.into_compile_error();
-        quote!(#error #item)
+        .and_then(|args| written(&args, &function(item)?))
+        .map_err(Error::into_compile_error);
+    written.unwrap_or_else(|error| quote!(#error #item))
+}
+
+/// The test, of which nothing has to be read but that it is a function.
+fn function(item: &TokenStream) -> Result<Function> {
+    Function::read(item, &Fragments::of(item)).map_err(|_| {
+        let error = syn::parse2::<ItemFn>(item.clone()).err();
+        error.unwrap_or_else(|| Error::new_spanned(item, "expected a function with a body"))
     })
 }
 
-fn written(args: &Args, function: &ItemFn) -> Result<TokenStream> {
+fn written(args: &Args, function: &Function) -> Result<TokenStream> {
     let ItemFn {
-        attrs,
-        vis,
-        sig,
-        block,
-        ..
-    } = function;
-    if let Some(argument) = sig.inputs.first() {
+        vis, sig, block, ..
+    } = &function.item;
+    let (inner, attrs) = function.attrs();
+    let unread = function.unread.as_ref();
+    let unread_head = unread.and_then(|unread| unread.head.as_ref());
+    let parameters = unread_head.map_or_else(
+        || sig.inputs.to_token_stream(),
+        |head| head.parameters.stream(),
+    );
+    if !parameters.is_empty() {
         return Err(Error::new_spanned(
-            argument,
+            sig.inputs
+                .first()
+                .map_or(parameters, ToTokens::to_token_stream),
             "`#[memprof::test]` goes on a test without arguments, whose body can be run again",
         ));
     }
@@ -199,6 +212,16 @@ fn written(args: &Args, function: &ItemFn) -> Result<TokenStream> {
              `#[tokio::test]`",
         ));
     }
+    let output = match (unread_head, &sig.output) {
+        (Some(head), _) => head.output.clone(),
+        (None, ReturnType::Type(_, ty)) => Some(ty.to_token_stream()),
+        (None, ReturnType::Default) => None,
+    };
+    let block = unread.map_or_else(
+        || block.to_token_stream(),
+        |unread| unread.body.to_token_stream(),
+    );
+    let head = unread_head.map_or_else(|| quote!(#vis #sig), ToTokens::to_token_stream);
     let private = match &args.path {
         Some(path) => quote!(#path::__private),
         None => quote!(::memprof::__private),
@@ -207,21 +230,14 @@ fn written(args: &Args, function: &ItemFn) -> Result<TokenStream> {
     let runner = (!has_runner).then(|| quote!(#[::core::prelude::v1::test]));
     let body = if sig.asyncness.is_some() {
         // The type is said where an `async` block has none.
-        let edge = match &sig.output {
-            ReturnType::Default => TokenStream::new(),
-            ReturnType::Type(_, ty) => quote!(if false { return #private::never::<#ty>(); }),
-        };
+        let edge = output.map(|ty| quote!(if false { return #private::never::<#ty>(); }));
         quote!(#private::Trial::run_async(&#trial, || async { #edge #block }).await.value())
     } else {
-        let output = &sig.output;
         // Braces of the user's, without others around them: the lints are theirs.
-        let output = match output {
-            ReturnType::Default => quote!(-> ()),
-            ReturnType::Type(..) => output.to_token_stream(),
-        };
-        quote!(#private::Trial::run(&#trial, || #output #block))
+        let output = output.unwrap_or_else(|| quote!(()));
+        quote!(#private::Trial::run(&#trial, || -> #output #block))
     };
-    Ok(quote!(#runner #(#attrs)* #vis #sig { #body }))
+    Ok(quote!(#runner #(#attrs)* #head { #(#inner)* #body }))
 }
 
 /// Whether an attribute makes a test of a function: `#[test]`, `#[tokio::test]`, `#[rstest]`.

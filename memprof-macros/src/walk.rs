@@ -13,10 +13,12 @@ use crate::start::{self, Start};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::token::{Brace, Paren};
+use syn::visit::Visit;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Arm, Attribute, Block, Expr, ExprAsync, ExprBlock, ExprClosure, ExprIf, ExprMatch, ExprParen,
-    GenericArgument, Item, Local, Macro, MacroDelimiter, Pat, PatGuard, Path, Stmt, Token, Type,
+    ExprYield, GenericArgument, Item, Local, Macro, MacroDelimiter, Pat, PatGuard, Path, Stmt,
+    Token, Type,
 };
 
 /// Puts the probes into a function's body.
@@ -305,7 +307,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn closure(&mut self, closure: &mut ExprClosure) {
         let start = Start::of_closure(closure);
         let runs_now = closure.asyncness.is_none() && closure.constness.is_none();
-        if !runs_now || computes_only(&closure.body) {
+        if !runs_now || computes_only(&closure.body) || yields(&closure.body) {
             return;
         }
         let place = self.place_of_block(&start);
@@ -601,6 +603,21 @@ fn has_let(expr: &Expr) -> bool {
         Expr::Binary(expr) => has_let(&expr.left) || has_let(&expr.right),
         _ => false,
     }
+}
+
+/// Whether a closure with this body is a coroutine, which is left in the middle.
+fn yields(body: &Expr) -> bool {
+    struct Yields(bool);
+    impl Visit<'_> for Yields {
+        fn visit_expr_yield(&mut self, _: &ExprYield) {
+            self.0 = true;
+        }
+        fn visit_expr_closure(&mut self, _: &ExprClosure) {}
+        fn visit_item(&mut self, _: &Item) {}
+    }
+    let mut search = Yields(false);
+    search.visit_expr(body);
+    search.0
 }
 
 /// Whether `expr` is made of numbers, names and operators only, so that nothing to

@@ -13,6 +13,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// The line below.
     pub summary: String,
+    /// What is said under it of the rows, if anything is.
+    pub note: Option<String>,
 }
 
 /// One line of a table.
@@ -86,11 +88,13 @@ impl Table {
             rows.push(Row::read(line, &headings, &ends));
         }
         let summary = next().to_owned();
+        let note = lines.next().and_then(|line| line.strip_prefix("note: "));
         Self {
             file,
             headings,
             rows,
             summary,
+            note: note.map(str::to_owned),
         }
     }
 
