@@ -37,7 +37,7 @@ use crate::check::{self, Refusal};
 use crate::fragments::Fragments;
 use crate::function::{self, Function, Head as UnreadHead, Unread};
 use crate::items;
-use crate::lines::{Head, Lines};
+use crate::lines::{Head, Lines, Text};
 use crate::ours::{self, Conditional};
 use crate::reach;
 use crate::source;
@@ -142,8 +142,9 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
     let mut lines = Lines::new(&head, &block, &starts, setting.fragments);
     if let Some(unread) = &function.unread {
         let body = whole_body(&private, &mut lines, head.fn_token, unread);
-        let note = note(unread, &lines, head.fn_token);
-        let site = site(args, &lines, Some(&note));
+        let text = lines.text(function, setting.attribute);
+        let note = note(unread, &lines, &text, head.fn_token);
+        let site = site(args, &lines, &text, Some(&note));
         let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
         let (head, body) = match &unread.head {
             Some(head) if sig.asyncness.is_some() => match unread_async(args, head, &body) {
@@ -178,7 +179,8 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
     } else {
         Walk::new(&private, &mut lines).body(&mut block);
     }
-    let site = site(args, &lines, None);
+    let text = lines.text(function, setting.attribute);
+    let site = site(args, &lines, &text, None);
 
     let body = if is_boxed {
         quote!(#block)
@@ -221,12 +223,12 @@ fn whole_body(
 }
 
 /// Why such a function has one line.
-fn note(unread: &Unread, lines: &Lines<'_>, fn_token: Span) -> String {
+fn note(unread: &Unread, lines: &Lines<'_>, text: &Text, fn_token: Span) -> String {
     let why = unread.why.to_string().replace('\n', " ");
     let span = unread.why.span();
-    let whole = lines.number_in_head(fn_token);
+    let whole = text.number(lines.number_in_head(fn_token));
     let what = if span.unwrap().file() == lines.file() {
-        format!("line {}", source::line(span))
+        format!("line {}", text.number(source::line(span)))
     } else {
         "its code".to_owned()
     };
@@ -332,12 +334,16 @@ fn head(
 }
 
 /// The function as static data.
-fn site(args: &Args, lines: &Lines<'_>, note: Option<&str>) -> TokenStream {
+fn site(args: &Args, lines: &Lines<'_>, text: &Text, note: Option<&str>) -> TokenStream {
+    /// Of a function that has no note yet.
+    const NOT_OF_THE_FILE: &str =
+        "the lines are those of the text that was compiled, which isn't what the file has there";
     let private = args.private();
     let file = lines.file();
-    let first_line = lines.first();
-    let text = lines.text();
-    let opened = lines.opened();
+    let first_line = text.number(lines.first());
+    let opened = lines.opened().iter().map(|number| text.number(*number));
+    let note = note.or_else(|| (!text.is_of_the_file).then_some(NOT_OF_THE_FILE));
+    let source = &text.source;
     let options = args.options().map(|options| quote!(.with(#options)));
     let note = note.map(|note| quote!(.noted(#note)));
     let guard = args.guard();
@@ -348,7 +354,7 @@ fn site(args: &Args, lines: &Lines<'_>, note: Option<&str>) -> TokenStream {
             #private::type_name::<__MemprofSite>,
             #file,
             #first_line,
-            #text,
+            #source,
             &[#(#opened),*],
         ) #options #note;
         #guard

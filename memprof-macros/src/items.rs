@@ -33,7 +33,13 @@ pub(crate) fn memprofile(
     let item = match fragments.parse::<Item>(item.clone()) {
         Ok(mut item @ (Item::Impl(_) | Item::Trait(_))) => functions.whole(&mut item),
         Ok(Item::Mod(item)) if item.content.is_some() => functions.whole(&mut Item::Mod(item)),
-        Ok(Item::Verbatim(_)) | Err(_) => functions.outlined(Outline::of(item)?),
+        Ok(Item::Verbatim(_)) | Err(_) => {
+            let outline = Outline::of(item)?;
+            if let Err(error) = outline.can_be_profiled() {
+                return Some(Err(error));
+            }
+            functions.outlined(outline)
+        }
         Ok(_) => return None,
     };
     if !functions.has_budget
@@ -173,6 +179,15 @@ impl Functions<'_> {
                 self.outlined(outline)
             });
             return both.into_iter().collect();
+        }
+        // As a `const fn`, it is left alone unless it asks itself.
+        if let Err(error) = outline.can_be_profiled() {
+            if let Ok(Some(own)) = Own::take(&mut outline.attrs, &self.args)
+                && own.attribute.is_some()
+            {
+                self.add(error);
+            }
+            return outline.into_token_stream();
         }
         self.inside(|outline| &mut outline.attrs, &mut outline, Self::of_outline);
         outline.into_token_stream()

@@ -108,6 +108,8 @@ use proc_macro::TokenStream;
 ///   are those of its text, or of the body that it was given, if that is most of it or its
 ///   end; what has no line there, such as a `$block` in that text, is on the line that
 ///   names it, or on the first.
+/// - The text is what was compiled. In a doc test the numbers are those of the file that it
+///   is in; where rustdoc doesn't know them they are the test's own, and a note says so.
 /// - Other attributes may stand above or below, such as `#[tokio::main]`,
 ///   `#[async_trait]` and `#[tracing::instrument]`: what they put into the function is on
 ///   its first row, if it does anything to the heap.

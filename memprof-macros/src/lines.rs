@@ -9,7 +9,7 @@ use crate::fragments::Fragments;
 use crate::source::{self, Position};
 use crate::start::Start;
 use proc_macro2::extra::DelimSpan;
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::collections::HashMap;
 use syn::{Block, Stmt};
@@ -26,6 +26,8 @@ pub(crate) struct Head {
 struct Body {
     /// Its brace, or if nobody wrote that the first thing that somebody did.
     begin: Span,
+    /// All of it, if it has braces that somebody wrote; or what it begins with.
+    whole: Span,
     /// Where its first statement can be.
     inside: Position,
     last: u32,
@@ -61,6 +63,7 @@ impl Body {
         let before = source::text_between(fn_token, open);
         Self {
             begin: open,
+            whole: braces.join(),
             inside: Position::of(open).next(),
             last: source::line(close),
             close: Some(source::line(close)),
@@ -77,6 +80,7 @@ impl Body {
         let close = source::brace_after(last);
         Self {
             begin,
+            whole: begin,
             inside,
             last: close.unwrap_or(source::line(source::end(last))),
             close,
@@ -291,10 +295,41 @@ impl<'a> Lines<'a> {
         &self.opened
     }
 
-    /// The lines' text, comments and all.
-    pub(crate) fn text(&self) -> String {
-        let skipped = self.first.saturating_sub(1) as usize;
-        let count = (self.body.last - self.first) as usize + 1;
-        source::lines(self.body.begin, skipped, count)
+    /// The lines' text, comments and all; that of `item`, the function, which the
+    /// attribute at `attribute` is on, where the file has another.
+    pub(crate) fn text(&self, item: &impl ToTokens, attribute: Option<Span>) -> Text {
+        let [first, last] = [self.first, self.body.last];
+        if let Some(lines) = source::lines(self.body.whole, first, last) {
+            return Text {
+                source: lines.join("\n"),
+                offset: 0,
+                is_of_the_file: true,
+            };
+        }
+        let mut tokens = item.to_token_stream();
+        tokens.extend(attribute.map(|span| TokenTree::Ident(Ident::new("memprofile", span))));
+        let lines = source::compiled_lines(tokens, &self.file, first, last);
+        let offset = source::doc_test_offset(self.body.whole, first, &lines);
+        Text {
+            source: lines.join("\n"),
+            offset: offset.unwrap_or(0),
+            is_of_the_file: offset.is_some() || self.body.whole.unwrap().local_file().is_none(),
+        }
+    }
+}
+
+/// The text of a function.
+pub(crate) struct Text {
+    pub(crate) source: String,
+    /// What is to be added to the lines' numbers, for them to be the file's.
+    offset: i64,
+    /// Whether the numbers are the file's then, as far as is known.
+    pub(crate) is_of_the_file: bool,
+}
+
+impl Text {
+    /// The number that a line has for people.
+    pub(crate) fn number(&self, number: u32) -> u32 {
+        u32::try_from(i64::from(number) + self.offset).unwrap_or(number)
     }
 }

@@ -2,7 +2,7 @@
 //! a module, found by the shape of their tokens, and cut into what they contain.
 
 use crate::function::Angles;
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{AttrStyle, Attribute, Error, Result};
@@ -20,6 +20,8 @@ pub(crate) enum Kind {
 pub(crate) struct Outline {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) kind: Kind,
+    /// The word by which all its functions are `const`.
+    const_word: Option<Ident>,
     /// From its visibility to before its braces.
     head: TokenStream,
     braces: Group,
@@ -60,10 +62,25 @@ impl Outline {
         Ok(Self {
             attrs,
             kind,
+            const_word: const_word(head),
             head: head.iter().cloned().collect(),
             braces: braces.clone(),
             items: pieces(inside),
         })
+    }
+}
+
+impl Outline {
+    /// Whether its functions can be profiled.
+    pub(crate) fn can_be_profiled(&self) -> Result<()> {
+        match &self.const_word {
+            None => Ok(()),
+            Some(word) => Err(Error::new(
+                word.span(),
+                "`#[memprofile]` can't profile what may run at compile time, as all functions here may, where \
+                 there is no memory to measure; profile functions that call them",
+            )),
+        }
     }
 }
 
@@ -100,6 +117,25 @@ fn kind(tokens: &[TokenTree]) -> Option<Kind> {
             // `pub(crate)`
             TokenTree::Group(group) if group.delimiter() != Delimiter::Brace => {}
             _ => return None,
+        }
+    }
+    None
+}
+
+/// The `const` of a trait or an `impl`, which comes before bounds, and not in `<..>`.
+fn const_word(head: &[TokenTree]) -> Option<Ident> {
+    let mut angles = Angles::default();
+    for token in head {
+        angles.pass(token);
+        match token {
+            TokenTree::Ident(word) if word == "const" && angles.are_closed() => {
+                return Some(word.clone());
+            }
+            TokenTree::Ident(word) if word == "for" || word == "where" => return None,
+            TokenTree::Punct(colon) if colon.as_char() == ':' && angles.are_closed() => {
+                return None;
+            }
+            _ => {}
         }
     }
     None
@@ -162,6 +198,28 @@ fn ends_with_a_semicolon(piece: &[TokenTree]) -> bool {
 mod tests {
     use super::pieces;
     use quote::quote;
+
+    #[test]
+    fn a_const_of_all_functions_is_none_of_an_argument_or_a_bound() {
+        let is_const = |item: proc_macro2::TokenStream| {
+            let outline = super::Outline::of(item).unwrap();
+            outline.const_word.is_some()
+        };
+        assert!(is_const(quote!(
+            pub const trait A {}
+        )));
+        assert!(is_const(quote!(
+            impl<T> const A for T {}
+        )));
+        assert!(is_const(quote!(const unsafe impl A for T {})));
+        assert!(!is_const(quote!(
+            impl<const N: usize> A for B<N> where B<N>: const C {}
+        )));
+        assert!(!is_const(quote!(
+            trait A: const B {}
+        )));
+        assert!(!is_const(quote!(impl(crate) trait A {})));
+    }
 
     #[test]
     fn each_item_is_one_piece() {

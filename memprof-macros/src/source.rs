@@ -1,8 +1,9 @@
 //! Places in the source, and the text that is there.
 
 use proc_macro2::extra::DelimSpan;
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use std::cell::RefCell;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -99,30 +100,107 @@ pub(crate) fn text_between(from: Span, to: Span) -> Option<String> {
     if from.unwrap().file() != to.unwrap().file() || first > after {
         return None;
     }
-    let file = from.unwrap().local_file();
+    let file = file_of(from).filter(|_| file_of(to).is_some());
     let text = file.map(|path| SourceFile::with(&path, |file| file.between(first, after)));
     Some(text.unwrap_or_default())
 }
 
+/// The file that `span` is in, if what was compiled is what stands there.
+///
+/// A doc test has the name of the file that it is in, and places in another, which rustdoc
+/// makes of it; and a file may be another one by the time it is read here.
+fn file_of(span: Span) -> Option<PathBuf> {
+    let compiled = span.source_text()?;
+    let path = span.unwrap().local_file()?;
+    let [first, after] = [span, end(span)].map(Position::of);
+    let is_there = SourceFile::with(&path, |file| file.between(first, after) == compiled);
+    is_there.then_some(path)
+}
+
 /// The line of the closing brace that comes next after `span`, if one does.
 pub(crate) fn brace_after(span: Span) -> Option<u32> {
-    let path = span.unwrap().local_file()?;
+    let path = file_of(span)?;
     let end = Position::of(end(span));
     let (line, next) = SourceFile::with(&path, |file| file.next_after(end))?;
     (next == '}').then(|| u32::try_from(line).ok())?
 }
 
-/// The text of `count` lines, the first of which is after `skipped`.
-///
-/// From the file, since tokens have neither comments nor the head's spacing.
-/// Lines stay blank where there is no file.
-pub(crate) fn lines(span: Span, skipped: usize, count: usize) -> String {
-    let file = span.unwrap().local_file();
-    let mut lines = file.map_or_else(Vec::new, |path| {
-        SourceFile::with(&path, |file| file.lines(skipped, count))
-    });
+/// The lines from `first` to `last` of the file that `span` is in, whole, since tokens have
+/// neither comments nor the head's spacing. Nothing if that isn't what was compiled.
+pub(crate) fn lines(span: Span, first: u32, last: u32) -> Option<Vec<String>> {
+    let path = file_of(span)?;
+    let [first, last] = [first, last].map(|number| number as usize);
+    let skipped = first.saturating_sub(1);
+    let count = (last - first) + 1;
+    let mut lines = SourceFile::with(&path, |file| file.lines(skipped, count));
     lines.resize(count, String::new());
-    lines.join("\n")
+    Some(lines)
+}
+
+/// The same lines as they were compiled: what `tokens` have of them, with the comments that
+/// are in brackets of some kind. Blank where that isn't known.
+pub(crate) fn compiled_lines(
+    tokens: TokenStream,
+    file: &str,
+    first: u32,
+    last: u32,
+) -> Vec<String> {
+    let mut lines = vec![String::new(); (last - first) as usize + 1];
+    let mut put = |span: Span| {
+        let Some(text) = span.source_text() else {
+            return false;
+        };
+        let begin = Position::of(span);
+        let Some(skipped) = begin.line.checked_sub(first as usize) else {
+            return false;
+        };
+        if span.unwrap().file() != file {
+            return false;
+        }
+        for (index, text) in text.lines().enumerate() {
+            let Some(line) = lines.get_mut(skipped + index) else {
+                break;
+            };
+            let column = if index == 0 { begin.column - 1 } else { 0 };
+            let before = line.chars().chain(std::iter::repeat(' ')).take(column);
+            let after = line.chars().skip(column + text.chars().count());
+            *line = before.chain(text.chars()).chain(after).collect();
+        }
+        true
+    };
+    put_all(tokens, &mut put);
+    lines
+}
+
+fn put_all(tokens: TokenStream, put: &mut impl FnMut(Span) -> bool) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let is_put = group.delimiter() != Delimiter::None && put(group.span());
+                if !is_put {
+                    put_all(group.stream(), put);
+                }
+            }
+            token => {
+                put(token.span());
+            }
+        }
+    }
+}
+
+/// By how many lines the file that a doc test is in comes after what rustdoc has made of it.
+///
+/// Rustdoc says it to the compiler, whose messages have the file's lines; what it says is
+/// taken only if `lines`, the first of which is `first` there, are what stands in the file.
+pub(crate) fn doc_test_offset(span: Span, first: u32, lines: &[String]) -> Option<i64> {
+    let offset: i64 = env::var("UNSTABLE_RUSTDOC_TEST_LINE").ok()?.parse().ok()?;
+    let path = span.unwrap().local_file()?;
+    let skipped = usize::try_from(i64::from(first) + offset - 1).ok()?;
+    let there = SourceFile::with(&path, |file| file.lines(skipped, lines.len()));
+    // They stand in a comment there, and may be hidden from readers.
+    let are_same = |(there, line): (&String, &String)| there.trim_end().ends_with(line.trim());
+    let is_there = there.len() == lines.len() && there.iter().zip(lines).all(are_same);
+    is_there.then_some(offset)
 }
 
 /// A file that functions are in. It is kept for the next of them.

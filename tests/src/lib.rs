@@ -8,6 +8,7 @@
 #[cfg(unix)]
 mod c;
 mod code;
+pub mod doc_tests;
 mod made;
 mod program;
 mod strict;
