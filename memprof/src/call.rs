@@ -16,7 +16,7 @@ use crate::heap::HeapSource;
 #[cfg(feature = "sampling")]
 use crate::over_time::{Sample, marks, stop};
 use crate::profile::{self, CutShort, FunctionProfile};
-use crate::resident::{self, Resident, Rss};
+use crate::resident::{self, Moves, Resident, Rss};
 use crate::site::Site;
 use crate::tally::Tally;
 use crate::usage::Usage;
@@ -113,8 +113,7 @@ pub(crate) struct Call {
     reads_time: bool,
     /// Whether no thread has entered it yet.
     is_new: bool,
-    /// Whether the open line's execution is one of the first.
-    is_among_first: bool,
+    execution: Execution,
     /// The settling call this one was made in. None while a task is not being
     /// polled.
     outer: Option<Box<Call>>,
@@ -132,8 +131,10 @@ pub(crate) struct Call {
     entered: Tally,
     /// The heap when the open line was opened, or taken up again.
     since: Tally,
-    /// Resident memory when it was last read, if it is.
+    /// Resident memory when it was last read, if it is, and what lines have done to the
+    /// heap since then.
     resident_since: Resident,
+    moves: Moves,
     /// The time at that moment, and when the thread entered the call, if it is read.
     ticks_since: u64,
     ticks_entered: u64,
@@ -145,6 +146,16 @@ pub(crate) struct Call {
     #[cfg(feature = "sampling")]
     marked: Option<Sample>,
     profile: FunctionProfile,
+}
+
+/// Which execution of the open line this is, of the thread's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Execution {
+    /// None: the call is on its first row, and no line has begun.
+    NotBegun,
+    /// One of the first, after which resident memory is always read.
+    Early,
+    Later,
 }
 
 impl Call {
@@ -163,7 +174,7 @@ impl Call {
                 rss,
                 reads_time,
                 is_new: true,
-                is_among_first: true,
+                execution: Execution::NotBegun,
                 outer: None,
                 depth: 1,
                 is_inside_another: false,
@@ -173,6 +184,11 @@ impl Call {
                 entered: Tally::default(),
                 since: Tally::default(),
                 resident_since: Resident::default(),
+                moves: Moves::new(if rss == Rss::Off {
+                    0
+                } else {
+                    site.lines().len()
+                }),
                 ticks_since: 0,
                 ticks_entered: 0,
                 callee_ticks: 0,
@@ -197,23 +213,14 @@ impl Call {
     /// Makes this the thread's current call: from now on, what the thread does
     /// is done while the open line runs. How many calls there are then.
     pub(crate) fn enter(mut self: Box<Self>) -> u32 {
-        self.resident_since = match self.rss {
-            Rss::Off => Resident::default(),
-            Rss::Exact => Resident::now(self.resident_since),
-            Rss::Adaptive if reads_at_entry(self.rss) => Resident::noted(self.resident_since),
-            Rss::Adaptive => Resident::last(),
-        };
         if self.is_new {
             self.is_new = false;
             #[cfg(feature = "sampling")]
             {
                 self.marked = marks::begin(self.profile.site);
             }
-            match self.resident_since.process {
-                // Nobody can tell.
-                0 => self.rss = Rss::Off,
-                bytes => self.profile.resident_bytes_at_entry = Some(bytes),
-            }
+        } else {
+            self.begin_readings();
         }
         if self.reads_time {
             self.ticks_since = clock::ticks();
@@ -225,12 +232,37 @@ impl Call {
         self.outer = take_current();
         self.depth = self.outer.as_ref().map_or(0, |outer| outer.depth) + 1;
         self.is_inside_another = add_active(self.profile.site);
-        if self.leaves_to_another() {
-            self.profile.resident_bytes_at_entry = None;
-        }
         let depth = self.depth;
         set_current(Some(self));
         depth
+    }
+
+    /// Has what changes in resident memory be that of the call from here on.
+    fn begin_readings(&mut self) {
+        self.resident_since = match self.rss {
+            Rss::Off => return,
+            Rss::Exact => Resident::now(self.resident_since),
+            Rss::Adaptive if reads_at_entry(self.rss) => Resident::noted(self.resident_since),
+            Rss::Adaptive => Resident::last(),
+        };
+        self.moves.take(0);
+    }
+
+    /// Begins the first line. What there is then is the first row: what has been done
+    /// before it, as by what another attribute has put into the function, is no line's.
+    #[inline(never)]
+    fn begin_first_line(&mut self) {
+        self.begin_readings();
+        let bytes = self.resident_since.process;
+        if bytes == 0 {
+            // It can't be read, or isn't to be.
+            self.rss = Rss::Off;
+        } else if !self.leaves_to_another() {
+            self.profile.resident_bytes_at_entry = Some(bytes);
+        }
+        if let Some(row) = self.profile.lines.first_mut() {
+            row.resident_bytes = bytes;
+        }
     }
 
     /// Takes the thread's current call away from it, the one that is as deep as
@@ -301,11 +333,14 @@ impl Call {
     // Inlined, like all that a probe does, so that its numbers stay in registers.
     #[inline(always)]
     fn settle(&mut self) -> Usage {
-        self.watch();
         let now = self.profile.heap_source.lap();
         let stretch = now.since(self.since);
         self.highest_net_bytes = self.highest_net_bytes.max(now.highest_net_bytes);
         self.since = now;
+        if self.rss != Rss::Off {
+            self.moves.add(self.open_line, &stretch);
+        }
+        self.watch();
         if self.leaves_to_another() {
             Usage::default()
         } else {
@@ -319,14 +354,16 @@ impl Call {
         if self.reads_time {
             self.settle_time();
         }
-        let now = match self.rss {
-            Rss::Exact => Resident::now(self.resident_since),
-            Rss::Adaptive if self.is_among_first || resident::is_due() => {
-                Resident::noted(self.resident_since)
-            }
-            Rss::Off | Rss::Adaptive => return,
+        let is_due = match (self.rss, self.execution) {
+            (Rss::Off, _) => false,
+            (Rss::Adaptive, Execution::Early) => true,
+            (Rss::Adaptive, Execution::Later) => resident::is_due(),
+            (_, Execution::NotBegun) => return self.begin_first_line(),
+            (Rss::Exact, _) => true,
         };
-        self.settle_resident(now);
+        if is_due {
+            self.read_resident();
+        }
     }
 
     fn settle_time(&mut self) {
@@ -339,18 +376,32 @@ impl Call {
         }
     }
 
-    fn settle_resident(&mut self, now: Resident) {
+    /// Reads resident memory at the end of the open line, and puts what has changed down
+    /// to the line that it belongs to.
+    #[inline(never)]
+    fn read_resident(&mut self) {
+        let now = match self.rss {
+            Rss::Exact => Resident::now(self.resident_since),
+            Rss::Adaptive | Rss::Off => Resident::noted(self.resident_since),
+        };
         #[cfg(feature = "sampling")]
         stop::check(now.process, self.profile.site, self.open_line);
-        if !self.leaves_to_another()
-            && let Some(line) = self.profile.lines.get_mut(self.open_line as usize)
-        {
-            let increment = now.increment_since(self.resident_since);
+        let increment = now.increment_since(self.resident_since);
+        let mover = self.moves.take(increment).unwrap_or(self.open_line);
+        self.resident_since = now;
+        if self.leaves_to_another() {
+            return;
+        }
+        if let Some(line) = self.profile.lines.get_mut(self.open_line as usize) {
             line.resident_bytes = now.process;
-            line.resident_increment_bytes = line.resident_increment_bytes.wrapping_add(increment);
             line.resident_read_count = line.resident_read_count.wrapping_add(1);
         }
-        self.resident_since = now;
+        if increment != 0
+            && let Some(line) = self.profile.lines.get_mut(mover as usize)
+        {
+            line.resident_bytes = now.process;
+            line.resident_increment_bytes = line.resident_increment_bytes.wrapping_add(increment);
+        }
     }
 
     /// What the open line has done in all, if it has done `stretch` in this poll.
@@ -388,9 +439,15 @@ impl Call {
     #[inline(always)]
     fn open(&mut self, line: u32, executions: u64) {
         self.reopen(line);
-        self.is_among_first = executions <= resident::ALWAYS_READ;
+        self.execution = if executions <= resident::ALWAYS_READ {
+            Execution::Early
+        } else {
+            Execution::Later
+        };
         if let Some(line) = self.profile.lines.get_mut(line as usize) {
             line.hits = line.hits.wrapping_add(1);
+            // As long as there is no reading at its end, the last one before it.
+            line.resident_bytes = self.resident_since.process;
         }
     }
 

@@ -19,9 +19,10 @@ use std::thread;
 pub(crate) struct LineProfile {
     /// Executions: how often the line was begun.
     pub(crate) hits: u64,
-    /// Resident memory when the line was last left.
+    /// Resident memory when the line was last left, as far as it was known then: the last
+    /// reading before that. 0 where there was none.
     pub(crate) resident_bytes: u64,
-    /// The sum of what each execution changed in resident memory.
+    /// The sum of what changed in resident memory and belongs to the line.
     pub(crate) resident_increment_bytes: i64,
     /// After how many executions resident memory was read.
     pub(crate) resident_read_count: u64,
@@ -29,6 +30,20 @@ pub(crate) struct LineProfile {
     pub(crate) elapsed_ticks: u64,
     /// What the thread that ran the line did to the heap, callees included.
     pub(crate) heap: Usage,
+}
+
+impl LineProfile {
+    /// Resident memory when the line was last left, if it is known.
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        Some(self.resident_bytes).filter(|bytes| *bytes > 0)
+    }
+
+    /// What the line changed in resident memory, if it was read at the line, or something
+    /// that was read later belongs to it.
+    pub(crate) fn resident_increment_bytes(&self) -> Option<i64> {
+        let increment = self.resident_increment_bytes;
+        (self.resident_read_count > 0 || increment != 0).then_some(increment)
+    }
 }
 
 /// How a call ended that did not return.
@@ -61,7 +76,8 @@ pub(crate) struct FunctionProfile {
     /// those ended.
     pub(crate) cut_short_count: u64,
     pub(crate) last_cut_short: Option<(CutShort, u32)>,
-    /// Resident memory when the first call began; none where it wasn't read.
+    /// Resident memory when the first call began its first line; none where it wasn't
+    /// read.
     pub(crate) resident_bytes_at_entry: Option<u64>,
     /// The heap over whole calls. The peak is that of one call.
     pub(crate) heap: Usage,
@@ -98,6 +114,7 @@ impl FunctionProfile {
         for line in &mut self.lines {
             *line = LineProfile {
                 hits: line.hits,
+                resident_bytes: line.resident_bytes,
                 ..LineProfile::default()
             };
         }

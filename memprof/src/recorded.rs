@@ -35,10 +35,10 @@ pub struct Report {
     /// scope, which has no peak.
     pub peak_error_bytes: u64,
 
-    /// What the kernel kept of the process in RAM, in bytes; 0 where it can't be read, and in
-    /// the report of a scope. What it has above the live bytes of `total` is code, stacks,
+    /// What the kernel kept of the process in RAM, in bytes; none where it can't be read, and
+    /// in the report of a scope. What it has above the live bytes of `total` is code, stacks,
     /// what others allocate, and what the allocator keeps of what was freed.
-    pub resident_bytes: u64,
+    pub resident_bytes: Option<u64>,
 
     /// Whether resident memory is exact to the page on this kernel, if that is known;
     /// some round it in steps of 128 KiB and more.
@@ -117,14 +117,17 @@ pub struct WhileRunning {
     /// What the thread did to the heap, on each block, whoever made it.
     pub heap: Usage,
 
-    /// Resident memory when the line was last left, in bytes; 0 where it wasn't read.
-    pub resident_bytes: u64,
+    /// Resident memory when the line was last left, in bytes. Where it wasn't read then, the
+    /// last reading before that; none where there was no reading.
+    pub resident_bytes: Option<u64>,
 
-    /// The sum of what the executions changed in resident memory, in bytes.
-    pub resident_increment_bytes: i64,
+    /// The sum of what the line changed in resident memory, in bytes. What has changed
+    /// between two readings, over several lines, belongs to the one of them that moved most
+    /// on the heap, or else to the line that was open at the second reading. None where
+    /// resident memory wasn't read at the line, and no change belongs to it.
+    pub resident_increment_bytes: Option<i64>,
 
-    /// After how many executions resident memory was read: of an increment in between,
-    /// nobody knows which line it was.
+    /// After how many executions of the line resident memory was read.
     pub resident_read_count: u64,
 
     /// How long the line ran; zero where no column asks for the time.
@@ -399,9 +402,9 @@ impl WhileRunning {
         Self {
             heap: self.heap.without(earlier.heap),
             resident_bytes: self.resident_bytes,
-            resident_increment_bytes: self
-                .resident_increment_bytes
-                .wrapping_sub(earlier.resident_increment_bytes),
+            resident_increment_bytes: self.resident_increment_bytes.map(|increment| {
+                increment.wrapping_sub(earlier.resident_increment_bytes.unwrap_or(0))
+            }),
             resident_read_count: self
                 .resident_read_count
                 .saturating_sub(earlier.resident_read_count),

@@ -4,12 +4,17 @@
 //! A reading is a system call, a hundred times the rest of a probe. In a hot loop of
 //! cheap statements most are left out: a thread reads again when it has run for
 //! [`READINGS_APART`] times as long as a reading takes, or has allocated and freed so
-//! much that it may matter. What changed meanwhile lands at the next reading.
+//! much that it may matter.
+//!
+//! What changed between two readings belongs to one of the lines that ran in between:
+//! to the one that [moved most](Moves) on the heap. Where none moved anything, or far
+//! less than what changed, it is the line that is open at the second reading.
 //!
 //! Even the clock takes longer than the rest of a probe. So after many short lines
 //! in a row it is looked at once in [`LINES_TO_A_LOOK`], until a look finds that some
 //! line has run long.
 
+use crate::usage::Usage;
 use crate::{clock, own_work, rss, threads};
 use std::cell::Cell;
 
@@ -105,6 +110,93 @@ impl Resident {
     }
 }
 
+/// By how much resident memory may grow at once as a block is made that is smaller: where
+/// the kernel has huge pages, the first byte of one makes all of it resident.
+const HUGE_PAGE_BYTES: u64 = 2 << 20;
+
+/// What the lines of a call have moved on the heap since resident memory was read last.
+///
+/// Lines that have moved nothing cost nothing here: those that have are a list, through
+/// the places of all lines.
+#[derive(Debug)]
+pub(crate) struct Moves {
+    lines: Box<[Move]>,
+    /// The place of the line that was the last to move something for the first time.
+    first: Option<u32>,
+}
+
+/// What one line has moved, callees included.
+#[derive(Clone, Copy, Debug, Default)]
+struct Move {
+    /// Allocated and freed together; 0 if the line is not in the list.
+    all_bytes: u64,
+    /// Allocated and not freed.
+    net_bytes: i64,
+    next: Option<u32>,
+}
+
+impl Moves {
+    /// Of `line_count` lines that have moved nothing.
+    pub(crate) fn new(line_count: usize) -> Self {
+        Self {
+            lines: vec![Move::default(); line_count].into(),
+            first: None,
+        }
+    }
+
+    /// Adds what the line at `place` has done to the heap.
+    pub(crate) fn add(&mut self, place: u32, usage: &Usage) {
+        let all_bytes = usage.allocated_bytes.wrapping_add(usage.freed_bytes);
+        if all_bytes == 0 {
+            return;
+        }
+        let Some(line) = self.lines.get_mut(place as usize) else {
+            return;
+        };
+        if line.all_bytes == 0 {
+            line.next = self.first.replace(place);
+        }
+        line.all_bytes = line.all_bytes.wrapping_add(all_bytes);
+        line.net_bytes = line.net_bytes.wrapping_add(usage.net_bytes());
+    }
+
+    /// Forgets the lines; the place of the one that a change of resident memory belongs
+    /// to, if it is one of them.
+    ///
+    /// That is the line that has allocated most and not freed it, or freed most where
+    /// resident memory fell; and among lines that freed all that they made, the one that
+    /// made most. A growth by far more than all of them moved is of no block that they
+    /// made: it is memory that was touched for the first time.
+    pub(crate) fn take(&mut self, increment: i64) -> Option<u32> {
+        let mut most = (None, (0, 0));
+        let mut sum_bytes = 0_u64;
+        let mut next = self.first.take();
+        while let Some(place) = next {
+            let line = self.lines.get_mut(place as usize)?;
+            let Move {
+                all_bytes,
+                net_bytes,
+                ..
+            } = *line;
+            next = line.next;
+            *line = Move::default();
+            sum_bytes = sum_bytes.saturating_add(all_bytes);
+            let same_way = if increment < 0 {
+                net_bytes.wrapping_neg()
+            } else {
+                net_bytes
+            };
+            let key = (same_way.max(0), all_bytes);
+            if key > most.1 {
+                most = (Some(place), key);
+            }
+        }
+        let most_bytes = sum_bytes.saturating_add(HUGE_PAGE_BYTES);
+        let is_explained = u64::try_from(increment).is_ok_and(|grown| grown <= most_bytes);
+        most.0.filter(|_| increment < 0 || is_explained)
+    }
+}
+
 /// Whether the thread should read again.
 #[inline]
 pub(crate) fn is_due() -> bool {
@@ -138,11 +230,48 @@ fn look(ticks: u64) -> bool {
     ticks >= DUE_TICKS.get()
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    use super::{HUGE_PAGE_BYTES, Moves};
+    #[cfg(target_os = "linux")]
     use super::{Resident, own_work};
+    use crate::usage::tests::usage;
 
     #[test]
+    fn a_change_belongs_to_the_line_that_moved_most_the_same_way() {
+        let mut moves = Moves::new(4);
+        // Made and dropped; kept; dropped.
+        let add = |moves: &mut Moves| {
+            moves.add(0, &usage(5000, 5000, 5000));
+            moves.add(1, &usage(100, 0, 100));
+            moves.add(3, &usage(0, 300, 0));
+            moves.add(1, &usage(100, 0, 100));
+            moves.add(2, &usage(0, 0, 0));
+        };
+        add(&mut moves);
+        assert_eq!(moves.take(4096), Some(1));
+        assert_eq!(moves.take(4096), None);
+
+        add(&mut moves);
+        assert_eq!(moves.take(-4096), Some(3));
+
+        moves.add(0, &usage(50, 50, 50));
+        moves.add(2, &usage(70, 70, 70));
+        assert_eq!(moves.take(4096), Some(2));
+    }
+
+    #[test]
+    fn a_growth_by_far_more_than_was_moved_belongs_to_none_of_them() {
+        let most = i64::try_from(HUGE_PAGE_BYTES).unwrap() + 100;
+        let mut moves = Moves::new(1);
+        for (increment, place) in [(most, Some(0)), (most + 1, None), (-10 * most, Some(0))] {
+            moves.add(0, &usage(100, 0, 100));
+            assert_eq!(moves.take(increment), place, "{increment}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn what_the_profiler_adds_after_a_reading_is_no_increment_since() {
         Resident::noted(Resident::default());
         let (touched, _) = own_work::during(true, || vec![1_u8; 64 << 20]);

@@ -117,8 +117,8 @@ impl Settled {
         let elapsed = |ticks| Duration::from_nanos(clock::nanoseconds(ticks));
         let lines = profile.lines.iter().map(|line| WhileRunning {
             heap: line.heap,
-            resident_bytes: line.resident_bytes,
-            resident_increment_bytes: line.resident_increment_bytes,
+            resident_bytes: line.resident_bytes(),
+            resident_increment_bytes: line.resident_increment_bytes(),
             resident_read_count: line.resident_read_count,
             elapsed: elapsed(line.elapsed_ticks),
         });
@@ -166,7 +166,7 @@ impl Report {
             heap::say_nobody_counts();
         }
         Self {
-            resident_bytes: rss::resident_bytes().unwrap_or(0),
+            resident_bytes: rss::resident_bytes(),
             ..Self::new(paths::all, Reading::begin)
         }
     }

@@ -129,6 +129,162 @@ fn the_environment_says_how_often_over_the_attribute() {
     assert!(touch.is_some(), "{output}");
 }
 
+/// Takes 128 KiB along in a future, which is copied before the first line.
+#[memprofile(precision = 20)]
+async fn takes_much_along(much: [u8; 1 << 17]) -> usize {
+    let length = black_box(&much).len();
+    length + 1
+}
+
+/// Has resident memory fall and rise between its calls, in one row.
+#[rustfmt::skip]
+mod on_one_line {
+    use memprof::memprofile;
+    #[memprofile(print = "exit", precision = 20)] pub(super) fn keeps() -> Vec<u8> { vec![1; 1 << 20] }
+}
+
+#[test]
+fn the_first_row_has_one_reading_in_both_columns() {
+    let tables = run(|| {
+        let mut future = Box::pin(takes_much_along([1; 1 << 17]));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(future.as_mut().poll(&mut context).is_ready());
+
+        let first = on_one_line::keeps();
+        drop(vec![1_u8; 64 << 20]);
+        drop(first);
+        let _held = vec![1_u8; 32 << 20];
+        on_one_line::keeps();
+    });
+
+    for table in &tables {
+        let row = &table.rows[0];
+        assert!(row.number("Mem usage") > Some(0), "{table:#?}");
+        assert_eq!(row.cell("Mem usage"), row.cell("Increment"), "{table:#?}");
+    }
+    // And it is no line's.
+    assert!(tables[0].sum("Increment") < 1 << 17, "{tables:#?}");
+    let last = tables[0].rows.last().unwrap().number("Mem usage").unwrap();
+    let entry = tables[0].rows[0].number("Mem usage").unwrap();
+    assert_eq!(tables[0].sum("Increment"), last - entry);
+}
+
+#[memprofile(print = "exit", precision = 20, columns = "default, hits")]
+fn calls_itself(depth: u32) -> u32 {
+    if depth == 0 {
+        return 1; // innermost
+    }
+    calls_itself(depth - 1) + calls_itself(depth - 1)
+}
+
+#[memprofile(precision = 20, columns = "default, hits")]
+fn is_printed_each_time(depth: u32) -> u32 {
+    if depth == 0 {
+        return 1; // innermost
+    }
+    is_printed_each_time(depth - 1) + depth
+}
+
+#[test]
+fn a_line_that_was_not_read_has_the_last_reading_and_no_zero() {
+    let tables = run(|| {
+        let held = vec![1_u8; 32 << 20];
+        for _ in 0..100 {
+            is_printed_each_time(2);
+        }
+        calls_itself(5);
+        drop(held);
+
+        let report = report();
+        let lines = report.functions.iter().flat_map(|function| &function.lines);
+        for line in lines.filter(|line| line.hits > 0) {
+            let running = line.while_running.unwrap();
+            assert!(running.resident_bytes > Some(32 << 20), "{line:#?}");
+        }
+    });
+
+    assert_eq!(tables.len(), 301);
+    let mut unread_count = 0;
+    for table in &tables {
+        let rows = table.rows.iter().filter(|row| row.number("Hits").is_some());
+        for row in rows {
+            assert!(row.number("Mem usage") > Some(32 << 20), "{table:#?}");
+        }
+        if table.summary.contains("resident memory read at 0 of ") {
+            unread_count += 1;
+            assert_eq!(table.rows[2].cell("Increment"), "", "{table:#?}");
+        }
+    }
+    assert!(unread_count > 0, "{:#?}", tables.last());
+    let innermost = tables[300].row("// innermost");
+    assert_eq!(innermost.number("Hits"), Some(32));
+    assert_eq!(innermost.cell("Increment"), "");
+}
+
+#[memprofile(precision = 20, columns = "default, hits, net")]
+fn keeps_in_a_hot_loop(times: u64) -> Vec<Box<[u64; 8]>> {
+    let mut kept = Vec::new();
+    let mut count = 0;
+    for number in 0..times {
+        count += 1;
+        let text = number.to_string(); // made
+        let length = text.len() as u64;
+        kept.push(Box::new([length; 8])); // kept
+        count ^= length;
+        drop(text); // dropped
+    }
+    black_box(count);
+    kept
+}
+
+#[test]
+fn what_came_over_several_lines_belongs_to_the_one_that_kept_most() {
+    const TIMES: u64 = 200_000;
+    let tables = run(|| {
+        keeps_in_a_hot_loop(TIMES);
+    });
+
+    let table = &tables[0];
+    let kept = table.row("// kept").number("Increment").unwrap();
+    let bytes = i64::try_from(TIMES * 64).unwrap();
+    assert!(kept > bytes * 3 / 4, "{table:#?}");
+    for words in ["count += 1", "for number", "let length", "count ^= length"] {
+        // Those of the first executions, when each line is read.
+        let pages = table.row(words).number("Increment").unwrap();
+        assert!(pages < 1 << 20, "{words}: {table:#?}");
+    }
+    let entry = table.rows[0].number("Mem usage").unwrap();
+    let last = table.rows.last().unwrap().number("Mem usage").unwrap();
+    assert_eq!(table.sum("Increment"), last - entry);
+}
+
+/// Touches memory without making any, after lines that have.
+#[memprofile(precision = 20)]
+fn touches_after_small_blocks(memory: &mut [u8], times: usize) -> usize {
+    let mut sum = 0;
+    for _ in 0..times {
+        sum += vec![0_u8; 10].len(); // small
+    }
+    memory.fill(1); // touch
+    sum
+}
+
+#[test]
+fn memory_that_is_touched_is_not_a_small_blocks() {
+    let tables = run(|| {
+        // All at once, or the allocator hands out again what was touched.
+        let mut memories: Vec<_> = (0..20).map(|_| untouched(16 << 20)).collect();
+        for memory in &mut memories {
+            touches_after_small_blocks(memory, 100);
+        }
+    });
+
+    for table in &tables {
+        let touch = table.row("// touch").number("Increment");
+        assert!(touch > Some(15 << 20), "{table:#?}");
+    }
+}
+
 #[memprofile(print = "exit", columns = "time, hits")]
 fn takes_time(depth: u32) -> u32 {
     let mut sum = 0;

@@ -34,6 +34,8 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
             let made = line.made;
             let inclusive = line.inclusive;
             let running = line.while_running;
+            let resident = running.and_then(|running| running.resident_bytes);
+            let increment = running.and_then(|running| running.resident_increment_bytes);
             let known = |number: Option<String>| number.unwrap_or_default();
             writer.write_record([
                 &*function.path,
@@ -52,8 +54,8 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
                 &made.moved_bytes.to_string(),
                 &inclusive.allocated_bytes.to_string(),
                 &inclusive.live_bytes().to_string(),
-                &known(running.map(|running| running.resident_bytes.to_string())),
-                &known(running.map(|running| running.resident_increment_bytes.to_string())),
+                &known(resident.map(|bytes| bytes.to_string())),
+                &known(increment.map(|bytes| bytes.to_string())),
                 &known(running.map(|running| running.heap.peak_bytes.to_string())),
                 &known(running.map(|running| running.elapsed.as_nanos().to_string())),
             ])?;

@@ -30,7 +30,8 @@ pub enum Format {
     ///
     /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
     /// `deallocation_count`, `live_bytes`, `live_count`, `bytes_at_peak`,
-    /// `temporary_count` and `moved_bytes`, as in [`Made`]. All numbers are integers.
+    /// `temporary_count` and `moved_bytes`, as in [`Made`]. All numbers are integers, and
+    /// `resident_bytes` and `resident_increment_bytes` null where they aren't known.
     /// `function` and `call` are places in the lists; a call comes after its caller.
     /// Of a call, lines without numbers are left out, and of its lines `own` if there are
     /// no such blocks, and `inclusive` if it is the same as `own`.

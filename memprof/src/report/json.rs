@@ -144,7 +144,7 @@ struct Process {
     #[serde(flatten)]
     total: Blocks,
     peak_error_bytes: u64,
-    resident_bytes: u64,
+    resident_bytes: Option<u64>,
     resident_is_exact: Option<bool>,
     calls_left_out: u64,
     /// Left out if it is not so.
@@ -233,8 +233,8 @@ struct Blocks {
 
 #[derive(Serialize, Deserialize)]
 struct Running {
-    resident_bytes: u64,
-    resident_increment_bytes: i64,
+    resident_bytes: Option<u64>,
+    resident_increment_bytes: Option<i64>,
     resident_read_count: u64,
     allocated_bytes: u64,
     freed_bytes: u64,
@@ -302,7 +302,7 @@ impl Document {
             untracked: self.untracked.into_made(),
             total: self.process.total.into_made(),
             peak_error_bytes: self.process.peak_error_bytes,
-            resident_bytes: self.process.resident_bytes,
+            resident_bytes: self.process.resident_bytes.filter(|bytes| *bytes > 0),
             resident_is_exact: self.process.resident_is_exact,
             calls_left_out: self.process.calls_left_out,
             lines_are_unknown: self.process.lines_are_unknown,
@@ -478,7 +478,7 @@ impl Running {
                 deallocation_count: self.deallocation_count,
                 reallocation_count: self.reallocation_count,
             },
-            resident_bytes: self.resident_bytes,
+            resident_bytes: self.resident_bytes.filter(|bytes| *bytes > 0),
             resident_increment_bytes: self.resident_increment_bytes,
             resident_read_count: self.resident_read_count,
             elapsed: Duration::from_nanos(self.elapsed_ns),

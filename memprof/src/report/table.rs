@@ -80,9 +80,11 @@ fn numbers(settings: &Settings, profile: &FunctionProfile) -> Table {
     table
 }
 
-/// A number of the first row: what was there when the function was entered, and
-/// on top of it what the row's own line did, if the function begins on it, or what was
-/// done on no line of the function, as by what another attribute has put into it.
+/// A number of the first row: what was there when the first line of the function was begun.
+///
+/// If the function itself begins on the row, that is what there was when it was last left.
+/// Heap numbers are those of this line, or of what was done on no line of the function, as
+/// by what another attribute has put into it.
 fn baseline_cell(
     column: Column,
     settings: &Settings,
@@ -90,12 +92,9 @@ fn baseline_cell(
     line: &LineProfile,
 ) -> String {
     match (column, profile.resident_bytes_at_entry) {
-        (Column::MemUsage, Some(resident_bytes)) if line.hits == 0 => {
-            mebibytes(resident_bytes.into(), settings.precision)
-        }
-        (Column::Increment, Some(resident_bytes)) => {
-            let increment = i128::from(line.resident_increment_bytes);
-            mebibytes(i128::from(resident_bytes) + increment, settings.precision)
+        (Column::MemUsage | Column::Increment, Some(entry)) => {
+            let own = line.resident_bytes().filter(|_| line.hits > 0);
+            mebibytes(own.unwrap_or(entry).into(), settings.precision)
         }
         (Column::Hits, _) if line.hits == 0 => String::new(),
         _ if line.hits > 0 || line.heap != Usage::default() => {
@@ -120,9 +119,12 @@ fn cell(
     if is_unknown {
         return "n/a".to_owned();
     }
+    let resident = |bytes: Option<i128>| {
+        bytes.map_or_else(String::new, |bytes| mebibytes(bytes, settings.precision))
+    };
     match column {
-        Column::MemUsage => mebibytes(i128::from(line.resident_bytes), settings.precision),
-        Column::Increment => mebibytes(line.resident_increment_bytes.into(), settings.precision),
+        Column::MemUsage => resident(line.resident_bytes().map(Into::into)),
+        Column::Increment => resident(line.resident_increment_bytes().map(Into::into)),
         Column::Hits => grouped(line.hits.into()),
         Column::Allocated => bytes(line.heap.allocated_bytes.into()),
         Column::Freed => bytes(line.heap.freed_bytes.into()),
@@ -191,7 +193,8 @@ fn readings(profile: &FunctionProfile) -> String {
         Some(false) if readings > 0 => "; resident memory rounded by this kernel",
         _ => "",
     };
-    if readings == 0 || readings >= hits {
+    let is_shown = profile.resident_bytes_at_entry.is_some();
+    if !is_shown || readings >= hits {
         return rounded.to_owned();
     }
     let [hits, readings] = [hits, readings].map(|count| grouped(count.into()));
@@ -238,6 +241,7 @@ mod tests {
         line.hits = 1;
         line.resident_bytes = ENTRY.saturating_add_signed(increment);
         line.resident_increment_bytes = increment;
+        line.resident_read_count = 1;
         line.heap = heap;
         profile
     }
@@ -398,6 +402,26 @@ Line #    Mem usage    Increment         Hits    Allocated        Freed         
 
         profile.lines[1].resident_read_count = 3000;
         assert!(!summary(&profile).contains("resident"));
+    }
+
+    #[test]
+    fn resident_memory_that_was_not_read_is_the_last_that_was_or_blank() {
+        let mut profile = profile(0, heap(100, 0));
+        profile.lines[1].resident_read_count = 0;
+        let columns = &[Column::MemUsage, Column::Increment, Column::Allocated];
+        let row = |profile: &FunctionProfile| {
+            let table = table(&settings(1, columns), profile);
+            let row = table.lines().find(|row| row.starts_with("    11"));
+            row.unwrap().to_owned()
+        };
+        let with_last = "    11    127.0 MiB                     100 B       let a = make();";
+        assert_eq!(row(&profile), with_last);
+
+        profile.lines[1].resident_bytes = 0;
+        let blank = "    11                                  100 B       let a = make();";
+        assert_eq!(row(&profile), blank);
+        let said = "; resident memory read at 0 of 1 lines executed";
+        assert!(summary(&profile).ends_with(said));
     }
 
     #[test]

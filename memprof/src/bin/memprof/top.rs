@@ -284,12 +284,15 @@ impl View {
             ""
         };
         let name = Line::from(vec![self.name.clone().bold(), state.into()]);
+        let resident = self.report.resident_bytes;
+        let resident = resident.map_or_else(String::new, |number| {
+            format!(", {} resident", bytes(number.into()))
+        });
         let numbers = format!(
-            "{} alive in {} blocks, {} at the peak, {} resident",
+            "{} alive in {} blocks, {} at the peak{resident}",
             bytes(total.live_bytes().into()),
             grouped(total.live_count().into()),
             bytes(total.bytes_at_peak.into()),
-            bytes(self.report.resident_bytes.into()),
         );
         vec![name, numbers.into()]
     }

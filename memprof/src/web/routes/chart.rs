@@ -28,24 +28,28 @@ impl Chart {
         let [first, .., last] = moments else {
             return None;
         };
-        let highest = |moment: &Moment| moment.live_bytes.max(moment.resident_bytes);
+        let highest = |moment: &Moment| moment.live_bytes.max(moment.resident_bytes.unwrap_or(0));
         let highest_bytes = moments.iter().map(highest).max().unwrap_or(0).max(1);
         let span = last.when - first.when;
         let x = |moment: &Moment| {
             let passed = moment.when.saturating_duration_since(first.when);
             WIDTH * passed.as_secs_f64() / span.as_secs_f64().max(f64::MIN_POSITIVE)
         };
-        let points = |bytes: fn(&Moment) -> i64| {
+        let points = |bytes: fn(&Moment) -> Option<i64>| {
             let mut points = String::new();
             for moment in moments {
+                // What wasn't read has no point.
+                let Some(bytes) = bytes(moment) else {
+                    continue;
+                };
                 let x = x(moment);
-                let y = HEIGHT * (1.0 - share(bytes(moment), highest_bytes));
+                let y = HEIGHT * (1.0 - share(bytes, highest_bytes));
                 let _ = write!(points, "{x:.1},{y:.1} ");
             }
             points
         };
         Some(Self {
-            live: points(|moment| moment.live_bytes),
+            live: points(|moment| Some(moment.live_bytes)),
             resident: points(|moment| moment.resident_bytes),
             highest_bytes,
             seconds: span.as_secs(),

@@ -26,8 +26,8 @@ pub(super) struct History {
 pub(super) struct Moment {
     pub(super) when: Instant,
     pub(super) live_bytes: i64,
-    /// 0 where it can't be read.
-    pub(super) resident_bytes: i64,
+    /// None where it can't be read.
+    pub(super) resident_bytes: Option<i64>,
 }
 
 /// What a line has been seen to do since the mark.
@@ -74,8 +74,15 @@ impl Moment {
         Self {
             when: Instant::now(),
             live_bytes: report.total.live_bytes(),
-            resident_bytes: i64::try_from(report.resident_bytes).unwrap_or(i64::MAX),
+            resident_bytes: report
+                .resident_bytes
+                .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         }
+    }
+
+    /// By how much resident memory has changed since another moment, if both are known.
+    pub(super) fn resident_change(&self, earlier: Self) -> Option<i64> {
+        Some(self.resident_bytes? - earlier.resident_bytes?)
     }
 }
 

@@ -28,7 +28,7 @@ fn text(report: Result<&Report, &str>, line_count: usize) -> prometheus::Result<
     // One for each answer: what is counted is counted elsewhere.
     let metrics = Metrics(Registry::new());
     let resident_bytes = match report {
-        Ok(report) => Some(report.resident_bytes).filter(|bytes| *bytes > 0),
+        Ok(report) => report.resident_bytes,
         Err(_) => rss::resident_bytes(),
     };
     if let Some(bytes) = resident_bytes {

@@ -151,14 +151,12 @@ fn figures(report: &Report, mark: Moment, now: Moment, peak_bytes: i64) -> Vec<F
         change: before.map(|before| verdict::change(number - before)),
     };
     let mut figures = vec![figure("Heap, alive", now.live_bytes, Some(mark.live_bytes))];
-    if now.resident_bytes > 0 {
-        let between = |moment: Moment| moment.resident_bytes - moment.live_bytes;
-        figures.push(figure(
-            "Resident in RAM",
-            now.resident_bytes,
-            Some(mark.resident_bytes),
-        ));
-        figures.push(figure("Difference", between(now), Some(between(mark))));
+    if let Some(resident_bytes) = now.resident_bytes {
+        let before = mark.resident_bytes;
+        figures.push(figure("Resident in RAM", resident_bytes, before));
+        let between = resident_bytes - now.live_bytes;
+        let before = before.map(|before| before - mark.live_bytes);
+        figures.push(figure("Difference", between, before));
     }
     figures.push(figure("Heap at the peak", peak_bytes, None));
     figures.push(Figure {

@@ -64,9 +64,14 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
             bytes(total.freed_bytes.into()),
         ),
         None => format!(
-            "{alive} alive in {blocks} blocks, {} at the peak, {} resident",
+            "{alive} alive in {blocks} blocks, {} at the peak{}",
             bytes(total.bytes_at_peak.into()),
-            bytes(report.resident_bytes.into()),
+            report
+                .resident_bytes
+                .map_or_else(String::new, |resident| format!(
+                    ", {} resident",
+                    bytes(resident.into())
+                )),
         ),
     };
     format!("{head}\n\n{}\n{notes}", table.trim_fmt())

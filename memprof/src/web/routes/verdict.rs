@@ -22,7 +22,7 @@ impl Verdict {
     pub(super) fn of(mark: Moment, now: Moment) -> Self {
         if now.live_bytes - mark.live_bytes > NOISE_BYTES {
             Self::HeapGrew
-        } else if now.resident_bytes - mark.resident_bytes > NOISE_BYTES {
+        } else if now.resident_change(mark) > Some(NOISE_BYTES) {
             Self::ResidentGrew
         } else {
             Self::Level
@@ -32,20 +32,23 @@ impl Verdict {
     /// With what the lines that have grown since the mark look like.
     pub(super) fn sentence(&self, mark: Moment, now: Moment, trends: &[Trend]) -> String {
         let heap = change(now.live_bytes - mark.live_bytes);
-        let resident = change(now.resident_bytes - mark.resident_bytes);
+        let resident = match now.resident_change(mark) {
+            Some(bytes) => format!("resident memory by {}", change(bytes)),
+            None => "resident memory can't be read here".to_owned(),
+        };
         match self {
             Self::HeapGrew => format!(
                 "Since the mark the program's own blocks have changed by {heap}, {}.",
                 whose(trends)
             ),
             Self::ResidentGrew => format!(
-                "Since the mark resident memory has changed by {resident}, and the program's own \
-                 blocks by {heap} only: no line holds it. The allocator keeps what was freed, or \
-                 it is stacks, maps and what C libraries allocate."
+                "Since the mark resident memory has changed by {}, and the program's own blocks by {heap} only: no \
+                 line holds it. The allocator keeps what was freed, or it is stacks, maps and \
+                 what C libraries allocate.",
+                change(now.resident_change(mark).unwrap_or(0))
             ),
             Self::Level => format!(
-                "Since the mark the program's own blocks have changed by {heap}, and resident \
-                 memory by {resident}: {}.",
+                "Since the mark the program's own blocks have changed by {heap}, and {resident}: {}.",
                 if is_rising(trends) {
                     "that is little so far, but lines go on rising"
                 } else {
@@ -82,9 +85,9 @@ pub(super) fn difference(now: Moment, peak_bytes: i64) -> String {
         resident_bytes,
         ..
     } = now;
-    if resident_bytes == 0 {
+    let Some(resident_bytes) = resident_bytes else {
         return "How much of the process is in RAM can't be read here.".to_owned();
-    }
+    };
     let between = resident_bytes - live_bytes;
     if between < 0 {
         return format!(

@@ -26,9 +26,11 @@ impl Memory {
         let mut exchanges = self.history.all();
         exchanges.reverse();
         let ended = exchanges.iter().filter_map(|exchange| exchange.ended());
-        let (heap, resident): (Vec<i64>, Vec<i64>) = ended
-            .map(|ended| (ended.heap_bytes, signed(ended.resident_bytes.unwrap_or(0))))
+        let (heap, resident): (Vec<i64>, Vec<Option<i64>>) = ended
+            .map(|ended| (ended.heap_bytes, ended.resident_bytes.map(signed)))
             .unzip();
+        // None of them where it can't be read.
+        let resident: Vec<i64> = resident.into_iter().flatten().collect();
         let highest = heap.iter().chain(&resident).copied().max()?.max(1);
         let line = |name: &str, numbers: &[i64]| ChartLine {
             name: name.to_owned(),
@@ -44,7 +46,11 @@ impl Memory {
                 heap.len()
             ),
             highest: short_bytes(highest),
-            lines: vec![line("heap alive", &heap), line("resident", &resident)],
+            lines: [("heap alive", &heap), ("resident", &resident)]
+                .into_iter()
+                .filter(|(_, numbers)| !numbers.is_empty())
+                .map(|(name, numbers)| line(name, numbers))
+                .collect(),
         })
     }
 }
