@@ -180,7 +180,8 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
         Walk::new(&private, &mut lines).body(&mut block);
     }
     let text = lines.text(function, setting.attribute);
-    let site = site(args, &lines, &text, None);
+    let is_replaced = !starts.is_empty() && !lines.have_code();
+    let site = site(args, &lines, &text, is_replaced.then_some(REPLACED));
 
     let body = if is_boxed {
         quote!(#block)
@@ -233,7 +234,7 @@ fn note(unread: &Unread, lines: &Lines<'_>, text: &Text, fn_token: Span) -> Stri
         "its code".to_owned()
     };
     format!(
-        "the attribute can't read {what} ({why}), so line {whole} has the numbers of the whole function"
+        "The attribute can't read {what} ({why}), so line {whole} has the numbers of the whole function."
     )
 }
 
@@ -333,11 +334,18 @@ fn head(
     }
 }
 
+/// What is said of a function of which no statement is in the source, since another attribute
+/// has put its body in the place of the one that is.
+const REPLACED: &str = "The lines of this function can't be shown: an attribute above \
+                        `#[memprofile]` has replaced its body. Put `#[memprofile]` above that \
+                        attribute.";
+
+/// What is said of a function that has no other note, where its text isn't that of the file.
+const NOT_OF_THE_FILE: &str =
+    "Its lines are those of the text that was compiled, which isn't what the file has there.";
+
 /// The function as static data.
 fn site(args: &Args, lines: &Lines<'_>, text: &Text, note: Option<&str>) -> TokenStream {
-    /// Of a function that has no note yet.
-    const NOT_OF_THE_FILE: &str =
-        "the lines are those of the text that was compiled, which isn't what the file has there";
     let private = args.private();
     let file = lines.file();
     let first_line = text.number(lines.first());

@@ -118,7 +118,7 @@ use proc_macro::TokenStream;
 ///
 /// | name | heading | |
 /// |---|---|---|
-/// | `mem_usage` | `Mem usage` | resident memory when the line was last left, in MiB |
+/// | `mem_usage` | `Mem usage` | resident memory when the line was last left, or the last reading before that, in MiB |
 /// | `increment` | `Increment` | what the line changed in it, over all executions, in MiB |
 /// | `hits` | `Hits` | how often the line was begun |
 /// | `allocated` | `Allocated` | bytes allocated |

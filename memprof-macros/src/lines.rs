@@ -179,6 +179,8 @@ pub(crate) struct Lines<'a> {
     opened: Vec<u32>,
     /// Where each of them is there.
     places: HashMap<u32, u32>,
+    /// Whether there is a statement or an expression that is in the source.
+    have_code: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -199,6 +201,7 @@ impl<'a> Lines<'a> {
             body,
             opened: vec![first],
             places: HashMap::from([(first, 0)]),
+            have_code: false,
         }
     }
 
@@ -209,10 +212,18 @@ impl<'a> Lines<'a> {
     /// in begins. What an attribute has put in has none: it stands nowhere but on the
     /// attribute.
     pub(crate) fn place(&mut self, start: &Start, around: u32) -> Option<u32> {
-        match self.number(start) {
+        let place = match self.number(start) {
             Some(number) => self.place_of(number),
             None => (start.is_written() == Some(true)).then_some(around),
-        }
+        };
+        self.have_code |= place.is_some();
+        place
+    }
+
+    /// Whether something of the body that was asked for its [place](Self::place) is in the
+    /// source, and not put in by an attribute.
+    pub(crate) fn have_code(&self) -> bool {
+        self.have_code
     }
 
     /// Whether two things begin on one line.

@@ -20,7 +20,7 @@ use crate::resident::{self, Moves, Resident, Rss};
 use crate::site::Site;
 use crate::tally::Tally;
 use crate::usage::Usage;
-use crate::{clock, own_work, report, rss};
+use crate::{clock, own_work, report, rss, switches};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -113,7 +113,11 @@ pub(crate) struct Call {
     reads_time: bool,
     /// Whether no thread has entered it yet.
     is_new: bool,
-    execution: Execution,
+    /// When resident memory is read at the end of the open line, and at the end of one
+    /// of the first executions and of later ones.
+    reads: Reads,
+    early_reads: Reads,
+    later_reads: Reads,
     /// The settling call this one was made in. None while a task is not being
     /// polled.
     outer: Option<Box<Call>>,
@@ -148,14 +152,14 @@ pub(crate) struct Call {
     profile: FunctionProfile,
 }
 
-/// Which execution of the open line this is, of the thread's.
+/// When resident memory is read at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Execution {
-    /// None: the call is on its first row, and no line has begun.
-    NotBegun,
-    /// One of the first, after which resident memory is always read.
-    Early,
-    Later,
+enum Reads {
+    Never,
+    WhenDue,
+    Always,
+    /// At the end of the first row, before any line has begun.
+    AsBaseline,
 }
 
 impl Call {
@@ -174,7 +178,17 @@ impl Call {
                 rss,
                 reads_time,
                 is_new: true,
-                execution: Execution::NotBegun,
+                reads: Reads::AsBaseline,
+                early_reads: if rss == Rss::Off {
+                    Reads::Never
+                } else {
+                    Reads::Always
+                },
+                later_reads: match rss {
+                    Rss::Off => Reads::Never,
+                    Rss::Adaptive => Reads::WhenDue,
+                    Rss::Exact => Reads::Always,
+                },
                 outer: None,
                 depth: 1,
                 is_inside_another: false,
@@ -211,8 +225,9 @@ impl Call {
     }
 
     /// Makes this the thread's current call: from now on, what the thread does
-    /// is done while the open line runs. How many calls there are then.
-    pub(crate) fn enter(mut self: Box<Self>) -> u32 {
+    /// is done while the open line runs. The address of the call, by which it is
+    /// [left](Self::leave).
+    pub(crate) fn enter(mut self: Box<Self>) -> usize {
         if self.is_new {
             self.is_new = false;
             #[cfg(feature = "sampling")]
@@ -232,9 +247,17 @@ impl Call {
         self.outer = take_current();
         self.depth = self.outer.as_ref().map_or(0, |outer| outer.depth) + 1;
         self.is_inside_another = add_active(self.profile.site);
-        let depth = self.depth;
+        let address = self.address();
         set_current(Some(self));
-        depth
+        if switches::are_several() {
+            note_switch();
+        }
+        address
+    }
+
+    /// Tells it from all other calls that are under way.
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
 
     /// Has what changes in resident memory be that of the call from here on.
@@ -257,6 +280,8 @@ impl Call {
         if bytes == 0 {
             // It can't be read, or isn't to be.
             self.rss = Rss::Off;
+            self.early_reads = Reads::Never;
+            self.later_reads = Reads::Never;
         } else if !self.leaves_to_another() {
             self.profile.resident_bytes_at_entry = Some(bytes);
         }
@@ -265,27 +290,34 @@ impl Call {
         }
     }
 
-    /// Takes the thread's current call away from it, the one that is as deep as
-    /// this. Its line stays open, and the call around it is current again.
+    /// Takes the call at this address away from the thread. Its line stays open, and the
+    /// call around it is current again.
     ///
     /// Calls further in that nobody left, as code that never comes back leaves
-    /// them, are ended. Nothing if the call itself was.
-    pub(crate) fn leave(depth: u32) -> Option<Box<Self>> {
-        loop {
-            let mut call = take_current()?;
-            if call.depth < depth {
-                set_current(Some(call));
-                return None;
-            }
-            call.settle_poll();
-            set_current(call.outer.take());
-            remove_active(call.profile.site);
-            if call.depth == depth {
-                return Some(call);
-            }
-            call.cut_short(CutShort::LeftBehind);
-            call.end();
+    /// them, are ended; not if the thread [switches stacks](switches), where they go on.
+    /// Nothing if the call itself was ended.
+    pub(crate) fn leave(address: usize) -> Option<Box<Self>> {
+        if !is_current(address) && !leave_inner(address) {
+            return None;
         }
+        let mut call = take_current()?;
+        let inner = if call.address() == address {
+            None
+        } else {
+            let mut inner = call;
+            let mut link = &mut inner.outer;
+            while link.as_ref().is_some_and(|call| call.address() != address) {
+                link = &mut link.as_mut()?.outer;
+            }
+            call = link.take()?;
+            *link = call.outer.take();
+            Some(inner)
+        };
+        call.settle_poll();
+        let outer = call.outer.take();
+        set_current(inner.or(outer));
+        remove_active(call.profile.site);
+        Some(call)
     }
 
     /// Puts down what the call has done since it was entered. Its line stays open.
@@ -354,16 +386,10 @@ impl Call {
         if self.reads_time {
             self.settle_time();
         }
-        let is_due = match (self.rss, self.execution) {
-            (Rss::Off, _) => false,
-            (Rss::Adaptive, Execution::Early) => true,
-            (Rss::Adaptive, Execution::Later) => resident::is_due(),
-            (_, Execution::NotBegun) => return self.begin_first_line(),
-            (Rss::Exact, _) => true,
-        };
-        if is_due {
-            self.read_resident();
+        if self.reads == Reads::Never || self.reads == Reads::WhenDue && !resident::is_due() {
+            return;
         }
+        self.read_resident();
     }
 
     fn settle_time(&mut self) {
@@ -380,6 +406,9 @@ impl Call {
     /// to the line that it belongs to.
     #[inline(never)]
     fn read_resident(&mut self) {
+        if self.reads == Reads::AsBaseline {
+            return self.begin_first_line();
+        }
         let now = match self.rss {
             Rss::Exact => Resident::now(self.resident_since),
             Rss::Adaptive | Rss::Off => Resident::noted(self.resident_since),
@@ -439,10 +468,10 @@ impl Call {
     #[inline(always)]
     fn open(&mut self, line: u32, executions: u64) {
         self.reopen(line);
-        self.execution = if executions <= resident::ALWAYS_READ {
-            Execution::Early
+        self.reads = if executions <= resident::ALWAYS_READ {
+            self.early_reads
         } else {
-            Execution::Later
+            self.later_reads
         };
         if let Some(line) = self.profile.lines.get_mut(line as usize) {
             line.hits = line.hits.wrapping_add(1);
@@ -504,6 +533,55 @@ impl Call {
     }
 }
 
+/// Whether the thread's current call is this.
+fn is_current(address: usize) -> bool {
+    let mut is = false;
+    with_current(|call| is = call.address() == address);
+    is
+}
+
+/// Ends the calls further in than this one, unless the thread switches stacks; whether
+/// the thread is in this one.
+#[cold]
+fn leave_inner(address: usize) -> bool {
+    let (mut is_there, mut has_switched) = (false, false);
+    with_current(|current| {
+        has_switched = current.profile.has_switched;
+        let mut next = Some(current);
+        while let Some(call) = next {
+            is_there |= call.address() == address;
+            next = call.outer.as_deref_mut();
+        }
+    });
+    if has_switched {
+        return is_there;
+    }
+    while is_there && let Some(mut call) = take_current() {
+        if call.address() == address {
+            set_current(Some(call));
+            break;
+        }
+        call.settle_poll();
+        set_current(call.outer.take());
+        remove_active(call.profile.site);
+        call.cut_short(CutShort::LeftBehind);
+        call.end();
+    }
+    is_there
+}
+
+/// Notes that the thread has switched stacks while it was in the calls that it is in.
+pub(crate) fn note_switch() {
+    with_current(|current| {
+        let mut next = Some(current);
+        while let Some(call) = next
+            && !std::mem::replace(&mut call.profile.has_switched, true)
+        {
+            next = call.outer.as_deref_mut();
+        }
+    });
+}
+
 /// Whether resident memory is read when the thread enters a call.
 fn reads_at_entry(rss: Rss) -> bool {
     match rss {
@@ -549,16 +627,16 @@ pub(crate) fn resume_peak(highest_net_bytes: i64) {
     }
 }
 
-/// How deep the thread's current call is, if it is in one.
-fn current_depth() -> Option<u32> {
-    let mut depth = None;
-    with_current(|call| depth = Some(call.depth));
-    depth
+/// The address of the thread's current call, if it is in one.
+fn current_address() -> Option<usize> {
+    let mut address = None;
+    with_current(|call| address = Some(call.address()));
+    address
 }
 
 /// Ends the calls that the exiting thread is still in.
 pub(crate) fn end_all() {
-    while let Some(mut call) = current_depth().and_then(Call::leave) {
+    while let Some(mut call) = current_address().and_then(Call::leave) {
         call.cut_short(CutShort::ProcessExit);
         call.end();
     }

@@ -26,8 +26,8 @@ enum Back {
     /// From a call: to what was around it.
     Outer {
         outer: Outer,
-        /// How many settling calls there are with this one, or 0 if it isn't one.
-        depth: u32,
+        /// The address of the settling call, or 0 if it isn't one.
+        call: usize,
     },
     /// From a closure or an `async` block that runs on its own, away from the function
     /// it stands in: to what it runs in.
@@ -63,7 +63,7 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
         Kind::Off => return None,
         Kind::Owning => Back::Outer {
             outer: frame::enter(site, Kind::Owning),
-            depth: 0,
+            call: 0,
         },
         Kind::Settling => enter_settling(site)?,
     };
@@ -100,7 +100,7 @@ fn enter_settling(site: &'static Site) -> Option<Back> {
     let outer = frame::enter(site, Kind::Settling);
     Some(Back::Outer {
         outer,
-        depth: Call::begin(site, settings).enter(),
+        call: Call::begin(site, settings).enter(),
     })
 }
 
@@ -140,10 +140,10 @@ impl Entered {
     #[inline]
     pub(crate) fn end(self) {
         match self.back {
-            Back::Outer { outer, depth: 0 } | Back::Elsewhere(outer) => {
-                outer.restore();
+            Back::Outer { outer, call: 0 } | Back::Elsewhere(outer) => {
+                outer.restore(self.site);
             }
-            Back::Outer { outer, depth } => end_settling(outer, depth),
+            Back::Outer { outer, call } => end_settling(self.site, outer, call),
             // What panicked stays the open line.
             Back::Line(line) if !frame::is_panicking() => resume_line(line),
             Back::Line(_) => {}
@@ -153,15 +153,15 @@ impl Entered {
     /// Leaves the call, to be gone on with on any thread.
     pub(crate) fn suspend(self) -> Stage {
         match self.back {
-            Back::Outer { outer, depth } => {
-                let call = (depth > 0).then(|| Call::leave(depth)).flatten();
-                let place = outer.restore();
+            Back::Outer { outer, call } => {
+                let call = (call > 0).then(|| Call::leave(call)).flatten();
+                let place = outer.restore(self.site);
                 match call {
                     Some(call) => Stage::Settling(call, place),
                     None => Stage::Owning(self.site, place),
                 }
             }
-            Back::Elsewhere(outer) => Stage::Block(self.site, outer.restore()),
+            Back::Elsewhere(outer) => Stage::Block(self.site, outer.restore(self.site)),
             Back::Line(line) => {
                 let place = frame::open_line_in(self.site).unwrap_or(line);
                 resume_line(line);
@@ -172,10 +172,10 @@ impl Entered {
 }
 
 #[inline(never)]
-fn end_settling(outer: Outer, depth: u32) {
+fn end_settling(site: &'static Site, outer: Outer, call: usize) {
     let is_panicking = frame::is_panicking();
-    let call = Call::leave(depth);
-    outer.restore();
+    let call = Call::leave(call);
+    outer.restore(site);
     if let Some(mut call) = call {
         if is_panicking {
             call.panic();
@@ -187,7 +187,7 @@ fn end_settling(outer: Outer, depth: u32) {
 impl Stage {
     /// Begins, or goes on. Nothing if profiling is off, or it has ended.
     pub(crate) fn enter(self) -> Option<Entered> {
-        let (site, outer, depth) = match self {
+        let (site, outer, call) = match self {
             Self::NotBegun(site) => return enter(site),
             Self::BlockNotBegun(site, place) | Self::Block(site, place) => {
                 return enter_block(site, place);
@@ -203,7 +203,7 @@ impl Stage {
             }
             Self::Owning(site, place) => (site, frame::go_on(site, Kind::Owning, place), 0),
         };
-        let back = Back::Outer { outer, depth };
+        let back = Back::Outer { outer, call };
         Some(Entered { site, back })
     }
 

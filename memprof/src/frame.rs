@@ -6,7 +6,7 @@
 use crate::owner::{self, PathCounters, Tag};
 use crate::paths;
 use crate::site::{Kind, Site};
-use crate::{scopes, threads};
+use crate::{call, scopes, switches, threads};
 use std::cell::Cell;
 use std::ptr;
 use std::thread;
@@ -20,26 +20,55 @@ struct Frame {
     state: State,
 }
 
-/// What is done at the lines, and whether the thread was unwinding already when it came
-/// to the function, as it does in a `Drop` after a panic: then it can't be told how the
-/// call ends.
+/// What is done at the lines; whether the thread was unwinding already when it came to
+/// the function, as it does in a `Drop` after a panic: then it can't be told how the call
+/// ends; and where on which stack the call began, by which calls under way are told apart.
 #[derive(Clone, Copy, Debug)]
 struct State(u32);
 
-const ENTERED_IN_PANIC: u32 = 1 << 31;
+const KIND: u32 = 0b11;
+const ENTERED_IN_PANIC: u32 = 1 << 2;
+/// Away from the thread's own stack.
+const IS_ELSEWHERE: u32 = 1 << 3;
+/// The rest is of the address.
+const PLACE: u32 = !0b1111;
 
 impl State {
-    const fn new(kind: Kind, is_panicking: bool) -> Self {
-        Self(kind as u32 | if is_panicking { ENTERED_IN_PANIC } else { 0 })
+    /// Of no call.
+    const NONE: Self = Self(Kind::Off as u32);
+
+    #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "calls under way are hardly ever 4 GiB apart to the byte"
+    )]
+    fn new(kind: Kind, is_panicking: bool, here: usize) -> Self {
+        let in_panic = if is_panicking { ENTERED_IN_PANIC } else { 0 };
+        Self(kind as u32 | in_panic | here as u32 & PLACE)
     }
 
     #[inline(always)]
     fn kind(self) -> Kind {
-        Kind::from_number(self.0 & !ENTERED_IN_PANIC)
+        Kind::from_number(self.0 & KIND)
     }
 
     fn entered_in_panic(self) -> bool {
         self.0 & ENTERED_IN_PANIC != 0
+    }
+
+    fn elsewhere(self) -> Self {
+        Self(self.0 | IS_ELSEWHERE)
+    }
+
+    fn is_elsewhere(self) -> bool {
+        self.0 & IS_ELSEWHERE != 0
+    }
+
+    /// Whether it is of the same call, and neither that nor the one around it is away from
+    /// the thread's own stack.
+    #[inline(always)]
+    fn is_plainly(self, own: Self, outer: Self) -> bool {
+        (self.0 ^ own.0) & PLACE == 0 && (own.0 | outer.0) & IS_ELSEWHERE == 0
     }
 }
 
@@ -56,7 +85,7 @@ thread_local! {
     static CURRENT: Current = const {
         Current {
             counters: Cell::new(&owner::NO_COUNTERS),
-            state: Cell::new(State::new(Kind::Off, false)),
+            state: Cell::new(State::NONE),
         }
     };
 }
@@ -80,21 +109,23 @@ fn replace(frame: Frame) -> Frame {
 }
 
 /// What a thread was in before it entered a function, to go back to.
-// Two words, for the same reason.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub(crate) struct Outer {
     counters: &'static PathCounters,
     /// The state, and the line below it.
     state_and_line: u64,
+    /// Of the call that has been entered.
+    own: State,
 }
 
 impl Outer {
     #[inline(always)]
-    fn new(frame: Frame, line: u32) -> Self {
+    fn new(frame: Frame, line: u32, own: State) -> Self {
         Self {
             counters: frame.counters,
             state_and_line: u64::from(frame.state.0) << u32::BITS | u64::from(line),
+            own,
         }
     }
 
@@ -116,16 +147,76 @@ impl Outer {
         self.state_and_line as u32
     }
 
-    /// Leaves the function for this; the place of the line that was open.
+    /// Leaves the function, which `site` describes, for this; the place of the line that
+    /// was open.
     #[inline(always)]
-    pub(crate) fn restore(self) -> u32 {
-        replace(self.frame());
+    pub(crate) fn restore(self, site: &'static Site) -> u32 {
+        let outer = self.frame();
+        let left = replace(outer);
         let tag = threads::tag();
         if tag.scope() != 0 {
             scopes::settle_time(tag);
         }
+        if !left.state.is_plainly(self.own, outer.state) {
+            return self.restore_closely(site, left, tag);
+        }
         threads::set_tag(tag.with_line(self.line()));
         owner::place_of(tag.line())
+    }
+
+    /// As [`restore`](Self::restore), where it isn't plain what there is to go back to:
+    /// the thread [switches stacks](switches), or there are calls that nobody has ended,
+    /// as code that never comes back leaves them.
+    #[cold]
+    #[inline(never)]
+    fn restore_closely(self, site: &'static Site, left: Frame, tag: Tag) -> u32 {
+        let outer = self.frame();
+        replace(left);
+        let is_in_turn = (left.state.0 ^ self.own.0) & PLACE == 0;
+        if !is_in_turn && switches::have_been_several() {
+            switches::mix();
+            site.note_switch();
+            note_switch(left);
+            call::note_switch();
+        }
+        let is_mixed = switches::are_mixed();
+        if self.own.is_elsewhere() {
+            switches::end();
+        }
+        let may_go_back = match (self.own.is_elsewhere(), outer.state.is_elsewhere()) {
+            // What is on the thread's own stack ends in turn.
+            (false, false) => true,
+            // That may have ended meanwhile.
+            (false, true) => false,
+            (true, false) => is_in_turn,
+            (true, true) => is_in_turn && !is_mixed,
+        };
+        if may_go_back {
+            replace(outer);
+            threads::set_tag(tag.with_line(self.line()));
+        } else if is_in_turn || left.state.is_elsewhere() {
+            replace(Frame {
+                counters: &owner::NO_COUNTERS,
+                state: State::NONE,
+            });
+            threads::set_tag(tag.with_line(owner::UNTRACKED));
+        }
+        // Or else the thread is in another function on its own stack, and stays there.
+        if is_in_turn {
+            owner::place_of(tag.line())
+        } else {
+            0
+        }
+    }
+}
+
+/// Notes that the thread has switched stacks while it was in a function.
+fn note_switch(frame: Frame) {
+    if frame.state.kind() != Kind::Off
+        && !frame.counters.note_switch()
+        && let Some(site) = paths::site_of(frame.counters.path())
+    {
+        site.note_switch();
     }
 }
 
@@ -139,7 +230,7 @@ pub(crate) fn enter(site: &'static Site, kind: Kind) -> Outer {
         scopes::settle_time(tag);
         scopes::call(tag.scope(), counters.path(), site.lines().len());
     }
-    begin(kind, counters, tag, 0)
+    begin(site, kind, counters, tag, 0)
 }
 
 /// Enters a function that has been left in the middle, at the line that was open; or a
@@ -150,16 +241,43 @@ pub(crate) fn go_on(site: &'static Site, kind: Kind, place: u32) -> Outer {
         scopes::settle_time(tag);
     }
     let counters = paths::find(site, tag.line());
-    begin(kind, counters, tag, place)
+    begin(site, kind, counters, tag, place)
 }
 
 /// Has the thread, which is at `tag`, be in a function on the line at `place`.
 #[inline(always)]
-fn begin(kind: Kind, counters: &'static PathCounters, tag: Tag, place: u32) -> Outer {
-    let state = State::new(kind, thread::panicking());
+fn begin(
+    site: &'static Site,
+    kind: Kind,
+    counters: &'static PathCounters,
+    tag: Tag,
+    place: u32,
+) -> Outer {
+    let here = switches::here();
+    let mut state = State::new(kind, thread::panicking(), here);
+    if !switches::is_plain(here) {
+        state = begin_closely(site, state, here);
+    }
     let frame = replace(Frame { counters, state });
     threads::set_tag(tag.with_line(counters.line(place)));
-    Outer::new(frame, tag.line())
+    Outer::new(frame, tag.line(), state)
+}
+
+/// Notes that the thread enters a function, if it [switches stacks](switches).
+#[cold]
+#[inline(never)]
+fn begin_closely(site: &'static Site, state: State, here: usize) -> State {
+    let is_elsewhere = switches::begin(here);
+    if switches::are_several() {
+        site.note_switch();
+        note_switch(current());
+        call::note_switch();
+    }
+    if is_elsewhere {
+        state.elsewhere()
+    } else {
+        state
+    }
 }
 
 /// Whether the thread is at work for the profiler, and comes to the program's code from
@@ -172,9 +290,16 @@ pub(crate) fn is_own_work() -> bool {
 /// Enters a function without profiling it.
 pub(crate) fn enter_unprofiled() -> Outer {
     let frame = current();
-    let state = State::new(Kind::Off, frame.state.entered_in_panic());
+    let in_panic = frame.state.entered_in_panic();
+    let here = switches::here();
+    let state = State::new(Kind::Off, in_panic, here);
+    let state = if switches::is_plain(here) || !switches::begin(here) {
+        state
+    } else {
+        state.elsewhere()
+    };
     replace(Frame { state, ..frame });
-    Outer::new(frame, threads::tag().line())
+    Outer::new(frame, threads::tag().line(), state)
 }
 
 /// The line that is open, if the thread is in this function, and not in one that it

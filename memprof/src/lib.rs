@@ -197,6 +197,7 @@ mod site;
 mod snapshot;
 mod spare;
 mod stretches;
+mod switches;
 mod tally;
 mod task;
 mod threads;

@@ -64,6 +64,47 @@ mod unix {
         true
     }
 
+    /// The stack that the system gave to the calling thread: its lowest address, and its
+    /// size in bytes. No answer where the system tells none.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn stack() -> Option<(usize, usize)> {
+        let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+        let mut lowest = std::ptr::null_mut();
+        let mut size = 0;
+        // SAFETY: the thread is the calling one, and the place for its attributes is
+        // borrowed for the call.
+        if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+            return None;
+        }
+        // SAFETY: the attributes were written above, and are given back once; the places
+        // for the answers are borrowed for the call.
+        let failed = unsafe {
+            let attributes = attributes.as_mut_ptr();
+            let failed = libc::pthread_attr_getstack(attributes, &raw mut lowest, &raw mut size);
+            libc::pthread_attr_destroy(attributes);
+            failed
+        };
+        (failed == 0).then_some((lowest.addr(), size))
+    }
+
+    /// As on Linux.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn stack() -> Option<(usize, usize)> {
+        // SAFETY: the thread is the calling one, and nothing is written.
+        let (highest, size) = unsafe {
+            let thread = libc::pthread_self();
+            let highest = libc::pthread_get_stackaddr_np(thread);
+            (highest.addr(), libc::pthread_get_stacksize_np(thread))
+        };
+        Some((highest.checked_sub(size)?, size))
+    }
+
+    /// Here no system tells.
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    pub(crate) fn stack() -> Option<(usize, usize)> {
+        None
+    }
+
     /// Closes a descriptor; safe to call between `fork` and `exec`.
     ///
     /// The caller opened it, and knows that it is still the same.
@@ -352,6 +393,12 @@ pub(crate) fn is_secure() -> bool {
 #[cfg(not(unix))]
 pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
     work()
+}
+
+/// Here no system tells.
+#[cfg(not(unix))]
+pub(crate) fn stack() -> Option<(usize, usize)> {
+    None
 }
 
 /// Ends the process.

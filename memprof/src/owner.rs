@@ -326,6 +326,8 @@ pub(crate) struct PathCounters {
     own_ticks: AtomicU64,
     /// Whether there may be something in them, of a scope's.
     is_used: AtomicBool,
+    /// Whether it is known of the function that its thread switched stacks.
+    has_switched: AtomicBool,
     pub(crate) lines: &'static [LineCounters],
 }
 
@@ -337,6 +339,7 @@ impl PathCounters {
             calls: AtomicU64::new(0),
             own_ticks: AtomicU64::new(0),
             is_used: AtomicBool::new(false),
+            has_switched: AtomicBool::new(false),
             lines,
         }
     }
@@ -363,6 +366,12 @@ impl PathCounters {
 
     pub(crate) fn set_function(&self, function: usize) {
         self.function.store(function, Ordering::Relaxed);
+    }
+
+    /// Notes that it is known of the function that its thread switched stacks; whether it
+    /// was known.
+    pub(crate) fn note_switch(&self) -> bool {
+        self.has_switched.swap(true, Ordering::Relaxed)
     }
 
     /// Counts a call. Only the thread whose counters they are may.

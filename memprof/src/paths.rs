@@ -166,6 +166,11 @@ impl Paths {
     }
 }
 
+/// The function of a path, if there is such a path.
+pub(crate) fn site_of(number: u32) -> Option<&'static Site> {
+    PATHS.lock().get(number).map(|path| path.site)
+}
+
 /// All paths by their numbers, so that a path comes after its caller's.
 pub(crate) fn all() -> Vec<(u32, Path)> {
     let paths = PATHS.lock();

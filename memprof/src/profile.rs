@@ -7,6 +7,7 @@ use crate::config::{Print, Settings};
 use crate::forks::Lock;
 use crate::heap::HeapSource;
 use crate::site::Site;
+use crate::switches;
 use crate::usage::Usage;
 use std::collections::HashMap;
 use std::fmt;
@@ -72,6 +73,8 @@ pub(crate) struct FunctionProfile {
     pub(crate) site: &'static Site,
     pub(crate) heap_source: HeapSource,
     pub(crate) call_count: u64,
+    /// Whether a thread has [switched stacks](crate::switches) while it was in a call.
+    pub(crate) has_switched: bool,
     /// How often calls did not return, and how and in which line the last of
     /// those ended.
     pub(crate) cut_short_count: u64,
@@ -96,6 +99,7 @@ impl FunctionProfile {
             site,
             heap_source,
             call_count: 0,
+            has_switched: false,
             cut_short_count: 0,
             last_cut_short: None,
             resident_bytes_at_entry: None,
@@ -104,6 +108,12 @@ impl FunctionProfile {
             own_ticks: 0,
             lines: vec![LineProfile::default(); site.lines().len()].into(),
         }
+    }
+
+    /// What is to be said about its numbers, in a sentence each.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = &'static str> {
+        let switched = self.has_switched.then_some(switches::NOTE);
+        self.site.note().into_iter().chain(switched)
     }
 
     /// Leaves out what memory did, which the call that this one is inside has.
@@ -123,6 +133,7 @@ impl FunctionProfile {
     /// Adds another call of the same function.
     fn add(&mut self, call: &Self) {
         self.call_count += call.call_count;
+        self.has_switched |= call.has_switched;
         self.cut_short_count += call.cut_short_count;
         self.last_cut_short = call.last_cut_short.or(self.last_cut_short);
         for (line, added) in self.lines.iter_mut().zip(&call.lines) {

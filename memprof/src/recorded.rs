@@ -63,6 +63,11 @@ pub struct FunctionReport {
     /// The file it is in, as the compiler named it.
     pub file: Cow<'static, str>,
 
+    /// What is to be said about its numbers, in a sentence each: that all of it is on one line,
+    /// since it is in syntax that the attribute can't read; that another attribute has replaced
+    /// its body; that its thread switched stacks.
+    pub notes: Vec<Cow<'static, str>>,
+
     /// How often it was called.
     pub call_count: u64,
 
@@ -73,10 +78,6 @@ pub struct FunctionReport {
 
     /// The same without the time in functions it called whose time is known, too.
     pub own_elapsed: Duration,
-
-    /// What its lines can't show, if anything, as a sentence without a full stop: why all of
-    /// the function is on one line.
-    pub note: Option<Cow<'static, str>>,
 
     /// Its lines that can be measured, in the order of the source.
     pub lines: Vec<LineReport>,
@@ -298,6 +299,13 @@ impl Report {
         let mut difference = self.clone();
         difference.subtract(earlier);
         difference
+    }
+
+    /// What is to be said about the numbers of functions.
+    #[cfg(feature = "files")]
+    pub(crate) fn notes(&self) -> impl Iterator<Item = (&FunctionReport, &str)> {
+        let functions = self.functions.iter();
+        functions.flat_map(|function| function.notes.iter().map(move |note| (function, &**note)))
     }
 
     /// What the functions made whose path begins with one of `prefixes`, and what those

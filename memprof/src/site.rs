@@ -3,7 +3,7 @@
 use crate::config::{Options, Print, Settings};
 #[cfg(feature = "sampling")]
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// A function under `#[memprofile]`.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Site {
     options: Options,
     /// As a number; `UNKNOWN` until the function first runs.
     kind: AtomicU8,
+    /// Whether a thread has [switched stacks](crate::switches) while it was in the function.
+    has_switched: AtomicBool,
     /// How many of its calls were marked in a file of memory over time.
     #[cfg(feature = "sampling")]
     marks: AtomicU32,
@@ -72,6 +74,7 @@ impl Site {
             note: None,
             options: Options::new(),
             kind: AtomicU8::new(UNKNOWN),
+            has_switched: AtomicBool::new(false),
             #[cfg(feature = "sampling")]
             marks: AtomicU32::new(0),
         }
@@ -84,7 +87,7 @@ impl Site {
         self
     }
 
-    /// With a sentence on what its table can't show, without a full stop.
+    /// With a sentence on what its table can't show.
     #[must_use]
     pub const fn noted(mut self, note: &'static str) -> Self {
         self.note = Some(note);
@@ -114,6 +117,15 @@ impl Site {
 
     pub(crate) fn options(&self) -> &Options {
         &self.options
+    }
+
+    pub(crate) fn note_switch(&self) {
+        // Relaxed: nothing is inferred from it.
+        self.has_switched.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_switched(&self) -> bool {
+        self.has_switched.load(Ordering::Relaxed)
     }
 
     #[cfg(feature = "sampling")]

@@ -10,7 +10,7 @@ use crate::recorded::{
 };
 use crate::records::{self, Reading};
 use crate::site::Site;
-use crate::{clock, own_work, peak, rss, threads};
+use crate::{clock, own_work, peak, rss, switches, threads};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ptr;
@@ -358,10 +358,15 @@ impl FunctionReport {
         Self {
             path: Cow::Borrowed(site.path()),
             file: Cow::Borrowed(site.file()),
+            notes: site
+                .note()
+                .into_iter()
+                .chain(site.has_switched().then_some(switches::NOTE))
+                .map(Cow::Borrowed)
+                .collect(),
             call_count: 0,
             inclusive_elapsed: Duration::ZERO,
             own_elapsed: Duration::ZERO,
-            note: site.note().map(Cow::Borrowed),
             lines: lines.collect(),
         }
     }

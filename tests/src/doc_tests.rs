@@ -21,7 +21,7 @@
 /// assert_eq!(in_doc(10), 10);
 /// let report = memprof::report();
 /// let [function] = &report.functions[..] else { panic!("{report:?}") };
-/// assert_eq!(function.note, None);
+/// assert!(function.notes.is_empty());
 /// assert!(function.file.ends_with("doc_tests.rs"), "{function:?}");
 /// let file = std::fs::read_to_string("src/doc_tests.rs").unwrap();
 /// let lines: Vec<&str> = file.lines().collect();
@@ -49,7 +49,7 @@
 /// let report = memprof::report();
 /// let is_it = |function: &&memprof::FunctionReport| function.path.ends_with("::merged");
 /// let function = report.functions.iter().find(is_it).unwrap();
-/// assert_eq!(function.note, None);
+/// assert!(function.notes.is_empty());
 /// assert_eq!(function.lines[1].source.trim(), "let made = vec![1_u8; bytes];");
 /// ```
 pub fn in_a_comment() {}
@@ -71,7 +71,7 @@ pub fn in_a_file() {}
     "let report = memprof::report();\n",
     "let [function] = &report.functions[..] else { panic!(\"{report:?}\") };\n",
     "assert_eq!(function.lines[1].source, \"    vec![1_u8; 10]\");\n",
-    "let note = function.note.as_deref().unwrap();\n",
+    "let note = function.notes.first().unwrap();\n",
     "assert!(note.contains(\"which isn't what the file has there\"), \"{note}\");\n",
     "```",
 )]

@@ -13,8 +13,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// The line below.
     pub summary: String,
-    /// What is said under it of the rows, if anything is.
-    pub note: Option<String>,
+    /// The lines below that one.
+    pub below: Vec<String>,
 }
 
 /// One line of a table.
@@ -28,6 +28,14 @@ pub struct Row {
 }
 
 impl Table {
+    /// What is said under it of the rows, if anything is.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.below
+            .iter()
+            .find_map(|line| line.strip_prefix("note: "))
+    }
+
     /// The tables in what a program printed.
     ///
     /// # Panics
@@ -88,13 +96,13 @@ impl Table {
             rows.push(Row::read(line, &headings, &ends));
         }
         let summary = next().to_owned();
-        let note = lines.next().and_then(|line| line.strip_prefix("note: "));
+        let below = lines.take_while(|line| !line.is_empty());
         Self {
             file,
             headings,
             rows,
             summary,
-            note: note.map(str::to_owned),
+            below: below.map(str::to_owned).collect(),
         }
     }
 

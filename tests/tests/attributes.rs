@@ -324,3 +324,61 @@ fn a_location_is_the_callers_all_the_way() {
     assert_eq!((above.file(), above.line()), (file!(), line!() - 1));
     assert_eq!(through_it, above);
 }
+
+#[cached::macros::cached]
+#[memprofile(columns = "hits, allocated")]
+fn below_a_cache(bytes: usize) -> usize {
+    let page = block(bytes);
+    page.capacity()
+}
+
+#[memprofile(columns = "hits, allocated")]
+#[cached::macros::cached]
+fn above_a_cache(bytes: usize) -> usize {
+    let page = block(bytes);
+    page.capacity()
+}
+
+#[test]
+fn where_another_attribute_has_replaced_the_lines_that_is_said() {
+    let tables = run(|| {
+        for _ in 0..2 {
+            assert_eq!(below_a_cache(55), 55);
+            assert_eq!(above_a_cache(66), 66);
+        }
+
+        let report = report();
+        for function in &report.functions {
+            let notes: Vec<_> = function.notes.iter().map(AsRef::as_ref).collect();
+            if function.path.ends_with("::below_a_cache") {
+                assert_eq!(notes, [REPLACED], "{}", function.path);
+            } else {
+                assert!(notes.is_empty(), "{}", function.path);
+            }
+        }
+        let written = |format| {
+            let mut text = Vec::new();
+            report.write_to(format, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let json = written(memprof::Format::Json);
+        assert_eq!(json.matches(REPLACED).count(), 1, "{json}");
+        let markdown = written(memprof::Format::Markdown);
+        let paragraph = format!("\n`attributes::below_a_cache`: {REPLACED}\n");
+        assert!(markdown.ends_with(&paragraph), "{markdown}");
+        assert!(written(memprof::Format::Page).contains("id=\"notes\""));
+    });
+
+    let [seen, replaced] = ["above_a_cache_no_cache: ", "::below_a_cache: "].map(|name| {
+        let of_name = |table: &&Table| table.summary.contains(name);
+        tables.iter().find(of_name).expect("a table of it")
+    });
+    assert_eq!(seen.row("let page").number("Allocated"), Some(66));
+    assert_eq!(seen.below, [""; 0]);
+    assert_eq!(replaced.note(), Some(REPLACED), "{tables:#?}");
+}
+
+/// What is said of a function whose lines can't be shown.
+const REPLACED: &str = "The lines of this function can't be shown: an attribute above \
+                        `#[memprofile]` has replaced its body. Put `#[memprofile]` above that \
+                        attribute.";

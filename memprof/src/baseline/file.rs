@@ -109,10 +109,10 @@ pub(super) fn report(rows: Vec<Row>) -> Report {
             _ => report.functions.push(FunctionReport {
                 path: row.function.into(),
                 file: "".into(),
+                notes: Vec::new(),
                 call_count: 0,
                 inclusive_elapsed: Duration::ZERO,
                 own_elapsed: Duration::ZERO,
-                note: None,
                 lines: vec![line],
             }),
         }

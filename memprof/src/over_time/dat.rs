@@ -5,8 +5,8 @@
 //! last one without its end, doesn't count.
 
 use super::{MemoryOverTime, OverTimeError, Reading, Sample, TimedCall, error::Problem};
-use crate::read_file::Input;
 use crate::os;
+use crate::read_file::Input;
 use crate::replace::replace;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};

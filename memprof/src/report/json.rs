@@ -163,12 +163,12 @@ struct Function {
     file: Cow<'static, str>,
     /// The first of its lines; for who reads no further.
     line: u32,
+    /// Left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Cow<'static, str>>,
     calls: u64,
     own_ns: u64,
     inclusive_ns: u64,
-    /// Left out if there is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    note: Option<Cow<'static, str>>,
     lines: Vec<Line>,
 }
 
@@ -317,10 +317,10 @@ impl Function {
             name: function.path.clone(),
             file: function.file.clone(),
             line: function.lines.first().map_or(0, |line| line.number),
+            notes: function.notes.clone(),
             calls: function.call_count,
             own_ns: nanoseconds(function.own_elapsed),
             inclusive_ns: nanoseconds(function.inclusive_elapsed),
-            note: function.note.clone(),
             lines: lines.map(Line::of).collect(),
         }
     }
@@ -329,10 +329,10 @@ impl Function {
         FunctionReport {
             path: self.name,
             file: self.file,
+            notes: self.notes,
             call_count: self.calls,
             inclusive_elapsed: Duration::from_nanos(self.inclusive_ns),
             own_elapsed: Duration::from_nanos(self.own_ns),
-            note: self.note,
             lines: self.lines.into_iter().map(Line::into_report).collect(),
         }
     }

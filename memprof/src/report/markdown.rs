@@ -29,7 +29,8 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         .filter(|(_, line)| line.made != Made::default())
         .collect();
     if lines.is_empty() {
-        return writeln!(out, "No line of a profiled function allocated anything.");
+        writeln!(out, "No line of a profiled function allocated anything.")?;
+        return write_notes(report, out);
     }
     lines.sort_by_key(|(_, line)| {
         let made = &line.made;
@@ -55,10 +56,13 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
             code(line.source.trim()),
         )?;
     }
-    for function in &report.functions {
-        if let Some(note) = &function.note {
-            writeln!(out, "\nNote on {}: {}", code(&function.path), code(note))?;
-        }
+    write_notes(report, out)
+}
+
+/// What is to be said about the numbers of functions, a paragraph each.
+fn write_notes(report: &Report, mut out: impl io::Write) -> io::Result<()> {
+    for (function, note) in report.notes() {
+        writeln!(out, "\n{}: {note}", code(&function.path))?;
     }
     Ok(())
 }

@@ -100,6 +100,11 @@ fn write_with(
         let texts = facts.iter().flat_map(|(name, value)| [&**name, &**value]);
         columns.texts("about-facts", texts)?;
     }
+    let notes = || after.notes();
+    if notes().next().is_some() {
+        let texts = notes().flat_map(|(function, note)| [&*function.path, note]);
+        columns.texts("notes", texts)?;
+    }
     write_texts(&pair, &mut columns)?;
     write_shape(&pair, &mut columns)?;
     for (side, report) in [before, Some(after)].into_iter().enumerate() {
@@ -115,7 +120,6 @@ fn write_texts(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result
     let functions = || pair.functions.iter();
     columns.texts("functions.name", functions().map(pair::Function::path))?;
     columns.texts("functions.file", functions().map(pair::Function::file))?;
-    columns.texts("functions.note", functions().map(pair::Function::note))?;
     let lines = functions().flat_map(|function| &function.lines);
     columns.texts("lines.source", lines.map(pair::Line::source))
 }

@@ -29,9 +29,13 @@ pub(crate) fn table(settings: &Settings, profile: &FunctionProfile) -> String {
         table += format!("{row}   {source}").trim_end();
         table += "\n";
     }
-    let note = profile.site.note();
-    let note = note.map_or_else(String::new, |note| format!("note: {note}\n"));
-    format!("{table}\n{}\n{note}\n", summary(profile))
+    table += "\n";
+    table += &summary(profile);
+    for note in profile.notes() {
+        table += "\nnote: ";
+        table += note;
+    }
+    table + "\n\n"
 }
 
 /// A letter of the source for a terminal: what isn't seen may make a line read as another one.
@@ -369,13 +373,13 @@ Line #    Mem usage    Increment         Hits    Allocated        Freed         
     #[test]
     fn what_the_rows_cannot_show_is_said_below_them() {
         static NOTED: Site = Site::new(|| "memprof::f", "src/lib.rs", 8, "fn f() { .. }", &[8])
-            .noted("its body can't be read");
+            .noted("Its body can't be read.");
         let mut profile = FunctionProfile::new(&NOTED, HeapSource::Thread);
         profile.call_count = 1;
 
         let table = table(&settings(1, &[Column::Hits]), &profile);
 
-        let end = "peak 0 B\nnote: its body can't be read\n\n";
+        let end = "peak 0 B\nnote: Its body can't be read.\n\n";
         assert!(table.ends_with(end), "{table}");
     }
 

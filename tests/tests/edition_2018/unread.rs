@@ -30,14 +30,14 @@ fn assert_whole(table: &Table, line: &str, unread: &str, allocated: i64) {
     assert_eq!(row.number("Hits"), Some(1), "{table:#?}");
     assert_eq!(row.number("Allocated"), Some(allocated), "{table:#?}");
     assert_eq!(table.sum("Allocated"), table.total("allocated"));
-    let note = table.note.as_deref().unwrap();
+    let note = table.note().unwrap();
     let begin = format!(
-        "the attribute can't read line {} (",
+        "The attribute can't read line {} (",
         table.row(unread).number
     );
     assert!(note.starts_with(&begin), "{}", note);
     let end = format!(
-        "), so line {} has the numbers of the whole function",
+        "), so line {} has the numbers of the whole function.",
         row.number
     );
     assert!(note.ends_with(&end), "{}", note);
@@ -164,7 +164,7 @@ fn in_an_item_only_the_function_concerned_is_one_line() {
 
     assert_eq!(tables.len(), 6, "{tables:#?}");
     let table = by_name(&tables, "Shelf::ordinary");
-    assert_eq!(table.note, None);
+    assert_eq!(table.note(), None);
     assert_eq!(table.row("let made").number("Allocated"), Some(10));
     let table = by_name(&tables, "Shelf::with_object");
     assert_whole(table, "fn with_object", "fn with_object", 10);
@@ -176,7 +176,7 @@ fn in_an_item_only_the_function_concerned_is_one_line() {
     let table = by_name(&tables, "inside::<impl unread::Shelf>::inside");
     assert_whole(table, "fn inside", "fn inside", 3);
     let table = by_name(&tables, "inside::<impl unread::Shelf>::beside");
-    assert_eq!(table.note, None);
+    assert_eq!(table.note(), None);
 }
 
 #[memprofile(max_net = 0, on_exceed = "panic")]
@@ -436,7 +436,7 @@ fn what_cannot_be_read_does_what_it_did() {
         .functions
         .iter()
         .find(|function| function.path == "unread::doubled");
-    let note = function.and_then(|function| function.note.as_deref());
+    let note = function.and_then(|function| function.notes.first());
     assert!(note.unwrap().contains("can't read"), "{:?}", note);
 }
 
@@ -449,9 +449,9 @@ fn a_report_in_a_file_says_why_too() {
     let [function] = &report.functions[..] else {
         panic!("{:?}", report);
     };
-    let note = function.note.as_deref().unwrap();
+    let note = function.notes.first().unwrap();
     assert!(
-        note.starts_with("the attribute can't read line "),
+        note.starts_with("The attribute can't read line "),
         "{}",
         note
     );

@@ -43,16 +43,6 @@ pub(crate) fn show(
         writeln!(out, "and {} lines more", chosen.len() - top)?;
     }
 
-    let mut noted: Vec<&str> = Vec::new();
-    for (of, _) in chosen.iter().take(top) {
-        if let Some(note) = &of.note
-            && !noted.contains(&&*of.path)
-        {
-            noted.push(&of.path);
-            writeln!(out, "note on {}: {}", cell(&of.path), cell(note))?;
-        }
-    }
-
     let sum = |made: &Made| {
         let parts = [
             Quantity::LiveBytes,
@@ -70,5 +60,12 @@ pub(crate) fn show(
     writeln!(
         out,
         "untracked: {alive} alive, {at_peak} at the peak, {allocated} allocated"
-    )
+    )?;
+    let functions = report.functions.iter();
+    for of in functions.filter(|of| function.is_none_or(|name| of.path.contains(name))) {
+        for note in &of.notes {
+            writeln!(out, "note on {}: {}", cell(&of.path), cell(note))?;
+        }
+    }
+    Ok(())
 }

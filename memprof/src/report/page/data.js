@@ -33,8 +33,6 @@ const Data = {
   rowLine: null,
   names: [],
   files: [],
-  // What the lines of a function can't show; mostly empty.
-  notes: [],
   sources: [],
   // Of the quantities, those that are there.
   measures: [],
@@ -100,8 +98,8 @@ const Data = {
       Data.numbers("calls.line"), Data.numbers("calls.rows"), Data.numbers("rows.line"),
       Data.numbers("after.functions.own_ns"), Data.numbers("after.calls.own_ns"),
     ]);
-    [Data.names, Data.files, Data.notes, Data.sources] = await Promise.all(
-      ["functions.name", "functions.file", "functions.note", "lines.source"].map(Data.texts),
+    [Data.names, Data.files, Data.sources] = await Promise.all(
+      ["functions.name", "functions.file", "lines.source"].map(Data.texts),
     );
     Data.hasTime = ownNs.some((number) => number > 0);
     Data.hasTimeOfCalls = callNs.some((number) => number > 0);

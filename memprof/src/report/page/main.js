@@ -5,6 +5,7 @@ const Main = {
 
   async begin() {
     await About.show();
+    await Main.tellNotes();
     await Data.load();
     Tree.prepare(await Data.sides("lines.number"));
     Source.after = (await Data.sides("lines.number")).after;
@@ -69,6 +70,19 @@ const Main = {
       if (leftOut > 0) tell("Calls without their callers", Units.grouped(leftOut), "there were too many ways to call functions");
       if (isRounded) tell("Resident memory", "rounded", "by this kernel, in steps of 128 KiB and more");
     });
+  },
+
+  // What is to be said about the numbers of functions: paths and sentences.
+  async tellNotes() {
+    if (document.getElementById("notes") === null) return;
+    const texts = await Data.texts("notes");
+    const said = document.getElementById("said");
+    for (let at = 0; at < texts.length; at += 2) {
+      const paragraph = document.createElement("p");
+      paragraph.textContent = `${texts[at]}: ${texts[at + 1]}`;
+      said.append(paragraph);
+    }
+    said.hidden = false;
   },
 
   wire() {

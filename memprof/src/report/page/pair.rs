@@ -183,12 +183,6 @@ impl<'a> Function<'a> {
     pub(super) fn file(&self) -> &'a str {
         self.latest().map_or("", |function| &function.file)
     }
-
-    pub(super) fn note(&self) -> &'a str {
-        let function = self.latest();
-        let note = function.and_then(|function| function.note.as_deref());
-        note.unwrap_or_default()
-    }
 }
 
 impl<'a> Line<'a> {
@@ -310,11 +304,11 @@ mod tests {
         };
         let function = |path: &'static str, numbers: &[(u32, &str)]| FunctionReport {
             path: path.into(),
+            notes: Vec::new(),
             file: "".into(),
             call_count: 1,
             inclusive_elapsed: Duration::ZERO,
             own_elapsed: Duration::ZERO,
-            note: None,
             lines: lines(numbers),
         };
         let before = Report {

@@ -43,8 +43,9 @@ const Source = {
     Source.lines = { first, columns, indent: Math.min(...indents.slice(0, 10000)) };
     document.getElementById("source-name").textContent = Data.names[func];
     const isLeftOut = end > first && Data.sources.slice(first, end).every((source) => source === "");
-    const place = isLeftOut ? `${Data.files[func]}, without its text, which was left out` : Data.files[func];
-    document.getElementById("source-place").textContent = Data.notes[func] ? `${place}; note: ${Data.notes[func]}` : place;
+    document.getElementById("source-place").textContent = isLeftOut
+      ? `${Data.files[func]}, without its text, which was left out`
+      : Data.files[func];
     const heads = columns.map(({ heading, kind }) => Rows.cell(heading, kind));
     document.querySelector("#source .head").replaceChildren(Rows.cell("Line", "count number"), ...heads, Rows.cell("", "source"));
     Source.rows.show(end - first);

@@ -6,6 +6,7 @@ use crate::report::Quantity;
 use crate::report::units::{bytes, grouped};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The lines that made something, those with most of `quantity` first.
@@ -48,11 +49,6 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
     for column in table.column_iter_mut().take(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let notes = report.functions.iter().filter_map(|function| {
-        let note = function.note.as_deref()?;
-        Some(format!("\nnote on {}: {note}\n", function.path))
-    });
-    let notes: String = notes.collect();
     let total = &report.total;
     let [alive, blocks] = [total.live_bytes(), total.live_count()];
     let (alive, blocks) = (bytes(alive.into()), grouped(blocks.into()));
@@ -74,5 +70,9 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
                 )),
         ),
     };
-    format!("{head}\n\n{}\n{notes}", table.trim_fmt())
+    let mut text = format!("{head}\n\n{}\n", table.trim_fmt());
+    for (function, note) in report.notes() {
+        let _ = write!(text, "\nnote on {}: {note}\n", function.path);
+    }
+    text
 }

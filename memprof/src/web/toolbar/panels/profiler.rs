@@ -48,10 +48,8 @@ impl Panel for Profiler {
         let shown = functions.into_iter().take(FUNCTIONS);
         shown.fold(content, |content, function| {
             let content = content.heading(format!("{} in {}", function.path, function.file));
-            let content = match &function.note {
-                Some(note) => content.text(format!("Note: {note}.")),
-                None => content,
-            };
+            let notes = function.notes.iter();
+            let content = notes.fold(content, |content, note| content.text(&**note));
             content.table(lines(function))
         })
     }
