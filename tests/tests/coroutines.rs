@@ -62,10 +62,8 @@ fn goes_on(running: &mut Running) -> bool {
 }
 
 fn is_marked(table: &Table) -> bool {
-    table
-        .below
-        .iter()
-        .any(|line| line.starts_with("Its thread switched stacks "))
+    let note = table.note();
+    note.is_some_and(|note| note.starts_with("Its thread switched stacks "))
 }
 
 #[test]
