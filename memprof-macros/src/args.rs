@@ -12,7 +12,7 @@ const MOST_DECIMALS: u8 = 20;
 
 /// The words of `columns`, each with the variant of `Column` it stands for. The
 /// environment variable of that name takes the same words.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("mem_usage", "MemUsage"),
     ("increment", "Increment"),
     ("hits", "Hits"),
@@ -22,6 +22,10 @@ const COLUMNS: [(&str, &str); 9] = [
     ("peak", "Peak"),
     ("count", "Count"),
     ("time", "Time"),
+    ("live", "Live"),
+    ("live_count", "LiveCount"),
+    ("at_peak", "AtPeak"),
+    ("temporary", "Temporary"),
 ];
 
 /// The options' names, as they are told.

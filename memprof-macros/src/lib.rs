@@ -127,11 +127,73 @@ use proc_macro::TokenStream;
 /// | `peak` | `Peak` | how far the heap stood above the start of the line, at the most, in bytes |
 /// | `count` | `Count` | blocks allocated |
 /// | `time` | `Time` | how long the line ran, callees included; of an `async fn`, in its polls |
+/// | `live` | `Live` | bytes that are alive of the blocks that the line made itself |
+/// | `live_count` | `Live count` | blocks that are alive of those |
+/// | `at_peak` | `At peak` | bytes of them that were alive when the heap of the process stood highest |
+/// | `temporary` | `Temporary` | blocks of them that were freed at once, before their thread had made more than one other |
 ///
 /// MiB are 2^20 bytes. The first row shows resident memory before the function
 /// ran, in both columns that are about it. With `time`, the line below the table has
 /// how long the calls took, in all and without the functions they called whose time
 /// is shown, too.
+///
+/// ## What a line owns
+///
+/// `live`, `live_count`, `at_peak` and `temporary` are about the blocks that were made while
+/// the line was the innermost line running: what a profiled function made that it called is
+/// that function's. A block is the line's until it is freed, on any thread.
+///
+/// - With `print = "exit"`, they are about all calls since the process began, whatever was
+///   `reset()`, and about closures and tasks that ran on other threads. The peak is the
+///   highest since the process began or the last `reset()`.
+/// - With `print = "call"`, they are about the one call, as it stands at its end, calls
+///   of the same function from inside it included: what its lines made in it, less
+///   what the call itself freed of their blocks. Where it frees blocks of earlier calls, a
+///   number is what was added, and may be negative. What other calls do on other threads is
+///   not in it. Where another thread frees some of the call's blocks before it ends,
+///   while the line has blocks of other calls alive, those may still count as alive.
+///
+/// They need the allocator of the library, and are `n/a` without it. Asking for them
+/// makes no line slower.
+///
+/// ```
+/// # use memprof::memprofile;
+/// # #[global_allocator]
+/// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+/// #[memprofile(columns = "hits, live, live_count, at_peak, temporary", print = "exit")]
+/// fn fill(cache: &mut Vec<Vec<u8>>) {
+///     for _ in 0..300 {
+///         drop(vec![1_u8; 1 << 10]);
+///         cache.push(vec![1_u8; 64 << 10]);
+///     }
+/// }
+/// # fn main() {
+/// # let mut cache = Vec::with_capacity(300);
+/// fill(&mut cache);
+/// # std::mem::forget(cache);
+/// # }
+/// ```
+///
+/// # The words below the table
+///
+/// ```text
+/// cache::fill: heap net 19,660,800 B, allocated 19,968,000 B, freed 307,200 B, peak 19,660,800 B
+/// Still alive: 19,660,800 B in 300 blocks, all made in line 6
+/// Freed at once: 300 of 600 blocks, all made in line 5
+/// ```
+///
+/// Resident memory stays with the line that first touched it, though its blocks are long
+/// gone, so below the numbers two lines say who owns what, whichever columns there are:
+///
+/// - `Still alive`, if the function's lines have at least 65,536 bytes alive: the lines that
+///   made nine tenths of it, three at the most.
+/// - `Freed at once`, if at least 100 blocks were temporary, and they are at least a tenth of
+///   all that the function's lines made: the lines that made nine tenths of these.
+///
+/// They are about the function as a whole: all its calls since the process began, those on
+/// other threads and those that still run included. Below the table of one call of several,
+/// they say so: `Still alive of what 3 calls made`. Without the library's allocator, there
+/// are none.
 ///
 /// # Options
 ///
@@ -152,7 +214,7 @@ use proc_macro::TokenStream;
 /// ## `columns = "…"`
 ///
 /// The columns, in their order; `default` stands for `mem_usage, increment`,
-/// `all` for all of them.
+/// `all` for all of them. What the [columns](#columns) show stands above.
 ///
 /// ```
 /// # use memprof::memprofile;

@@ -15,6 +15,7 @@ use crate::frame;
 use crate::heap::HeapSource;
 #[cfg(feature = "sampling")]
 use crate::over_time::{Sample, marks, stop};
+use crate::owned::{OfCall, OfFunction};
 use crate::profile::{self, CutShort, FunctionProfile};
 use crate::resident::{self, Moves, Resident, Rss};
 use crate::site::Site;
@@ -146,6 +147,8 @@ pub(crate) struct Call {
     callee_ticks: u64,
     /// The highest that the thread's heap has been since `entered`.
     highest_net_bytes: i64,
+    /// What its lines own, if a column of its table shows it.
+    owned: Option<OfCall>,
     /// Its beginning, if it is marked in a file of memory over time.
     #[cfg(feature = "sampling")]
     marked: Option<Sample>,
@@ -172,6 +175,7 @@ impl Call {
             rss => rss,
         };
         let reads_time = settings.show_time();
+        let shows_owned = settings.print == Print::Call && settings.show_owned();
         let make = || {
             Box::new(Self {
                 settings,
@@ -207,6 +211,7 @@ impl Call {
                 ticks_entered: 0,
                 callee_ticks: 0,
                 highest_net_bytes: 0,
+                owned: shows_owned.then(|| OfCall::begin(site)).flatten(),
                 #[cfg(feature = "sampling")]
                 marked: None,
                 profile: FunctionProfile::new(site, HeapSource::current()),
@@ -240,6 +245,9 @@ impl Call {
         if self.reads_time {
             self.ticks_since = clock::ticks();
             self.ticks_entered = self.ticks_since;
+        }
+        if let Some(owned) = &mut self.owned {
+            owned.enter();
         }
         self.entered = self.profile.heap_source.lap();
         self.since = self.entered;
@@ -324,6 +332,9 @@ impl Call {
     fn settle_poll(&mut self) {
         let stretch = self.settle();
         self.earlier = Some(self.execution(stretch));
+        if let Some(owned) = &mut self.owned {
+            owned.leave();
+        }
         if !self.leaves_to_another() {
             // Its lines have had laps of their own in the meantime.
             let left = Tally {
@@ -511,6 +522,7 @@ impl Call {
                 mut profile,
                 is_inside_another,
                 counts_once,
+                owned,
                 #[cfg(feature = "sampling")]
                 marked,
                 #[cfg(feature = "sampling")]
@@ -523,7 +535,19 @@ impl Call {
             }
             profile.call_count = 1;
             if settings.print == Print::Call {
-                report::print(&settings, &profile);
+                let site = profile.site;
+                let of_function = match profile.last_cut_short {
+                    Some((CutShort::ProcessExit, _)) => OfFunction::read_at_exit(site),
+                    _ => OfFunction::read(site),
+                };
+                let of_call = owned.zip(of_function.as_ref());
+                let of_call = of_call.and_then(|(call, function)| call.owned(function));
+                report::print(
+                    &settings,
+                    &profile,
+                    of_call.as_deref(),
+                    of_function.as_ref(),
+                );
             }
             if is_inside_another && !counts_once {
                 profile.count_executions_only();

@@ -21,13 +21,21 @@ pub enum Column {
     Count,
     /// How long the line ran.
     Time,
+    /// Bytes alive of the blocks that the line made.
+    Live,
+    /// Blocks alive of those that the line made.
+    LiveCount,
+    /// Bytes of the line's blocks that were alive when the process's heap stood highest.
+    AtPeak,
+    /// Blocks of the line that were freed at once.
+    Temporary,
 }
 
 impl Column {
     /// Those of memory_profiler.
     pub(crate) const DEFAULT: &'static [Self] = &[Self::MemUsage, Self::Increment];
 
-    const ALL: [(&'static str, Self); 9] = [
+    const ALL: [(&'static str, Self); 13] = [
         ("mem_usage", Self::MemUsage),
         ("increment", Self::Increment),
         ("hits", Self::Hits),
@@ -37,6 +45,10 @@ impl Column {
         ("peak", Self::Peak),
         ("count", Self::Count),
         ("time", Self::Time),
+        ("live", Self::Live),
+        ("live_count", Self::LiveCount),
+        ("at_peak", Self::AtPeak),
+        ("temporary", Self::Temporary),
     ];
 
     /// Reads names between commas, in the order in which they are to stand.
@@ -75,9 +87,18 @@ impl Column {
         matches!(self, Self::MemUsage | Self::Increment)
     }
 
-    /// Whether it shows the heap.
+    /// Whether it shows what was done to the heap while the line ran.
     pub(crate) fn is_heap(self) -> bool {
-        !self.is_resident() && !matches!(self, Self::Hits | Self::Time)
+        !self.is_resident() && !self.is_owned() && !matches!(self, Self::Hits | Self::Time)
+    }
+
+    /// Whether it shows what became of the blocks that the line made, which is known if
+    /// each block is tagged with its line.
+    pub(crate) fn is_owned(self) -> bool {
+        matches!(
+            self,
+            Self::Live | Self::LiveCount | Self::AtPeak | Self::Temporary
+        )
     }
 
     /// What stands above it.
@@ -92,6 +113,10 @@ impl Column {
             Self::Peak => "Peak",
             Self::Count => "Count",
             Self::Time => "Time",
+            Self::Live => "Live",
+            Self::LiveCount => "Live count",
+            Self::AtPeak => "At peak",
+            Self::Temporary => "Temporary",
         }
     }
 }
@@ -115,7 +140,7 @@ mod tests {
         let columns = Column::parse_list("increment,default,increment");
 
         assert_eq!(columns, Some(vec![Column::Increment, Column::MemUsage]));
-        assert_eq!(Column::parse_list("all").map(|all| all.len()), Some(9));
+        assert_eq!(Column::parse_list("all").map(|all| all.len()), Some(13));
     }
 
     #[test]

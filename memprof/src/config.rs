@@ -121,6 +121,11 @@ impl Settings {
         }
     }
 
+    /// Whether a column shows what became of the blocks that a line made.
+    pub(crate) fn show_owned(&self) -> bool {
+        self.columns.iter().any(|column| column.is_owned())
+    }
+
     /// Whether a column shows the time, so that it has to be read.
     pub(crate) fn show_time(&self) -> bool {
         self.columns.contains(&Column::Time)

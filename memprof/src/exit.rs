@@ -1,6 +1,7 @@
 //! The end of the process: calls that are under way are ended, what was kept for this
 //! moment is printed, the report is written, and nobody is listened to any more.
 
+use crate::owned::OfFunction;
 use crate::{call, os, output, own_work, profile, report, variables};
 use std::process;
 use std::sync::Once;
@@ -44,7 +45,11 @@ extern "C" fn end_without_a_call() {
 extern "C" fn end_of_process() {
     call::end_all();
     own_work::during(false, || {
-        if !profile::show_at_exit(report::print) {
+        let show = |settings: &_, profile: &_, of_function: Option<&OfFunction>| {
+            let owned = of_function.map(|of_function| &*of_function.lines);
+            report::print(settings, profile, owned, of_function);
+        };
+        if !profile::show_at_exit(show) {
             output::say("the tables at exit are lost: another thread holds on to them");
         }
         #[cfg(feature = "files")]

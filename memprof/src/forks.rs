@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 
 static FORKING: RwLock<()> = RwLock::new(());
 
@@ -43,6 +44,17 @@ impl Drop for NoFork {
     fn drop(&mut self) {
         HELD.set(HELD.get().saturating_sub(1));
     }
+}
+
+/// Tries for a moment to get something that another thread has.
+pub(crate) fn soon<T>(try_once: impl Fn() -> Option<T>) -> Option<T> {
+    (0..10_000).find_map(|_| {
+        let got = try_once();
+        if got.is_none() {
+            thread::yield_now();
+        }
+        got
+    })
 }
 
 /// Whether the calling thread has none of the locks.
@@ -87,6 +99,12 @@ impl<T> Lock<T> {
     /// Nobody else can have it.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a moment. Nothing if another thread has it then, as one that was stopped
+    /// with it has for ever.
+    pub(crate) fn lock_soon(&self) -> Option<Locked<'_, T>> {
+        soon(|| self.try_lock())
     }
 
     /// Nothing if another thread has it.

@@ -3,7 +3,7 @@
 //! execution. In a function whose lines are to be shown, that is not all; the rest
 //! is [`call`](crate::call)'s.
 
-use crate::owner::{self, PathCounters, Tag};
+use crate::owner::{self, LineCounters, PathCounters, Tag};
 use crate::paths;
 use crate::site::{Kind, Site};
 use crate::{call, scopes, switches, threads};
@@ -343,6 +343,12 @@ pub(crate) fn resume_line(place: u32) -> bool {
     }
     threads::set_tag(resumed);
     kind == Kind::Settling
+}
+
+/// The calling thread's counters for the lines of the function that it is in, by the path
+/// that it was called by; none if there was no memory for them.
+pub(crate) fn lines() -> &'static [LineCounters] {
+    current().counters.lines
 }
 
 /// How often the thread has called the function that it is in.

@@ -69,6 +69,12 @@ pub(crate) fn uncounted() -> impl Sized {
     return process::Uncounted::begin();
 }
 
+/// Whether each block is tagged with the line that made it, so that it is known what
+/// became of a line's blocks.
+pub(crate) fn owners_are_known() -> bool {
+    counting_alloc_is_global()
+}
+
 /// Whether the program's global allocator is a `CountingAlloc`.
 ///
 /// Found out by allocating a block and looking at the counters: cheaper for

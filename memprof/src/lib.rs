@@ -174,6 +174,7 @@ mod output;
 #[cfg(feature = "sampling")]
 mod over_time;
 mod own_work;
+mod owned;
 mod owner;
 mod paths;
 mod peak;

@@ -177,6 +177,19 @@ pub(crate) fn all() -> Vec<(u32, Path)> {
     (1..).zip(paths.all.iter().copied()).collect()
 }
 
+/// The numbers of the paths of a function. Gives up if `is_patient` is false and another
+/// thread holds on to the list.
+pub(crate) fn of_site(site: &Site, is_patient: bool) -> Option<Vec<u32>> {
+    let paths = if is_patient {
+        PATHS.lock()
+    } else {
+        PATHS.lock_soon()?
+    };
+    let numbered = (1..).zip(&paths.all);
+    let of_site = numbered.filter(|(_, path)| ptr::eq(path.site, site));
+    Some(of_site.map(|(number, _)| number).collect())
+}
+
 /// The paths of these numbers, and of who called them, in the same order.
 pub(crate) fn with_callers(numbers: impl Iterator<Item = u32>) -> Vec<(u32, Path)> {
     let paths = PATHS.lock();

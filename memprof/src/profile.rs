@@ -6,14 +6,15 @@
 use crate::config::{Print, Settings};
 use crate::forks::Lock;
 use crate::heap::HeapSource;
+use crate::owned::OfFunction;
 use crate::site::Site;
 use crate::switches;
 use crate::usage::Usage;
 use std::collections::HashMap;
 use std::fmt;
+use std::ptr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 /// One line of a function, over all its executions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -171,7 +172,7 @@ pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
         return;
     }
     let mut kept = RECORDED.lock();
-    let address = std::ptr::from_ref(call.site).addr();
+    let address = ptr::from_ref(call.site).addr();
     let (_, total) = kept
         .entry(address)
         .or_insert_with(|| (settings, FunctionProfile::new(call.site, call.heap_source)));
@@ -181,31 +182,36 @@ pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
 /// Shows what was kept of a function, if anything was.
 pub(crate) fn with_kept<T>(site: &Site, show: impl FnOnce(&FunctionProfile) -> T) -> Option<T> {
     let kept = RECORDED.lock();
-    let (_, profile) = kept.get(&std::ptr::from_ref(site).addr())?;
+    let (_, profile) = kept.get(&ptr::from_ref(site).addr())?;
     Some(show(profile))
 }
 
 /// Shows what is to be printed at the end of the process, in the order of the
-/// source; nothing is kept from then on. Whether another thread let go of it.
-pub(crate) fn show_at_exit(show: impl Fn(&Settings, &FunctionProfile)) -> bool {
+/// source, with what its lines own; nothing is kept from then on. Whether another thread
+/// let go of it.
+pub(crate) fn show_at_exit(
+    show: impl Fn(&Settings, &FunctionProfile, Option<&OfFunction>),
+) -> bool {
     // Other threads go on; one may hold the lock for a moment yet. One that was
     // stopped with it, as by a signal whose handler exits, would hold it for ever:
     // no table is better than no end.
     IS_EXITING.store(true, Ordering::Relaxed);
-    let kept = (0..10_000).find_map(|_| {
-        let kept = RECORDED.try_lock();
-        if kept.is_none() {
-            thread::yield_now();
-        }
-        kept
+    let sites = RECORDED.lock_soon().map(|kept| {
+        let functions = kept.values();
+        let printed = functions.filter(|(settings, _)| settings.print == Print::Exit);
+        let mut sites: Vec<_> = printed.map(|(_, profile)| profile.site).collect();
+        sites.sort_by_key(|site| (site.file(), site.lines().first()));
+        sites
     });
-    let functions = kept.iter().flat_map(|kept| kept.values());
-    let mut functions: Vec<_> = functions
-        .filter(|(settings, _)| settings.print == Print::Exit)
-        .collect();
-    functions.sort_by_key(|(_, profile)| (profile.site.file(), profile.site.lines().first()));
-    for (settings, profile) in functions {
-        show(settings, profile);
+    // Read without the lock, which the making of a report takes while it reads.
+    let owned = |site: &'static Site| (site, OfFunction::read_at_exit(site));
+    let owned: Vec<_> = sites.iter().flatten().copied().map(owned).collect();
+    let kept = RECORDED.lock_soon();
+    for (site, owned) in &owned {
+        let address = ptr::from_ref(*site).addr();
+        if let Some((settings, profile)) = kept.as_ref().and_then(|kept| kept.get(&address)) {
+            show(settings, profile, owned.as_ref());
+        }
     }
     kept.is_some()
 }

@@ -12,13 +12,14 @@
 //! [`Glance`], which doesn't and so may be had inside the allocator.
 #![allow(unsafe_code)] // For one thing: reading the counters of another thread.
 
+use crate::forks;
 use crate::leaked::{Leaked, leak};
 use crate::owner::{self, Change, LineCounters, SHARED, Slots};
 use crate::scopes;
 use crate::tally::Counters;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
 /// What a thread has for as long as it runs, and after it another.
@@ -280,6 +281,17 @@ impl Reading {
         Self {
             _lock: READING.lock().unwrap_or_else(PoisonError::into_inner),
         }
+    }
+
+    /// As [`begin`](Self::begin), but waits for a moment only: at the end of the process,
+    /// the thread that reads may have been stopped in the middle.
+    pub(crate) fn begin_soon() -> Option<Self> {
+        let lock = forks::soon(|| match READING.try_lock() {
+            Ok(lock) => Some(lock),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        Some(Self { _lock: lock? })
     }
 
     /// What all threads did to the blocks of a line.

@@ -13,8 +13,10 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// The line below.
     pub summary: String,
-    /// The lines below that one.
-    pub below: Vec<String>,
+    /// The lines of plain words below that.
+    pub words: Vec<String>,
+    /// What is said of the rows under it, without `note: `.
+    pub notes: Vec<String>,
 }
 
 /// One line of a table.
@@ -76,12 +78,8 @@ impl Table {
         let mut rest = numbers;
         while !rest.is_empty() {
             let word = rest.trim_start();
-            // `Mem usage` alone has a space in it.
-            let length = if word.starts_with("Mem usage") {
-                "Mem usage".len()
-            } else {
-                word.find(' ').unwrap_or(word.len())
-            };
+            // Some have a space in them, and none is as wide as its column.
+            let length = word.find("  ").unwrap_or(word.len());
             headings.push(word[..length].to_owned());
             end += rest.len() - word.len() + length;
             ends.push(end);
@@ -96,13 +94,16 @@ impl Table {
             rows.push(Row::read(line, &headings, &ends));
         }
         let summary = next().to_owned();
-        let below = lines.take_while(|line| !line.is_empty());
+        let below: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        let notes = below.iter().filter_map(|line| line.strip_prefix("note: "));
+        let words = below.iter().filter(|line| !line.starts_with("note: "));
         Self {
             file,
             headings,
             rows,
             summary,
-            below: below.map(str::to_owned).collect(),
+            words: words.map(ToString::to_string).collect(),
+            notes: notes.map(str::to_owned).collect(),
         }
     }
 

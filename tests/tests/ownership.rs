@@ -4,10 +4,14 @@
 use memprof::{Made, memprofile, report, reset};
 #[cfg(unix)]
 use memprof_tests::alone;
-use memprof_tests::{assert_law_3, block, line, numbers, run};
+use memprof_tests::{Row, Table, assert_law_3, block, line, numbers, pause, run};
+use std::future::Future;
 use std::hint::black_box;
+use std::pin::Pin;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 #[global_allocator]
@@ -519,4 +523,298 @@ fn what_the_profiler_does_on_a_busy_thread_is_in_no_report() {
             busy.join().unwrap();
         });
     });
+}
+
+/// The bytes and the blocks that the line owns which has `words`, what of them was alive at
+/// the peak, and how many blocks were freed at once.
+#[track_caller]
+fn owned(table: &Table, words: &str) -> [i64; 4] {
+    let number = |row: &Row, heading: &str| row.number(heading).expect("a number");
+    let row = table.row(words);
+    ["Live", "Live count", "At peak", "Temporary"].map(|heading| number(row, heading))
+}
+
+#[memprofile(print = "exit")]
+fn fills_a_cache(cache: &mut Vec<Vec<u8>>) {
+    for _ in 0..3000 {
+        drop(block(1 << 20)); // temporary
+        cache.push(block(64 << 10));
+    }
+}
+
+#[test]
+fn the_words_below_a_table_say_which_line_keeps_what_is_alive_and_which_frees_at_once() {
+    let tables = run(|| {
+        let mut cache = Vec::with_capacity(3000);
+        fills_a_cache(&mut cache);
+        std::mem::forget(cache);
+    });
+
+    let [kept, temporary] = ["cache.push", "// temporary"].map(|words| tables[0].row(words).number);
+    assert_eq!(
+        tables[0].words,
+        [
+            format!("Still alive: 196,608,000 B in 3,000 blocks, all made in line {kept}"),
+            format!("Freed at once: 3,000 of 6,000 blocks, all made in line {temporary}"),
+        ]
+    );
+}
+
+#[memprofile(columns = "live, live_count, at_peak, temporary", print = "exit")]
+fn owns_at_exit(kept: &mut Vec<Vec<u8>>) {
+    drop(block(1000)); // temporary
+    kept.push(block(100));
+    let thread = thread::spawn(|| {
+        block(10) // elsewhere
+    });
+    kept.push(thread.join().expect("it doesn't panic"));
+}
+
+#[test]
+fn at_exit_lines_own_what_is_alive_of_all_calls_whatever_was_reset() {
+    let tables = run(|| {
+        let mut kept = Vec::with_capacity(6);
+        owns_at_exit(&mut kept);
+        owns_at_exit(&mut kept);
+        reset();
+        owns_at_exit(&mut kept);
+        // The first call's; a peak from here on has what is left.
+        drop(kept.remove(0));
+        reset();
+        drop(block(1 << 20));
+        std::mem::forget(kept);
+    });
+
+    let table = &tables[0];
+    assert_eq!(owned(table, "// temporary"), [0, 0, 0, 3]);
+    assert_eq!(owned(table, "kept.push(block"), [200, 2, 200, 0]);
+    // Which ran on threads of their own, and in no call.
+    assert_eq!(owned(table, "// elsewhere"), [30, 3, 30, 0]);
+    assert_eq!(table.row("fn owns_at_exit").cell("Live"), "");
+    assert!(table.words.is_empty(), "{:?}", table.words);
+}
+
+#[memprofile(columns = "live, live_count, at_peak, temporary")]
+fn owns(kept: &mut Vec<Vec<u8>>, times: usize) {
+    for _ in 0..times {
+        drop(block(100_000)); // temporary
+        kept.push(block(10_000));
+    }
+}
+
+#[test]
+fn a_call_owns_what_it_made_and_no_other_call_did() {
+    let tables = run(|| {
+        let mut kept = Vec::with_capacity(100);
+        reset();
+        owns(&mut kept, 3);
+        owns(&mut kept, 60);
+        drop(kept.split_off(60));
+        owns(&mut kept, 1);
+    });
+
+    // The heap stands highest as the last temporary block is there.
+    let rows = tables.iter().map(|table| owned(table, "kept.push"));
+    let expected = [
+        [30_000, 3, 20_000, 0],
+        [600_000, 60, 590_000, 0],
+        [10_000, 1, 0, 0],
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+    let rows = tables.iter().map(|table| owned(table, "// temporary"));
+    let expected = [[0, 0, 100_000, 3], [0, 0, 100_000, 60], [0, 0, 0, 1]];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+
+    // The words are about all calls, and say so.
+    assert_eq!(tables[0].words, [""; 0]);
+    let kept = tables[0].row("kept.push").number;
+    let said = |bytes: &str, calls: u32, blocks: u32| {
+        format!(
+            "Still alive of what {calls} calls made: {bytes} B in {blocks} blocks, all made in line {kept}"
+        )
+    };
+    assert_eq!(tables[1].words, [said("630,000", 2, 63)]);
+    assert_eq!(tables[2].words, [said("610,000", 3, 61)]);
+}
+
+#[memprofile(columns = "live")]
+fn replaces(kept: &mut Vec<u8>) {
+    *kept = block(100 + kept.capacity()); // replaced
+}
+
+#[test]
+fn what_a_call_frees_of_an_earlier_calls_blocks_is_not_its_own() {
+    let tables = run(|| {
+        let mut kept = Vec::new();
+        replaces(&mut kept);
+        replaces(&mut kept);
+    });
+
+    let live = |table: &Table| table.row("// replaced").number("Live");
+    assert_eq!(live(&tables[0]), Some(100));
+    // 200 bytes in place of 100.
+    assert_eq!(live(&tables[1]), Some(100));
+}
+
+#[memprofile(columns = "live, live_count, temporary")]
+fn calls_itself(kept: &mut Vec<Vec<u8>>, depth: usize) {
+    drop(block(10)); // temporary
+    kept.push(block(100));
+    if depth > 0 {
+        calls_itself(kept, depth - 1);
+    }
+}
+
+#[test]
+fn a_call_owns_what_calls_of_itself_made_inside() {
+    let tables = run(|| calls_itself(&mut Vec::with_capacity(3), 2));
+
+    // The innermost is printed first.
+    for (depth, table) in (1..).zip(&tables) {
+        let kept = table.row("kept.push");
+        assert_eq!(kept.number("Live"), Some(100 * depth));
+        assert_eq!(kept.number("Live count"), Some(depth));
+        assert_eq!(table.row("// temporary").number("Temporary"), Some(depth));
+    }
+    assert_eq!(tables.len(), 3);
+}
+
+#[memprofile(columns = "live, live_count, temporary")]
+fn beside_another(bytes: usize, both: &Barrier) -> Vec<u8> {
+    both.wait();
+    drop(block(7)); // temporary
+    let kept = block(bytes);
+    both.wait();
+    kept
+}
+
+#[test]
+fn calls_on_two_threads_at_once_own_what_each_made() {
+    let tables = run(|| {
+        let both = &Barrier::new(2);
+        thread::scope(|scope| {
+            for bytes in [100_000, 200_000] {
+                scope.spawn(move || {
+                    let kept = beside_another(bytes, both);
+                    // Neither is freed before both have been printed.
+                    both.wait();
+                    drop(kept);
+                });
+            }
+        });
+    });
+
+    let mut live: Vec<_> = tables
+        .iter()
+        .map(|table| table.row("let kept").number("Live"))
+        .collect();
+    live.sort_unstable();
+    assert_eq!(live, [Some(100_000), Some(200_000)]);
+    for table in &tables {
+        assert_eq!(table.row("let kept").number("Live count"), Some(1));
+        assert_eq!(table.row("// temporary").number("Temporary"), Some(1));
+        let kept = table.row("let kept").number;
+        let said = format!(
+            "Still alive of what 2 calls made: 300,000 B in 2 blocks, all made in line {kept}"
+        );
+        assert_eq!(table.words, [said]);
+    }
+}
+
+#[memprofile(columns = "live, live_count")]
+fn gives(to: &Sender<Vec<u8>>, freed: &Receiver<()>, times: usize) {
+    for _ in 0..times {
+        to.send(block(1000)).unwrap(); // given
+        freed.recv().unwrap();
+    }
+}
+
+#[test]
+fn a_call_does_not_own_what_another_thread_has_freed() {
+    let tables = run(|| {
+        let (to, given) = channel::<Vec<u8>>();
+        let (tell, freed) = channel();
+        let freeing = thread::spawn(move || {
+            let mut last = Vec::new();
+            for block in given {
+                last = block;
+                tell.send(()).unwrap();
+            }
+            last
+        });
+        gives(&to, &freed, 100);
+        drop(to);
+        drop(freeing.join());
+    });
+
+    let given = &tables[0];
+    // What channels make is the line's, too.
+    let live = given.row("// given").number("Live").unwrap();
+    assert!((1000..10_000).contains(&live), "{live}");
+}
+
+#[memprofile(columns = "live, live_count, at_peak, temporary")]
+async fn in_turns(bytes: usize) -> [Vec<u8>; 2] {
+    let first = block(bytes);
+    pause().await;
+    drop(block(7)); // temporary
+    let second = block(2 * bytes);
+    pause().await;
+    [first, second]
+}
+
+#[test]
+fn calls_of_an_async_fn_own_what_they_made_on_whichever_threads() {
+    type Turns = Pin<Box<dyn Future<Output = [Vec<u8>; 2]> + Send>>;
+    fn poll(mut future: Turns) -> (Turns, Option<[Vec<u8>; 2]>) {
+        let mut context = Context::from_waker(Waker::noop());
+        match future.as_mut().poll(&mut context) {
+            Poll::Pending => (future, None),
+            Poll::Ready(kept) => (future, Some(kept)),
+        }
+    }
+    let tables = run(|| {
+        let [one, other]: [Turns; 2] = [Box::pin(in_turns(100)), Box::pin(in_turns(100_000))];
+        reset();
+        let (one, _) = poll(one);
+        let (other, _) = poll(other);
+        // While neither is polled.
+        drop(block(10 << 20));
+        let elsewhere = thread::spawn(|| (poll(one).0, poll(other).0));
+        let (one, other) = elsewhere.join().unwrap();
+        let (other, kept_by_other) = poll(other);
+        let (one, kept) = poll(one);
+        drop((one, other, kept, kept_by_other));
+    });
+
+    let [other, one] = &tables[..] else {
+        panic!("{tables:#?}")
+    };
+    for (table, bytes) in [(one, 100), (other, 100_000)] {
+        assert_eq!(owned(table, "let first"), [bytes, 1, bytes, 0]);
+        assert_eq!(owned(table, "let second"), [2 * bytes, 1, 0, 0]);
+        assert_eq!(owned(table, "// temporary"), [0, 0, 0, 1]);
+    }
+}
+
+#[memprofile(columns = "live")]
+fn exits_with_a_block() {
+    let kept = block(100_000);
+    black_box(&kept);
+    std::process::exit(0);
+}
+
+#[test]
+fn a_call_that_the_end_of_the_process_cuts_short_owns_what_it_made() {
+    let tables = run(|| {
+        exits_with_a_block();
+    });
+
+    let row = tables[0].row("let kept");
+    assert_eq!(row.number("Live"), Some(100_000));
+    let said = format!(
+        "Still alive: 100,000 B in 1 block, made in line {}",
+        row.number
+    );
+    assert_eq!(tables[0].words, [said]);
 }

@@ -17,7 +17,7 @@ fn inner(bytes: usize) -> Vec<u8> {
     block(bytes)
 }
 
-#[memprofile(columns = "hits, allocated, freed, net, peak, count")]
+#[memprofile(columns = "hits, allocated, freed, net, peak, count, live, temporary")]
 fn outer() {
     let kept = inner(100);
     thread::scope(|scope| {
@@ -48,6 +48,10 @@ fn numbers_are_the_processes_and_leave_the_profiler_out() {
     assert_eq!(outer.row("let kept").number("Allocated"), Some(300));
     assert_eq!(outer.row("let kept").number("Freed"), Some(200));
     assert_eq!(outer.row("drop(kept)").number("Freed"), Some(100));
+    // It doesn't know who made a block.
+    assert_eq!(outer.row("let kept").cell("Live"), "n/a");
+    assert_eq!(outer.row("let kept").cell("Temporary"), "n/a");
+    assert!(outer.words.is_empty(), "{:?}", outer.words);
     // On whichever line this thread was meanwhile.
     let spawned = outer.total("allocated") - 300;
     assert!(spawned > 1_000_000, "{spawned}");

@@ -30,6 +30,10 @@ fn heap_numbers_are_not_available_and_resident_memory_is() {
     assert_eq!(made.cell("Hits"), "1");
     assert_eq!(made.cell("Allocated"), "n/a");
     assert_eq!(made.cell("Peak"), "n/a");
+    for heading in ["Live", "Live count", "At peak", "Temporary"] {
+        assert_eq!(made.cell(heading), "n/a", "{heading}");
+    }
+    assert!(tables[0].words.is_empty(), "{:?}", tables[0].words);
     assert!(tables[0].summary.contains("profiled: heap n/a; time "));
 
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -31,6 +31,7 @@ mod speedscope;
 mod stacks;
 mod table;
 pub(crate) mod units;
+mod words;
 
 #[cfg(feature = "tower")]
 pub(crate) use at_exit::has_source;
@@ -50,12 +51,22 @@ pub(crate) use pprof::{Sheet, write_on as write_pprof};
 use crate::config::Settings;
 use crate::heap::{self, HeapSource};
 use crate::output;
+use crate::owned::{OfFunction, Owned};
 use crate::profile::FunctionProfile;
 
-/// Prints the table of `profile`, in one piece.
-pub(crate) fn print(settings: &Settings, profile: &FunctionProfile) {
+/// Prints the table of `profile`, in one piece, with what its lines own, and the function's
+/// over all its calls, where that is known.
+pub(crate) fn print(
+    settings: &Settings,
+    profile: &FunctionProfile,
+    owned: Option<&[Owned]>,
+    of_function: Option<&OfFunction>,
+) {
     if profile.heap_source == HeapSource::Nobody {
         heap::say_nobody_counts();
     }
-    output::write(settings.stream, &table::table(settings, profile));
+    output::write(
+        settings.stream,
+        &table::table(settings, profile, owned, of_function),
+    );
 }

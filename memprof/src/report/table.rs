@@ -1,24 +1,35 @@
 //! A profile as the table that Python's memory_profiler prints.
 
 use super::units::{bytes, grouped, mebibytes, time};
+use super::words::words;
 use crate::clock;
 use crate::column::Column;
 use crate::config::Settings;
 use crate::heap::HeapSource;
+use crate::owned::{OfFunction, Owned};
 use crate::printable::is_seen;
 use crate::profile::{FunctionProfile, LineProfile};
 use crate::rss;
 use crate::usage::Usage;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::collections::HashMap;
+use std::iter;
 
 /// The widths that memory_profiler has; a wider number widens its column.
 const LINE_NUMBER_WIDTH: u16 = 6;
 const NUMBER_WIDTH: u16 = 12;
 
 /// The whole of what is printed, with a blank line at its end.
-pub(crate) fn table(settings: &Settings, profile: &FunctionProfile) -> String {
-    let numbers = numbers(settings, profile);
+///
+/// `owned` is what the lines own of what was made in the calls of `profile`, and
+/// `of_function` what they own over all calls; none where it isn't known.
+pub(crate) fn table(
+    settings: &Settings,
+    profile: &FunctionProfile,
+    owned: Option<&[Owned]>,
+    of_function: Option<&OfFunction>,
+) -> String {
+    let numbers = numbers(settings, profile, owned);
     let mut rows = numbers.lines();
     let headings = format!("{}   Line Contents", rows.next().unwrap_or_default());
     let rule = "=".repeat(headings.chars().count());
@@ -29,13 +40,11 @@ pub(crate) fn table(settings: &Settings, profile: &FunctionProfile) -> String {
         table += format!("{row}   {source}").trim_end();
         table += "\n";
     }
-    table += "\n";
-    table += &summary(profile);
-    for note in profile.notes() {
-        table += "\nnote: ";
-        table += note;
-    }
-    table + "\n\n"
+    let words = of_function.map(|of_function| words(settings, profile.site, of_function));
+    let notes = profile.notes().map(|note| format!("note: {note}"));
+    let below = iter::once(summary(profile)).chain(words.into_iter().flatten());
+    let below: Vec<String> = below.chain(notes).collect();
+    format!("{table}\n{}\n\n", below.join("\n"))
 }
 
 /// A letter of the source for a terminal: what isn't seen may make a line read as another one.
@@ -48,7 +57,7 @@ fn shown(char: char) -> char {
 }
 
 /// Everything left of the source text, the headings first.
-fn numbers(settings: &Settings, profile: &FunctionProfile) -> Table {
+fn numbers(settings: &Settings, profile: &FunctionProfile, owned: Option<&[Owned]>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -57,18 +66,20 @@ fn numbers(settings: &Settings, profile: &FunctionProfile) -> Table {
     table.add_row(["Line #"].into_iter().chain(headings));
 
     let site = profile.site;
-    let lines: HashMap<u32, &LineProfile> =
-        site.lines().iter().copied().zip(&profile.lines).collect();
+    let places = (0..).zip(&profile.lines);
+    let lines: HashMap<u32, (usize, &LineProfile)> =
+        site.lines().iter().copied().zip(places).collect();
     for (index, (number, _)) in site.source_lines().enumerate() {
-        let cells = settings
-            .columns
-            .iter()
-            .map(|column| match lines.get(&number) {
-                Some(line) if index == 0 => baseline_cell(*column, settings, profile, line),
-                Some(line) if line.hits > 0 => cell(*column, settings, profile, line),
-                _ => String::new(),
-            });
-        table.add_row(std::iter::once(number.to_string()).chain(cells));
+        let line = lines.get(&number);
+        let owned = line.map(|(place, line)| owned_by(*place, line, owned));
+        let line = line.map(|(_, line)| *line);
+        let cells = settings.columns.iter().map(|column| match line {
+            Some(_) if column.is_owned() => owned_cell(*column, owned.flatten()),
+            Some(line) if index == 0 => baseline_cell(*column, settings, profile, line),
+            Some(line) if line.hits > 0 => cell(*column, settings, profile, line),
+            _ => String::new(),
+        });
+        table.add_row(iter::once(number.to_string()).chain(cells));
     }
 
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -82,6 +93,29 @@ fn numbers(settings: &Settings, profile: &FunctionProfile) -> Table {
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(gap + width)));
     }
     table
+}
+
+/// What the line at a place owns. Nothing if it has neither run nor owns anything: a
+/// closure's line may own what was made on another thread.
+fn owned_by(place: usize, line: &LineProfile, owned: Option<&[Owned]>) -> Option<Option<Owned>> {
+    let owned = owned.and_then(|owned| owned.get(place)).copied();
+    let has_run = line.hits > 0 || line.heap != Usage::default();
+    let is_shown = has_run || owned.is_some_and(|owned| owned != Owned::default());
+    is_shown.then_some(owned)
+}
+
+/// A number about the blocks that a line made: of a line that has any, if it is known.
+fn owned_cell(column: Column, owned: Option<Option<Owned>>) -> String {
+    match owned {
+        None => String::new(),
+        Some(None) => "n/a".to_owned(),
+        Some(Some(owned)) => match column {
+            Column::Live => bytes(owned.live_bytes.into()),
+            Column::LiveCount => grouped(owned.live_count.into()),
+            Column::AtPeak => bytes(owned.bytes_at_peak.into()),
+            _ => grouped(owned.temporary_count.into()),
+        },
+    }
 }
 
 /// A number of the first row: what was there when the first line of the function was begun.
@@ -136,6 +170,8 @@ fn cell(
         Column::Peak => bytes(line.heap.peak_bytes.into()),
         Column::Count => grouped(line.heap.allocation_count.into()),
         Column::Time => time(clock::nanoseconds(line.elapsed_ticks)),
+        // Theirs is `owned_cell`.
+        Column::Live | Column::LiveCount | Column::AtPeak | Column::Temporary => String::new(),
     }
 }
 
@@ -259,6 +295,11 @@ mod tests {
         }
     }
 
+    /// Of an allocator that doesn't know who made its blocks.
+    fn table(settings: &Settings, profile: &FunctionProfile) -> String {
+        super::table(settings, profile, None, None)
+    }
+
     fn rows(table: &str) -> &str {
         table
             .split_once("\n\n")
@@ -320,23 +361,67 @@ Line #           Mem usage           Increment   Line Contents
     #[test]
     fn every_column_stands_under_its_heading() {
         let columns = Column::parse_list("all").unwrap().leak();
-        let table = table(
-            &settings(0, columns),
-            &profile(MIB, heap(1_000_000, 999_999)),
-        );
+        let mut owned = [Owned::default(); 3];
+        owned[1] = Owned {
+            live_bytes: 500_001,
+            live_count: 12,
+            bytes_at_peak: 1_000_000,
+            allocation_count: 13,
+            temporary_count: 1,
+        };
+        let profile = profile(MIB, heap(1_000_000, 999_999));
+        let table = super::table(&settings(0, columns), &profile, Some(&owned), None);
 
         assert_eq!(
             rows(&table),
             "\
-Line #    Mem usage    Increment         Hits    Allocated        Freed          Net         Peak        Count         Time   Line Contents
-===========================================================================================================================================
-     8      127 MiB      127 MiB                                                                                              #[memprofile]
-     9                                                                                                                        /// Does this.
-    10                                                                                                                        fn f() {
-    11      128 MiB        1 MiB            1  1,000,000 B    999,999 B          1 B  1,000,000 B            0         0 ns       let a = make();
+Line #    Mem usage    Increment         Hits    Allocated        Freed          Net         Peak        Count         Time         Live   Live count      At peak    Temporary   Line Contents
+===============================================================================================================================================================================================
+     8      127 MiB      127 MiB                                                                                                                                                  #[memprofile]
+     9                                                                                                                                                                            /// Does this.
+    10                                                                                                                                                                            fn f() {
+    11      128 MiB        1 MiB            1  1,000,000 B    999,999 B          1 B  1,000,000 B            0         0 ns    500,001 B           12  1,000,000 B            1       let a = make();
     12
-    13                                                                                                                        }"
+    13                                                                                                                                                                            }"
         );
+    }
+
+    #[test]
+    fn a_line_that_owns_something_has_it_shown_though_it_ran_elsewhere() {
+        let mut owned = [Owned::default(); 3];
+        owned[2].live_bytes = 7;
+        let columns = &[Column::Hits, Column::Live, Column::Temporary];
+        let profile = profile(0, heap(0, 0));
+        let table = super::table(&settings(1, columns), &profile, Some(&owned), None);
+
+        assert_eq!(
+            rows(&table),
+            "\
+Line #         Hits         Live    Temporary   Line Contents
+=============================================================
+     8                                          #[memprofile]
+     9                                          /// Does this.
+    10                                          fn f() {
+    11            1          0 B            0       let a = make();
+    12
+    13                       7 B            0   }"
+        );
+    }
+
+    #[test]
+    fn the_words_stand_right_below_the_line_about_the_calls() {
+        let mut lines = [Owned::default(); 3];
+        lines[1].live_bytes = 70_000;
+        lines[1].live_count = 2;
+        let of_function = OfFunction {
+            call_count: 1,
+            lines: lines.into(),
+        };
+        let (settings, profile) = (settings(1, Column::DEFAULT), profile(0, heap(0, 0)));
+        let table = super::table(&settings, &profile, None, Some(&of_function));
+
+        let end = "peak 0 B\nStill alive: 70,000 B in 2 blocks, all made in line 11\n\n";
+        assert!(table.ends_with(end), "{table}");
     }
 
     #[test]
@@ -344,11 +429,13 @@ Line #    Mem usage    Increment         Hits    Allocated        Freed         
         let mut profile = profile(0, heap(0, 0));
         profile.heap_source = HeapSource::Nobody;
         profile.resident_bytes_at_entry = None;
-        let columns = &[Column::MemUsage, Column::Hits, Column::Net];
+        let columns = &[Column::MemUsage, Column::Hits, Column::Net, Column::Live];
         let table = table(&settings(1, columns), &profile);
 
         assert!(
-            table.contains("\n    11          n/a            1          n/a       let a"),
+            table.contains(
+                "\n    11          n/a            1          n/a          n/a       let a"
+            ),
             "{table}"
         );
         assert!(table.ends_with(": heap n/a\n\n"), "{table}");
