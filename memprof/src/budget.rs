@@ -203,7 +203,8 @@ impl<'a> Done<'a> {
 ///
 /// Who freed a block isn't known, and needn't have been measured. So what is left are the
 /// blocks of the other functions that are alive, whoever has freed the rest. A block that an
-/// ignored function has let grow is the function's, with what it had before.
+/// ignored function has let grow is alive as the function's; what others allocated of it
+/// before is theirs, and isn't alive any more.
 fn without_blocks(usage: Usage, report: &Report, ignored: &[&str]) -> Usage {
     let made = report.made_under(ignored);
     let allocated_bytes = usage.allocated_bytes.saturating_sub(made.allocated_bytes);

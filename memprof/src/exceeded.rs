@@ -178,7 +178,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
     {
         let _ = writeln!(text, "    and {others} lines with less");
     }
-    if report.untracked.allocation_count > 0 {
+    if report.untracked.allocated_bytes > 0 {
         let _ = writeln!(
             text,
             "    no profiled function: {}",
@@ -190,10 +190,13 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
 /// About how many bytes a line can have had alive at the same time: which of its blocks were
 /// there at the peak, nobody knows, but of those that were freed at once, there was one.
 fn at_once_bytes(made: &Made) -> u64 {
-    let lasting = made.allocation_count.saturating_sub(made.temporary_count);
-    let blocks = (lasting + made.temporary_count.min(1)).min(made.allocation_count);
-    let bytes = u128::from(made.allocated_bytes) * u128::from(blocks)
-        / u128::from(made.allocation_count.max(1));
+    // Of a block that was taken over, all bytes, and of one that was given away, none.
+    let owned = |made: u64, transferred: i64| made.saturating_add_signed(transferred);
+    let all_bytes = owned(made.allocated_bytes, made.transferred_bytes);
+    let all_blocks = owned(made.allocation_count, made.transferred_count);
+    let lasting = all_blocks.saturating_sub(made.temporary_count);
+    let blocks = (lasting + made.temporary_count.min(1)).min(all_blocks);
+    let bytes = u128::from(all_bytes) * u128::from(blocks) / u128::from(all_blocks.max(1));
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 

@@ -5,10 +5,10 @@
 //! thread to read, and can't come from the allocator that is counting.
 #![allow(unsafe_code)] // Memory without an owner has no other way.
 
+use crate::sync::{AtomicPtr, Ordering, const_fn};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 use std::slice;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Moves `value` to where it stays for ever; nothing if there is no memory.
 pub(crate) fn leak<T: Sync>(value: T) -> Option<&'static T> {
@@ -50,8 +50,10 @@ pub(crate) fn leak_all<T: Sync>(count: usize, make: impl Fn() -> T) -> Option<&'
 pub(crate) struct Leaked<T: 'static>(AtomicPtr<T>);
 
 impl<T: Sync> Leaked<T> {
-    pub(crate) const fn empty() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+    const_fn! {
+        pub(crate) fn empty() -> Self {
+            Self(AtomicPtr::new(ptr::null_mut()))
+        }
     }
 
     #[inline]

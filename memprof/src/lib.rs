@@ -199,6 +199,7 @@ mod snapshot;
 mod spare;
 mod stretches;
 mod switches;
+mod sync;
 mod tally;
 mod task;
 mod threads;

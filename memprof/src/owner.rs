@@ -7,6 +7,16 @@
 //! counters by line: each thread has some of its own, which it alone writes, so
 //! that threads in the same function don't slow each other down.
 //!
+//! # Blocks that change their line
+//!
+//! A block that grows in another line than the one that made it goes over to that line
+//! as a whole: the line that makes a list large is the one to look at, and a block has
+//! room for one tag. What was allocated and freed stays where it was: the first line
+//! allocated the block, the second one the bytes by which it grew. That the first line
+//! gave the block away and the second one took it is counted apart, so that for each
+//! quantity the sum over all lines is what the process did. A line has alive what it
+//! allocated and took, without what it freed and gave away.
+//!
 //! # Bytes at the peak
 //!
 //! Nobody goes through all lines when the heap stands at a new high. A peak has a
@@ -14,7 +24,9 @@
 //! that what it had until then is what it had at the peak.
 
 use crate::leaked::{Leaked, leak, leak_all};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{
+    AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, const_fn, each, shared,
+};
 
 /// The id of whatever isn't a line of a profiled function.
 pub(crate) const UNTRACKED: u32 = 0;
@@ -34,10 +46,13 @@ pub(crate) const MOST_LINES: usize = 1 << PLACE_BITS;
 /// Paths below this are in the counters' three levels.
 pub(crate) const MOST_PATHS: u32 = 1 << (32 - PLACE_BITS);
 
-const FANOUT: usize = 64;
+/// In a model, there are few paths.
+const FANOUT: usize = if cfg!(memprof_loom) { 2 } else { 64 };
 
-/// The number of the last peak: it grows with each.
-static PEAK_EPOCH: AtomicU64 = AtomicU64::new(1);
+shared! {
+    /// The number of the last peak: it grows with each.
+    static PEAK_EPOCH: AtomicU64 = AtomicU64::new(1);
+}
 
 #[inline(always)]
 pub(crate) fn peak_epoch() -> u64 {
@@ -47,7 +62,7 @@ pub(crate) fn peak_epoch() -> u64 {
 
 /// Begins the next epoch: the heap is at a new peak.
 pub(crate) fn begin_peak_epoch() {
-    // Not atomic as a whole: only who looks for peaks does it, one at a time.
+    // Not atomic as a whole: a thread does it under a `Glance`, which one has at a time.
     let epoch = PEAK_EPOCH.load(Ordering::Relaxed).wrapping_add(1);
     PEAK_EPOCH.store(epoch, Ordering::Release);
 }
@@ -131,7 +146,17 @@ pub(crate) struct Change {
     pub(crate) temporary_count: u64,
     /// Bytes that went along as blocks were moved to grow or shrink.
     pub(crate) moved_bytes: u64,
+    /// Blocks of other lines that the line let grow, and their bytes until then.
+    pub(crate) taken_bytes: u64,
+    pub(crate) taken_count: u64,
+    /// Blocks of the line that other lines let grow, and their bytes until then.
+    pub(crate) given_bytes: u64,
+    pub(crate) given_count: u64,
 }
+
+/// How many of the numbers of a [`Change`] are about blocks that change their line: the
+/// last ones, which are rarely anything but 0.
+const TRANSFERS: usize = 4;
 
 impl Change {
     pub(crate) fn allocated(allocated_bytes: u64, allocation_count: u64) -> Self {
@@ -150,17 +175,55 @@ impl Change {
         }
     }
 
+    /// A block that the line took from another one.
+    pub(crate) fn taken(taken_bytes: u64) -> Self {
+        Self {
+            taken_bytes,
+            taken_count: 1,
+            ..Self::default()
+        }
+    }
+
+    /// A block that another line took from the line.
+    pub(crate) fn given(given_bytes: u64) -> Self {
+        Self {
+            given_bytes,
+            given_count: 1,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn moved(moved_bytes: u64) -> Self {
+        Self {
+            moved_bytes,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn net_bytes(&self) -> i64 {
         self.allocated_bytes
             .wrapping_sub(self.freed_bytes)
+            .wrapping_add(self.taken_bytes)
+            .wrapping_sub(self.given_bytes)
             .cast_signed()
     }
 
-    /// This one's freed blocks, and those that `other` says were allocated.
+    pub(crate) fn net_count(&self) -> i64 {
+        self.allocation_count
+            .wrapping_sub(self.deallocation_count)
+            .wrapping_add(self.taken_count)
+            .wrapping_sub(self.given_count)
+            .cast_signed()
+    }
+
+    /// What this one says was freed and given away, and what `other`, read later, says was
+    /// allocated and taken.
     pub(crate) fn with_allocated(self, other: &Self) -> Self {
         Self {
             allocated_bytes: other.allocated_bytes,
             allocation_count: other.allocation_count,
+            taken_bytes: other.taken_bytes,
+            taken_count: other.taken_count,
             ..self
         }
     }
@@ -173,7 +236,7 @@ impl Change {
         self.with_each(other, u64::wrapping_add)
     }
 
-    fn as_array(&self) -> [u64; 6] {
+    fn as_array(&self) -> [u64; 10] {
         [
             self.allocated_bytes,
             self.allocation_count,
@@ -181,10 +244,14 @@ impl Change {
             self.deallocation_count,
             self.temporary_count,
             self.moved_bytes,
+            self.taken_bytes,
+            self.taken_count,
+            self.given_bytes,
+            self.given_count,
         ]
     }
 
-    fn from_array(numbers: [u64; 6]) -> Self {
+    fn from_array(numbers: [u64; 10]) -> Self {
         let [
             allocated_bytes,
             allocation_count,
@@ -192,6 +259,10 @@ impl Change {
             deallocation_count,
             temporary_count,
             moved_bytes,
+            taken_bytes,
+            taken_count,
+            given_bytes,
+            given_count,
         ] = numbers;
         Self {
             allocated_bytes,
@@ -200,6 +271,10 @@ impl Change {
             deallocation_count,
             temporary_count,
             moved_bytes,
+            taken_bytes,
+            taken_count,
+            given_bytes,
+            given_count,
         }
     }
 
@@ -216,7 +291,7 @@ impl Change {
 #[derive(Debug)]
 pub(crate) struct LineCounters {
     /// In the order of [`Change::as_array`].
-    changes: [AtomicU64; 6],
+    changes: [AtomicU64; 10],
     /// How often the line was begun.
     hits: AtomicU64,
     /// What was alive of it at the peak numbered `peak_epoch`, and is no longer
@@ -226,12 +301,14 @@ pub(crate) struct LineCounters {
 }
 
 impl LineCounters {
-    const fn new() -> Self {
-        Self {
-            changes: [const { AtomicU64::new(0) }; 6],
-            hits: AtomicU64::new(0),
-            bytes_at_peak: AtomicI64::new(0),
-            peak_epoch: AtomicU64::new(0),
+    const_fn! {
+        fn new() -> Self {
+            Self {
+                changes: each![AtomicU64::new(0); 10],
+                hits: AtomicU64::new(0),
+                bytes_at_peak: AtomicI64::new(0),
+                peak_epoch: AtomicU64::new(0),
+            }
         }
     }
 
@@ -289,9 +366,13 @@ impl LineCounters {
     #[inline]
     fn add(&self, change: &Change) {
         self.keep_peak();
-        for (counter, change) in self.changes.iter().zip(change.as_array()) {
-            let sum = counter.load(Ordering::Relaxed).wrapping_add(change);
-            counter.store(sum, Ordering::Relaxed);
+        let numbers = change.as_array();
+        let often = numbers.len() - TRANSFERS;
+        for (index, (counter, change)) in self.changes.iter().zip(numbers).enumerate() {
+            if index < often || change > 0 {
+                let sum = counter.load(Ordering::Relaxed).wrapping_add(change);
+                counter.store(sum, Ordering::Relaxed);
+            }
         }
     }
 
@@ -332,15 +413,17 @@ pub(crate) struct PathCounters {
 }
 
 impl PathCounters {
-    const fn new(path: u32, lines: &'static [LineCounters]) -> Self {
-        Self {
-            path,
-            function: AtomicUsize::new(0),
-            calls: AtomicU64::new(0),
-            own_ticks: AtomicU64::new(0),
-            is_used: AtomicBool::new(false),
-            has_switched: AtomicBool::new(false),
-            lines,
+    const_fn! {
+        fn new(path: u32, lines: &'static [LineCounters]) -> Self {
+            Self {
+                path,
+                function: AtomicUsize::new(0),
+                calls: AtomicU64::new(0),
+                own_ticks: AtomicU64::new(0),
+                is_used: AtomicBool::new(false),
+                has_switched: AtomicBool::new(false),
+                lines,
+            }
         }
     }
 
@@ -415,8 +498,10 @@ impl PathCounters {
     }
 }
 
-/// Those of a path for which there was no memory.
-pub(crate) static NO_COUNTERS: PathCounters = PathCounters::new(0, &[]);
+shared! {
+    /// Those of a path for which there was no memory.
+    pub(crate) static NO_COUNTERS: PathCounters = PathCounters::new(0, &[]);
+}
 
 type Row = [Leaked<PathCounters>; FANOUT];
 type Rack = [Leaked<Row>; FANOUT];
@@ -425,13 +510,17 @@ type Rack = [Leaked<Row>; FANOUT];
 #[derive(Debug)]
 pub(crate) struct Slots([Leaked<Rack>; FANOUT]);
 
-/// Counters that threads share for lines that they never ran but freed blocks of.
-/// They have room for every path there is.
-pub(crate) static SHARED: Slots = Slots::new();
+shared! {
+    /// Counters that threads share for lines that they never ran but freed blocks of.
+    /// They have room for every path there is.
+    pub(crate) static SHARED: Slots = Slots::new();
+}
 
 impl Slots {
-    pub(crate) const fn new() -> Self {
-        Self([const { Leaked::empty() }; FANOUT])
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self(each![Leaked::empty(); FANOUT])
+        }
     }
 
     /// Makes room for the lines of a path, unless there is; it. Nothing if there
@@ -441,12 +530,12 @@ impl Slots {
         let room = self.0.get(rack)?;
         let rack = match room.get() {
             Some(there) => there,
-            None => room.set(leak([const { Leaked::empty() }; FANOUT])?),
+            None => room.set(leak(each![Leaked::empty(); FANOUT])?),
         };
         let room = rack.get(row)?;
         let row = match room.get() {
             Some(there) => there,
-            None => room.set(leak([const { Leaked::empty() }; FANOUT])?),
+            None => room.set(leak(each![Leaked::empty(); FANOUT])?),
         };
         let room = row.get(place)?;
         match room.get() {

@@ -6,14 +6,37 @@
 //! them have, notes the peak if it is one, and deals out new ceilings. Its own is
 //! exact if it is one of few threads: while the others rest, no peak escapes it.
 //!
-//! This is called from inside the allocator: nothing here waits, and whoever finds
-//! somebody else looking leaves it to the next allocation.
+//! # Who writes what
+//!
+//! This is called from inside the allocator, where nothing waits. A thread that looks has a
+//! [`Glance`], which one thread has at a time, and writes under it the peak, its epoch, and
+//! the ceilings and the bytes at the peak of all threads. A thread that finds another one
+//! looking leaves it to its next allocation; a block that it has freed by then is in no peak.
+//! A thread itself writes its own ceiling in two places without a glance: as it begins, when
+//! it has nothing alive, and around what the profiler does, by a compare-and-exchange.
+//!
+//! # A thread that is alone
+//!
+//! Where a process has one thread, that thread needn't look at the others: the peak rises by
+//! as much as it goes above its ceiling, which is the peak. That is so for as long as it is
+//! [`ALONE`]. A thread that begins, or that counts something without a record, first makes
+//! known what it did and then writes null there; a thread that looks writes [`LOOKING`], then
+//! reads what the others did, and makes one alone only if `LOOKING` is still there. All of
+//! these are read-modify-writes that acquire and release. So either the one that looks has
+//! read what the other did, or it finds null and looks again.
+//!
+//! A thread that has just begun may still find the other one alone. It has allocated nothing
+//! by then, or may have for as long as its store takes to be seen: as if the one that is
+//! alone had been earlier. If both look, the second has the glance after the first, and sees
+//! all that the first wrote.
+//!
+//! The files of the counting path are run by a model checker in `tests/protocols`.
 
 use crate::owner;
 use crate::records::{self, Glance};
+use crate::sync::{AtomicI64, AtomicPtr, AtomicUsize, Ordering, shared};
 use crate::tally::Counters;
 use std::ptr;
-use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
 
 /// What a thread may allocate between two looks is this times the threads there
 /// are, so that a look at each of them is paid for by so many bytes.
@@ -26,15 +49,24 @@ const FEW_THREADS: usize = 4;
 /// And no more than this.
 const MOST_BYTES_PER_LOOK: i64 = 64 << 10;
 
-/// The peak.
-static BYTES: AtomicI64 = AtomicI64::new(0);
+shared! {
+    /// The peak.
+    static BYTES: AtomicI64 = AtomicI64::new(0);
+}
 
-/// The thread that was alone at the last look, and whose ceiling is the peak; null as
-/// soon as there is another.
-static ALONE: AtomicPtr<Counters> = AtomicPtr::new(ptr::null_mut());
+shared! {
+    /// The thread that was alone at the last look, and whose ceiling is the peak; null as
+    /// soon as there is another.
+    static ALONE: AtomicPtr<Counters> = AtomicPtr::new(ptr::null_mut());
+}
 
-/// The most threads that there have been at once since the peak was reset.
-static MOST_THREADS: AtomicUsize = AtomicUsize::new(0);
+/// In the place of the thread that is alone while that is looked for.
+const LOOKING: *mut Counters = ptr::without_provenance_mut(1);
+
+shared! {
+    /// The most threads that there have been at once since the peak was reset.
+    static MOST_THREADS: AtomicUsize = AtomicUsize::new(0);
+}
 
 /// The peak, in bytes.
 pub(crate) fn bytes() -> u64 {
@@ -72,30 +104,63 @@ pub(crate) fn rise(counters: &Counters) {
     if counters.tag().line() == owner::PROFILER {
         return;
     }
-    if ptr::eq(ALONE.load(Ordering::Relaxed), counters) {
+    let Some(glance) = Glance::at_once() else {
+        return;
+    };
+    if !ptr::eq(ALONE.load(Ordering::Relaxed), counters) {
+        look(&glance, Some(counters));
+    } else if counters.is_above_ceiling() {
         let net = counters.program_net_bytes();
         let more = net.wrapping_sub(counters.ceiling());
-        // Relaxed stores: nobody else writes them while the thread is alone.
         let bytes = BYTES.load(Ordering::Relaxed).wrapping_add(more);
         BYTES.store(bytes, Ordering::Relaxed);
         counters.set_ceiling(net);
         counters.set_net_bytes_at_peak(net);
         owner::begin_peak_epoch();
-    } else if let Some(glance) = Glance::at_once() {
-        look(&glance, Some(counters));
     }
 }
 
 /// Looks at what all threads have alive, and deals out ceilings; `own` is the one that
 /// looks, if it is above its own.
 fn look(glance: &Glance, own: Option<&Counters>) {
+    // Each further look is due to another thread that has begun or ended meanwhile.
+    const MOST_LOOKS: usize = 4;
+    for _ in 0..MOST_LOOKS {
+        // With several threads, as there are while one looks that has found them, none is
+        // alone, and it is null already.
+        let may_be_alone = records::thread_count() <= 1;
+        let before = if may_be_alone {
+            LOOKING
+        } else {
+            ptr::null_mut()
+        };
+        if may_be_alone || !ALONE.load(Ordering::Relaxed).is_null() {
+            // AcqRel: see the head, here and below.
+            ALONE.swap(before, Ordering::AcqRel);
+        }
+        let alone = deal(glance, own).map_or(ptr::null(), ptr::from_ref);
+        if !may_be_alone {
+            return;
+        }
+        let alone = alone.cast_mut();
+        let changed = ALONE.compare_exchange(LOOKING, alone, Ordering::AcqRel, Ordering::Relaxed);
+        if changed.is_ok() {
+            return;
+        }
+    }
+}
+
+/// Notes the peak if what all threads have alive is one, and deals out ceilings. The only
+/// thread, whose ceiling is then the peak, if there is but one.
+fn deal<'a>(glance: &'a Glance, own: Option<&Counters>) -> Option<&'a Counters> {
     let is_own = |thread| own.is_some_and(|own| ptr::eq(own, thread));
-    let nets = glance.threads().map(Counters::program_net_bytes);
+    // Each is read once: what a running thread does after that is for its own next look.
+    let nets = glance.threads().map(Counters::look_at_net_bytes);
     let live = nets.fold(records::ended_net_bytes(), i64::wrapping_add);
     if live > BYTES.load(Ordering::Relaxed) {
         BYTES.store(live, Ordering::Relaxed);
         for thread in glance.threads() {
-            thread.set_net_bytes_at_peak(thread.program_net_bytes());
+            thread.set_net_bytes_at_peak(thread.looked_at_net_bytes());
         }
         owner::begin_peak_epoch();
     }
@@ -105,29 +170,32 @@ fn look(glance: &Glance, own: Option<&Counters>) {
     let share = (slack / shares).max(allowance(thread_count));
     // Near the peak, who looks has all that is left.
     let is_exact = thread_count == 1 || (thread_count <= FEW_THREADS && slack / shares < share);
+    let mut only = None;
+    let mut count = 0;
     for thread in glance.threads() {
         let above = if is_exact && (thread_count == 1 || is_own(thread)) {
             slack
         } else {
             share
         };
-        thread.set_ceiling(thread.program_net_bytes().wrapping_add(above));
-        if thread_count == 1 {
-            let alone = ptr::from_ref(thread).cast_mut();
-            ALONE.store(alone, Ordering::SeqCst);
-        }
+        thread.set_ceiling(thread.looked_at_net_bytes().wrapping_add(above));
+        only = Some(thread);
+        count += 1;
     }
-    // Another may have come in between, and have found nobody to be alone.
-    if records::thread_count() != 1 {
-        ALONE.store(ptr::null_mut(), Ordering::SeqCst);
-    }
+    only.filter(|_| count == 1 && thread_count == 1)
+}
+
+/// Has no thread be alone: another one has done something that it doesn't know.
+fn end_alone() {
+    ALONE.swap(ptr::null_mut(), Ordering::AcqRel);
 }
 
 /// A thread has begun.
 pub(crate) fn add_thread(counters: &Counters) {
-    ALONE.store(ptr::null_mut(), Ordering::SeqCst);
+    end_alone();
     let thread_count = records::thread_count();
-    MOST_THREADS.fetch_max(thread_count, Ordering::Relaxed);
+    // Release: see `reset`.
+    MOST_THREADS.fetch_max(thread_count, Ordering::Release);
     counters.set_peak_epoch(owner::peak_epoch());
     counters.set_ceiling(if thread_count == 1 {
         // It looks at once.
@@ -139,7 +207,7 @@ pub(crate) fn add_thread(counters: &Counters) {
 
 /// Threads have ended. If one is left, its peaks are exact from now on.
 pub(crate) fn remove_threads(glance: &Glance) {
-    ALONE.store(ptr::null_mut(), Ordering::SeqCst);
+    end_alone();
     if records::thread_count() == 1 {
         look(glance, None);
     }
@@ -147,7 +215,7 @@ pub(crate) fn remove_threads(glance: &Glance) {
 
 /// Something has changed that no thread's own counters have.
 pub(crate) fn look_again() {
-    ALONE.store(ptr::null_mut(), Ordering::SeqCst);
+    end_alone();
     if let Some(glance) = Glance::at_once() {
         look(&glance, None);
     }
@@ -156,8 +224,10 @@ pub(crate) fn look_again() {
 /// Makes a peak of what is alive now; `own` is the thread that wants it.
 pub(crate) fn reset(own: &Counters) {
     let glance = Glance::wait();
-    ALONE.store(ptr::null_mut(), Ordering::SeqCst);
     BYTES.store(i64::MIN, Ordering::Relaxed);
-    MOST_THREADS.store(records::thread_count(), Ordering::Relaxed);
+    // Acquire: a thread that has just begun may have counted itself before, which is undone
+    // here. Then it is seen, and counted again.
+    MOST_THREADS.swap(0, Ordering::AcqRel);
+    MOST_THREADS.fetch_max(records::thread_count(), Ordering::Relaxed);
     look(&glance, Some(own));
 }

@@ -25,14 +25,13 @@ pub struct Report {
     /// Blocks that no line of a profiled function made.
     pub untracked: Made,
 
-    /// All blocks. Their live bytes and count, and their bytes at the peak, are those
-    /// of every line and the untracked ones together; a block that has gone over from
-    /// one line to another was made once here, and twice there.
+    /// All blocks: the sum of all lines and the untracked ones, for each quantity.
     pub total: Made,
 
     /// By how much the heap can have stood above [`Made::bytes_at_peak`] of `total`
     /// without being seen. 0 as long as the process has one thread, and in the report of a
-    /// scope, which has no peak.
+    /// scope, which has no peak. A block that a thread made while another one added up the
+    /// heap, and freed before its next allocation, may be missing in addition.
     pub peak_error_bytes: u64,
 
     /// What the kernel kept of the process in RAM, in bytes; none where it can't be read, and
@@ -193,29 +192,40 @@ pub struct CallLine {
 
 /// Blocks made in one place, wherever and whenever they were freed.
 ///
-/// A block that grows in another line than the one that made it goes over to
-/// that line, with all its bytes.
+/// A block that grows in another line than the one that made it goes over to that
+/// line, with all its bytes. Each byte is allocated once, in the line that asked for it:
+/// the line that takes a block over allocates the bytes by which it grew, and the others
+/// are transferred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Made {
-    /// Bytes of the blocks, and by which they grew.
+    /// Bytes of new blocks, and by which blocks grew.
     pub allocated_bytes: u64,
 
-    /// Blocks.
+    /// New blocks.
     pub allocation_count: u64,
 
-    /// Bytes that have been freed since, and by which blocks shrank.
+    /// Bytes that have been freed since, and by which blocks shrank; of blocks that were
+    /// taken over, too, so that it can be more than was allocated.
     pub freed_bytes: u64,
 
-    /// Blocks that have been freed since.
+    /// Blocks that have been freed since, also of those that were taken over.
     pub deallocation_count: u64,
+
+    /// Bytes of blocks that were taken over from other lines, without those that other
+    /// lines took over. The sum over all lines is 0 in the report of the process; in that of
+    /// a scope, it is what was taken over from outside.
+    pub transferred_bytes: i64,
+
+    /// Blocks that were taken over, without those that other lines took over.
+    pub transferred_count: i64,
 
     /// What of these was alive when the heap of the process stood highest, since the
     /// process began or [`reset`](crate::reset). 0 in the report of a scope.
     pub bytes_at_peak: u64,
 
     /// Blocks that were freed by the thread that made them before it had made more
-    /// than one other.
+    /// than one other. They count for the line whose they were at the end.
     pub temporary_count: u64,
 
     /// Bytes that were copied as the line had blocks grow or shrink, its own or
@@ -224,7 +234,8 @@ pub struct Made {
 }
 
 impl Made {
-    /// Bytes that are still alive.
+    /// Bytes that are still alive: those that were allocated and transferred, without those
+    /// that were freed.
     ///
     /// Negative in a [difference](Report::since), where more was freed than made; and
     /// for a moment in a report of running threads, where a block's freeing was
@@ -234,6 +245,7 @@ impl Made {
         self.allocated_bytes
             .wrapping_sub(self.freed_bytes)
             .cast_signed()
+            .wrapping_add(self.transferred_bytes)
     }
 
     /// Blocks that are still alive, negative as [`live_bytes`](Self::live_bytes).
@@ -242,6 +254,7 @@ impl Made {
         self.allocation_count
             .wrapping_sub(self.deallocation_count)
             .cast_signed()
+            .wrapping_add(self.transferred_count)
     }
 
     pub(crate) fn new(change: Change, bytes_at_peak: i64) -> Self {
@@ -250,6 +263,14 @@ impl Made {
             allocation_count: change.allocation_count,
             freed_bytes: change.freed_bytes,
             deallocation_count: change.deallocation_count,
+            transferred_bytes: change
+                .taken_bytes
+                .wrapping_sub(change.given_bytes)
+                .cast_signed(),
+            transferred_count: change
+                .taken_count
+                .wrapping_sub(change.given_count)
+                .cast_signed(),
             // Of a thread that is running, it may have been read in between.
             bytes_at_peak: u64::try_from(bytes_at_peak).unwrap_or(0),
             temporary_count: change.temporary_count,
@@ -267,6 +288,12 @@ impl Made {
             deallocation_count: self
                 .deallocation_count
                 .saturating_sub(earlier.deallocation_count),
+            transferred_bytes: self
+                .transferred_bytes
+                .saturating_sub(earlier.transferred_bytes),
+            transferred_count: self
+                .transferred_count
+                .saturating_sub(earlier.transferred_count),
             bytes_at_peak: self.bytes_at_peak,
             temporary_count: self.temporary_count.saturating_sub(earlier.temporary_count),
             moved_bytes: self.moved_bytes.saturating_sub(earlier.moved_bytes),
@@ -285,6 +312,9 @@ impl AddAssign for Made {
         add(&mut self.bytes_at_peak, other.bytes_at_peak);
         add(&mut self.temporary_count, other.temporary_count);
         add(&mut self.moved_bytes, other.moved_bytes);
+        let add = |sum: &mut i64, number: i64| *sum = sum.saturating_add(number);
+        add(&mut self.transferred_bytes, other.transferred_bytes);
+        add(&mut self.transferred_count, other.transferred_count);
     }
 }
 

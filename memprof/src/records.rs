@@ -2,7 +2,7 @@
 //! threads, those that have ended too.
 //!
 //! A thread has counters of its own, and a record of what it did by line; it alone
-//! writes to either. When it ends, the counters are added to the record, which
+//! counts in either. When it ends, the counters are added to the record, which
 //! waits for the next thread: nothing is lost, and there are as many records as
 //! there ever were threads at once. A new thread takes a record in the middle of
 //! its first allocation, without a lock.
@@ -16,11 +16,13 @@ use crate::forks;
 use crate::leaked::{Leaked, leak};
 use crate::owner::{self, Change, LineCounters, SHARED, Slots};
 use crate::scopes;
+use crate::sync::{
+    self, AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering,
+};
+use crate::sync::{const_fn, shared};
 use crate::tally::Counters;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::thread;
+use std::sync::{PoisonError, TryLockError};
 
 /// What a thread has for as long as it runs, and after it another.
 #[derive(Debug)]
@@ -44,28 +46,40 @@ struct Ended {
     deallocation_count: AtomicU64,
 }
 
-/// The beginning of the list of all records: that of the first thread.
-static FIRST: Record = Record::new();
+shared! {
+    /// The beginning of the list of all records: that of the first thread.
+    static FIRST: Record = Record::new();
+}
 
-/// How many threads have a record.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
+shared! {
+    /// How many threads have a record.
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+}
 
-/// What threads do while they end, when they no longer have a record.
-static LATE: Ended = Ended::new();
+shared! {
+    /// What threads do while they end, when they no longer have a record.
+    static LATE: Ended = Ended::new();
+}
 
-/// Held by whoever reads, and by threads that end.
-static READING: Mutex<()> = Mutex::new(());
+shared! {
+    /// Held by whoever reads, and by threads that end.
+    static READING: Mutex<()> = Mutex::new(());
+}
 
-/// Held by whoever glances, and by threads that end.
-static GLANCING: AtomicBool = AtomicBool::new(false);
+shared! {
+    /// Held by whoever glances, and by threads that end.
+    static GLANCING: AtomicBool = AtomicBool::new(false);
+}
 
 impl Ended {
-    const fn new() -> Self {
-        Self {
-            allocated_bytes: AtomicU64::new(0),
-            allocation_count: AtomicU64::new(0),
-            freed_bytes: AtomicU64::new(0),
-            deallocation_count: AtomicU64::new(0),
+    const_fn! {
+        fn new() -> Self {
+            Self {
+                allocated_bytes: AtomicU64::new(0),
+                allocation_count: AtomicU64::new(0),
+                freed_bytes: AtomicU64::new(0),
+                deallocation_count: AtomicU64::new(0),
+            }
         }
     }
 
@@ -90,19 +104,21 @@ impl Ended {
 }
 
 impl Record {
-    const fn new() -> Self {
-        Self {
-            slots: Slots::new(),
-            ended: Ended::new(),
-            counters: AtomicPtr::new(ptr::null_mut()),
-            is_in_use: AtomicBool::new(false),
-            next: Leaked::empty(),
+    const_fn! {
+        fn new() -> Self {
+            Self {
+                slots: Slots::new(),
+                ended: Ended::new(),
+                counters: AtomicPtr::new(ptr::null_mut()),
+                is_in_use: AtomicBool::new(false),
+                next: Leaked::empty(),
+            }
         }
     }
 
     /// A record for a thread: one that another has left, or a new one.
     pub(crate) fn take(counters: &Counters) -> Option<&'static Self> {
-        let mut record = &FIRST;
+        let mut record: &'static Self = &FIRST;
         let mut new = None;
         // Acquire: goes on from what the last thread left.
         while record.is_in_use.swap(true, Ordering::Acquire) {
@@ -116,7 +132,9 @@ impl Record {
         let outside = owner::path_of(owner::UNTRACKED);
         record.slots.prepare(outside, owner::OUTSIDE_COUNT);
         SHARED.prepare(outside, owner::OUTSIDE_COUNT);
-        RUNNING.fetch_add(1, Ordering::SeqCst);
+        // Before the thread can be found: who finds it knows that there are several. Relaxed,
+        // as all that is done to the number: `peak` orders what has to be ordered.
+        RUNNING.fetch_add(1, Ordering::Relaxed);
         let counters = ptr::from_ref(counters).cast_mut();
         record.counters.store(counters, Ordering::Release);
         Some(record)
@@ -143,7 +161,7 @@ impl Record {
             self.put_down_pending(counters);
             self.ended.add(&counters.end().into());
             self.counters.store(ptr::null_mut(), Ordering::Release);
-            RUNNING.fetch_sub(1, Ordering::SeqCst);
+            RUNNING.fetch_sub(1, Ordering::Relaxed);
         }
         // Release: whoever takes the record sees what is in it.
         self.is_in_use.store(false, Ordering::Release);
@@ -178,12 +196,6 @@ impl Record {
         }
     }
 
-    /// Whether a thread has the record that isn't the one with these counters.
-    pub(crate) fn is_of_another(&self, own: &Counters) -> bool {
-        let counters = self.counters.load(Ordering::Acquire);
-        !counters.is_null() && !ptr::eq(counters, own)
-    }
-
     /// The counters of the thread that has the record.
     fn counters(&self, _no_thread_ends: &impl NoThreadEnds) -> Option<&Counters> {
         // Acquire: the thread registered them before.
@@ -201,12 +213,36 @@ trait NoThreadEnds {}
 
 /// All records, in the order in which they were first taken.
 pub(crate) fn records() -> impl Iterator<Item = &'static Record> {
-    std::iter::successors(Some(&FIRST), |record| record.next.get())
+    let first: &'static Record = &FIRST;
+    std::iter::successors(Some(first), |record| record.next.get())
+}
+
+/// Takes all threads but the calling one out of their records: that of a forked child, which
+/// has no other. `own` are its counters, and `record` is its record, if it has one.
+///
+/// One may have been about to take a record as the process forked, or in the middle of
+/// counting: of the latter, an event may be in the sum of all lines and not in that of the
+/// process, or the other way round. It can't be waited for inside an allocator.
+pub(crate) fn end_others(
+    own: &Counters,
+    record: Option<&'static Record>,
+    reading: &Reading,
+    glance: &Glance,
+) {
+    // The thread itself may be about to take one, if it forks in a signal handler.
+    let is_own = |other: &Record| match record {
+        Some(record) => ptr::eq(record, other),
+        None => !own.are_new() && other.counters(glance).is_none(),
+    };
+    for other in records().filter(|record| !is_own(record)) {
+        other.end(reading, glance);
+    }
+    RUNNING.swap(record.is_some().into(), Ordering::Relaxed);
 }
 
 /// How many threads have a record.
 pub(crate) fn thread_count() -> usize {
-    RUNNING.load(Ordering::SeqCst)
+    RUNNING.load(Ordering::Relaxed)
 }
 
 /// What is alive of threads that have ended.
@@ -243,8 +279,9 @@ impl Glance {
     /// Never waits; nothing if somebody else has one.
     pub(crate) fn at_once() -> Option<Self> {
         // Acquire: what was written under the last one is seen.
-        let is_free = !GLANCING.swap(true, Ordering::Acquire);
-        is_free.then_some(Self(()))
+        let taken = GLANCING.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        // Not made if it isn't: to drop one is to let go of another thread's.
+        taken.ok().map(|_| Self(()))
     }
 
     pub(crate) fn wait() -> Self {
@@ -252,7 +289,7 @@ impl Glance {
             if let Some(glance) = Self::at_once() {
                 return glance;
             }
-            thread::yield_now();
+            sync::yield_now();
         }
     }
 

@@ -8,6 +8,14 @@
 //! ever were at once.
 //!
 //! Called from inside the allocator: only beginning and ending a scope lock.
+//!
+//! # Who writes what
+//!
+//! A place belongs to the scope whose number is in it. Threads that add to it are its
+//! visitors, and use atomic additions, since any number of threads can be in a scope. A place
+//! is cleared only after its number was taken out and no visitor was found: by `SeqCst`, a
+//! thread that comes later finds another number there. Which scope is around it changes only
+//! while no thread has ever been in the scope, see [`put_inside`].
 
 use crate::forks::Lock;
 use crate::leaked::{Leaked, leak};
@@ -198,9 +206,7 @@ fn visit(mut id: u32, act: impl Fn(&Place)) {
 /// Adds a change to a line.
 #[inline(never)]
 pub(crate) fn add(id: u32, line: u32, change: &Change) {
-    let blocks = change
-        .allocation_count
-        .wrapping_sub(change.deallocation_count);
+    let blocks = change.net_count();
     visit(id, |place| {
         // Of one that has ended, nobody asks what its lines did.
         if !place.is_ended.load(Ordering::Relaxed) {
@@ -209,7 +215,6 @@ pub(crate) fn add(id: u32, line: u32, change: &Change) {
         }
         if blocks != 0 {
             // Release: see `is_left`.
-            let blocks = blocks.cast_signed();
             place.live_count.fetch_add(blocks, Ordering::Release);
         }
     });

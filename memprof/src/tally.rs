@@ -4,17 +4,18 @@
 //! Nothing here allocates, locks or panics. A thread alone writes its counters,
 //! from inside the allocator, with arithmetic that wraps, since a plain `+` can
 //! panic in a debug build and a panic in an allocator is undefined behaviour. They
-//! are atomic for the sake of others who read them meanwhile.
+//! are atomic for the sake of others who read them meanwhile. Other threads write three of
+//! them, as [`peak`](crate::peak) says: the ceiling, and what the thread had alive at the
+//! peak and at the last look. In a forked child, its one thread settles the counters of
+//! those that it doesn't have.
 //!
 //! What the current line does isn't counted a second time for the line: it is the
 //! difference in the thread's counters, put down to the line when another one
 //! becomes current ([`Counters::settle`]).
 
 use crate::owner::{self, Change, Tag};
+use crate::sync::{self, AtomicI64, AtomicU64, AtomicUsize, Ordering, const_fn, each, fence};
 use crate::usage::Usage;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
-use std::thread;
-use std::time::Duration;
 
 /// The heap counters of one thread at one moment, since the thread began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,6 +110,9 @@ pub(crate) struct Counters {
     /// Odd while something is being put down; grows each time.
     version: AtomicU64,
     peak: AtPeak,
+    /// What the thread had alive at the last look at all threads. Written by the thread that
+    /// looked.
+    looked_at_net_bytes: AtomicI64,
 }
 
 /// What of a thread's counters has been put down to lines.
@@ -131,7 +135,8 @@ struct AtPeak {
     epoch: AtomicU64,
 }
 
-// Relaxed, all of them: each counter stands alone and has one writer.
+// Each counter has one writer. Relaxed: others who read several of them at one moment look
+// at the version, see `Counters::read`.
 #[inline(always)]
 fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
@@ -145,7 +150,9 @@ fn store(counter: &AtomicU64, value: u64) {
 #[inline(always)]
 fn add(counter: &AtomicU64, amount: u64) -> u64 {
     let total = load(counter).wrapping_add(amount);
-    store(counter, total);
+    // Release: who sees what a line did sees that the thread is in that line, which isn't
+    // put down. It costs nothing on x86.
+    counter.store(total, Ordering::Release);
     total
 }
 
@@ -158,33 +165,36 @@ fn store_if_new(counter: &AtomicI64, value: i64) {
 }
 
 impl Counters {
-    pub(crate) const fn new() -> Self {
-        Self {
-            allocated_bytes: AtomicU64::new(0),
-            allocation_count: AtomicU64::new(0),
-            freed_bytes: AtomicU64::new(0),
-            deallocation_count: AtomicU64::new(0),
-            highest_net_bytes: AtomicI64::new(0),
-            ceiling_net_bytes: AtomicI64::new(0),
-            tag: AtomicU64::new(Tag::NEW_THREAD.0),
-            temporary_count: AtomicU64::new(0),
-            latest: [const { AtomicUsize::new(0) }; 2],
-            stretch_highest_net_bytes: AtomicI64::new(0),
-            reallocation_count: AtomicU64::new(0),
-            moved_bytes: AtomicU64::new(0),
-            settled: Settled {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
                 allocated_bytes: AtomicU64::new(0),
                 allocation_count: AtomicU64::new(0),
                 freed_bytes: AtomicU64::new(0),
                 deallocation_count: AtomicU64::new(0),
+                highest_net_bytes: AtomicI64::new(0),
+                ceiling_net_bytes: AtomicI64::new(0),
+                tag: AtomicU64::new(Tag::NEW_THREAD.0),
                 temporary_count: AtomicU64::new(0),
+                latest: each![AtomicUsize::new(0); 2],
+                stretch_highest_net_bytes: AtomicI64::new(0),
+                reallocation_count: AtomicU64::new(0),
                 moved_bytes: AtomicU64::new(0),
-            },
-            version: AtomicU64::new(0),
-            peak: AtPeak {
-                net_bytes: AtomicI64::new(0),
-                epoch: AtomicU64::new(0),
-            },
+                settled: Settled {
+                    allocated_bytes: AtomicU64::new(0),
+                    allocation_count: AtomicU64::new(0),
+                    freed_bytes: AtomicU64::new(0),
+                    deallocation_count: AtomicU64::new(0),
+                    temporary_count: AtomicU64::new(0),
+                    moved_bytes: AtomicU64::new(0),
+                },
+                version: AtomicU64::new(0),
+                peak: AtPeak {
+                    net_bytes: AtomicI64::new(0),
+                    epoch: AtomicU64::new(0),
+                },
+                looked_at_net_bytes: AtomicI64::new(0),
+            }
         }
     }
 
@@ -285,6 +295,14 @@ impl Counters {
         self.add_deallocation_of_another(&Change::freed(bytes, 0));
     }
 
+    /// Counts a block of another line than the current one that grew, and stays that
+    /// line's.
+    pub(crate) fn add_growth_of_another(&self, bytes: u64) {
+        add(&self.reallocation_count, 1);
+        add(&self.settled.allocated_bytes, bytes);
+        self.grow(bytes);
+    }
+
     /// Notes that a block was moved: if it is one of the last two, it still is.
     #[inline]
     pub(crate) fn follow(&self, old: usize, new: usize) {
@@ -322,6 +340,7 @@ impl Counters {
         }
         self.highest_net_bytes.store(0, Ordering::Relaxed);
         self.stretch_highest_net_bytes.store(0, Ordering::Relaxed);
+        self.looked_at_net_bytes.store(0, Ordering::Relaxed);
         self.store_tag(Tag::UNTRACKED);
     }
 
@@ -384,7 +403,6 @@ impl Counters {
     /// Reads what was put down, and what wasn't, at one moment. Of a thread that is
     /// never done with putting down, of two moments close to each other.
     pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
-        const SHORT_TRIES: u32 = 100;
         const MOST_TRIES: u32 = 10_000;
         let mut tries = 0;
         loop {
@@ -400,14 +418,7 @@ impl Counters {
                 return answer;
             }
             tries += 1;
-            if tries <= SHORT_TRIES {
-                std::hint::spin_loop();
-            } else {
-                // The thread may be waiting for a processor, in the middle of it. It gets
-                // this one; where there are more threads than processors, to yield it
-                // would mostly be to go on with it.
-                thread::sleep(Duration::from_micros(50));
-            }
+            sync::wait(tries);
         }
     }
 
@@ -428,6 +439,7 @@ impl Counters {
             deallocation_count: load(&settled.deallocation_count),
             temporary_count: load(&settled.temporary_count),
             moved_bytes: load(&settled.moved_bytes),
+            ..Change::default()
         };
         all.without(&settled)
     }
@@ -477,17 +489,37 @@ impl Counters {
         }
     }
 
+    /// As [`program_net_bytes`](Self::program_net_bytes), for a look at all threads.
+    pub(crate) fn look_at_net_bytes(&self) -> i64 {
+        let net_bytes = self.program_net_bytes();
+        store_if_new(&self.looked_at_net_bytes, net_bytes);
+        net_bytes
+    }
+
+    /// What the thread had alive at the last look.
+    pub(crate) fn looked_at_net_bytes(&self) -> i64 {
+        self.looked_at_net_bytes.load(Ordering::Relaxed)
+    }
+
     /// Sets how much the thread may have alive before [the peak](crate::peak) is looked
     /// for again.
     pub(crate) fn set_ceiling(&self, net_bytes: i64) {
         store_if_new(&self.ceiling_net_bytes, net_bytes);
     }
 
-    /// As [`set_ceiling`](Self::set_ceiling); the one before.
-    pub(crate) fn replace_ceiling(&self, net_bytes: i64) -> i64 {
-        let before = self.ceiling();
-        self.set_ceiling(net_bytes);
-        before
+    /// Has the thread have no ceiling, until it is [put back](Self::put_ceiling_back); the
+    /// one before.
+    pub(crate) fn lift_ceiling(&self) -> i64 {
+        self.ceiling_net_bytes.swap(i64::MAX, Ordering::Relaxed)
+    }
+
+    /// Puts back what [`lift_ceiling`](Self::lift_ceiling) was before, unless another
+    /// thread has dealt out new ones since.
+    pub(crate) fn put_ceiling_back(&self, before: i64) {
+        let relaxed = Ordering::Relaxed;
+        let _ = self
+            .ceiling_net_bytes
+            .compare_exchange(i64::MAX, before, relaxed, relaxed);
     }
 
     /// Whether the thread has so much alive that the process may be at a peak.

@@ -4,10 +4,13 @@
 use crate::exit;
 use crate::forks;
 use crate::os;
-use crate::owner::{self, Change, PathCounters, SHARED, Tag};
+use crate::owner::{self, Change, PathCounters, Tag};
 use crate::peak;
 use crate::records::{self, Glance, Reading, Record};
 use crate::scopes;
+#[cfg(memprof_loom)]
+use crate::sync::InCell;
+use crate::sync::locals;
 use crate::tally::{Counters, Tally};
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -15,25 +18,25 @@ use std::mem::ManuallyDrop;
 use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-thread_local! {
+locals! {
     // Const-initialised and without a destructor: reaching it never allocates,
     // and it can still be reached while the thread is being torn down.
-    static COUNTERS: Counters = const { Counters::new() };
+    static COUNTERS: Counters = Counters::new();
 
     // None also if there was no memory for a record: then nobody sees what the
     // thread does.
-    static RECORD: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    static RECORD: Cell<Option<&'static Record>> = Cell::new(None);
 
     // How often the thread has been told of its end. Whoever allocates after that, as
     // a destructor may, has it begin anew.
-    static ENDINGS: Cell<u8> = const { Cell::new(0) };
+    static ENDINGS: Cell<u8> = Cell::new(0);
 
     // Dropped when the thread ends. It is made with the thread's first allocation,
     // and so goes after nearly everything else that the thread has.
-    static ENDING: Ending = const { Ending };
+    static ENDING: Ending = Ending;
 
     // The locks, while the thread forks.
-    static FORKING: Cell<Option<ManuallyDrop<Forking>>> = const { Cell::new(None) };
+    static FORKING: Cell<Option<ManuallyDrop<Forking>>> = Cell::new(None);
 }
 
 /// What a thread holds over a fork, so that the child doesn't get it held for ever.
@@ -84,7 +87,7 @@ fn attach_new(counters: &Counters) -> bool {
 /// Not if it has had its say: the system goes round four times. In a program with more
 /// than thirty destructors of C's for threads, it can't be known of one whose first
 /// allocation is in a round after the first.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(memprof_loom)))]
 fn will_be_told_of_the_end() -> bool {
     /// The first of four rounds may have been before the thread's first allocation.
     const MOST_ENDINGS: u8 = 3;
@@ -92,20 +95,31 @@ fn will_be_told_of_the_end() -> bool {
     ENDINGS.get() < MOST_ENDINGS && os::at_thread_end(leave_record_at_end)
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(memprof_loom)))]
 extern "C" fn leave_record_at_end(_: *mut std::ffi::c_void) {
+    end_thread();
+}
+
+/// A model's threads call [`end_thread`] themselves, once.
+#[cfg(memprof_loom)]
+fn will_be_told_of_the_end() -> bool {
+    ENDINGS.get() == 0
+}
+
+#[cfg(any(target_os = "linux", memprof_loom))]
+pub(crate) fn end_thread() {
     ENDINGS.set(ENDINGS.get().saturating_add(1));
     leave_record();
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", memprof_loom)))]
 fn will_be_told_of_the_end() -> bool {
     ENDING.try_with(|_| ()).is_ok()
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(not(any(target_os = "linux", memprof_loom)))]
         leave_record();
     }
 }
@@ -120,7 +134,7 @@ fn leave_record() {
     }
 }
 
-extern "C" fn before_fork() {
+pub(crate) extern "C" fn before_fork() {
     // First, since a report is read by who has some.
     let locks = forks::begin();
     let forking = Forking {
@@ -131,20 +145,19 @@ extern "C" fn before_fork() {
     FORKING.set(Some(ManuallyDrop::new(forking)));
 }
 
-extern "C" fn after_fork() {
+pub(crate) extern "C" fn after_fork() {
     FORKING.take().map(ManuallyDrop::into_inner);
 }
 
 /// Takes the threads that a child doesn't have out of the list. Their memory is
 /// still there: nothing has run in the child that could use it again.
-extern "C" fn in_forked_child() {
+pub(crate) extern "C" fn in_forked_child() {
     if let Some(forking) = FORKING.take().map(ManuallyDrop::into_inner) {
         let Forking {
             reading, glance, ..
         } = &forking;
         COUNTERS.with(|own| {
-            let others = records::records().filter(|record| record.is_of_another(own));
-            others.for_each(|record| record.end(reading, glance));
+            records::end_others(own, RECORD.get(), reading, glance);
             peak::remove_threads(glance);
         });
     }
@@ -166,7 +179,8 @@ fn put_down(tag: Tag, change: &Change) {
 fn put_down_to_line(tag: Tag, change: &Change) {
     match RECORD.get() {
         Some(record) => record.slots.add(tag.line(), change),
-        None => SHARED.add_shared(tag.line(), change),
+        // No memory for a record: the process's sums have it from here.
+        None => records::count_late(tag.line(), change),
     }
 }
 
@@ -176,14 +190,11 @@ fn put_down_to_scope(tag: Tag, change: &Change) {
     }
 }
 
-/// Puts a block down to another line, or to the same one in another scope.
+/// Has a block go over to another line, or to the same one in another scope.
 fn hand_over(size: u64, from: Tag, to: Tag) {
-    let changes = [
-        (from, Change::freed(size, 1)),
-        (to, Change::allocated(size, 1)),
-    ];
+    let changes = [(from, Change::given(size)), (to, Change::taken(size))];
     for (tag, change) in &changes {
-        // Scopes don't change what the line itself made.
+        // In another scope, it is still the line's.
         if from.line() != to.line() {
             put_down_to_line(*tag, change);
         }
@@ -297,7 +308,7 @@ impl Resized {
 /// Only the difference counts as allocated or freed: growing a block from 64 to
 /// 128 bytes allocates 64. That is what `stats_alloc` does too, and it keeps what
 /// a growing `Vec` allocates at what it holds, wherever its blocks are moved. A
-/// line that lets another line's block grow takes it over.
+/// line that lets another line's block grow [takes it over](crate::owner).
 #[inline]
 pub(crate) fn add_reallocation(owner: Tag, block: Resized) -> Tag {
     COUNTERS.with(|counters| {
@@ -318,26 +329,41 @@ pub(crate) fn add_reallocation(owner: Tag, block: Resized) -> Tag {
 #[inline(never)]
 fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
     let [old_size, new_size] = [block.old_size, block.new_size].map(|size| size as u64);
+    let moved_bytes = block.moved_bytes();
     if !attach(counters) {
-        count_late(owner, &Change::freed(old_size, 1));
-        count_late(owner, &Change::allocated(new_size, 1));
+        // The thread is in no line that could take it over.
+        let change = Change {
+            allocated_bytes: new_size.saturating_sub(old_size),
+            freed_bytes: old_size.saturating_sub(new_size),
+            ..Change::moved(moved_bytes)
+        };
+        count_late(owner, &change);
         return owner;
     }
     counters.follow(block.old_address, block.new_address);
     let owner = owner.checked();
     let line = counters.tag();
-    let moved_bytes = block.moved_bytes();
     if new_size < old_size {
         counters.put_down(|| {
             keep_peak(counters);
             put_down(owner, &Change::freed(old_size - new_size, 0));
             counters.add_shrinking_of_another(old_size - new_size);
             // Who lets it shrink has moved it, but doesn't own it.
-            let moved = Change {
-                moved_bytes,
-                ..Change::default()
+            put_down(line, &Change::moved(moved_bytes));
+        });
+        return owner;
+    }
+    if line.line() == owner::PROFILER {
+        // What the profiler does is taken back, and with it a block that it took over
+        // would be lost.
+        counters.put_down(|| {
+            keep_peak(counters);
+            let change = Change {
+                allocated_bytes: new_size - old_size,
+                ..Change::moved(moved_bytes)
             };
-            put_down(line, &moved);
+            put_down(owner, &change);
+            counters.add_growth_of_another(new_size - old_size);
         });
         return owner;
     }
@@ -455,14 +481,9 @@ pub(crate) fn resume_peak(outer_highest_net_bytes: i64) {
 
 /// Does `work`, whose blocks make no peak as long as it takes.
 pub(crate) fn without_peak<T>(work: impl FnOnce() -> T) -> T {
-    let ceiling = COUNTERS.with(|counters| counters.replace_ceiling(i64::MAX));
+    let ceiling = COUNTERS.with(Counters::lift_ceiling);
     let answer = work();
-    COUNTERS.with(|counters| {
-        // Or else another thread has dealt out new ones meanwhile.
-        if counters.ceiling() == i64::MAX {
-            counters.set_ceiling(ceiling);
-        }
-    });
+    COUNTERS.with(|counters| counters.put_ceiling_back(ceiling));
     answer
 }
 

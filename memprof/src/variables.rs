@@ -382,7 +382,8 @@ mod tests {
             [
                 "MEMPROF is \"maybe\", which is not `on` or `off`; it is ignored",
                 "MEMPROF_COLUMNS is \"hits,size\", which is not a list of `mem_usage`, `increment`, `hits`, \
-                 `allocated`, `freed`, `net`, `peak`, `count`, `time`, `default`, `all`; it is ignored",
+                 `allocated`, `freed`, `net`, `peak`, `count`, `time`, `live`, `live_count`, `at_peak`, \
+                 `temporary`, `default`, `all`; it is ignored",
                 "MEMPROF_PRECISION is \"21\", which is not a number of decimals from 0 to 20; it is ignored",
                 "MEMPROF_PRINT is \"line\\nbreak\", which is not `call`, `exit` or `never`; it is ignored",
                 "MEMPROF_RSS is \"sometimes\", which is not `exact`, `adaptive` or `off`; it is ignored",

@@ -33,9 +33,7 @@ impl Table {
     /// What is said under it of the rows, if anything is.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
-        self.below
-            .iter()
-            .find_map(|line| line.strip_prefix("note: "))
+        self.notes.first().map(String::as_str)
     }
 
     /// The tables in what a program printed.

@@ -374,7 +374,7 @@ fn where_another_attribute_has_replaced_the_lines_that_is_said() {
         tables.iter().find(of_name).expect("a table of it")
     });
     assert_eq!(seen.row("let page").number("Allocated"), Some(66));
-    assert_eq!(seen.below, [""; 0]);
+    assert_eq!(seen.note(), None);
     assert_eq!(replaced.note(), Some(REPLACED), "{tables:#?}");
 }
 

@@ -42,7 +42,7 @@ fn the_first_run_writes_what_later_ones_are_held_against() {
         let text = fs::read_to_string(folder.path().join("work.json")).unwrap();
         assert_eq!(
             text,
-            r#"{"format": "memprof baseline", "version": 1, "lines": [
+            r#"{"format": "memprof baseline", "version": 2, "lines": [
 {"function":"baselines::grows","line":"drop(block(100)); // the same","allocated_bytes":100,"allocation_count":1,"live_bytes":0,"live_count":0},
 {"function":"baselines::grows","line":"drop(block(bytes)); // more","allocated_bytes":20,"allocation_count":2,"live_bytes":0,"live_count":0}
 ]}
@@ -64,6 +64,33 @@ fn the_first_run_writes_what_later_ones_are_held_against() {
                       If that is meant, run this once with MEMPROF_BLESS=1, and commit the file.";
         assert!(said.starts_with("`work` takes more memory than "), "{said}");
         assert!(said.ends_with(remark), "{said}");
+    })
+    .stdout();
+}
+
+#[memprofile(print = "never")]
+fn takes_over(list: &mut Vec<u8>) {
+    list.reserve_exact(1000); // more alive than it allocated
+}
+
+#[test]
+fn a_line_that_takes_a_block_over_is_held_to_what_it_kept() {
+    Program::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let report = |bytes| {
+            let mut list = block(bytes);
+            let scope = Scope::new("work");
+            scope.run(|| takes_over(&mut list));
+            scope.report()
+        };
+        check(folder.path(), &report(100)).unwrap();
+        let text = fs::read_to_string(folder.path().join("work.json")).unwrap();
+        let numbers = "\"allocated_bytes\":900,\"allocation_count\":0,\"live_bytes\":1000,\
+                       \"live_count\":1,\"transferred_bytes\":100,\"transferred_count\":1}";
+        assert!(text.contains(numbers), "{text}");
+        check(folder.path(), &report(100)).unwrap();
+        let said = check(folder.path(), &report(50)).unwrap_err();
+        assert!(said.contains("allocates 950 B, and it was 900 B"), "{said}");
     })
     .stdout();
 }

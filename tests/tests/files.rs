@@ -2,7 +2,7 @@
 //! what others read of it.
 
 use memprof::{Format, Report, memprofile, report};
-use memprof_tests::{Program, block, line};
+use memprof_tests::{Program, assert_law_3, block, line, run};
 use proptest::prelude::*;
 use std::fs;
 use std::io;
@@ -558,10 +558,55 @@ fn what_is_no_report_is_refused_in_a_sentence() {
     assert!(refusal(b"{}").starts_with("it is JSON, but its `format` is not"));
     assert!(refusal(b"\x1f\x8b\x08").starts_with("it is no report of memprof as JSON"));
     assert!(refusal(&b"[".repeat(100_000)).starts_with("it is no report of memprof as JSON"));
-    let newer = br#"{"format": "memprof report", "version": 2, "functions": 7}"#;
-    assert!(refusal(newer).starts_with("a later memprof has written it, in version 2"));
+    let newer = br#"{"format": "memprof report", "version": 3, "functions": 7}"#;
+    assert!(refusal(newer).starts_with("a later memprof has written it, in version 3"));
     let damaged = br#"{"format": "memprof report", "version": 1, "functions": 7}"#;
     assert!(refusal(damaged).starts_with("it is a report, but a damaged one"));
+}
+
+#[memprofile(print = "never")]
+fn takes_over(list: &mut Vec<u8>) {
+    list.reserve_exact(1000); // grown
+}
+
+#[test]
+fn what_a_line_has_taken_over_is_in_a_file() {
+    run(|| {
+        let mut list = makes(10);
+        takes_over(&mut list);
+        let report = report();
+        let mut text = Vec::new();
+        report.write_to(Format::Json, &mut text).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        fs::write(&path, text).unwrap();
+
+        let read = Report::read(&path).unwrap();
+        let grown = line(&read, "takes_over", "// grown").made;
+        assert_eq!((grown.allocated_bytes, grown.transferred_bytes), (900, 100));
+        assert_eq!((grown.live_bytes(), grown.live_count()), (1000, 1));
+        assert_law_3(&read);
+        drop(list);
+    });
+}
+
+#[test]
+fn a_report_of_the_first_version_is_read_with_nothing_transferred() {
+    let blocks = r#""allocated_bytes": 640, "allocation_count": 10, "freed_bytes": 64,
+        "deallocation_count": 1, "live_bytes": 576, "live_count": 9, "bytes_at_peak": 576,
+        "temporary_count": 1, "moved_bytes": 0"#;
+    let text = format!(
+        r#"{{"format": "memprof report", "version": 1, "process": {{{blocks},
+            "peak_error_bytes": 0, "resident_bytes": 0, "resident_is_exact": null,
+            "calls_left_out": 0}}, "untracked": {{{blocks}}}, "functions": [], "calls": []}}"#
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    fs::write(&path, text).unwrap();
+
+    let made = Report::read(&path).unwrap().total;
+    assert_eq!((made.live_bytes(), made.live_count()), (576, 9));
+    assert_eq!((made.transferred_bytes, made.transferred_count), (0, 0));
 }
 
 #[test]
@@ -648,12 +693,17 @@ fn numbers_may_be_as_large_as_can_be() {
         match value {
             serde_json::Value::Array(values) => values.iter_mut().for_each(enlarge),
             serde_json::Value::Object(values) => {
+                const SIGNED: [&str; 3] = [
+                    "resident_increment_bytes",
+                    "transferred_bytes",
+                    "transferred_count",
+                ];
                 let places = ["version", "line", "function", "call"];
                 for (name, value) in values {
                     match value {
                         _ if places.contains(&name.as_str()) && value.is_number() => {}
                         // These are signed, and others are not read.
-                        serde_json::Value::Number(_) if name == "resident_increment_bytes" => {
+                        serde_json::Value::Number(_) if SIGNED.contains(&name.as_str()) => {
                             *value = i64::MIN.into();
                         }
                         serde_json::Value::Number(_) => *value = u64::MAX.into(),

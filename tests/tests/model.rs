@@ -1,18 +1,27 @@
 //! Random programs: blocks made, grown, shrunk and freed by random lines on random
-//! threads, against a model that does the same sums. One test to a binary: a
-//! report is the process's.
+//! threads and in tasks, against a model that does the same sums. All lines together, and
+//! what no line did, are what `stats_alloc` counts inside the allocator under test. One
+//! test to a binary: a report is the process's.
 #![expect(clippy::match_same_arms, reason = "each is to have a line of its own")]
 
 use memprof::{Made, memprofile, report};
+use memprof_tests::assert_law_3;
 use proptest::prelude::*;
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::{Layout, System, alloc, alloc_zeroed, dealloc, realloc};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 
 #[global_allocator]
-static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+static ALLOC: memprof::CountingAlloc<&StatsAlloc<System>> =
+    memprof::CountingAlloc::new(&INSTRUMENTED_SYSTEM);
 
-const LINES: usize = 4;
+/// The lines of `run`, and the ones behind them of `run_in_task`.
+const LINES: usize = 6;
+const LINES_OF_RUN: usize = 4;
 const THREADS: usize = 3;
 
 /// One step of a program, by a line on a thread.
@@ -54,6 +63,17 @@ fn run(line: usize, step: Step, block: Option<Block>) -> usize {
     }
 }
 
+/// As [`run`], in a task that waits once before it does the step.
+#[memprofile(print = "never")]
+#[rustfmt::skip]
+async fn run_in_task(line: usize, step: Step, block: Option<Block>) -> usize {
+    tokio::task::yield_now().await;
+    match line {
+        4 => act(step, block), // line 4
+        _ => act(step, block), // line 5
+    }
+}
+
 fn act(step: Step, block: Option<Block>) -> usize {
     // SAFETY: sizes are more than 0, and a block is one that was made here, of its
     // layout, and not freed.
@@ -88,46 +108,89 @@ fn act(step: Step, block: Option<Block>) -> usize {
     address as usize
 }
 
+type Task = Pin<Box<dyn Future<Output = usize> + Send>>;
+
+/// What a thread is to do.
+enum Work {
+    Step(usize, Step, Option<Block>),
+    Poll(Task),
+}
+
+/// What has become of it.
+enum Done {
+    /// The address of the block that is there now.
+    Step(usize),
+    Waits(Task),
+}
+
 /// A thread that does steps one after another.
 struct Worker {
-    steps: Sender<(usize, Step, Option<Block>)>,
-    addresses: Receiver<usize>,
+    work: Sender<Work>,
+    done: Receiver<Done>,
     thread: JoinHandle<()>,
 }
 
 impl Worker {
     fn start() -> Self {
-        let (steps, receive) = channel();
-        let (send, addresses) = channel();
+        let (work, receive) = channel::<Work>();
+        let (send, done) = channel();
         let thread = thread::spawn(move || {
-            for (line, step, block) in receive {
-                send.send(run(line, step, block)).unwrap();
+            for work in receive {
+                send.send(work.run()).unwrap();
             }
         });
-        Self {
-            steps,
-            addresses,
-            thread,
-        }
+        Self { work, done, thread }
     }
 
-    fn run(&self, line: usize, step: Step, block: Option<Block>) -> usize {
-        self.steps.send((line, step, block)).unwrap();
-        self.addresses.recv().unwrap()
+    fn run(&self, work: Work) -> Done {
+        self.work.send(work).unwrap();
+        self.done.recv().unwrap()
     }
 }
 
-/// What the four lines made, according to the report.
+impl Work {
+    fn run(self) -> Done {
+        match self {
+            Self::Step(line, step, block) => Done::Step(run(line, step, block)),
+            Self::Poll(mut task) => {
+                match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(address) => Done::Step(address),
+                    Poll::Pending => Done::Waits(task),
+                }
+            }
+        }
+    }
+}
+
+/// Has a thread do a step; a task begins there and goes on in the next one.
+fn run_on(
+    workers: &[Worker],
+    thread: usize,
+    line: usize,
+    step: Step,
+    block: Option<Block>,
+) -> usize {
+    let mut work = if line < LINES_OF_RUN {
+        Work::Step(line, step, block)
+    } else {
+        Work::Poll(Box::pin(run_in_task(line, step, block)))
+    };
+    let mut workers = workers.iter().cycle().skip(thread);
+    loop {
+        match workers.next().unwrap().run(work) {
+            Done::Step(address) => return address,
+            Done::Waits(task) => work = Work::Poll(task),
+        }
+    }
+}
+
+/// What the lines made, according to the report.
 fn reported() -> [Made; LINES] {
     let report = report();
-    let function = report
-        .functions
-        .iter()
-        .find(|function| function.path == "model::run");
+    let lines = || report.functions.iter().flat_map(|function| &function.lines);
     let made = |line: usize| {
-        let lines = &function?.lines;
         let words = format!("// line {line}");
-        Some(lines.iter().find(|line| line.source.contains(&words))?.made)
+        Some(lines().find(|line| line.source.contains(&words))?.made)
     };
     std::array::from_fn(|line| made(line).unwrap_or_default())
 }
@@ -153,6 +216,8 @@ struct Sums {
     allocation_count: u64,
     freed_bytes: u64,
     deallocation_count: u64,
+    transferred_bytes: i64,
+    transferred_count: i64,
 }
 
 impl Sums {
@@ -162,6 +227,8 @@ impl Sums {
             allocation_count: after.allocation_count - before.allocation_count,
             freed_bytes: after.freed_bytes - before.freed_bytes,
             deallocation_count: after.deallocation_count - before.deallocation_count,
+            transferred_bytes: after.transferred_bytes - before.transferred_bytes,
+            transferred_count: after.transferred_count - before.transferred_count,
         }
     }
 
@@ -170,18 +237,63 @@ impl Sums {
         self.allocation_count += blocks;
     }
 
+    fn transfer(&mut self, bytes: i64, blocks: i64) {
+        self.transferred_bytes += bytes;
+        self.transferred_count += blocks;
+    }
+
     fn free(&mut self, bytes: usize, blocks: u64) {
         self.freed_bytes += bytes as u64;
         self.deallocation_count += blocks;
     }
 }
 
+/// What the process did between two reports, without the reports.
+fn process(reports: [&memprof::Report; 3]) -> [u64; 4] {
+    let numbers = |before: &memprof::Report, after: &memprof::Report| {
+        let since = after.since(before).total;
+        [
+            since.allocated_bytes,
+            since.allocation_count,
+            since.freed_bytes,
+            since.deallocation_count,
+        ]
+    };
+    let [empty, before, after] = reports;
+    let (of_a_report, all) = (numbers(empty, before), numbers(before, after));
+    std::array::from_fn(|index| all[index] - of_a_report[index])
+}
+
+/// What the oracle has counted. It stands inside, and sees the tag behind each block.
+fn oracle(region: &Region<'_, System>) -> [u64; 4] {
+    const TAG: usize = 8;
+    let stats = region.change();
+    let (made, freed) = (stats.allocations, stats.deallocations);
+    let bytes = [
+        stats.bytes_allocated - TAG * made,
+        stats.bytes_deallocated - TAG * freed,
+    ];
+    [bytes[0], made, bytes[1], freed].map(|number| number as u64)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn each_line_has_what_the_model_says(steps in steps()) {
         let before = reported();
+        // Each function has run, so that reports are of the same size.
+        let warm = [Worker::start(), Worker::start()];
+        for line in [0, LINES - 1] {
+            run_on(&warm, 0, line, Step::Free { place: 0 }, None);
+        }
+        for Worker { work, thread, .. } in warm {
+            drop(work);
+            thread.join().unwrap();
+        }
+        let empty = report();
+        let begin = report();
+        let region = Region::new(&INSTRUMENTED_SYSTEM);
         let workers: Vec<Worker> = (0..THREADS).map(|_| Worker::start()).collect();
         let mut alive: Vec<Block> = Vec::new();
         let mut model = [Sums::default(); LINES];
@@ -193,7 +305,8 @@ proptest! {
                 }
                 _ => None,
             };
-            let address = workers[thread].run(line, step, place.map(|place| alive[place]));
+            let block = place.map(|place| alive[place]);
+            let address = run_on(&workers, thread, line, step, block);
             match (step, place) {
                 (Step::Make { size, align, .. }, _) => {
                     let layout = Layout::from_size_align(size, align).unwrap();
@@ -209,8 +322,9 @@ proptest! {
                     } else if line == block.line {
                         model[line].allocate(size - old, 0);
                     } else {
-                        model[block.line].free(old, 1);
-                        model[line].allocate(size, 1);
+                        model[block.line].transfer(-old.cast_signed() as i64, -1);
+                        model[line].transfer(old.cast_signed() as i64, 1);
+                        model[line].allocate(size - old, 0);
                         block.line = line;
                     }
                     block.address = address;
@@ -224,12 +338,17 @@ proptest! {
             }
         }
         // Threads that end take nothing along.
-        for Worker { steps, thread, .. } in workers {
-            drop(steps);
+        for Worker { work, thread, .. } in workers {
+            drop(work);
             thread.join().unwrap();
         }
+        let counted = oracle(&region);
+        let end = report();
+        prop_assert_eq!(process([&empty, &begin, &end]), counted);
+        assert_law_3(&end);
+        assert_law_3(&end.since(&begin));
         for (line, block) in alive.into_iter().enumerate() {
-            run(line % LINES, Step::Free { place: 0 }, Some(block));
+            run(line % LINES_OF_RUN, Step::Free { place: 0 }, Some(block));
             model[block.line].free(block.layout.size(), 1);
         }
 

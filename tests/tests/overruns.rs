@@ -153,6 +153,8 @@ fn add(sum: Made, made: Made) -> Made {
     sum.allocation_count += made.allocation_count;
     sum.freed_bytes += made.freed_bytes;
     sum.deallocation_count += made.deallocation_count;
+    sum.transferred_bytes += made.transferred_bytes;
+    sum.transferred_count += made.transferred_count;
     sum
 }
 

@@ -1,5 +1,5 @@
-//! Law 3: what the lines made and is alive, and what nobody's line made and is
-//! alive, is what is alive in the process; to the byte, on any thread.
+//! Law 3: what the lines allocated, freed and have alive, and what no line did, add up
+//! to what the process did; to the byte, on any thread.
 
 use memprof::{Made, memprofile, report, reset};
 #[cfg(unix)]
@@ -92,22 +92,25 @@ fn a_line_that_lets_a_block_grow_takes_it_over() {
         grows(&mut list);
 
         let report = report();
-        assert_eq!(
-            numbers(line(&report, "grows", "let mut own").made),
-            [0, 0, 10, 1]
-        );
-        // The guest's own growth: 90 bytes more than there were, taken over.
-        assert_eq!(
-            numbers(line(&report, "grows", "// own").made),
-            [0, 0, 100, 1]
-        );
-        assert_eq!(
-            numbers(line(&report, "grows", "// other").made),
-            [500, 1, 1000, 1]
-        );
-        let untracked = report.since(&before).untracked;
-        assert!(untracked.deallocation_count >= 1);
+        let made = |words| line(&report, "grows", words).made;
+        let transferred = |made: Made| [made.transferred_bytes, made.transferred_count];
+        // It was taken over, as large as it was then.
+        assert_eq!(numbers(made("let mut own")), [0, 0, 10, 1]);
+        assert_eq!(transferred(made("let mut own")), [-10, -1]);
+        assert_eq!(made("let mut own").freed_bytes, 0);
+        // By a line that allocates no more than the growth, and frees all of it.
+        assert_eq!(numbers(made("// own")), [0, 0, 90, 0]);
+        assert_eq!(transferred(made("// own")), [10, 1]);
+        assert_eq!(made("// own").freed_bytes, 100);
+        assert_eq!(made("// own").deallocation_count, 1);
+
+        assert_eq!(numbers(made("// other")), [500, 1, 800, 0]);
+        assert_eq!(transferred(made("// other")), [200, 1]);
+        let since = report.since(&before);
+        assert_eq!(transferred(since.untracked), [-200, -1]);
+        assert_eq!(transferred(since.total), [0, 0]);
         assert_law_3(&report);
+        assert_law_3(&since);
     });
 }
 

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 /// What is in `"format"`.
 const NAME: &str = "memprof baseline";
-const VERSION: u64 = 1;
+
+/// In version 1, a block that went over from one line to another was allocated in both, and
+/// nothing was transferred.
+const VERSION: u64 = 2;
 
 /// What a line made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -23,6 +26,16 @@ pub(super) struct Row {
     allocation_count: u64,
     live_bytes: i64,
     live_count: i64,
+    /// As in [`Made`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    transferred_bytes: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    transferred_count: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl Row {
@@ -42,12 +55,18 @@ impl Row {
     /// Whether the numbers can be some that were counted, and added up.
     fn is_possible(&self) -> bool {
         const MOST: i128 = 1 << 56;
-        let pairs = [
-            (self.allocated_bytes.into(), self.live_bytes.into()),
-            (self.allocation_count.into(), self.live_count.into()),
+        let bytes = [self.live_bytes, self.transferred_bytes].map(i128::from);
+        let blocks = [self.live_count, self.transferred_count].map(i128::from);
+        let all = [
+            (self.allocated_bytes.into(), bytes),
+            (self.allocation_count.into(), blocks),
         ];
-        let is_possible = |(all, live): (i128, i128)| live <= all && all < MOST && live > -MOST;
-        pairs.into_iter().all(is_possible)
+        let is_possible = |(allocated, [live, transferred]): (i128, [i128; 2])| {
+            let is_counted = |number: i128| number.abs() < MOST;
+            live <= allocated + transferred
+                && [allocated, live, transferred].into_iter().all(is_counted)
+        };
+        all.into_iter().all(is_possible)
     }
 }
 
@@ -68,7 +87,10 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
         *sum += line.made;
     }
     let made_something = sums.into_iter().filter(|(_, (_, made))| {
-        made.allocation_count > 0 || made.allocated_bytes > 0 || made.live_bytes() != 0
+        made.allocation_count > 0
+            || made.allocated_bytes > 0
+            || made.live_bytes() != 0
+            || made.transferred_bytes != 0
     });
     let rows = made_something.map(|((function, _, _), (source, made))| Row {
         function: function.to_owned(),
@@ -77,6 +99,8 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
         allocation_count: made.allocation_count,
         live_bytes: made.live_bytes(),
         live_count: made.live_count(),
+        transferred_bytes: made.transferred_bytes,
+        transferred_count: made.transferred_count,
     });
     rows.collect()
 }
@@ -85,15 +109,18 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
 pub(super) fn report(rows: Vec<Row>) -> Report {
     let mut report = Report::default();
     for row in rows {
+        // What isn't alive any more was freed.
+        let freed = |allocated: u64, transferred: i64, live: i64| {
+            let owned = allocated.wrapping_add(transferred.cast_unsigned());
+            owned.wrapping_sub(live.cast_unsigned())
+        };
         let made = Made {
             allocated_bytes: row.allocated_bytes,
             allocation_count: row.allocation_count,
-            freed_bytes: row
-                .allocated_bytes
-                .wrapping_sub(row.live_bytes.cast_unsigned()),
-            deallocation_count: row
-                .allocation_count
-                .wrapping_sub(row.live_count.cast_unsigned()),
+            freed_bytes: freed(row.allocated_bytes, row.transferred_bytes, row.live_bytes),
+            deallocation_count: freed(row.allocation_count, row.transferred_count, row.live_count),
+            transferred_bytes: row.transferred_bytes,
+            transferred_count: row.transferred_count,
             ..Made::default()
         };
         let line = LineReport {

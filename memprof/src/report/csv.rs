@@ -3,7 +3,7 @@
 use crate::recorded::Report;
 use std::io;
 
-const HEADINGS: [&str; 20] = [
+const HEADINGS: [&str; 22] = [
     "function",
     "file",
     "line",
@@ -13,6 +13,8 @@ const HEADINGS: [&str; 20] = [
     "allocation_count",
     "freed_bytes",
     "deallocation_count",
+    "transferred_bytes",
+    "transferred_count",
     "live_bytes",
     "live_count",
     "bytes_at_peak",
@@ -47,6 +49,8 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
                 &made.allocation_count.to_string(),
                 &made.freed_bytes.to_string(),
                 &made.deallocation_count.to_string(),
+                &made.transferred_bytes.to_string(),
+                &made.transferred_count.to_string(),
                 &made.live_bytes().to_string(),
                 &made.live_count().to_string(),
                 &made.bytes_at_peak.to_string(),

@@ -13,7 +13,7 @@ pub enum Format {
     /// `.json`: all of a report, and the only format that [`Report::read`] reads.
     ///
     /// ```text
-    /// { "format": "memprof report", "version": 1,
+    /// { "format": "memprof report", "version": 2,
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
     ///     "calls_left_out", and "lines_are_unknown" if so },
     ///   "untracked": { BLOCKS },
@@ -29,12 +29,17 @@ pub enum Format {
     /// ```
     ///
     /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
-    /// `deallocation_count`, `live_bytes`, `live_count`, `bytes_at_peak`,
-    /// `temporary_count` and `moved_bytes`, as in [`Made`]. All numbers are integers, and
-    /// `resident_bytes` and `resident_increment_bytes` null where they aren't known.
+    /// `deallocation_count`, `transferred_bytes`, `transferred_count`, `live_bytes`,
+    /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in [`Made`]. All
+    /// numbers are integers, and `resident_bytes` and `resident_increment_bytes` null where they
+    /// aren't known.
     /// `function` and `call` are places in the lists; a call comes after its caller.
     /// Of a call, lines without numbers are left out, and of its lines `own` if there are
     /// no such blocks, and `inclusive` if it is the same as `own`.
+    ///
+    /// Version 1 is read as well. It has no `transferred_bytes` and `transferred_count`:
+    /// there, a block that went over to another line was freed in the line that made it, and
+    /// allocated as a whole in the other, so that lines add up to more than the process.
     Json,
 
     /// `.html`: a page to explore in a browser: functions and lines, their source, and

@@ -16,8 +16,10 @@ use std::time::Duration;
 /// What is in `"format"`.
 const NAME: &str = "memprof report";
 
-/// The number of the latest shape, which is the one that is written.
-const VERSION: u64 = 1;
+/// The number of the latest shape, which is the one that is written. In version 1, a
+/// block that went over from one line to another was freed in the first and allocated in
+/// the second, so that nothing was transferred.
+const VERSION: u64 = 2;
 
 /// No function is on a way twice, so that only a forged file has longer ones.
 const DEEPEST: usize = 10_000;
@@ -222,6 +224,10 @@ struct Blocks {
     allocation_count: u64,
     freed_bytes: u64,
     deallocation_count: u64,
+    #[serde(default)]
+    transferred_bytes: i64,
+    #[serde(default)]
+    transferred_count: i64,
     #[serde(skip_deserializing)]
     live_bytes: i64,
     #[serde(skip_deserializing)]
@@ -430,6 +436,8 @@ impl Blocks {
             allocation_count: made.allocation_count,
             freed_bytes: made.freed_bytes,
             deallocation_count: made.deallocation_count,
+            transferred_bytes: made.transferred_bytes,
+            transferred_count: made.transferred_count,
             live_bytes: made.live_bytes(),
             live_count: made.live_count(),
             bytes_at_peak: made.bytes_at_peak,
@@ -444,6 +452,8 @@ impl Blocks {
             allocation_count: self.allocation_count,
             freed_bytes: self.freed_bytes,
             deallocation_count: self.deallocation_count,
+            transferred_bytes: self.transferred_bytes,
+            transferred_count: self.transferred_count,
             bytes_at_peak: self.bytes_at_peak,
             temporary_count: self.temporary_count,
             moved_bytes: self.moved_bytes,

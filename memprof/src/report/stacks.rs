@@ -1,7 +1,7 @@
 //! The stacks of functions and lines that a report's calls stand for, for the formats
 //! that are made of stacks.
 
-use crate::recorded::{CallLine, CallReport, FunctionReport, Report};
+use crate::recorded::{CallLine, CallReport, FunctionReport, Made, Report};
 use std::io;
 use std::time::Duration;
 
@@ -47,13 +47,11 @@ pub(super) fn check(report: &Report) -> io::Result<()> {
     )))
 }
 
-/// The lines of a call that ran or made something; of a difference, also those that only
-/// had something freed.
+/// The lines of a call that made something, or whose blocks were freed or went over to
+/// another line.
 fn lines(call: &CallReport) -> impl Iterator<Item = &CallLine> {
-    call.lines.iter().filter(|line| {
-        let made = &line.made;
-        made.allocation_count > 0 || made.deallocation_count > 0 || made.freed_bytes > 0
-    })
+    let lines = call.lines.iter();
+    lines.filter(|line| line.made != Made::default())
 }
 
 /// Calls `act` with the line of each call that ran or made something, and the frames

@@ -60,7 +60,7 @@ impl Compared {
         match limits.chain([sort]).find(is_lacking) {
             Some(quantity) if !self.is_whole => Err(format!(
                 "a baseline has no {quantity}; compare reports, or what it has: live_bytes, \
-                 live_count, allocated_bytes, allocation_count, freed_bytes"
+                 live_count, allocated_bytes, allocation_count, freed_bytes, transferred_bytes"
             )),
             _ => Ok(()),
         }

@@ -19,6 +19,7 @@ pub(crate) enum Quantity {
     AllocatedBytes,
     AllocationCount,
     FreedBytes,
+    TransferredBytes,
     TemporaryCount,
     MovedBytes,
     Hits,
@@ -42,6 +43,7 @@ impl Quantity {
             Self::AllocatedBytes => "Allocated",
             Self::AllocationCount => "Blocks",
             Self::FreedBytes => "Freed",
+            Self::TransferredBytes => "Taken over",
             Self::TemporaryCount => "Temporary",
             Self::MovedBytes => "Moved",
             Self::Hits => "Hits",
@@ -57,6 +59,7 @@ impl Quantity {
             Self::AllocatedBytes => made.allocated_bytes.into(),
             Self::AllocationCount => made.allocation_count.into(),
             Self::FreedBytes => made.freed_bytes.into(),
+            Self::TransferredBytes => made.transferred_bytes.into(),
             Self::TemporaryCount => made.temporary_count.into(),
             Self::MovedBytes => made.moved_bytes.into(),
             Self::Hits => hits.into(),
@@ -70,6 +73,7 @@ impl Quantity {
             | Self::BytesAtPeak
             | Self::AllocatedBytes
             | Self::FreedBytes
+            | Self::TransferredBytes
             | Self::MovedBytes => bytes(number),
             Self::LiveCount | Self::AllocationCount | Self::TemporaryCount | Self::Hits => {
                 grouped(number)

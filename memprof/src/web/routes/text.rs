@@ -1,7 +1,7 @@
 //! A report as a table in plain text, for a terminal or a browser.
 
 use super::lines;
-use crate::recorded::Report;
+use crate::recorded::{Made, Report};
 use crate::report::Quantity;
 use crate::report::units::{bytes, grouped};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The lines that made something, those with most of `quantity` first.
 pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) -> String {
     let mut lines = lines::by_live_bytes(report);
-    lines.retain(|line| line.made.allocation_count > 0 || line.made.freed_bytes > 0);
+    lines.retain(|line| line.made != Made::default());
     if quantity == Quantity::AllocatedBytes {
         lines.sort_by_key(|line| Reverse(line.made.allocated_bytes));
     }

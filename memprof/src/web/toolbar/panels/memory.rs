@@ -130,7 +130,7 @@ fn by_line(profile: &RequestProfile) -> Table {
         lines.map(move |line| (&*function.file, line))
     });
     let mut lines: Vec<_> = lines
-        .filter(|(_, line)| line.made.allocated_bytes > 0)
+        .filter(|(_, line)| line.made.allocated_bytes > 0 || line.made.live_bytes() > 0)
         .collect();
     lines.sort_by_key(|(_, line)| Reverse((line.made.live_bytes(), line.made.allocated_bytes)));
     let rest = (
