@@ -248,8 +248,8 @@ use proc_macro::TokenStream;
 /// ## `print = "call" | "exit" | "never"`
 ///
 /// When: at the end of each `call`, the default; once for all calls at the `exit`
-/// of the process, after a panic, too, and after `std::process::exit` (but on Windows); or
-/// `never`, which is the default with a budget. In the table of all calls, what a call
+/// of the process, after a panic, too, and after `std::process::exit` (but on Windows), not
+/// after a signal or an abort; or `never`, which is the default with a budget. In the table of all calls, what a call
 /// inside another call of the same function did is counted once, in the outer one.
 ///
 /// ```

@@ -20,6 +20,8 @@ pub(crate) fn prepare() {
         own_work::during(false, report::prepare_output);
         #[cfg(all(feature = "files", unix))]
         own_work::during(false, report::prepare_socket);
+        #[cfg(feature = "files")]
+        own_work::during(false, report::start_writer);
         os::at_exit(end_of_process);
     });
 }

@@ -77,6 +77,8 @@
 //! | `MEMPROF_RSS` | `exact`, `adaptive` or `off` |
 //! | with the feature `files`: | |
 //! | `MEMPROF_OUTPUT` | a file for the report at the end of the process; `%p` in its name is the process |
+//! | `MEMPROF_EVERY` | has that file written before the end, too: a time from one to the next, as `2s`; `on` is `5s` |
+//! | `MEMPROF_DUMP_AT` | has a report written once, when the heap or resident memory passes this, as `500MiB` |
 //! | `MEMPROF_FORMAT` | its format, whatever the file's ending: see `Format` |
 //! | `MEMPROF_LISTEN` | a path for a socket, on which the report of the moment is handed out |
 //! | `MEMPROF_CONFIDENTIAL` | `on` leaves the text of the source out of both, and of what is told over HTTP |
@@ -137,12 +139,13 @@
 //!   others; and marks of calls in files of memory over time.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
-#![deny(unsafe_code)] // `alloc`, `leaked`, `os` and `records` alone allow it.
+#![deny(unsafe_code)] // `alloc`, `leaked`, `os`, `records` and `signals` alone allow it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
 #[cfg(feature = "criterion")]
 mod allocated;
+mod amounts;
 mod assertions;
 #[cfg(feature = "files")]
 mod baseline;
@@ -194,6 +197,8 @@ mod resident;
 mod rss;
 mod scope;
 mod scopes;
+#[cfg(all(feature = "files", target_os = "linux"))]
+mod signals;
 mod site;
 mod snapshot;
 mod spare;

@@ -336,6 +336,109 @@ mod unix {
         }
     }
 
+    /// Starts a thread that gets no signals, without a `JoinHandle` and without any
+    /// allocation by Rust's allocator. Whether there is one.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn start_thread(run: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> bool {
+        const STACK_BYTES: usize = 2 << 20;
+        // SAFETY: attributes are plain data, of which all zeroes is a value; they are
+        // initialised before they are used, and borrowed for the calls. `run` can be called
+        // for as long as this code is loaded, and takes a pointer that it doesn't look at.
+        without_signals(|| unsafe {
+            let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+            if libc::pthread_attr_init(&raw mut attributes) != 0 {
+                return false;
+            }
+            libc::pthread_attr_setstacksize(&raw mut attributes, STACK_BYTES);
+            libc::pthread_attr_setdetachstate(&raw mut attributes, libc::PTHREAD_CREATE_DETACHED);
+            let mut thread: libc::pthread_t = std::mem::zeroed();
+            let answer = libc::pthread_create(
+                &raw mut thread,
+                &raw const attributes,
+                run,
+                std::ptr::null_mut(),
+            );
+            libc::pthread_attr_destroy(&raw mut attributes);
+            answer == 0
+        })
+    }
+
+    /// Has the library that `code` is in never be unloaded. The program itself never is.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn keep_loaded(code: *const ()) {
+        // SAFETY: what is known of a library is plain data, of which all zeroes is a value.
+        let mut library: libc::Dl_info = unsafe { std::mem::zeroed() };
+        // SAFETY: the address is only looked up, and the answer is written to a place that is
+        // borrowed for the call.
+        let is_known = unsafe { libc::dladdr(code.cast(), &raw mut library) } != 0;
+        if is_known && !library.dli_fname.is_null() {
+            let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+            // SAFETY: the name is the loader's own, of a library that is loaded, so that none
+            // of its code is run. The handle is kept for ever.
+            unsafe { libc::dlopen(library.dli_fname, flags) };
+        }
+    }
+
+    /// Gives the calling thread a name for `ps`, `top` and debuggers.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn name_thread(name: &std::ffi::CStr) {
+        // SAFETY: the name is borrowed for the call, which copies at most 16 bytes of it.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+
+    /// The number of the calling thread, as the system has it. A signal handler may ask.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn thread_id() -> i32 {
+        // SAFETY: the call has no arguments and touches no memory of ours. Not the
+        // function `gettid`, which older C libraries don't have.
+        let id = unsafe { libc::syscall(libc::SYS_gettid) };
+        i32::try_from(id).unwrap_or(0)
+    }
+
+    /// The number of the process, from the system itself: a signal handler may ask, in a
+    /// forked child, too.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn process_id() -> i32 {
+        // SAFETY: as for `thread_id`.
+        let id = unsafe { libc::syscall(libc::SYS_getpid) };
+        i32::try_from(id).unwrap_or(0)
+    }
+
+    /// Waits for as long as `word` is `value`, until [`wake`] is called or the time is up;
+    /// sometimes for less. A signal handler may do it.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn wait(
+        word: &std::sync::atomic::AtomicU32,
+        value: u32,
+        most: Option<std::time::Duration>,
+    ) {
+        let time = most.map(|most| {
+            // SAFETY: a time is plain numbers, of which all zeroes is one.
+            let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+            // More than a year needs no waking. The types differ between systems.
+            time.tv_sec = u32::try_from(most.as_secs())
+                .unwrap_or(u32::MAX)
+                .min(32_000_000)
+                .cast_signed()
+                .into();
+            time.tv_nsec = most.subsec_nanos().cast_signed().into();
+            time
+        });
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the word and the time are borrowed for the call, which reads them and
+        // writes nothing.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, time) };
+    }
+
+    /// Wakes all threads that [`wait`] for a change of `word`. A signal handler may do it.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn wake(word: &std::sync::atomic::AtomicU32) {
+        let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the address is only compared with those that threads wait at.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX) };
+    }
+
     /// Writes all of `bytes` to the standard output or error, past the lock
     /// that `std` holds while the program prints.
     pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> io::Result<()> {
@@ -361,6 +464,24 @@ mod unix {
             }
         }
         Ok(())
+    }
+
+    /// Whether something can be written to the standard output or error, now or within
+    /// `most`. A little can then be written without waiting.
+    pub(crate) fn is_writable(stderr: bool, most: std::time::Duration) -> bool {
+        let mut request = libc::pollfd {
+            fd: if stderr {
+                libc::STDERR_FILENO
+            } else {
+                libc::STDOUT_FILENO
+            },
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        let most = i32::try_from(most.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: one request, borrowed for the call. A failure, as by a signal, is none of
+        // the stream.
+        unsafe { libc::poll(&raw mut request, 1, most) != 0 }
     }
 
     /// Waits for a pipe that its reader has made non-blocking, as long as any
@@ -437,9 +558,15 @@ pub(crate) fn at_exit(run: extern "C" fn()) {
 pub(crate) fn at_exit(_run: extern "C" fn()) {}
 
 /// Does `work`: there are no signals.
-#[cfg(all(feature = "tower", not(unix)))]
+#[cfg(all(feature = "files", not(unix)))]
 pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     work()
+}
+
+/// Always: how much room there is can't be told.
+#[cfg(not(unix))]
+pub(crate) fn is_writable(_stderr: bool, _most: std::time::Duration) -> bool {
+    true
 }
 
 /// Writes all of `bytes` to the standard output or error.

@@ -6,6 +6,11 @@
 use crate::os;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long [`say`] waits for the lock, and for a pipe to be read.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a table is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +54,22 @@ pub(crate) fn write(stream: Stream, text: &str) {
     let _ = os::without_signals_of_writing(write);
 }
 
-/// Says one line on the standard error.
+/// Says one line on the standard error; soon or not at all, since the program may be about to
+/// end, and a thread that writes to a pipe which isn't read holds the lock for ever.
 pub(crate) fn say(line: &str) {
     let _paused = crate::threads::pause();
-    write(Stream::Stderr, &format!("memprof: {line}\n"));
+    let start = Instant::now();
+    let lock = loop {
+        match one_at_a_time().try_lock() {
+            Ok(lock) => break Some(lock),
+            Err(TryLockError::Poisoned(lock)) => break Some(lock.into_inner()),
+            // Without it, it may come in the middle of a table.
+            Err(TryLockError::WouldBlock) if start.elapsed() >= PATIENCE => break None,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    if os::is_writable(true, PATIENCE) {
+        let _ = os::write_past_locks(true, format!("memprof: {line}\n").as_bytes());
+    }
+    drop(lock);
 }

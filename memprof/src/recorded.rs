@@ -50,6 +50,11 @@ pub struct Report {
     /// Whether it is of a scope that began when there were 4,096 already: nothing is known
     /// of its lines, and nothing of it is in the report.
     pub lines_are_unknown: bool,
+
+    /// Of a report that the profiler took while the program went on, as for
+    /// `MEMPROF_EVERY`: how long after the first call of a profiled function. None of one that
+    /// was taken as the process ended, or by the program itself.
+    pub interim_after: Option<Duration>,
 }
 
 /// What the lines of one function made.

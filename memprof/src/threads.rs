@@ -35,6 +35,9 @@ locals! {
     // and so goes after nearly everything else that the thread has.
     static ENDING: Ending = Ending;
 
+    // Whether all that the thread does is the profiler's own work.
+    static IS_PROFILERS_OWN: Cell<bool> = const { Cell::new(false) };
+
     // The locks, while the thread forks.
     static FORKING: Cell<Option<ManuallyDrop<Forking>>> = Cell::new(None);
 }
@@ -57,9 +60,21 @@ fn attach(counters: &Counters) -> bool {
     !counters.are_new() || attach_new(counters)
 }
 
+/// Has nothing that the calling thread does be seen in any number, nor that there is such a
+/// thread: the highest heap is exact as if there were none. It has to be the first that the
+/// thread does, and the thread has to [`pause`] for as long as it runs.
+#[cfg(feature = "files")]
+pub(crate) fn set_profilers_own() {
+    IS_PROFILERS_OWN.set(true);
+}
+
 #[cold]
 fn attach_new(counters: &Counters) -> bool {
     static KNOWS_FORKS: AtomicBool = AtomicBool::new(false);
+    if IS_PROFILERS_OWN.get() {
+        counters.store_tag(Tag(owner::PROFILER.into()));
+        return true;
+    }
     // First, since what follows may allocate on some systems.
     if ENDINGS.get() == 0 {
         counters.store_tag(Tag::UNTRACKED);

@@ -8,12 +8,13 @@
 use crate::column::Column;
 #[cfg(feature = "files")]
 use crate::process_number::with_number;
-use crate::{os, output};
+use crate::{amounts, os, output};
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 #[cfg(any(feature = "files", feature = "sampling"))]
 use std::path::{self, PathBuf};
+use std::time::Duration;
 
 /// The most decimals a number can have: a byte is 2^-20 MiB, which is 20
 /// decimals and no more.
@@ -71,6 +72,14 @@ const KNOWN: &[Variable] = &[
     Variable::new("MEMPROF_FORMAT")
         .needs(FILES)
         .with("MEMPROF_OUTPUT"),
+    Variable::new("MEMPROF_EVERY")
+        .needs(FILES)
+        .with("MEMPROF_OUTPUT")
+        .text(every_accepted, is_every),
+    Variable::new("MEMPROF_DUMP_AT")
+        .needs(FILES)
+        .waits()
+        .text(bytes_accepted, |text| amounts::bytes(text).is_some()),
     Variable::new("MEMPROF_LISTEN").needs(SOCKETS).waits(),
     Variable::new("MEMPROF_CONFIDENTIAL").needs(FILES),
     Variable::new("MEMPROF_BLESS").needs(FILES),
@@ -82,7 +91,7 @@ const KNOWN: &[Variable] = &[
         .word(&["on", "off"]),
     Variable::new("MEMPROF_STOP_AT")
         .needs(SAMPLING)
-        .text(bytes_accepted, |text| bytes(text).is_some()),
+        .text(bytes_accepted, |text| amounts::bytes(text).is_some()),
     Variable::new("MEMPROF_ON_STOP")
         .needs(SAMPLING)
         .with("MEMPROF_STOP_AT")
@@ -194,24 +203,16 @@ fn decimals_accepted() -> String {
     format!("a number of decimals from 0 to {MOST_DECIMALS}")
 }
 
-/// A number of bytes: `100MiB`, `1.5 GiB`, `4096`.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-    let unit: u32 = match text.get(digits.len()..)? {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    let bytes = digits.trim().parse::<f64>().ok()? * f64::from(unit);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is in the range"
-    )]
-    (1.0..=1e18).contains(&bytes).then_some(bytes as u64)
+/// How often a report is written while the program runs: `on`, `off` or a time.
+fn is_every(text: &str) -> bool {
+    /// Reports take longer to be written.
+    const LEAST: Duration = Duration::from_millis(10);
+    let is_time = || amounts::duration(text).is_some_and(|every| every >= LEAST);
+    matches!(text, "on" | "off") || is_time()
+}
+
+fn every_accepted() -> String {
+    "`on`, `off` or a time of 10ms or more, as `2s` or `500ms`".to_owned()
 }
 
 fn bytes_accepted() -> String {
@@ -476,24 +477,5 @@ mod tests {
             Value::Word(&["on"]).read(OsStr::from_bytes(b"on\xff")),
             None
         );
-    }
-
-    #[test]
-    fn a_number_of_bytes_has_a_unit() {
-        assert_eq!(bytes("100MiB"), Some(100 << 20));
-        assert_eq!(bytes(" 1.5 GiB "), Some(3 << 29));
-        assert_eq!(bytes("4096"), Some(4096));
-        for other in [
-            "",
-            "MiB",
-            "100MB",
-            "-1",
-            "0",
-            "1e300",
-            "NaN",
-            "100 MiB more",
-        ] {
-            assert_eq!(bytes(other), None, "{other}");
-        }
     }
 }

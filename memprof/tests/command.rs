@@ -490,3 +490,117 @@ fn top_says_that_it_needs_a_terminal() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("`memprof show` says it once"), "{stderr}");
 }
+
+/// What a child of the test's is told to be: a program that waits.
+const WAITS: &str = "MEMPROF_COMMAND_TESTS_WAITS";
+
+#[test]
+fn is_a_program_that_waits_if_it_is_told_to() {
+    if std::env::var_os(WAITS).is_some() {
+        let kept = keeps(2);
+        println!("ready");
+        std::io::stdin().lines().next().transpose().unwrap();
+        drop(kept);
+    }
+}
+
+/// A program that waits until this is dropped.
+#[cfg(target_os = "linux")]
+struct Waiting(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Waiting {
+    fn new(variable: &str, value: &Path) -> Self {
+        use std::io::{BufRead as _, BufReader};
+
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "is_a_program_that_waits_if_it_is_told_to"])
+            .arg("--nocapture")
+            .env_remove("MEMPROF_LISTEN")
+            .env_remove("MEMPROF_OUTPUT")
+            .env(WAITS, "")
+            .env(variable, value)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().ends_with("ready")));
+        Self(child)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_running_program_is_dumped_and_its_report_says_that_it_went_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Waiting::new("MEMPROF_LISTEN", &folder.path().join("%p.socket"));
+    let process = program.0.id().to_string();
+    let dump = |arguments: &[&str]| {
+        let command = Command::new(env!("CARGO_BIN_EXE_memprof"))
+            .current_dir(&folder)
+            .arg("dump")
+            .args(arguments)
+            .output();
+        stdout(&command.unwrap())
+    };
+
+    let name = format!("memprof.{process}.dump.json");
+    assert_eq!(dump(&[&process]), format!("a report is in \"{name}\"\n"));
+    assert_eq!(
+        dump(&[&format!("{process}.socket"), "-o", "report.md"]),
+        "a report is in \"report.md\"\n"
+    );
+
+    let path = folder.path().join(name);
+    let report = memprof::Report::read(&path).unwrap();
+    let after = report.interim_after.unwrap().as_secs_f64();
+    let said = |which: &str, after: f64| {
+        format!(
+            "{which} was written {after:.1} s after the first call of a profiled function, and \
+             the program went on.\n"
+        )
+    };
+    let shown = stdout(&memprof(&["show".as_ref(), &path]));
+    assert!(shown.ends_with(&said("This report", after)), "{shown}");
+    let diff = stdout(&memprof(&["diff".as_ref(), &path, &path]));
+    assert!(
+        diff.ends_with(&(said("The earlier report", after) + &said("The later report", after))),
+        "{diff}"
+    );
+    let markdown = fs::read_to_string(folder.path().join("report.md")).unwrap();
+    let (first, _) = markdown.split_once('\n').unwrap();
+    assert!(first.starts_with("This report was written "), "{markdown}");
+    assert!(first.ends_with(" and the program went on."), "{markdown}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_cannot_be_asked_for_a_dump_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("report.json");
+    let program = Waiting::new("MEMPROF_OUTPUT", &output);
+    let process = program.0.id().to_string();
+
+    let refused = memprof(&["dump".as_ref(), process.as_ref()]);
+
+    assert_eq!(refused.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(refused.stderr).unwrap(),
+        format!(
+            "memprof: process {process} was started without `MEMPROF_LISTEN`; start it with \
+             `MEMPROF_LISTEN=/tmp/%p.memprof`, where `%p` stands for its number; it writes its \
+             report to {:?} when it ends, as by Ctrl-C or `kill`, and before that if it was \
+             started with `MEMPROF_EVERY`\n",
+            output.to_str().unwrap()
+        )
+    );
+}

@@ -5,7 +5,7 @@
 //! the profiled line that called them.
 
 use crate::site::Site;
-use crate::{os, output, own_work, variables};
+use crate::{amounts, os, output, own_work, variables};
 use std::backtrace::Backtrace;
 use std::process;
 use std::sync::OnceLock;
@@ -28,7 +28,7 @@ enum OnStop {
 pub(crate) fn prepare() -> bool {
     let on_stop = ON_STOP.get_or_init(|| {
         let _paused = crate::threads::pause();
-        let limit = variables::bytes(&variables::read("MEMPROF_STOP_AT")?)?;
+        let limit = amounts::bytes(&variables::read("MEMPROF_STOP_AT")?)?;
         let on_stop = match variables::read("MEMPROF_ON_STOP").as_deref() {
             Some("trap") => OnStop::Trap,
             Some("continue") => OnStop::Continue,

@@ -1,9 +1,13 @@
 //! The report that the environment asks for at the end of the process.
 
+use super::file::FileError;
 use super::format::Format;
+use super::writer::{self, Turn};
+use crate::recorded::Report;
 use crate::variables::{self, NamedPath};
 use crate::{copies, forks, output, snapshot};
 use std::fs;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -61,6 +65,19 @@ pub(crate) fn prepare_output() {
 }
 
 impl Output {
+    fn write(&self, report: Report) {
+        if let Err(error) = self.try_write(report) {
+            output::say(&error.to_string());
+        }
+    }
+
+    fn try_write(&self, mut report: Report) -> Result<(), FileError> {
+        if !has_source() {
+            report = report.without_source();
+        }
+        report.write_as(self.format, self.path())
+    }
+
     /// The path for this process, and for this copy of memprof in it.
     fn path(&self) -> PathBuf {
         let path = self.path.path();
@@ -104,13 +121,48 @@ pub(crate) fn write_output() {
         output::say("the report at exit is lost: the process ended in the middle of another");
         return;
     }
-    let mut report = snapshot::report();
-    if !has_source() {
-        report = report.without_source();
+    match Turn::take() {
+        Some(turn) => {
+            to.write(snapshot::report());
+            // The thread for it has no further turn.
+            mem::forget(turn);
+        }
+        None => output::say("the report at exit is lost: one before is still being written"),
     }
-    if let Err(error) = report.write_as(to.format, to.path()) {
+    // There is nothing more to write for a signal that comes now.
+    #[cfg(target_os = "linux")]
+    crate::signals::set_done();
+}
+
+/// Writes the report that is asked for, on the thread for it, as a signal ends the process.
+#[cfg(target_os = "linux")]
+pub(super) fn write_as_it_ends(set_collected: fn()) {
+    if let (Some(Some(to)), Some(_turn)) = (OUTPUT.get(), Turn::take()) {
+        let report = snapshot::report();
+        set_collected();
+        to.write(report);
+    }
+}
+
+/// Writes the report that is asked for, on the thread for it, while the program goes on. What
+/// goes wrong is said unless it `is_failing` already; whether it is.
+pub(super) fn write_as_it_goes_on(is_failing: bool) -> bool {
+    let (Some(Some(to)), Some(_turn)) = (OUTPUT.get(), Turn::take()) else {
+        return is_failing;
+    };
+    let mut report = snapshot::report();
+    report.interim_after = Some(writer::elapsed());
+    let written = to.try_write(report);
+    if let (Err(error), false) = (&written, is_failing) {
         output::say(&error.to_string());
     }
+    written.is_err()
+}
+
+/// Where the report goes, and how, if it is asked for.
+pub(super) fn output() -> Option<(PathBuf, Format)> {
+    let to = OUTPUT.get()?.as_ref()?;
+    Some((to.path(), to.format))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ pub enum Format {
     /// ```text
     /// { "format": "memprof report", "version": 2,
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
-    ///     "calls_left_out", and "lines_are_unknown" if so },
+    ///     "calls_left_out", "lines_are_unknown" if so, "interim_after_ns" if the program
+    ///     went on },
     ///   "untracked": { BLOCKS },
     ///   "functions": [ { "name", "file", "line", "notes" if there are any, "calls",
     ///     "own_ns", "inclusive_ns", "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },

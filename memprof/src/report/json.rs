@@ -152,6 +152,9 @@ struct Process {
     /// Left out if it is not so.
     #[serde(default, skip_serializing_if = "is_false")]
     lines_are_unknown: bool,
+    /// Left out of a report that wasn't taken while the program went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    interim_after_ns: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
@@ -265,6 +268,7 @@ impl Document {
                 resident_is_exact: report.resident_is_exact,
                 calls_left_out: report.calls_left_out,
                 lines_are_unknown: report.lines_are_unknown,
+                interim_after_ns: report.interim_after.map(nanoseconds),
             },
             untracked: Blocks::of(report.untracked),
             functions: report.functions.iter().map(Function::of).collect(),
@@ -312,6 +316,7 @@ impl Document {
             resident_is_exact: self.process.resident_is_exact,
             calls_left_out: self.process.calls_left_out,
             lines_are_unknown: self.process.lines_are_unknown,
+            interim_after: self.process.interim_after_ns.map(Duration::from_nanos),
         })
     }
 }

@@ -5,6 +5,7 @@
 
 use super::at_exit::has_source;
 use super::format::Format;
+use super::writer::elapsed;
 use crate::identity::Identity;
 use crate::variables::{self, NamedPath};
 use crate::{os, output, own_work, snapshot, threads};
@@ -147,6 +148,7 @@ fn hand_out(stream: &UnixStream) -> io::Result<()> {
     let mut out = BufWriter::new(stream);
     threads::without_peak(|| {
         let mut report = snapshot::report();
+        report.interim_after = Some(elapsed());
         if !has_source() {
             report = report.without_source();
         }

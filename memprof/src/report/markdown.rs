@@ -1,6 +1,6 @@
 //! A report as a table in Markdown, for people who read it in a browser.
 
-use super::units::{bytes, grouped};
+use super::units::{bytes, grouped, interim};
 use crate::printable::printable;
 use crate::recorded::{FunctionReport, LineReport, Made, Report};
 use std::io;
@@ -9,6 +9,9 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
     let Report {
         total, untracked, ..
     } = report;
+    if let Some(after) = report.interim_after {
+        writeln!(out, "{}\n", interim("This report", after))?;
+    }
     writeln!(
         out,
         "**{}** alive in {} blocks, {} at the peak, {} allocated in {} blocks; of these, {} \

@@ -32,6 +32,8 @@ mod stacks;
 mod table;
 pub(crate) mod units;
 mod words;
+#[cfg(feature = "files")]
+mod writer;
 
 #[cfg(feature = "tower")]
 pub(crate) use at_exit::has_source;
@@ -47,6 +49,8 @@ pub(crate) use listen::{prepare_socket, remove_socket};
 pub(crate) use markdown::code;
 #[cfg(feature = "tower")]
 pub(crate) use pprof::{Sheet, write_on as write_pprof};
+#[cfg(feature = "files")]
+pub(crate) use writer::start_writer;
 
 use crate::config::Settings;
 use crate::heap::{self, HeapSource};

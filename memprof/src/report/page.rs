@@ -160,7 +160,11 @@ fn write_numbers(
         report.calls_left_out,
         u64::from(report.resident_is_exact == Some(false)),
     ];
-    columns.numbers(&name("process"), process.into_iter().map(signed))?;
+    // -1 if nothing came after it.
+    let interim = report.interim_after;
+    let interim = interim.map_or(-1, |after| nanoseconds(after.as_nanos()));
+    let process = process.into_iter().map(signed).chain([interim]);
+    columns.numbers(&name("process"), process)?;
 
     let functions = || pair.functions.iter().map(|function| function.sides[side]);
     let calls = functions().map(|function| function.map_or(0, |function| function.call_count));

@@ -48,3 +48,13 @@ pub(crate) fn grouped(number: i128) -> String {
     }
     if number < 0 { format!("-{text}") } else { text }
 }
+
+/// Of which moment a report is that was written while the program went on.
+#[cfg(feature = "files")]
+pub(crate) fn interim(which: &str, after: std::time::Duration) -> String {
+    format!(
+        "{which} was written {:.1} s after the first call of a profiled function, and the program \
+         went on.",
+        after.as_secs_f64()
+    )
+}

@@ -47,6 +47,23 @@ fn boxes_are_as_wide_as_what_was_recorded_of_them() {
 }
 
 #[test]
+fn a_report_that_the_program_went_on_after_says_so() {
+    let mut report = report(4, NAMES);
+    report.interim_after = Some(std::time::Duration::from_millis(3210));
+    let Some(page) = Page::of(&report, "") else {
+        return;
+    };
+    page.until("document.getElementById('totals').textContent.includes('Before the end')");
+    assert!(
+        page.text("document.getElementById('totals').textContent")
+            .contains(
+                "Before the endwritten 3.2 s after the first call of a profiled function; the \
+                 program went on"
+            )
+    );
+}
+
+#[test]
 fn the_time_of_a_scope_is_that_of_its_calls() {
     let Some(page) = Page::of(&timed(), "#measure=own_ns") else {
         return;

@@ -2,6 +2,7 @@
 
 use crate::lines::{LESS, MORE, Quantity, cell, lines, number, table, write};
 use crate::reading::{is_confidential, read_to_compare};
+use crate::units::interim;
 use anstyle::Style;
 use clap::ValueEnum;
 use memprof::{FileError, Made, Report};
@@ -153,7 +154,13 @@ pub(crate) fn show(
     };
     let [alive, allocated] = [Quantity::LiveBytes, Quantity::AllocatedBytes].map(total);
     let whole = if *is_whole { "process" } else { "lines" };
-    writeln!(out, "\n{whole}: {alive} alive, {allocated} allocated")
+    writeln!(out, "\n{whole}: {alive} alive, {allocated} allocated")?;
+    for (which, report) in [("The earlier report", before), ("The later report", after)] {
+        if let Some(after) = report.interim_after {
+            writeln!(out, "{}", interim(which, after))?;
+        }
+    }
+    Ok(())
 }
 
 fn signed(quantity: Quantity, number: i128) -> String {

@@ -40,11 +40,18 @@ fn socket_of(process: i32) -> Result<PathBuf, Box<dyn Error>> {
     let of_process = |error| format!("process {process} can't be looked at: {error}");
     let found = procfs::process::Process::new(process).map_err(of_process)?;
     let environment = found.environ().map_err(of_process)?;
-    let path = environment.get(std::ffi::OsStr::new("MEMPROF_LISTEN"));
-    let path = path.ok_or_else(|| {
+    let said = |name: &str| environment.get(std::ffi::OsStr::new(name));
+    let path = said("MEMPROF_LISTEN").ok_or_else(|| {
+        let output = said("MEMPROF_OUTPUT").map_or_else(String::new, |path| {
+            format!(
+                "; it writes its report to {:?} when it ends, as by Ctrl-C or `kill`, and before \
+                 that if it was started with `MEMPROF_EVERY`",
+                path.to_string_lossy()
+            )
+        });
         format!(
             "process {process} was started without `MEMPROF_LISTEN`; start it with \
-             `MEMPROF_LISTEN=/tmp/%p.memprof`, where `%p` stands for its number"
+             `MEMPROF_LISTEN=/tmp/%p.memprof`, where `%p` stands for its number{output}"
         )
     })?;
     let path = with_number(path, process.unsigned_abs());

@@ -2,6 +2,7 @@
 //! of programs over time.
 
 mod diff;
+mod dump;
 #[path = "../../identity.rs"]
 mod identity;
 mod lines;
@@ -155,6 +156,21 @@ enum Command {
         interval: Duration,
     },
 
+    /// Write the report of a running program to a file
+    ///
+    /// Of one that was started with `MEMPROF_LISTEN=PATH` in its environment. The program goes
+    /// on. One that wasn't can't be asked; with `MEMPROF_OUTPUT` it writes its report at its
+    /// end, as by Ctrl-C or `kill`, and with `MEMPROF_EVERY=2s` at intervals.
+    Dump {
+        /// The number of the process, or the path of its socket
+        #[arg(value_name = "PID|SOCKET")]
+        program: String,
+
+        /// Where to, in the format of its ending; memprof.PID.dump.json by default
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+
     #[command(flatten)]
     OverTime(over_time::Command),
 }
@@ -197,6 +213,7 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             drop(out);
             top::top(&program, interval)?;
         }
+        Command::Dump { program, output } => dump::dump(&program, output, out)?,
         Command::OverTime(command) => return command.run(out),
         Command::Show {
             file,

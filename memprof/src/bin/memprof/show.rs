@@ -1,6 +1,7 @@
 //! A report as a table of its lines.
 
 use crate::lines::{MORE, Quantity, cell, lines, number, table, write};
+use crate::units::interim;
 use anstyle::Style;
 use memprof::{Made, Report};
 use std::cmp::Reverse;
@@ -67,5 +68,8 @@ pub(crate) fn show(
             writeln!(out, "note on {}: {}", cell(&of.path), cell(note))?;
         }
     }
-    Ok(())
+    match report.interim_after {
+        Some(after) => writeln!(out, "{}", interim("This report", after)),
+        None => Ok(()),
+    }
 }

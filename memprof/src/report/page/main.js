@@ -65,7 +65,11 @@ const Main = {
         : Units.text(after[at], kind);
       tell(heading, number(0), `${number(1)} outside of profiled functions`);
     }
-    Data.numbers("after.process").then(([peakError, leftOut, isRounded]) => {
+    Data.numbers("after.process").then(([peakError, leftOut, isRounded, interim]) => {
+      if (interim >= 0) {
+        const text = `written ${(interim / 1e9).toFixed(1)} s after the first call of a profiled function; the program went on`;
+        tell("Before the end", text, "what came later is not in this report");
+      }
       if (peakError > 0) tell("Peak may be higher by", Units.text(peakError, "bytes"), "several threads allocated");
       if (leftOut > 0) tell("Calls without their callers", Units.grouped(leftOut), "there were too many ways to call functions");
       if (isRounded) tell("Resident memory", "rounded", "by this kernel, in steps of 128 KiB and more");

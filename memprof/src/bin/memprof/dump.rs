@@ -1,0 +1,24 @@
+//! The report of a running program, in a file.
+
+use crate::live::Program;
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+
+pub(crate) fn dump(
+    name: &str,
+    output: Option<PathBuf>,
+    mut out: impl Write,
+) -> Result<(), Box<dyn Error>> {
+    let report = Program::find(name)?.first_report()?;
+    let output = output.unwrap_or_else(|| {
+        let name = match name.parse::<u32>() {
+            Ok(process) => format!("memprof.{process}.dump.json"),
+            Err(_) => "memprof.dump.json".to_owned(),
+        };
+        name.into()
+    });
+    report.write(&output)?;
+    writeln!(out, "a report is in {:?}", output.to_string_lossy())?;
+    Ok(())
+}
