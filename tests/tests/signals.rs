@@ -177,7 +177,7 @@ fn an_abort_leaves_the_whole_report() {
                 "alloc_error" => handle_alloc_error(Layout::new::<[u8; 1000]>()),
                 "no_memory" => drop(black_box(Vec::<u8>::with_capacity(isize::MAX as usize))),
                 "overflow" => println!("{}", overflow(0)),
-                "thread" => thread::spawn(|| abort()).join().unwrap(),
+                "thread" => thread::spawn(abort).join().unwrap(),
                 _ => {}
             }
             drop(kept);

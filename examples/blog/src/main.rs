@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use blog::profiling::Profiling;
 use blog::{Failure, database, demo, server};
@@ -69,8 +70,19 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn run(cli: Cli) -> Result<(), Failure> {
+/// How long a request that is stuck may keep the process, as one whose table goes to a pipe
+/// that is not read.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    // As `#[tokio::main]` does it, which waits for all that runs.
+    let runtime = tokio::runtime::Runtime::new().expect("there are threads and descriptors");
+    let answer = runtime.block_on(run_command(cli));
+    runtime.shutdown_timeout(PATIENCE);
+    answer
+}
+
+async fn run_command(cli: Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => {
             let database = &args.database.database;

@@ -52,7 +52,8 @@ pub async fn serve(
         served = serving => served,
         () = async { grace.await; tokio::time::sleep(GRACE).await } => Ok(()),
     };
-    pool.close().await;
+    // A request that is stuck has its connection.
+    let _ = tokio::time::timeout(GRACE, pool.close()).await;
     served.map_err(|error| Failure::new(format!("serve on {addr}"), error))
 }
 

@@ -159,6 +159,26 @@ fn a_server_stops_when_told_to_and_says_that_its_sessions_end() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_server_stops_when_told_to_though_what_it_prints_is_not_read() {
+    let directory = TempDir::new().unwrap();
+    let mut command = blog(&directory);
+    let mut server = Server::start(command.args(["--addr", "127.0.0.1:0", "--profiler"]));
+    // More than fits into a pipe.
+    for _ in 0..500 {
+        let hello = ureq::get(format!("{}/hello", server.address)).call();
+        assert_eq!(hello.unwrap().status(), 200);
+    }
+
+    let mut process = server.process.take().unwrap();
+    let pid = process.id().to_string();
+    let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(told.success());
+
+    assert!(process.wait().unwrap().success());
+}
+
 #[test]
 fn a_busy_port_is_named() {
     let directory = TempDir::new().unwrap();

@@ -291,9 +291,11 @@ impl ProfilerLayer {
         self.with(|told| told.has_source = false)
     }
 
-    /// Waits until all profiles of requests that have ended are printed and written.
+    /// Waits until all profiles of requests that have ended are printed and written, or until
+    /// none has been for 5 seconds, as where a pipe is not read.
     ///
-    /// The last of the layer and its services to be dropped does that by itself.
+    /// The last of the layer and its services to be dropped waits by itself, for 5 seconds in
+    /// all; what isn't written by then is lost, which is said.
     pub fn flush(&self) {
         if let Some(writer) = self.settings.writer.get() {
             writer.flush();

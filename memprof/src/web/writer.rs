@@ -4,45 +4,87 @@ use crate::{os, output, own_work};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// How many things may wait to be done.
 const MOST_WAITING: usize = 1024;
 
+/// How long the end of the program waits for what is still to be written, and
+/// [`Writer::flush`] for the next thing that is: a pipe may have a reader that doesn't read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Does with each thing that it is given what it was made for, one after the other; all
-/// of them before it is gone.
+/// of them before it is gone, if that doesn't take too long.
 #[derive(Debug)]
 pub(super) struct Writer<T> {
-    sender: Option<SyncSender<Message<T>>>,
+    sender: Option<SyncSender<T>>,
     thread: Option<JoinHandle<()>>,
+    accepted: AtomicU64,
     lost: AtomicU64,
+    progress: Arc<Progress>,
+    patience: Duration,
 }
 
-#[derive(Debug)]
-enum Message<T> {
-    Write(T),
-    /// Answered when all that came before is done.
-    Flush(SyncSender<()>),
+/// How far the thread is.
+#[derive(Debug, Default)]
+struct Progress {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    done: u64,
+    has_ended: bool,
+}
+
+impl Progress {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state());
+        self.changed.notify_all();
+    }
+
+    /// Waits until the state is as wanted; as it is after `most`, if it isn't by then.
+    fn wait(&self, most: Duration, is_wanted: impl Fn(&State) -> bool) -> State {
+        let start = Instant::now();
+        let mut state = self.state();
+        while !is_wanted(&state) {
+            let rest = most.saturating_sub(start.elapsed());
+            if rest.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(state, rest);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        *state
+    }
 }
 
 impl<T: Send + 'static> Writer<T> {
     pub(super) fn new(write: impl FnMut(T) + Send + 'static) -> Self {
         let mut write = write;
-        let (sender, messages) = mpsc::sync_channel(MOST_WAITING);
+        let (sender, things) = mpsc::sync_channel(MOST_WAITING);
+        let progress = Arc::new(Progress::default());
+        let of_thread = Arc::clone(&progress);
         let work = move || {
             own_work::during(false, || {
-                for message in messages {
-                    match message {
-                        Message::Write(thing) => {
-                            // By a function of the user's; the next may do.
-                            let write = AssertUnwindSafe(|| write(thing));
-                            if catch_unwind(write).is_err() {
-                                output::say("the profile of a request is lost by a panic");
-                            }
-                        }
-                        Message::Flush(done) => _ = done.send(()),
+                for thing in things {
+                    // By a function of the user's; the next may do.
+                    let write = AssertUnwindSafe(|| write(thing));
+                    if catch_unwind(write).is_err() {
+                        output::say("the profile of a request is lost by a panic");
                     }
+                    of_thread.change(|state| state.done += 1);
                 }
+                // It may have something to say at its end.
+                drop(write);
+                of_thread.change(|state| state.has_ended = true);
             });
         };
         let thread = thread::Builder::new().name("memprof".to_owned());
@@ -53,30 +95,40 @@ impl<T: Send + 'static> Writer<T> {
         Self {
             sender: Some(sender),
             thread: thread.ok(),
+            accepted: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            progress,
+            patience: PATIENCE,
         }
     }
 
     /// Has it done, soon. Where too much waits already, it is lost, which is said once.
     pub(super) fn write(&self, thing: T) {
         let Some(sender) = &self.sender else { return };
-        if let Err(TrySendError::Full(_)) = sender.try_send(Message::Write(thing))
-            && self.lost.fetch_add(1, Ordering::Relaxed) == 0
-        {
-            output::say(&format!(
-                "profiles of requests come faster than they are written, and some are lost: \
-                 {MOST_WAITING} are waiting; a trigger would have fewer of them"
-            ));
+        match sender.try_send(thing) {
+            Ok(()) => _ = self.accepted.fetch_add(1, Ordering::Relaxed),
+            Err(TrySendError::Full(_)) if self.lost.fetch_add(1, Ordering::Relaxed) == 0 => {
+                output::say(&format!(
+                    "profiles of requests come faster than they are written, and some are lost: \
+                     {MOST_WAITING} are waiting; a trigger would have fewer of them"
+                ));
+            }
+            Err(_) => {}
         }
     }
 
-    /// Waits until all is done.
+    /// Waits until all is done, for as long as something is.
     pub(super) fn flush(&self) {
-        let (done, is_done) = mpsc::sync_channel(1);
-        if let Some(sender) = &self.sender
-            && sender.send(Message::Flush(done)).is_ok()
-        {
-            let _ = is_done.recv();
+        let accepted = self.accepted.load(Ordering::Relaxed);
+        let mut before = self.progress.state().done;
+        while before < accepted && self.thread.is_some() {
+            let now = self
+                .progress
+                .wait(self.patience, |state| state.done > before);
+            if now.done == before {
+                return;
+            }
+            before = now.done;
         }
     }
 }
@@ -85,8 +137,53 @@ impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
         // The thread ends with its messages.
         self.sender = None;
-        if let Some(thread) = self.thread.take() {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        let state = self.progress.wait(self.patience, |state| state.has_ended);
+        if state.has_ended {
             let _ = thread.join();
+            return;
         }
+        let accepted = self.accepted.load(Ordering::Relaxed);
+        output::say(&format!(
+            "{} profiles of requests are lost: they were not written within {} s, as when they \
+             go to a pipe that is not read",
+            accepted.saturating_sub(state.done),
+            self.patience.as_secs()
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_is_stuck_holds_up_neither_a_flush_nor_the_end() {
+        let (go_on, is_told) = mpsc::channel::<()>();
+        let mut writer = Writer::new(move |()| _ = is_told.recv());
+        writer.patience = Duration::from_millis(10);
+        writer.write(());
+        writer.write(());
+
+        writer.flush();
+        drop(writer);
+
+        // Only now does the thread go on.
+        drop(go_on);
+    }
+
+    #[test]
+    fn all_is_written_before_the_end() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let of_writer = Arc::clone(&written);
+        let writer = Writer::new(move |number| of_writer.lock().unwrap().push(number));
+        (0..100).for_each(|number| writer.write(number));
+        writer.flush();
+        assert_eq!(written.lock().unwrap().len(), 100);
+        (100..200).for_each(|number| writer.write(number));
+        drop(writer);
+        assert_eq!(*written.lock().unwrap(), (0..200).collect::<Vec<_>>());
     }
 }
