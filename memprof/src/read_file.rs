@@ -335,9 +335,12 @@ mod tests {
         pipe(&path);
         let to = path.clone();
         let writes = std::thread::spawn(move || std::fs::write(to, [b'{'; 200]));
-        let more = read(&path, NO_TIME);
-        // By one bound or the other.
-        assert!(more.is_err());
+        let bounds = Bounds {
+            most_bytes: 100,
+            ..BOUNDS
+        };
+        let error = read(&path, bounds).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
         let _ = writes.join().unwrap();
     }
 }
