@@ -64,6 +64,13 @@ impl State {
         self.0 & IS_ELSEWHERE != 0
     }
 
+    /// Whether it is of a call that an outer one has made, on the same stack: stacks are
+    /// farther apart.
+    fn is_near(self, outer: Self) -> bool {
+        const NEAR_BYTES: u32 = 16 << 10;
+        (outer.0 & PLACE).wrapping_sub(self.0 & PLACE) < NEAR_BYTES
+    }
+
     /// Whether it is of the same call, and neither that nor the one around it is away from
     /// the thread's own stack.
     #[inline(always)]
@@ -189,7 +196,7 @@ impl Outer {
             // That may have ended meanwhile.
             (false, true) => false,
             (true, false) => is_in_turn,
-            (true, true) => is_in_turn && !is_mixed,
+            (true, true) => is_in_turn && (!is_mixed || self.own.is_near(outer.state)),
         };
         if may_go_back {
             replace(outer);

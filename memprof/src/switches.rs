@@ -119,7 +119,7 @@ pub(crate) fn have_been_several() -> bool {
 
 /// Notes that a call has ended out of turn.
 pub(crate) fn mix() {
-    STACKS.with(|stacks| stacks.is_mixed.set(true));
+    STACKS.with(|stacks| stacks.is_mixed.set(stacks.calls_elsewhere.get() > 0));
 }
 
 /// Whether one has since the first call that is under way on another stack.

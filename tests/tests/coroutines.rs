@@ -50,6 +50,18 @@ fn goes_on_with(running: &mut Running) -> bool {
     is_done && page.is_empty()
 }
 
+/// Calls a function on the coroutine's stack, and goes on.
+#[memprofile(columns = "hits, allocated, freed")]
+fn calls_between_rests(resting: &Resting) -> usize {
+    let mut sum = 0;
+    for _ in 0..3 {
+        resting.suspend(());
+        sum += is_plain(10); // calls
+        sum += block(5).len(); // after the call
+    }
+    sum
+}
+
 fn coroutine(act: impl FnOnce(&Resting) -> usize + 'static) -> Running {
     Coroutine::new(move |resting, ()| {
         black_box(act(resting));
@@ -173,4 +185,34 @@ fn a_table_of_all_calls_and_a_report_are_marked() {
     };
     assert!(!is_marked(plain) && is_marked(at_exit), "{tables:#?}");
     assert!(at_exit.summary.contains(", 2 calls: "), "{at_exit:#?}");
+}
+
+#[test]
+fn after_one_has_ended_out_of_turn_others_go_on_with_their_lines() {
+    let tables = run(|| {
+        let mut first = coroutine(|resting| rests_twice(resting, 100));
+        goes_on(&mut first);
+        let mut second = coroutine(|resting| rests_twice(resting, 100));
+        goes_on(&mut second);
+        while !first.done() {
+            goes_on(&mut first);
+        }
+        let mut last = coroutine(calls_between_rests);
+        while !last.done() {
+            goes_on(&mut last);
+        }
+        while !second.done() {
+            goes_on(&mut second);
+        }
+    });
+
+    assert_eq!(tables.len(), 6, "{tables:#?}");
+    assert!(tables.iter().all(is_marked), "{tables:#?}");
+    let calling = tables
+        .iter()
+        .find(|table| table.function() == "calls_between_rests")
+        .unwrap();
+    let after = calling.row("// after the call");
+    assert_eq!(after.number("Hits"), Some(3), "{calling:#?}");
+    assert_eq!(after.number("Allocated"), Some(15), "{calling:#?}");
 }
