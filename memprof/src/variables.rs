@@ -183,12 +183,13 @@ pub(crate) fn get(name: &str) -> Option<OsString> {
     (!os::is_secure()).then_some(value)
 }
 
-/// The value of a variable of the table, if it is one that the table accepts.
+/// As [`read_from`], of the value in the environment.
+#[cfg(feature = "sampling")]
 pub(crate) fn read(name: &str) -> Option<String> {
     read_from(name, get(name))
 }
 
-/// As [`read`], of a value that was got by other means.
+/// A value of a variable of the table, if it is one that the table accepts.
 pub(crate) fn read_from(name: &str, value: Option<OsString>) -> Option<String> {
     Variable::of(name)?.value.read(&value?)
 }
@@ -238,6 +239,11 @@ pub(crate) fn say_unused() {
     say_ignored();
     let found = environment();
     if os::is_secure() || is_off(&found) {
+        return;
+    }
+    // The report is there, of functions of the first copy.
+    #[cfg(feature = "files")]
+    if crate::copies::number() > 1 {
         return;
     }
     let waits = |known: &&Variable| known.waits_for_a_call && known.is_in_build();

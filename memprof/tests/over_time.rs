@@ -171,8 +171,9 @@ fn a_program_whose_children_are_summed_is_told_to_mark_its_calls_so() {
 #[test]
 fn a_pipe_without_a_reader_is_said_and_the_program_not_started() {
     let folder = folder();
-    let made = Command::new("mkfifo").arg(folder.path().join("pipe"));
-    assert!({ made }.status().unwrap().success());
+    let mut made = Command::new("mkfifo");
+    let made = made.arg(folder.path().join("pipe")).status();
+    assert!(made.unwrap().success());
     let said = refusal(&memprof(
         folder.path(),
         &["run", "-o", "pipe", "echo", "ran"],

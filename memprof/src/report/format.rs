@@ -126,7 +126,6 @@ impl Format {
     }
 
     /// What is the ending in a file's name, if it is one of these.
-    #[cfg(feature = "tower")]
     pub(crate) fn ending_of(name: &str) -> Option<&'static str> {
         let mut endings = Self::ENDINGS.iter().map(|(ending, _)| *ending);
         endings.find(|ending| name.ends_with(ending))
