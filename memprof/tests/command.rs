@@ -81,6 +81,69 @@ fn show_has_the_line_that_keeps_most_first() {
     assert!(shown.contains("\nprocess: "), "{shown}");
 }
 
+/// Reports of a program that has ended: what it kept is next to nothing.
+fn reports_of_one_that_ended() -> Reports {
+    let folder = tempfile::tempdir().unwrap();
+    let [before, after] = ["before.json", "after.json"].map(|name| folder.path().join(name));
+    let _one = ONE_AT_A_TIME.lock().unwrap();
+    memprof::reset();
+    let left = keeps(1);
+    memprof::report().write(&before).unwrap();
+    (0..50).for_each(|_| drop(keeps(10)));
+    memprof::report().write(&after).unwrap();
+    drop(left);
+    Reports {
+        _folder: folder,
+        before,
+        after,
+    }
+}
+
+#[test]
+fn a_report_with_next_to_nothing_alive_opens_on_what_was_allocated() {
+    let reports = reports_of_one_that_ended();
+    let shown = stdout(&memprof(&["show".as_ref(), &reports.after]));
+    let mut rows = shown.lines().map(words);
+    let headings = rows.next().unwrap();
+    assert_eq!(headings[..3], ["Allocated", "Blocks", "Alive"], "{shown}");
+    let first = rows.next().unwrap();
+    assert_eq!(first[..3], ["501,000", "B", "501"], "{shown}");
+
+    // An order of one's own, and columns of one's own, are kept.
+    let sorted = memprof(&[
+        "show".as_ref(),
+        &reports.after,
+        "--sort=live_bytes".as_ref(),
+        "--columns=live_bytes".as_ref(),
+    ]);
+    let shown = stdout(&sorted);
+    assert_eq!(words(shown.lines().next().unwrap())[0], "Alive", "{shown}");
+    assert_eq!(words(shown.lines().nth(1).unwrap())[..2], ["1,000", "B"]);
+
+    let changed = stdout(&memprof(&[
+        "diff".as_ref(),
+        &reports.before,
+        &reports.after,
+    ]));
+    let first = words(changed.lines().nth(1).unwrap());
+    assert_eq!(first[..5], ["0", "B", "0", "+500,000", "B"], "{changed}");
+
+    let markdown = reports.after.with_extension("md");
+    let arguments = ["convert".as_ref(), &*reports.after, "-o".as_ref()];
+    stdout(&memprof(&[&arguments[..], &[&markdown]].concat()));
+    let text = fs::read_to_string(markdown).unwrap();
+    let first = text.lines().find(|row| row.contains(" B |")).unwrap();
+    assert!(first.contains("| 501,000 B | 501 |"), "{text}");
+    let speedscope = reports.after.with_extension("speedscope.json");
+    stdout(&memprof(&[&arguments[..], &[&speedscope]].concat()));
+    let file: serde_json::Value = serde_json::from_slice(&fs::read(speedscope).unwrap()).unwrap();
+    let opened = file["activeProfileIndex"].as_u64().unwrap();
+    assert_eq!(
+        file["profiles"][usize::try_from(opened).unwrap()]["name"],
+        "allocated"
+    );
+}
+
 #[test]
 fn show_takes_columns_an_order_and_a_number_of_lines() {
     let reports = reports();

@@ -44,15 +44,16 @@ pub enum Format {
     Json,
 
     /// `.html`: a page to explore in a browser: functions and lines, their source, and
-    /// the tree of calls. It is one file that makes no request, and shows what is in a
+    /// the tree of calls, by what the report is [about](Report::main_quantity) unless
+    /// something else is chosen. It is one file that makes no request, and shows what is in a
     /// report as text only.
     Page,
 
     /// `.csv`: the lines as a table, with headings as the keys of JSON.
     Csv,
 
-    /// `.md`: the lines that made something, those with most bytes alive first, for a
-    /// pull request.
+    /// `.md`: the lines that made something, those first with most of what the report is
+    /// [about](Report::main_quantity), for a pull request.
     Markdown,
 
     /// `.folded`: a stack of functions and lines in each row, and the
@@ -60,12 +61,14 @@ pub enum Format {
     Folded,
 
     /// `.speedscope.json`: what was allocated, is alive and was alive at the peak, for
-    /// <https://www.speedscope.app>.
+    /// <https://www.speedscope.app>, which opens on what the report is
+    /// [about](Report::main_quantity).
     Speedscope,
 
     /// `.pb.gz`: for Go's `pprof` and what reads the same, with Go's sample types
     /// `alloc_objects`, `alloc_space`, `inuse_objects` and `inuse_space`, and
-    /// `peak_space` and `temporary_objects`; by function and statement. And `time`, where
+    /// `peak_space` and `temporary_objects`, of which the [main](Report::main_quantity) one is
+    /// the default; by function and statement. And `time`, where
     /// it is known, on the first lines of functions: by each way to them in the report of
     /// a scope, of the process by function alone.
     Pprof,
@@ -209,6 +212,63 @@ impl Report {
             Format::Speedscope => speedscope::write(self, out),
             Format::Pprof => pprof::write(self, out),
             Format::Pstats => pstats::write(self, out),
+        }
+    }
+
+    /// The quantity that has an answer, which whatever shows the report opens on.
+    ///
+    /// That is [`LiveBytes`](Quantity::LiveBytes) if the lines have at least 4,096 bytes
+    /// alive, and at least a tenth of what they had at the peak; else
+    /// [`AllocatedBytes`](Quantity::AllocatedBytes). Of a program that has ended, there is
+    /// next to nothing alive but what its start left; of a scope, which has no peak, what
+    /// is alive is most often its answer, on the way to the caller.
+    ///
+    /// ```
+    /// use memprof::{Quantity, memprofile};
+    ///
+    /// #[global_allocator]
+    /// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+    ///
+    /// #[memprofile(print = "never")]
+    /// fn load(size: usize) -> Vec<u8> {
+    ///     vec![1; size]
+    /// }
+    ///
+    /// # fn main() {
+    /// let loaded = load(100_000);
+    /// assert_eq!(memprof::report().main_quantity(), Quantity::LiveBytes);
+    ///
+    /// drop(loaded);
+    /// assert_eq!(memprof::report().main_quantity(), Quantity::AllocatedBytes);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn main_quantity(&self) -> Quantity {
+        const LEAST_LIVE_BYTES: u64 = 4096;
+        const LEAST_SHARE_OF_PEAK: u64 = 10;
+        let lines = || self.functions.iter().flat_map(|function| &function.lines);
+        let live_bytes = lines().map(|line| Quantity::LiveBytes.of(&line.made));
+        let live_bytes = live_bytes.fold(0, u64::saturating_add);
+        let at_peak = lines().map(|line| line.made.bytes_at_peak);
+        let at_peak = at_peak.fold(0, u64::saturating_add);
+        let has_peak = self.total.bytes_at_peak > 0;
+        if has_peak
+            && live_bytes >= LEAST_LIVE_BYTES
+            && live_bytes.saturating_mul(LEAST_SHARE_OF_PEAK) >= at_peak
+        {
+            Quantity::LiveBytes
+        } else {
+            Quantity::AllocatedBytes
+        }
+    }
+
+    /// As [`main_quantity`](Self::main_quantity), of what has changed since `before`: what
+    /// is alive, if one of both reports is about that.
+    #[must_use]
+    pub fn main_quantity_since(&self, before: &Self) -> Quantity {
+        match before.main_quantity() {
+            Quantity::LiveBytes => Quantity::LiveBytes,
+            _ => self.main_quantity(),
         }
     }
 

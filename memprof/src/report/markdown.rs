@@ -1,5 +1,6 @@
 //! A report as a table in Markdown, for people who read it in a browser.
 
+use super::format::Quantity;
 use super::units::{bytes, grouped, interim};
 use crate::printable::printable;
 use crate::recorded::{FunctionReport, LineReport, Made, Report};
@@ -35,10 +36,15 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         writeln!(out, "No line of a profiled function allocated anything.")?;
         return write_notes(report, out);
     }
+    let main = report.main_quantity();
     lines.sort_by_key(|(_, line)| {
         let made = &line.made;
-        let key = (made.live_bytes(), made.bytes_at_peak, made.allocated_bytes);
-        std::cmp::Reverse(key)
+        let main = match main {
+            Quantity::LiveBytes => made.live_bytes(),
+            _ => made.allocated_bytes.cast_signed(),
+        };
+        let rest = (made.live_bytes(), made.bytes_at_peak, made.allocated_bytes);
+        std::cmp::Reverse((main, rest))
     });
     writeln!(
         out,

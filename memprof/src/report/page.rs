@@ -7,6 +7,7 @@
 mod columns;
 mod pair;
 
+use super::format::Quantity;
 use crate::recorded::{Made, Report};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -105,6 +106,15 @@ fn write_with(
         let texts = notes().flat_map(|(function, note)| [&*function.path, note]);
         columns.texts("notes", texts)?;
     }
+    let main = match before {
+        Some(before) => after.main_quantity_since(before),
+        None => after.main_quantity(),
+    };
+    let main = match main {
+        Quantity::LiveBytes => "live_bytes",
+        _ => "allocated_bytes",
+    };
+    columns.texts("main-measure", std::iter::once(main))?;
     write_texts(&pair, &mut columns)?;
     write_shape(&pair, &mut columns)?;
     for (side, report) in [before, Some(after)].into_iter().enumerate() {

@@ -125,10 +125,10 @@ pub(crate) struct Sheet {
     pub(crate) over: Option<Duration>,
 }
 
-/// Writes a profile of what is alive.
+/// Writes a profile that its reader opens on what the report is about.
 pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
     let sheet = Sheet {
-        quantity: Quantity::LiveBytes,
+        quantity: report.main_quantity(),
         ..Sheet::default()
     };
     write_on(report, &sheet, out)

@@ -18,6 +18,9 @@ struct File<'a> {
     schema: &'static str,
     exporter: &'static str,
     name: &'static str,
+    /// The profile that it opens on.
+    #[serde(rename = "activeProfileIndex")]
+    active_profile_index: usize,
     shared: Shared<'a>,
     profiles: Vec<Profile<'a>>,
 }
@@ -123,10 +126,13 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
             weights,
         }
     });
+    let main = report.main_quantity();
+    let main = PROFILES.iter().position(|(.., quantity)| *quantity == main);
     let file = File {
         schema: "https://www.speedscope.app/file-format-schema.json",
         exporter: concat!("memprof ", env!("CARGO_PKG_VERSION")),
         name: "memprof",
+        active_profile_index: main.unwrap_or(0),
         shared: Shared { frames },
         profiles: profiles.collect(),
     };

@@ -466,6 +466,22 @@ fn the_policy_is_in_the_page_and_allows_the_script_by_its_hash() {
 }
 
 #[test]
+fn a_page_opens_on_what_the_report_is_about() {
+    let opens_on = |report: &Report| {
+        let page = Page::of(report, "")?;
+        let measure = page.text("document.getElementById('measure').value");
+        page.assert_harmless();
+        Some(measure)
+    };
+    // Half a MiB of each is alive; of one that has ended, a byte.
+    let Some(measure) = opens_on(&equals(5, 1 << 19)) else {
+        return;
+    };
+    assert_eq!(measure, "live_bytes");
+    assert_eq!(opens_on(&equals(5, 1)).unwrap(), "allocated_bytes");
+}
+
+#[test]
 fn what_is_too_narrow_is_one_box_that_opens() {
     let Some(page) = Page::of(&equals(5000, 1), "") else {
         return;

@@ -115,6 +115,9 @@ async fn lines_are_shown_with_what_they_made_and_keep() {
         .find(|row| row.contains("&#x2f; kept"))
         .unwrap();
     assert!(kept.starts_with("<tr class=\"marked\">"), "{kept}");
+    // A request is about what it allocated.
+    let [at_once, kept_at] = ["&#x2f; at once", "&#x2f; kept"].map(|words| memory.find(words));
+    assert!(at_once.is_some() && at_once < kept_at, "{memory}");
     assert!(kept.contains("<td class=\"number\">4,000 B</td>"), "{kept}");
     assert!(kept.contains("toolbar/site.rs:") || kept.contains("toolbar&#x2f;site.rs:"));
     assert!(

@@ -30,6 +30,7 @@ struct Context<'a> {
 #[memprofile(print = "never")]
 async fn index() -> Html<String> {
     std::mem::forget(block(4000)); // kept
+    drop(block(50_000)); // at once
     let context = Context {
         greeting: "hello",
         password: "hunter2",

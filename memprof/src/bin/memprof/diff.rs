@@ -51,6 +51,15 @@ impl Compared {
         })
     }
 
+    /// What the change is about. A baseline, which has no peak, has all its lines leave.
+    pub(crate) fn main_quantity(&self) -> Quantity {
+        if self.is_whole {
+            self.after.main_quantity_since(&self.before).into()
+        } else {
+            Quantity::LiveBytes
+        }
+    }
+
     /// Refuses what a baseline doesn't have, and would be compared with nothing.
     pub(crate) fn check(&self, sort: Quantity, limits: &[Limit]) -> Result<(), String> {
         let limits = limits.iter().map(|limit| limit.quantity);

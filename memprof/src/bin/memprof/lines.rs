@@ -26,7 +26,7 @@ pub(crate) enum Quantity {
 }
 
 impl Quantity {
-    pub(crate) const DEFAULT: [Self; 6] = [
+    const DEFAULT: [Self; 6] = [
         Self::LiveBytes,
         Self::LiveCount,
         Self::BytesAtPeak,
@@ -34,6 +34,19 @@ impl Quantity {
         Self::AllocationCount,
         Self::Hits,
     ];
+
+    /// The columns of a report that is about `main`, which comes first.
+    pub(crate) fn columns(main: Self) -> Vec<Self> {
+        let mut columns = Self::DEFAULT.to_vec();
+        if main == Self::AllocatedBytes {
+            columns.sort_by_key(|column| match column {
+                Self::AllocatedBytes | Self::AllocationCount => 0,
+                Self::Hits => 2,
+                _ => 1,
+            });
+        }
+        columns
+    }
 
     pub(crate) fn heading(self) -> &'static str {
         match self {
@@ -78,6 +91,15 @@ impl Quantity {
             Self::LiveCount | Self::AllocationCount | Self::TemporaryCount | Self::Hits => {
                 grouped(number)
             }
+        }
+    }
+}
+
+impl From<memprof::Quantity> for Quantity {
+    fn from(main: memprof::Quantity) -> Self {
+        match main {
+            memprof::Quantity::LiveBytes => Self::LiveBytes,
+            _ => Self::AllocatedBytes,
         }
     }
 }

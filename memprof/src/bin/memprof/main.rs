@@ -65,17 +65,19 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         function: Option<String>,
 
-        /// Lines with most of this first
-        #[arg(long, value_enum, default_value_t = Quantity::LiveBytes)]
-        sort: Quantity,
+        /// Lines with most of this first [default: live_bytes if the lines have 4,096 bytes alive
+        /// and a tenth of what they had at the peak, else allocated_bytes]
+        #[arg(long, value_enum)]
+        sort: Option<Quantity>,
 
         /// At the most so many lines
         #[arg(long, value_name = "COUNT", default_value_t = 30)]
         top: usize,
 
-        /// The columns, in their order
-        #[arg(long, value_enum, value_delimiter = ',', default_values_t = Quantity::DEFAULT)]
-        columns: Vec<Quantity>,
+        /// The columns, in their order [default: what is alive, was alive at the peak and was
+        /// allocated, and hits; what was allocated first, if the report is about that]
+        #[arg(long, value_enum, value_delimiter = ',')]
+        columns: Option<Vec<Quantity>>,
     },
 
     /// Write a report in another format
@@ -115,9 +117,10 @@ enum Command {
         #[arg(long, value_name = "COUNT", default_value_t = 30)]
         top: usize,
 
-        /// Lines where this changed most first
-        #[arg(long, value_enum, default_value_t = Quantity::LiveBytes)]
-        sort: Quantity,
+        /// Lines where this changed most first [default: live_bytes, if `show` opens on that for
+        /// one of the reports, else allocated_bytes]
+        #[arg(long, value_enum)]
+        sort: Option<Quantity>,
 
         /// Write a page to explore, an .html file, instead of the table
         #[arg(short, long, value_name = "FILE")]
@@ -223,6 +226,9 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             columns,
         } => {
             let report = read(&file).map_err(|error| explained(error, &file))?;
+            let main = report.main_quantity().into();
+            let sort = sort.unwrap_or(main);
+            let columns = columns.unwrap_or_else(|| Quantity::columns(main));
             show::show(&report, function.as_deref(), sort, top, &columns, out)?;
         }
         Command::Convert {
@@ -245,6 +251,7 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             output,
         } => {
             let compared = Compared::read(&before, &after)?;
+            let sort = sort.unwrap_or_else(|| compared.main_quantity());
             compared.check(sort, &fail_on)?;
             match output {
                 Some(output) => compared.after.write_difference(&compared.before, output)?,

@@ -15,9 +15,11 @@ const Main = {
     const isRecorded = { ns: Data.hasTime, bytes_at_peak: hasPeak };
     const measures = Data.measures = QUANTITIES.filter(({ key, kind }) => isRecorded[key] ?? isRecorded[kind] ?? true);
     document.getElementById("measure").append(...measures.map(({ key, name }) => new Option(name, key)));
-    // What there is something of to look at; of a request, little is alive when it is over.
+    // What the report is about, by the rule of `Report::main_quantity`, or else what there
+    // is something of to look at.
+    const [mainKey] = await Data.texts("main-measure");
     const isThere = ({ key }) => Main.hasAny(totals[key]);
-    const isFirst = ({ key }) => key === (About.isThere() ? "allocated_bytes" : "live_bytes");
+    const isFirst = ({ key }) => key === mainKey;
     const main = measures.filter(isFirst).find(isThere) ?? measures.find(isThere) ?? measures[0];
     State.begin({ measure: main.key });
     if (Data.hasBefore) {

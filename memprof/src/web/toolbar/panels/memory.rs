@@ -132,7 +132,11 @@ fn by_line(profile: &RequestProfile) -> Table {
     let mut lines: Vec<_> = lines
         .filter(|(_, line)| line.made.allocated_bytes > 0 || line.made.live_bytes() > 0)
         .collect();
-    lines.sort_by_key(|(_, line)| Reverse((line.made.live_bytes(), line.made.allocated_bytes)));
+    let main = profile.report.main_quantity();
+    lines.sort_by_key(|(_, line)| {
+        let made = &line.made;
+        Reverse((main.of(made), made.allocated_bytes, made.live_bytes()))
+    });
     let rest = (
         &profile.report.untracked,
         String::new(),
