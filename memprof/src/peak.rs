@@ -192,7 +192,6 @@ fn end_alone() {
 
 /// A thread has begun.
 pub(crate) fn add_thread(counters: &Counters) {
-    end_alone();
     let thread_count = records::thread_count();
     // Release: see `reset`.
     MOST_THREADS.fetch_max(thread_count, Ordering::Release);
@@ -203,6 +202,8 @@ pub(crate) fn add_thread(counters: &Counters) {
     } else {
         allowance(thread_count)
     });
+    // Last, so that the thread isn't made alone with a ceiling that it then replaces.
+    end_alone();
 }
 
 /// Threads have ended. If one is left, its peaks are exact from now on.

@@ -1,0 +1,317 @@
+//! Small programs of a few threads, and what is to hold of them in whatever order they run.
+//!
+//! Where a claim is about the peak: a thread that finds another one looking leaves it to its
+//! next allocation, so that a peak may be missed while threads run, but not one of a thread
+//! while the others rest.
+
+use crate::owner::{self, SHARED, Tag};
+use crate::peak;
+use crate::records::{self, Glance, Reading};
+use crate::threads::{self, Resized};
+use loom::model::Builder;
+use loom::sync::mpsc::{Receiver, Sender, channel};
+use loom::thread::{self, JoinHandle};
+
+/// Runs `model` in each order with so many switches between threads that don't wait; or with
+/// as many as `LOOM_MAX_PREEMPTIONS` says.
+fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.max_branches = 10_000;
+    builder.check(move || {
+        // There are functions, of which the threads have no counters yet.
+        for path in [FIRST_LINE, SECOND_LINE].map(|tag| owner::path_of(tag.line())) {
+            SHARED.prepare(path, 1);
+        }
+        model();
+    });
+}
+
+/// Two lines, each of a function of its own.
+const FIRST_LINE: Tag = Tag(owner::first_id(1) as u64);
+const SECOND_LINE: Tag = Tag(owner::first_id(2) as u64);
+
+/// As the allocator does it; the tag of the block.
+fn allocate(address: usize, size: usize) -> Tag {
+    let tag = threads::add_allocation(address, size);
+    tag.unwrap_or_else(|| threads::add_rare_allocation(address, size))
+}
+
+/// As the allocator does it.
+fn free(tag: Tag, address: usize, size: usize) {
+    if !threads::add_own_deallocation(tag, address, size) {
+        threads::add_deallocation_of(tag, address, size);
+    }
+}
+
+/// Calls a function, of which `tag` is the only line.
+fn call(tag: Tag) {
+    threads::prepare_path(owner::path_of(tag.line()), 1);
+    threads::set_tag(tag);
+}
+
+/// A thread that does something, and then nothing until it is to go on, or to end.
+struct Paused {
+    has_done: Receiver<()>,
+    next: Sender<Option<Box<dyn FnOnce()>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Paused {
+    fn after(work: impl FnOnce() + 'static) -> Self {
+        let (done, has_done) = channel();
+        let (next, to_do) = channel::<Option<Box<dyn FnOnce()>>>();
+        let thread = thread::spawn(move || {
+            work();
+            done.send(()).unwrap();
+            while let Some(work) = to_do.recv().unwrap() {
+                work();
+            }
+            threads::end_thread();
+        });
+        Self {
+            has_done,
+            next,
+            thread,
+        }
+    }
+
+    fn wait(&self) {
+        self.has_done.recv().unwrap();
+    }
+
+    fn go_on(self, work: impl FnOnce() + 'static) -> Self {
+        self.next.send(Some(Box::new(work))).unwrap();
+        self
+    }
+
+    fn end(self) {
+        self.next.send(None).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_peak_that_was_seen_is_never_lower_again() {
+    check(3, || {
+        allocate(1, 1000);
+        let other = thread::spawn(|| {
+            let tag = allocate(2, 5000);
+            let seen = peak::bytes();
+            free(tag, 2, 5000);
+            threads::end_thread();
+            seen
+        });
+        allocate(3, 100);
+        let seen = other.join().unwrap();
+        assert!(peak::bytes() >= seen, "{} after {seen}", peak::bytes());
+    });
+}
+
+#[test]
+fn a_thread_that_is_alone_again_has_exact_peaks() {
+    check(3, || {
+        allocate(1, 1000);
+        let other = thread::spawn(|| {
+            let tag = allocate(2, 300);
+            free(tag, 2, 300);
+            threads::end_thread();
+        });
+        allocate(3, 100);
+        other.join().unwrap();
+        // The highest before was of 1,400 bytes.
+        let before = peak::bytes();
+        allocate(4, 900);
+        assert_eq!(peak::bytes(), 2000, "{before}");
+        allocate(5, 1);
+        assert_eq!(peak::bytes(), 2001);
+    });
+}
+
+#[test]
+fn what_a_thread_does_after_its_end_is_in_the_next_peak() {
+    check(2, || {
+        allocate(1, 1000);
+        let other = thread::spawn(|| {
+            let tag = allocate(2, 300);
+            threads::end_thread();
+            free(tag, 2, 300);
+        });
+        allocate(3, 100);
+        other.join().unwrap();
+        allocate(4, 900);
+        assert_eq!(peak::bytes(), 2000);
+    });
+}
+
+#[test]
+fn a_thread_that_finds_to_be_alone_knows_what_others_did_after_their_end() {
+    check(3, || {
+        loom::stop_exploring();
+        let other = Paused::after(|| {
+            allocate(1, 300);
+            threads::end_thread();
+        });
+        other.wait();
+        loom::explore();
+        let other = other.go_on(|| free(Tag::UNTRACKED, 1, 300));
+        allocate(2, 1000);
+        loom::stop_exploring();
+        other.end();
+        allocate(3, 900);
+        assert_eq!(peak::bytes(), 1900);
+    });
+}
+
+#[test]
+fn a_reset_knows_of_a_thread_that_begins() {
+    check(2, || {
+        allocate(1, 1000);
+        let other = Paused::after(|| {
+            allocate(2, 100);
+        });
+        threads::reset_peak();
+        other.wait();
+        assert_ne!(peak::error_bytes(), 0);
+        other.end();
+    });
+}
+
+#[test]
+fn a_ceiling_that_another_thread_deals_out_stays() {
+    check(3, || {
+        allocate(1, 1000);
+        let other = Paused::after(|| {
+            allocate(2, 5000);
+        });
+        threads::without_peak(|| ());
+        other.wait();
+        // Far above what two threads may have without being seen.
+        allocate(3, 100_000);
+        assert_eq!(peak::bytes(), 106_000);
+        other.end();
+    });
+}
+
+#[test]
+fn what_a_line_does_is_read_with_that_line() {
+    check(2, || {
+        loom::stop_exploring();
+        let other = Paused::after(|| {
+            call(SECOND_LINE);
+            call(FIRST_LINE);
+        });
+        other.wait();
+        loom::explore();
+        let other = other.go_on(|| {
+            threads::set_tag(SECOND_LINE);
+            allocate(1, 100);
+            threads::set_tag(FIRST_LINE);
+        });
+        let glance = Glance::wait();
+        let counters = glance.threads().next().unwrap();
+        let (tag, pending_bytes) =
+            counters.read(|| (counters.tag(), counters.pending().allocated_bytes));
+        assert!(tag == SECOND_LINE || pending_bytes == 0, "{tag:?}");
+        drop(glance);
+        loom::stop_exploring();
+        other.end();
+        let reading = Reading::begin();
+        let [first, second] = [FIRST_LINE, SECOND_LINE].map(|tag| reading.of_line(tag.line()));
+        assert_eq!(first, owner::Change::default());
+        assert_eq!(second, owner::Change::allocated(100, 1));
+    });
+}
+
+#[test]
+fn a_report_of_a_block_that_goes_over_makes_nothing_up() {
+    check(2, || {
+        loom::stop_exploring();
+        let other = Paused::after(|| call(SECOND_LINE));
+        other.wait();
+        call(FIRST_LINE);
+        allocate(1, 100);
+        loom::explore();
+        let other = other.go_on(|| {
+            let grown = Resized {
+                old_address: 1,
+                new_address: 1,
+                old_size: 100,
+                new_size: 150,
+            };
+            threads::add_reallocation(FIRST_LINE, grown);
+        });
+        let change = Reading::begin().of_line(FIRST_LINE.line());
+        assert!([0, 100].contains(&change.net_bytes()), "{change:?}");
+        loom::stop_exploring();
+        other.end();
+        let reading = Reading::begin();
+        let [first, second] = [FIRST_LINE, SECOND_LINE].map(|tag| reading.of_line(tag.line()));
+        let process = reading.of_process();
+        let sum = first.and(&second);
+        assert_eq!(sum.allocated_bytes, process.allocated_bytes);
+        assert_eq!(sum.net_bytes(), process.net_bytes());
+    });
+}
+
+#[test]
+fn threads_that_begin_and_end_lose_nothing() {
+    check(2, || {
+        let other = thread::spawn(|| {
+            call(FIRST_LINE);
+            allocate(1, 100);
+            threads::end_thread();
+        });
+        call(FIRST_LINE);
+        allocate(2, 100);
+        threads::end_thread();
+        other.join().unwrap();
+
+        let reading = Reading::begin();
+        assert_eq!(reading.of_process().allocated_bytes, 200);
+        assert_eq!(reading.of_line(FIRST_LINE.line()).allocated_bytes, 200);
+        assert_eq!(records::thread_count(), 0);
+        assert!(records::records().count() <= 2);
+    });
+}
+
+#[test]
+fn a_thread_that_ends_is_read_once() {
+    check(2, || {
+        loom::stop_exploring();
+        let other = Paused::after(|| {
+            allocate(1, 100);
+        });
+        other.wait();
+        loom::explore();
+        let other = other.go_on(threads::end_thread);
+        let reading = Reading::begin();
+        assert_eq!(reading.of_process().allocated_bytes, 100);
+        assert_eq!(reading.of_line(owner::UNTRACKED).allocated_bytes, 100);
+        drop(reading);
+        loom::stop_exploring();
+        other.end();
+    });
+}
+
+#[test]
+fn a_forked_child_has_one_thread_whatever_the_others_were_doing() {
+    check(3, || {
+        allocate(1, 1000);
+        let other = thread::spawn(|| {
+            let tag = allocate(2, 300);
+            free(tag, 2, 300);
+            threads::end_thread();
+        });
+        threads::before_fork();
+        // From here on it is the child: the other thread stands still.
+        loom::stop_exploring();
+        threads::in_forked_child();
+        assert_eq!(records::thread_count(), 1);
+        allocate(3, 5000);
+        assert!(peak::bytes() >= 6000);
+        assert!(Reading::begin().of_process().net_bytes() >= 6000);
+        // What the other thread does now is of no process.
+        other.join().unwrap();
+    });
+}
