@@ -426,3 +426,39 @@ async fn secrets_of_an_address_are_not_shown() {
 
     assert_eq!(fact(&page, "location"), "/back?user=me&token=••••••");
 }
+
+#[tokio::test]
+async fn secrets_are_known_by_their_looks_and_under_escapes() {
+    let said = [
+        ("location", "https://s3cr3t@localhost/?a=b"),
+        ("link", "</cb?next=%2Fcb%3Ftoken%3Ds3cr3t>; rel=next"),
+        ("x-source", "mysql://root:s3cr3t@localhost/db"),
+        ("x-said", "Bearer s3cr3ts3cr3t"),
+        ("x-json", "{\"a\":{\"password\":\"s3cr3t\"}}"),
+        ("x-form", "u=https%3A%2F%2Fada%3As3cr3t%40h&c=d"),
+    ];
+    let handler = move || async move { (said, "said") };
+    let app = Router::new().fallback(any(handler)).layer(open());
+    let path = "/reset/token%3Ds3cr3t";
+    let shown = text(&app, &format!("{path}?profile")).await;
+    let (_, headers, _) = answer(&app, request(&format!("{path}?profile=save"))).await;
+    let id = headers["x-memprof-id"].to_str().unwrap();
+    let saved = text(&app, &format!("/debug/memprof/{id}")).await;
+    for page in [shown, saved] {
+        for (name, value) in facts(&page) {
+            assert!(!value.contains("s3cr3t"), "{name}: {value}");
+        }
+        assert_eq!(fact(&page, "Request"), "GET /reset/token%3D••••••");
+        assert_eq!(fact(&page, "location"), "https://••••••@localhost/?a=b");
+        assert_eq!(fact(&page, "x-source"), "mysql://root:••••••@localhost/db");
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_taken_out_of_requests_that_ask_for_nothing() {
+    let app = app(&QueryProfilerLayer::new(Access::token("right")));
+    for token in ["right", "wrong"] {
+        let path = format!("/5/page?a=b&memprof_token={token}");
+        assert_eq!(text(&app, &path).await, "5 bytes, a=b");
+    }
+}

@@ -666,3 +666,24 @@ async fn a_name_by_a_function_that_panics_costs_its_profile_alone() {
     layer.flush();
     assert_eq!(names(folder.path()).len(), 1);
 }
+
+#[tokio::test]
+async fn secrets_of_a_path_are_in_no_table_and_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = Text::default();
+    let layer = ProfilerLayer::new().print_to(text.clone());
+    let layer = layer.profile_dir(folder.path());
+    let layer = layer.file_name("{path}.{route}.json").unwrap();
+    let app = app().layer(layer.clone());
+    for path in ["/reset/token=s3cr3t", "/as%2Fghp_s3cr3ts3cr3ts3cr3t"] {
+        answer(app.clone(), get_request(path)).await;
+    }
+    layer.flush();
+    let text = text.get();
+    assert!(text.contains("GET \"/reset/token=••••••\": 404"), "{text}");
+    assert!(text.contains("GET \"/as%2F••••••\": 404"), "{text}");
+    let names = names(folder.path());
+    let name = "reset.token_______.reset.token_______.json";
+    assert!(names.contains(name), "{names:?}");
+    assert!(!format!("{names:?}{text}").contains("s3cr3t"), "{names:?}");
+}

@@ -1,6 +1,7 @@
 //! Who may see profiles.
 
 use super::host::Hosts;
+use super::query;
 use super::recording::Head;
 use crate::output;
 use form_urlencoded::parse;
@@ -228,6 +229,7 @@ fn kept_tokens<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
 
 fn tokens_of_query<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
     let query = parse(head.query.unwrap_or_default().as_bytes());
+    let query = query.chain(parse(query::taken(head.extensions).as_bytes()));
     let in_query = query.filter(|(key, _)| key == TOKEN_KEY);
     in_query.map(|(_, token)| token.into_owned())
 }

@@ -1,6 +1,7 @@
 //! The names of the files that profiles are written to.
 
 use super::recording::RequestProfile;
+use super::redact::Redactor;
 use crate::report::Format;
 use std::fmt;
 use std::str::FromStr;
@@ -182,8 +183,11 @@ impl Number {
     }
 }
 
-/// A path as a part of a name: `/1/update` is `1.update`, and `/` is `root`.
+/// A path as a part of a name: `/1/update` is `1.update`, and `/` is `root`. Others see
+/// names of files, so that there is `_` for secrets.
 fn path(path: &str) -> String {
+    let redactor = Redactor::default();
+    let path = redactor.address(path);
     let inner = path.trim_matches('/').replace('/', ".");
     if inner.is_empty() {
         "root".to_owned()

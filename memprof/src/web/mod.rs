@@ -13,6 +13,7 @@ mod host;
 mod id;
 mod ours;
 mod profiler;
+mod query;
 mod query_profiler;
 mod recording;
 mod redact;

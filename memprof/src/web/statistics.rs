@@ -2,6 +2,7 @@
 
 use super::LINES_ARE_UNKNOWN;
 use super::recording::RequestProfile;
+use super::redact::Redactor;
 use crate::recorded::FunctionReport;
 use crate::report::units::{bytes, grouped, time};
 use regex::Regex;
@@ -178,6 +179,7 @@ fn write(
         report,
         ..
     } = profile;
+    let path = Redactor::default().address(path).into_owned();
     writeln!(text, "{rule}\n{method} {path:?}: {outcome}")?;
     let calls: u64 = report
         .functions

@@ -4,6 +4,7 @@
 mod answers;
 mod harm;
 mod panels;
+mod secrets;
 mod site;
 
 #[global_allocator]

@@ -382,19 +382,26 @@ impl Panel for Own {
                     .row(["1", "s3cr3t"])
                     .marked_row(["2", "x"]),
             )
+            .table(Table::new(["name", "value"]).row(["password", "s3cr3t"]))
+            .pairs([("debug", format!("{exchange:?}"))])
     }
 }
 
 #[tokio::test]
 async fn users_have_panels_of_their_own_and_one_that_panics_is_no_harm() {
     let site = Site::with(layer().panel(Own));
-    site.get("/typed/200/text/plain").await;
+    site.get("/typed/200/text/plain?token=s3cr3t").await;
     let panel = site.panel("my--own--panel").await;
     assert!(panel.contains("&lt;b&gt;bold"), "{panel}");
     assert!(
         panel.contains("<td class=\"number\">1</td><td>••••••</td>"),
         "{panel}"
     );
+    assert!(
+        panel.contains("<td>password</td><td>••••••</td>"),
+        "{panel}"
+    );
+    assert!(!panel.contains("s3cr3t"), "{panel}");
     site.get("/json").await;
     let panel = site.panel("my--own--panel").await;
     assert!(panel.contains("The panel has panicked."), "{panel}");

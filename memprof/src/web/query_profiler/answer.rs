@@ -6,7 +6,7 @@ use crate::report::{Format, page};
 use crate::web::id::Id;
 use crate::web::ours::{self, PageOfOurs};
 use crate::web::recording::RequestProfile;
-use crate::web::redact;
+use crate::web::redact::Redactor;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
@@ -72,11 +72,12 @@ pub(super) fn page_of(profile: &RequestProfile, headers: &HeaderMap, has_source:
 
 /// What a request was and did, by name. The first two are its headline.
 fn facts(profile: &RequestProfile, headers: &HeaderMap) -> Vec<(String, String)> {
+    let redactor = Redactor::default();
     let usage = &profile.usage;
     let mut facts = vec![
         (
             "Request".to_owned(),
-            format!("{} {}", profile.method, profile.path),
+            format!("{} {}", profile.method, redactor.address(&profile.path)),
         ),
         ("Response".to_owned(), profile.outcome.to_string()),
         (
@@ -98,7 +99,7 @@ fn facts(profile: &RequestProfile, headers: &HeaderMap) -> Vec<(String, String)>
         ),
     ];
     facts.extend(headers.iter().map(|(name, value)| {
-        let value = redact::header(name, value);
+        let value = redactor.header(name, value);
         (name.to_string(), value.into_owned())
     }));
     facts

@@ -26,6 +26,9 @@ use tower_layer::Layer;
 /// the response stays as it is and has the header `X-Memprof-Id`; the page is then
 /// at `/debug/memprof/` and the id. Other values of `profile` are the service's own.
 ///
+/// Secrets in the path and the headers are shown as dots, by their names and their looks. The
+/// token of [`Access::token`] in a query is taken out before the service sees it.
+///
 /// Only `GET`, `HEAD`, `OPTIONS` and `TRACE` are profiled, and only for whom
 /// [`Access`] allows it. For all others the layer isn't there.
 ///

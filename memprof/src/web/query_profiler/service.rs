@@ -2,9 +2,10 @@
 
 use super::Settings;
 use super::answer::{self, Answer};
-use super::asked::{self, Asked};
+use super::asked::Asked;
 use crate::own_work::Own;
 use crate::web::id::Id;
+use crate::web::query;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};
 use crate::web::service::{ProfilerBody, ProfilerFuture};
 use http::header::{HeaderName, HeaderValue};
@@ -54,6 +55,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        query::take_token(&mut request);
         let Some(asked) = self.settings.asked(&Head::of(&request)) else {
             let future = ProfilerFuture::calling(&mut self.inner, request, None);
             return QueryProfilerFuture {
@@ -66,7 +68,8 @@ where
                 step: Step::Known { answer },
             };
         }
-        *request.uri_mut() = asked::without_ours(request.uri(), &self.settings.key);
+        let is_key = |name: &str| name == self.settings.key;
+        *request.uri_mut() = query::without(request.uri(), is_key);
         let wish = Arc::new(Wish::new(Arc::clone(&self.settings), asked == Asked::Save));
         let recording = Recording::begin(Arc::clone(&wish) as _, &Head::of(&request));
         let future = ProfilerFuture::calling(&mut self.inner, request, Some(recording));

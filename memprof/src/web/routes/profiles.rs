@@ -6,6 +6,7 @@ use super::without_report;
 use super::work::Step;
 use crate::recorded::Report;
 use crate::report::{Quantity, Sheet, write_pprof};
+use crate::web::redact::Redactor;
 use http::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -132,7 +133,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// So much of a text as needs to be seen of one that is wrong.
 fn start(text: &str) -> String {
-    text.chars().take(40).collect()
+    let shown = Redactor::default().text(text).into_owned();
+    shown.chars().take(40).collect()
 }
 
 /// One of the places for differences that are under way.

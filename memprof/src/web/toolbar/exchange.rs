@@ -3,17 +3,17 @@
 
 use super::limits;
 use super::log::Line;
-use super::secrets::DOTS;
 use super::sql::Statement;
 use super::template::Rendered;
 use super::text::{Cut, Pairs, cut};
 use crate::own_work::Own;
 use crate::web::id::Id;
 use crate::web::recording::{Outcome, RequestProfile};
+use crate::web::redact::{DOTS, Redactor};
 use crate::{peak, rss};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -21,8 +21,7 @@ use std::time::{Duration, SystemTime};
 /// A request and its answer, as the toolbar has them.
 ///
 /// Texts are cut as [`DebugToolbarLayer`](super::DebugToolbarLayer) says. They are as they
-/// came, secrets and all: those are hidden when a panel is shown.
-#[derive(Debug)]
+/// came, secrets and all: those are hidden when a panel is shown, and by `Debug`.
 pub struct Exchange {
     id: Id,
     method: Method,
@@ -34,8 +33,19 @@ pub struct Exchange {
     has_form: bool,
     /// How many bytes it may have.
     most_bytes: usize,
+    redactor: Arc<Redactor>,
     state: Mutex<State>,
     ended: OnceLock<Ended>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("id", &self.id)
+            .field("method", &self.method)
+            .field("target", &self.redactor.address(&self.target()))
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is added while the request is under way.
@@ -74,7 +84,7 @@ pub(super) struct Ended {
 }
 
 impl Exchange {
-    pub(super) fn begin(parts: &Parts, most_bytes: usize) -> Self {
+    pub(super) fn begin(parts: &Parts, most_bytes: usize, redactor: Arc<Redactor>) -> Self {
         let path = cut(parts.uri.path(), limits::PATH_BYTES);
         let query = parts.uri.query();
         let query = query.map(|query| cut(query, limits::PATH_BYTES));
@@ -97,6 +107,7 @@ impl Exchange {
             request_headers,
             has_form,
             most_bytes,
+            redactor,
             state: Mutex::new(State {
                 bytes,
                 ..State::default()
@@ -171,6 +182,10 @@ impl Exchange {
     #[must_use]
     pub fn profile(&self) -> Option<&RequestProfile> {
         self.ended().map(|ended| &ended.profile)
+    }
+
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     pub(super) fn is(&self, id: Id) -> bool {
@@ -274,8 +289,11 @@ fn pairs_of(headers: &HeaderMap) -> Pairs {
 pub(super) struct Shared(Own<Arc<Exchange>>);
 
 impl Shared {
-    pub(super) fn begin(parts: &Parts, most_bytes: usize) -> Self {
-        Self(Own::new(|| Arc::new(Exchange::begin(parts, most_bytes))))
+    pub(super) fn begin(parts: &Parts, most_bytes: usize, redactor: &Arc<Redactor>) -> Self {
+        Self(Own::new(|| {
+            let redactor = Arc::clone(redactor);
+            Arc::new(Exchange::begin(parts, most_bytes, redactor))
+        }))
     }
 }
 

@@ -1,18 +1,15 @@
-//! JSON for people: a key to a line, and without secrets. It may be cut anywhere.
-
-use super::secrets::{DOTS, Secrets, without_secrets};
+//! JSON for people: a key to a line. It may be cut anywhere.
 
 /// Values inside each other are shown so deep.
 const DEPTH: usize = 12;
 
-/// JSON as lines, with dots for what is under the name of a secret.
-pub(super) fn pretty(json: &str, secrets: &Secrets) -> String {
+/// JSON as lines.
+pub(super) fn pretty(json: &str) -> String {
     let mut writer = Writer {
         rest: json,
         text: String::with_capacity(2 * json.len()),
-        secrets,
     };
-    writer.value(0, false);
+    writer.value(0);
     writer.text.push_str(writer.rest.trim());
     writer.text
 }
@@ -20,24 +17,17 @@ pub(super) fn pretty(json: &str, secrets: &Secrets) -> String {
 struct Writer<'a> {
     rest: &'a str,
     text: String,
-    secrets: &'a Secrets,
 }
 
 impl<'a> Writer<'a> {
-    /// One value, shown or not.
-    fn value(&mut self, depth: usize, is_secret: bool) {
+    fn value(&mut self, depth: usize) {
         self.skip_space();
-        if is_secret {
-            self.text.push_str(DOTS);
-            self.skip_value();
-            return;
-        }
         match self.rest.bytes().next() {
             Some(b'{') => self.list('}', depth),
             Some(b'[') => self.list(']', depth),
             _ => {
                 let token = self.token();
-                self.text.push_str(&without_secrets(token));
+                self.text.push_str(token);
             }
         }
     }
@@ -68,7 +58,6 @@ impl<'a> Writer<'a> {
                     let before = self.rest.len();
                     is_empty = false;
                     self.line(depth + 1);
-                    let mut is_secret = false;
                     if close == '}' {
                         let key = self.token();
                         self.text.push_str(key);
@@ -77,9 +66,8 @@ impl<'a> Writer<'a> {
                             self.take(1);
                             self.text.push_str(": ");
                         }
-                        is_secret = self.secrets.has(key);
                     }
-                    self.value(depth + 1, is_secret);
+                    self.value(depth + 1);
                     if self.rest.len() == before {
                         // A bracket that closes something else.
                         return;
@@ -96,32 +84,6 @@ impl<'a> Writer<'a> {
     fn line(&mut self, depth: usize) {
         self.text.push('\n');
         self.text.extend(std::iter::repeat_n("  ", depth));
-    }
-
-    fn skip_value(&mut self) {
-        let mut depth = 0_usize;
-        loop {
-            self.skip_space();
-            let Some(byte) = self.rest.bytes().next() else {
-                return;
-            };
-            match byte {
-                b',' | b':' | b'}' | b']' if depth == 0 => return,
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.take(1);
-                }
-                b'}' | b']' => {
-                    depth -= 1;
-                    self.take(1);
-                }
-                b',' | b':' => _ = self.take(1),
-                _ => _ = self.token(),
-            }
-            if depth == 0 {
-                return;
-            }
-        }
     }
 
     /// A text, a number or a word.
@@ -156,33 +118,23 @@ impl<'a> Writer<'a> {
 mod tests {
     use super::*;
 
-    fn shown(json: &str) -> String {
-        pretty(json, &Secrets::default())
-    }
-
     #[test]
-    fn secrets_are_dots_whatever_they_are() {
-        let json =
-            r#"{"user":{"password":"a\"b","id":1},"tokens":[1,{"a":2}],"ok":true,"none":[]}"#;
-        let text = shown(json);
+    fn each_key_has_a_line() {
+        let text =
+            pretty(r#"{"user":{"name":"a\"b","id":1},"list":[1,{"a":2}],"ok":true,"none":[]}"#);
         assert_eq!(
             text,
-            "{\n  \"user\": {\n    \"password\": ••••••,\n    \"id\": 1\n  },\n  \"tokens\": ••••••,\n  \
-             \"ok\": true,\n  \"none\": []\n}"
+            "{\n  \"user\": {\n    \"name\": \"a\\\"b\",\n    \"id\": 1\n  },\n  \"list\": [\n    1,\n    \
+             {\n      \"a\": 2\n    }\n  ],\n  \"ok\": true,\n  \"none\": []\n}"
         );
     }
 
     #[test]
     fn what_is_cut_is_shown_as_far_as_it_goes() {
-        let json = r#"{"a":{"secret":"abc","b":[1,2,{"c":"xyz"}]}}"#;
-        for (end, _) in json.char_indices() {
-            let text = shown(&json[..end]);
-            assert!(!text.contains("ab"), "{text}");
-        }
-        assert!(shown(r#"{"a":{"secret":"abc","b":[1,2…"#).ends_with("2…"));
+        assert!(pretty(r#"{"a":{"b":[1,2…"#).ends_with("2…"));
         for odd in ["]", "}}{", "{]", "{\"a\"}", "[,,:]", "\"", "{:::}"] {
-            shown(odd);
+            pretty(odd);
         }
-        shown(&"[".repeat(100_000));
+        pretty(&"[".repeat(100_000));
     }
 }

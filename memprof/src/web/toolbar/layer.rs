@@ -5,10 +5,10 @@ use super::exchange::Exchange;
 use super::history::History;
 use super::limits;
 use super::panels;
-use super::secrets::Secrets;
 use super::service::DebugToolbar;
 use super::template::json;
 use crate::web::Access;
+use crate::web::redact::Redactor;
 use http::HeaderMap;
 use serde::Serialize;
 use std::fmt;
@@ -79,12 +79,26 @@ use tower_layer::Layer;
 ///
 /// # Secrets
 ///
-/// Values whose names have to do with passwords, tokens, keys, cookies or sessions are
-/// shown as dots, wherever they have a name: in headers and fields, and in texts as
-/// `password=x`, `password: "x"` or `"password":"x"`; so are all cookies but those that are
-/// [shown](Self::show_cookie); tokens, private keys, password hashes and passwords in URLs by
-/// their looks; and whatever is [`Redacted`](super::Redacted). What has no name and doesn't
-/// look like one is not known for a secret, as a value in SQL's `VALUES (..)`.
+/// Secrets are shown as dots on every page, by their names, their looks and their type:
+///
+/// - Values whose names have to do with passwords, tokens, keys, one-time codes, signatures,
+///   cards, cookies or sessions: in headers and fields, and in texts as `password=x`,
+///   `password: "x"`, `"password":"x"`, `("password", "x")` or `IDENTIFIED BY 'x'`. In SQL,
+///   these are also the values and the parameters of columns with such names.
+/// - Whatever its name is: keys that begin as those of well-known services do, JWTs, private
+///   keys, hashes of passwords, credentials after `Bearer` and `Basic`, and passwords and
+///   tokens in URLs.
+/// - All cookies but those that are [shown](Self::show_cookie), and whatever is
+///   [`Redacted`](super::Redacted).
+///
+/// Texts are also searched under percent escapes, the backslashes of JSON and `Debug`, and
+/// HTML's entities, six inside each other; what has more of them is shown as dots. A secret
+/// without a name or a look, such as a password in a sentence, is not recognised. Lines of
+/// source code are shown as they are on the profile's own page.
+///
+/// The token of [`Access::token`] in a query, and in the query of a `Referer`, is taken out of
+/// the request before the service sees it. An axum router's `OriginalUri` has it where the
+/// layer is one of that router's own, since the router makes it first.
 #[derive(Clone)]
 pub struct DebugToolbarLayer {
     settings: Settings,
@@ -102,7 +116,7 @@ pub(super) struct Settings {
     pub(super) prefix: String,
     max_requests: usize,
     max_bytes: usize,
-    pub(super) secrets: Secrets,
+    pub(super) redactor: Arc<Redactor>,
     pub(super) shown_cookies: Vec<String>,
     pub(super) cargo_lock: &'static str,
     pub(super) application: Option<(&'static str, &'static str)>,
@@ -136,7 +150,7 @@ impl DebugToolbarLayer {
                 prefix: "/debug/toolbar/".to_owned(),
                 max_requests: limits::REQUESTS,
                 max_bytes: limits::HISTORY_BYTES,
-                secrets: Secrets::default(),
+                redactor: Arc::default(),
                 shown_cookies: Vec::new(),
                 cargo_lock: "",
                 application: None,
@@ -201,8 +215,7 @@ impl DebugToolbarLayer {
         self.with(|settings| settings.intercepts_redirects = does)
     }
 
-    /// Hides what has this in its name, too, whatever its case and its punctuation; fields of
-    /// the log excepted.
+    /// Hides what has this in its name, too, whatever its case and its punctuation.
     ///
     /// # Panics
     ///
@@ -213,7 +226,7 @@ impl DebugToolbarLayer {
             name.contains(char::is_alphanumeric),
             "a toolbar is to hide {name:?}, and should be told letters or digits of names"
         );
-        self.with(|settings| settings.secrets.add(name))
+        self.with(|settings| Arc::make_mut(&mut settings.redactor).hide(name))
     }
 
     /// Shows the value of the cookie of this name, if it isn't that of a secret. Of all

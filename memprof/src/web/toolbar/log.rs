@@ -3,10 +3,10 @@
 use super::current::current;
 use super::exchange::Shared;
 use super::limits::{LINE_BYTES, STATEMENT_BYTES};
-use super::secrets::{DOTS, is_secret_name};
 use super::sql::{self, Statement};
 use super::text::{Cut, cut};
 use crate::own_work;
+use crate::web::redact::Redactor;
 use std::borrow::Cow;
 use std::fmt::{Debug, Write};
 use std::time::{Duration, SystemTime};
@@ -18,6 +18,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// What sqlx says of each statement.
 const SQLX: &str = "sqlx::query";
+
+/// More of a value isn't needed to tell whether it is a number.
+const FEW_BYTES: usize = 32;
 
 /// An event of a request.
 #[derive(Debug)]
@@ -111,6 +114,7 @@ fn note(exchange: Shared, event: &Event<'_>) {
         return;
     }
     let mut fields = Fields {
+        redactor: exchange.redactor(),
         text: Cut::new(LINE_BYTES),
         is_empty: true,
     };
@@ -126,19 +130,25 @@ fn note(exchange: Shared, event: &Event<'_>) {
 }
 
 /// The message of an event, and its other fields as `name=value`.
-struct Fields {
+struct Fields<'a> {
+    redactor: &'a Redactor,
     text: Cut,
     is_empty: bool,
 }
 
-impl Visit for Fields {
+impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let space = if self.is_empty { "" } else { " " };
         self.is_empty = false;
         // An error is that there is no more room.
         let _ = match field.name() {
             "message" => write!(self.text, "{space}{value:?}"),
-            name if is_secret_name(name) => write!(self.text, "{space}{name}={DOTS}"),
+            name if self.redactor.hides(name) => {
+                // A number may say how many there are.
+                let value = Cut::of(FEW_BYTES, |text| write!(text, "{value:?}"));
+                let value = self.redactor.value(name, &value);
+                write!(self.text, "{space}{name}={value}")
+            }
             name => write!(self.text, "{space}{name}={value:?}"),
         };
     }

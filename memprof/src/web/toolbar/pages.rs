@@ -10,6 +10,7 @@ use crate::report::{Format, page};
 use crate::web::id::Id;
 use crate::web::ours;
 use crate::web::recording::Head;
+use crate::web::redact::Redactor;
 use http::header::{
     ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION, REFRESH,
@@ -173,7 +174,7 @@ fn history(toolbar: &Toolbar) -> String {
         .history
         .all()
         .iter()
-        .map(|exchange| Row::of(exchange, &toolbar.settings.secrets))
+        .map(|exchange| Row::of(exchange, &toolbar.settings.redactor))
         .collect();
     let (prefix, rows) = (prefix_of(toolbar), Value::from(Serde(rows)));
     render("history.html", context! { prefix, rows })
@@ -189,18 +190,20 @@ fn request(
 ) -> String {
     let panels = toolbar.panels.iter().zip(slugs);
     let tabs = panels.map(|(panel, slug)| {
-        let title = panel.title();
+        let redactor = &toolbar.settings.redactor;
+        let title = redactor.text(panel.title());
         let number = Toolbar::number(&**panel, exchange);
+        let number = redactor.text(&number);
         context! { title, slug, number }
     });
     let tabs: Vec<Value> = tabs.collect();
     let panel = chosen.and_then(|place| toolbar.panels.get(place));
-    let title = panel.map(|panel| panel.title().to_owned());
+    let title = panel.map(|panel| toolbar.settings.redactor.text(panel.title()).into_owned());
     let content = panel.map(|panel| {
         // By a user's code; the other panels can still be seen.
         let content = catch_unwind(AssertUnwindSafe(|| panel.content(exchange)));
         let content = content.unwrap_or_else(|_| Content::new().text("The panel has panicked."));
-        shown(content, &toolbar.settings.secrets)
+        shown(content, &toolbar.settings.redactor)
     });
     view_of(toolbar, exchange, template, &tabs, title, chosen, content)
 }
@@ -215,7 +218,7 @@ fn view_of(
     content: Option<Vec<Shown>>,
 ) -> String {
     let prefix = prefix_of(toolbar);
-    let row = Value::from(Serde(Row::of(exchange, &toolbar.settings.secrets)));
+    let row = Value::from(Serde(Row::of(exchange, &toolbar.settings.redactor)));
     let content = content.map(|content| Value::from(Serde(content)));
     let tabs = tabs.iter().cloned().collect::<Value>();
     let values = context! { prefix, row, tabs, title, chosen, content };
@@ -240,7 +243,7 @@ fn report(toolbar: &Toolbar, exchange: &Exchange) -> Made {
     let Some(profile) = exchange.profile() else {
         return Made::not_found();
     };
-    let facts = Row::of(exchange, &toolbar.settings.secrets).facts();
+    let facts = Row::of(exchange, &toolbar.settings.redactor).facts();
     let mut text = Vec::new();
     // To memory.
     let _ = page::write_about(&facts, &profile.report, &mut text);
@@ -271,7 +274,7 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
             None => content.text("The function `explain` has panicked."),
         };
         let title = Some(format!("EXPLAIN {number}"));
-        let content = Some(shown(content, &toolbar.settings.secrets));
+        let content = Some(shown(content, &toolbar.settings.redactor));
         let page = view_of(
             &toolbar,
             &exchange,
@@ -301,7 +304,7 @@ async fn unless_panicked<T>(
 }
 
 /// Has a browser see a redirect, in place of following it; what it sees.
-pub(super) fn intercept<B>(answer: &mut Response<B>) -> Vec<u8> {
+pub(super) fn intercept<B>(answer: &mut Response<B>, redactor: &Redactor) -> Vec<u8> {
     let status = answer.status().to_string();
     *answer.status_mut() = StatusCode::OK;
     let headers = answer.headers_mut();
@@ -311,7 +314,9 @@ pub(super) fn intercept<B>(answer: &mut Response<B>) -> Vec<u8> {
     let is_safe = ["http://", "https://", "/", "?", "#"]
         .iter()
         .any(|start| location.starts_with(start));
-    let text = render("redirect.html", context! { status, location, is_safe });
+    let shown = redactor.address(location);
+    let values = context! { status, location, shown, is_safe };
+    let text = render("redirect.html", values);
     // What was said of a body that isn't there any more.
     for name in [
         CONTENT_DISPOSITION,

@@ -11,6 +11,7 @@ use super::request_body::DebugToolbarRequestBody;
 use crate::own_work;
 use crate::web::id::Id;
 use crate::web::ours::PageOfOurs;
+use crate::web::query;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};
 use crate::web::service::{ProfilerBody, ProfilerFuture};
 use http::header::{ACCEPT, HeaderValue, LOCATION, SET_COOKIE};
@@ -56,7 +57,8 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        query::take_token(&mut request);
         let head = Head::of(&request);
         let toolbar = self
             .toolbar
@@ -74,7 +76,7 @@ where
             };
         }
         let (parts, body) = request.into_parts();
-        let exchange = Shared::begin(&parts, toolbar.most_bytes());
+        let exchange = Shared::begin(&parts, toolbar.most_bytes(), &toolbar.settings.redactor);
         toolbar.history.add(&exchange);
         // Where it says what it is to become: an image, a frame, a piece that a script puts
         // somewhere. What is no page of its own gets no bar.
@@ -220,7 +222,7 @@ impl Watched {
             && self.is_page
             && self.accepts_page
             && *exchange.method() != Method::HEAD;
-        let page = intercepted.then(|| pages::intercept(&mut response));
+        let page = intercepted.then(|| pages::intercept(&mut response, &settings.redactor));
         let is_ours = response.extensions().get::<PageOfOurs>().is_some();
         let takes_bar = intercepted
             || self.is_page

@@ -3,8 +3,8 @@
 use super::content::{Chart, Content, Piece, Table};
 use super::exchange::Exchange;
 use super::panels::{short_bytes, short_time, signed};
-use super::secrets::{Secrets, without_secrets};
 use crate::web::recording::Outcome;
+use crate::web::redact::Redactor;
 use http::StatusCode;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -52,8 +52,8 @@ struct ShownRow {
 }
 
 /// A panel's content without secrets.
-pub(super) fn shown(content: Content, secrets: &Secrets) -> Vec<Shown> {
-    let plain = |text: String| without_secrets(&text).into_owned();
+pub(super) fn shown(content: Content, redactor: &Redactor) -> Vec<Shown> {
+    let plain = |text: String| redactor.text(&text).into_owned();
     let pieces = content.pieces.into_iter();
     let shown = pieces.map(|piece| match piece {
         Piece::Heading(text) => Shown::Heading(plain(text)),
@@ -61,11 +61,11 @@ pub(super) fn shown(content: Content, secrets: &Secrets) -> Vec<Shown> {
         Piece::Code(text) => Shown::Code(plain(text)),
         Piece::Links(links) => Shown::Links(links),
         Piece::Chart(chart) => Shown::Chart(chart),
-        Piece::Table(table) => Shown::Table(of_table(table, secrets)),
+        Piece::Table(table) => Shown::Table(of_table(table, redactor)),
         Piece::Pairs(pairs) => {
             let pairs = pairs.into_iter().map(|(name, value)| {
-                let value = secrets.shown(&name, &value).into_owned();
-                [name, value]
+                let value = redactor.value(&name, &value).into_owned();
+                [plain(name), value]
             });
             Shown::Pairs(pairs.collect())
         }
@@ -73,7 +73,7 @@ pub(super) fn shown(content: Content, secrets: &Secrets) -> Vec<Shown> {
     shown.collect()
 }
 
-fn of_table(table: Table, secrets: &Secrets) -> ShownTable {
+fn of_table(table: Table, redactor: &Redactor) -> ShownTable {
     let Table { heads, rows } = table;
     let is_number = |column: usize| {
         let mut cells = rows.iter().filter_map(|row| row.cells.get(column));
@@ -83,7 +83,14 @@ fn of_table(table: Table, secrets: &Secrets) -> ShownTable {
     let rows = rows.into_iter().map(|row| {
         let cells = row.cells.iter().enumerate().map(|(column, cell)| {
             let head = heads.get(column).map_or("", String::as_str);
-            secrets.shown(head, cell).into_owned()
+            let before = column
+                .checked_sub(1)
+                .and_then(|column| row.cells.get(column));
+            // A table of names and values says there what its value is.
+            let name = before.filter(|_| head.eq_ignore_ascii_case("value"));
+            redactor
+                .value(name.map_or(head, String::as_str), cell)
+                .into_owned()
         });
         ShownRow {
             cells: cells.collect(),
@@ -92,7 +99,10 @@ fn of_table(table: Table, secrets: &Secrets) -> ShownTable {
     });
     let rows = rows.collect();
     let heads = heads.into_iter().zip(numbers);
-    let heads = heads.map(|(text, is_number)| Head { text, is_number });
+    let heads = heads.map(|(text, is_number)| Head {
+        text: redactor.text(&text).into_owned(),
+        is_number,
+    });
     ShownTable {
         heads: heads.collect(),
         rows,
@@ -127,7 +137,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn of(exchange: &Exchange, secrets: &Secrets) -> Self {
+    pub(super) fn of(exchange: &Exchange, redactor: &Redactor) -> Self {
         let profile = exchange.profile();
         let usage = profile.map(|profile| profile.usage);
         let bytes = |number: Option<i64>| number.map_or_else(String::new, short_bytes);
@@ -144,7 +154,7 @@ impl Row {
             id: exchange.id(),
             began: date(exchange.began()),
             method: exchange.method().to_string(),
-            target: secrets.address(&exchange.target()),
+            target: redactor.address(&exchange.target()).into_owned(),
             outcome,
             class,
             elapsed: profile.map_or_else(String::new, |it| short_time(it.elapsed)),

@@ -100,7 +100,8 @@ pub fn sql(statement: impl Into<Cow<'static, str>>) -> Sql {
 impl Sql {
     /// What the next of its places is filled with.
     ///
-    /// Secrets are shown as dots if they are [`Redacted`](super::Redacted), or look like it.
+    /// It is shown as dots if it is in the place of a secret, as in `password = ?`, if it is
+    /// [`Redacted`](super::Redacted), or if it looks like a secret.
     pub fn parameter(self, value: impl Debug) -> Self {
         self.with(|statement| {
             if statement.parameters.len() < PARAMETERS {

@@ -3,17 +3,15 @@
 use crate::web::toolbar::content::{Content, Panel};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::json::pretty;
-use crate::web::toolbar::secrets::Secrets;
 
 pub(super) struct Config {
     /// Names, and values as JSON.
     lines: Vec<(String, String)>,
-    secrets: Secrets,
 }
 
 impl Config {
-    pub(super) fn new(lines: Vec<(String, String)>, secrets: Secrets) -> Self {
-        Self { lines, secrets }
+    pub(super) fn new(lines: Vec<(String, String)>) -> Self {
+        Self { lines }
     }
 }
 
@@ -34,7 +32,6 @@ impl Panel for Config {
             );
         }
         let lines = self.lines.iter();
-        Content::new()
-            .pairs(lines.map(|(name, value)| (name.as_str(), pretty(value, &self.secrets))))
+        Content::new().pairs(lines.map(|(name, value)| (name.as_str(), pretty(value))))
     }
 }

@@ -22,13 +22,12 @@ use std::time::Duration;
 
 /// In the order of the bar.
 pub(super) fn built_in(settings: &Settings, history: &Arc<History>) -> Vec<Arc<dyn Panel>> {
-    let secrets = settings.secrets.clone();
     vec![
         Arc::new(time::Time),
         Arc::new(memory::Memory::new(Arc::clone(history))),
         Arc::new(profiler::Profiler),
         Arc::new(sql::SqlPanel::new(settings.explain.is_some())),
-        Arc::new(templates::Templates::new(secrets.clone())),
+        Arc::new(templates::Templates),
         Arc::new(logging::Logging),
         Arc::new(vars::Vars::new(
             settings.session.clone(),
@@ -36,7 +35,7 @@ pub(super) fn built_in(settings: &Settings, history: &Arc<History>) -> Vec<Arc<d
         )),
         Arc::new(headers::Headers),
         Arc::new(routes::Routes::new(settings.routes.clone())),
-        Arc::new(config::Config::new(settings.config.clone(), secrets)),
+        Arc::new(config::Config::new(settings.config.clone())),
         Arc::new(versions::Versions::new(
             settings.cargo_lock,
             settings.application,

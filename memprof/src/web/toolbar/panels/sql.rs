@@ -2,6 +2,7 @@
 
 use super::short_time;
 use crate::report::units::grouped;
+use crate::web::redact::{DOTS, Redactor};
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::limits::STATEMENT_BYTES;
@@ -50,7 +51,9 @@ impl Panel for SqlPanel {
         }
         let elapsed: Duration = statements.iter().map(|it| it.elapsed).sum();
         let sum = format!("{} in {}", statements.len(), short_time(elapsed));
-        let mut content = Content::new().text(sum).table(table(statements));
+        let mut content = Content::new()
+            .text(sum)
+            .table(table(statements, exchange.redactor()));
         let numbered = || (1..).zip(statements);
         let explained = numbered().filter(|(_, it)| self.explains && can_be_explained(&it.text));
         let link = |(number, _): (usize, &Statement)| {
@@ -71,7 +74,7 @@ impl Panel for SqlPanel {
     }
 }
 
-fn table(statements: &[Statement]) -> Table {
+fn table(statements: &[Statement], redactor: &Redactor) -> Table {
     let marks = marks(statements);
     let heads = [
         "#",
@@ -93,13 +96,50 @@ fn table(statements: &[Statement]) -> Table {
             short_time(statement.elapsed),
             rows.unwrap_or_default(),
             statement.text.to_string(),
-            statement.parameters.join(", "),
+            parameters(statement, redactor),
             place.unwrap_or_default(),
             mark,
         ];
         table.push(cells.into(), is_marked);
     }
     table
+}
+
+/// The parameters, with dots for those that are in a secret's place: of the statement with
+/// texts in its places, those that the redactor hides.
+fn parameters(statement: &Statement, redactor: &Redactor) -> String {
+    let mark = |number: usize| format!("'parameter {number} of it'");
+    let mut marked = String::with_capacity(statement.text.len());
+    let mut count = 0;
+    let mut is_quoted = false;
+    let mut letters = statement.text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        is_quoted ^= letter == '\'';
+        match letter {
+            '?' if !is_quoted => {
+                count += 1;
+                marked.push_str(&mark(count));
+            }
+            '$' if !is_quoted && letters.peek().is_some_and(char::is_ascii_digit) => {
+                let mut digits = String::new();
+                while let Some(digit) = letters.next_if(char::is_ascii_digit) {
+                    digits.push(digit);
+                }
+                marked.push_str(&mark(digits.parse().unwrap_or_default()));
+            }
+            _ => marked.push(letter),
+        }
+    }
+    let shown = redactor.text(&marked);
+    let shown = (1..).zip(&statement.parameters).map(|(number, value)| {
+        let mark = mark(number);
+        if marked.contains(&mark) && !shown.contains(&mark) {
+            DOTS
+        } else {
+            value
+        }
+    });
+    shown.collect::<Vec<&str>>().join(", ")
 }
 
 /// What is to be said of each.

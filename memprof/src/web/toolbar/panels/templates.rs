@@ -3,17 +3,8 @@
 use crate::web::toolbar::content::{Content, Panel};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::json::pretty;
-use crate::web::toolbar::secrets::Secrets;
 
-pub(super) struct Templates {
-    secrets: Secrets,
-}
-
-impl Templates {
-    pub(super) fn new(secrets: Secrets) -> Self {
-        Self { secrets }
-    }
-}
+pub(super) struct Templates;
 
 impl Panel for Templates {
     fn title(&self) -> &'static str {
@@ -32,7 +23,7 @@ impl Panel for Templates {
         }
         let templates = state.templates.iter();
         templates.fold(Content::new(), |content, template| {
-            let context = pretty(&template.context, &self.secrets);
+            let context = pretty(&template.context);
             content.heading(template.name.as_str()).code(context)
         })
     }

@@ -1,10 +1,10 @@
 //! What a request said: its query, its form, its cookies, and whose session it is.
 
+use crate::web::redact::DOTS;
 use crate::web::toolbar::content::{Content, Panel};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::layer::Session;
 use crate::web::toolbar::limits::FORM_BYTES;
-use crate::web::toolbar::secrets::DOTS;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use std::sync::Arc;
