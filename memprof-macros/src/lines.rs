@@ -320,11 +320,13 @@ impl<'a> Lines<'a> {
         let mut tokens = item.to_token_stream();
         tokens.extend(attribute.map(|span| TokenTree::Ident(Ident::new("memprofile", span))));
         let lines = source::compiled_lines(tokens, &self.file, first, last);
-        let offset = source::doc_test_offset(self.body.whole, first, &lines);
+        let whole = self.body.whole;
+        let offset = source::doc_test_offset(whole, first, &lines);
+        let is_unknown = whole.unwrap().local_file().is_none() || whole.source_text().is_none();
         Text {
             source: lines.join("\n"),
             offset: offset.unwrap_or(0),
-            is_of_the_file: offset.is_some() || self.body.whole.unwrap().local_file().is_none(),
+            is_of_the_file: offset.is_some() || is_unknown,
         }
     }
 }

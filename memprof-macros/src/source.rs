@@ -227,6 +227,8 @@ impl SourceFile {
     fn read(path: &Path, modified: Option<SystemTime>) -> Self {
         let bytes = fs::read(path).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
+        // The compiler leaves it out, too.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         Self {
             path: path.to_owned(),
             modified,

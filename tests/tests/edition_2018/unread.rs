@@ -1,6 +1,13 @@
 //! Functions that the attribute can't read are profiled as one line, and say so: here
 //! those with `Fn(..)` in a type without `dyn`, which stands in no edition after 2018's.
 #![allow(bare_trait_objects, unused_assignments, unused_mut, unused_variables)]
+#![allow(
+    clippy::multiple_bound_locations,
+    clippy::needless_pass_by_value,
+    clippy::no_effect_underscore_binding,
+    clippy::unused_async,
+    clippy::unused_self
+)]
 
 use memprof::{memprofile, report};
 use memprof_tests::{block, run, Program, Table};
