@@ -283,12 +283,20 @@ fn the_walk_is_linear_in_its_text() {
         "pass(",
     ];
     let steps = |text: &str| walk::secrets(text, &Names::default(), false).steps;
-    for unit in units {
+    let is_linear = |unit: &str, small: usize, large: usize| {
         let text = |bytes: usize| unit.repeat(bytes / unit.len());
-        let (small, large) = (text(1 << 14), text(1 << 20));
-        let (few, many) = (steps(&small), steps(&large));
-        // Sixty-four times the text.
-        assert!(many < 100 * few.max(1 << 14), "{unit}: {few} and {many}");
+        let (few, many) = (steps(&text(small)), steps(&text(large)));
+        let times = (large / small) as u64;
+        assert!(
+            many < 2 * times * few.max(small as u64),
+            "{unit}: {few} and {many}"
+        );
+    };
+    for unit in units {
+        is_linear(unit, 1 << 13, 1 << 17);
+    }
+    for unit in ["eyJhbGciOi.", "password=", "\\\"", "%25", &units.concat()] {
+        is_linear(unit, 1 << 14, 1 << 20);
     }
 }
 
