@@ -116,19 +116,19 @@ fn is_readable(page: &str) -> bool {
 }
 
 /// Says a text wherever an application may.
-async fn says(text: String, _: Bytes) -> Response {
+fn says(text: &str) -> Response {
     tracing::warn!(field = %text, "{text}");
-    tracing::warn!(field = ?text, pair = ?("a", &text), "said");
-    let sql = toolbar::sql(text.clone()).parameter(&text);
-    drop(sql.plan(&text));
+    tracing::warn!(field = ?text, pair = ?("a", text), "said");
+    let sql = toolbar::sql(text.to_owned()).parameter(text);
+    drop(sql.plan(text));
     drop(toolbar::sql("SELECT 1"));
     drop(toolbar::sql(format!(
         "SELECT 1 FROM a WHERE b = 1 AND {text}"
     )));
-    toolbar::template(&text, &[("a", &text)]);
+    toolbar::template(text, &[("a", text)]);
     let mut response = "said".into_response();
     for name in ["location", "x-said", "link"] {
-        if let Ok(value) = HeaderValue::try_from(&text) {
+        if let Ok(value) = HeaderValue::try_from(text) {
             response.headers_mut().insert(name, value);
         }
     }
@@ -138,7 +138,8 @@ async fn says(text: String, _: Bytes) -> Response {
 /// The pages of a request that has a text everywhere.
 async fn pages(text: &str) -> Vec<(String, String)> {
     let of_answer = text.to_owned();
-    let app = any(move |body: Bytes| says(of_answer.clone(), body));
+    // The body is read, for the toolbar to see the form.
+    let app = any(move |_: Bytes| std::future::ready(says(&of_answer)));
     let (session_text, plan_text) = (text.to_owned(), text.to_owned());
     let layer = layer()
         .config("line", text)
@@ -162,7 +163,7 @@ async fn pages(text: &str) -> Vec<(String, String)> {
     site.send(request.body(Body::from(form)).unwrap()).await;
     let id = site.ids().await.swap_remove(0);
     let mut paths = vec![
-        "".to_owned(),
+        String::new(),
         format!("{id}/"),
         format!("{id}/profile.html"),
     ];
