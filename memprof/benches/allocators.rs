@@ -48,6 +48,9 @@ pub(crate) fn compare(harness: &Harness) {
     );
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     tag::print();
+    size_classes::compare_speed(harness);
+    #[cfg(target_os = "linux")]
+    size_classes::print(harness);
 }
 
 /// Something to do with an allocator.
@@ -283,7 +286,7 @@ fn touched(_: &impl GlobalAlloc) -> Option<usize> {
     None
 }
 
-/// What memprof's four bytes behind a block come to, since glibc has blocks in
+/// What memprof's eight bytes behind a block come to, since glibc has blocks in
 /// steps of 16 bytes only.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod tag {
@@ -318,5 +321,132 @@ mod tag {
         // glibc keeps a word of its own before each block.
         let least = usable.into_iter().min().unwrap_or(0) + size_of::<usize>();
         u32::try_from(least).expect("blocks here are small")
+    }
+}
+
+/// Allocators with size classes, in which a block that fills its class has no room for a tag.
+pub(crate) mod size_classes {
+    use super::{Churn, Growth, Heap, Ring, Work};
+    use crate::harness::{Contestant, Harness};
+    use memprof::CountingAlloc;
+    use mimalloc::MiMalloc;
+    use std::alloc::GlobalAlloc;
+    use std::env;
+    use tikv_jemallocator::Jemalloc;
+
+    /// So many bytes of blocks are allocated of a size.
+    const BYTES: usize = 64 << 20;
+
+    /// Says to a child what it is to allocate.
+    const CHILD: &str = "MEMPROF_BENCH_SIZE_CLASS";
+
+    static ASIDE: CountingAlloc<MiMalloc> = CountingAlloc::new(MiMalloc);
+    static BEHIND: CountingAlloc<MiMalloc> = CountingAlloc::new(MiMalloc).with_tags_behind();
+    static COUNTING: CountingAlloc<MiMalloc> = CountingAlloc::counting(MiMalloc);
+    static ASIDE_JE: CountingAlloc<Jemalloc> = CountingAlloc::new(Jemalloc);
+    static BEHIND_JE: CountingAlloc<Jemalloc> = CountingAlloc::new(Jemalloc).with_tags_behind();
+    static COUNTING_JE: CountingAlloc<Jemalloc> = CountingAlloc::counting(Jemalloc);
+
+    /// The time that memprof takes around mimalloc, in each of the places for owners.
+    pub(super) fn compare_speed(harness: &Harness) {
+        harness.compare(
+            "mimalloc: alloc and free, 16 to 512 B, ns a pair",
+            &contestants::<Churn>(),
+        );
+        harness.compare(
+            "the same, 1,024 blocks alive, ns a pair",
+            &contestants::<Ring>(),
+        );
+        harness.compare(
+            "a million blocks made and then freed, ns a block",
+            &contestants::<Heap>(),
+        );
+        harness.compare(
+            "realloc, 16 B doubled to 64 KiB, ns a step",
+            &contestants::<Growth>(),
+        );
+    }
+
+    fn contestants<W: Work>() -> Vec<Contestant> {
+        vec![
+            Contestant::new("mimalloc", || W::go(&MiMalloc, W::STEPS)),
+            Contestant::new("memprof", || W::go(&ASIDE, W::STEPS)),
+            Contestant::new("tags behind", || W::go(&BEHIND, W::STEPS)),
+            Contestant::new("counting", || W::go(&COUNTING, W::STEPS)),
+        ]
+    }
+
+    fn named(name: &str) -> Option<&'static dyn GlobalAlloc> {
+        Some(match name {
+            "mimalloc" => &MiMalloc,
+            "mimalloc, memprof" => &ASIDE,
+            "mimalloc, tags behind" => &BEHIND,
+            "mimalloc, counting" => &COUNTING,
+            "jemalloc" => &Jemalloc,
+            "jemalloc, memprof" => &ASIDE_JE,
+            "jemalloc, tags behind" => &BEHIND_JE,
+            "jemalloc, counting" => &COUNTING_JE,
+            _ => return None,
+        })
+    }
+
+    /// Whether this process is one that [`print`] started. It has said its number then.
+    pub(crate) fn is_child() -> bool {
+        let child = env::var(CHILD).ok();
+        let wanted = child.as_deref().and_then(|child| child.split_once(' '));
+        let Some((size, name)) = wanted else {
+            return false;
+        };
+        let size: usize = size.parse().expect("the parent writes a number");
+        let allocator = named(name).expect("the parent knows the names");
+        let before = memprof::resident_bytes().unwrap_or(0);
+        for _ in 0..BYTES / size {
+            // SAFETY: the size isn't 0, and all of the block is written.
+            unsafe { allocator.alloc(super::layout(size)).write_bytes(1, size) };
+        }
+        println!("{}", memprof::resident_bytes().unwrap_or(0) - before);
+        true
+    }
+
+    /// Resident memory that blocks of one size take, each of these in a process of its own.
+    #[cfg(target_os = "linux")]
+    pub(super) fn print(harness: &Harness) {
+        let sizes: &[usize] = if harness.is_short() {
+            &[64]
+        } else {
+            &[8, 16, 24, 32, 64, 128, 256, 1000, 1024, 4096, 16384, 65536]
+        };
+        for inner in ["mimalloc", "jemalloc"] {
+            println!(
+                "resident memory that a block takes in {inner}, in bytes, and how much more with memprof,"
+            );
+            println!("with tags behind the blocks, and counting alone");
+            for size in sizes {
+                let plain = resident(inner, *size);
+                let more = ["memprof", "tags behind", "counting"].map(|way| {
+                    let bytes = resident(&format!("{inner}, {way}"), *size);
+                    100.0 * (bytes / plain - 1.0)
+                });
+                let [memprof, behind, counting] = more;
+                println!(
+                    "    {size:>6} B {plain:>11.1}   {memprof:>+6.1} % {behind:>+6.1} % {counting:>+6.1} %"
+                );
+            }
+            println!();
+        }
+    }
+
+    /// Resident bytes for a block.
+    #[cfg(target_os = "linux")]
+    fn resident(name: &str, size: usize) -> f64 {
+        let own = env::current_exe().expect("the benchmark knows where it is");
+        let child = std::process::Command::new(own)
+            .env(CHILD, format!("{size} {name}"))
+            .output()
+            .expect("the benchmark can be started again");
+        let text = String::from_utf8_lossy(&child.stdout);
+        let bytes: f64 = text.trim().parse().expect("the child says a number");
+        let count = u32::try_from(BYTES / size).expect("it is a few millions");
+        bytes / f64::from(count)
     }
 }

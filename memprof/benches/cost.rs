@@ -18,6 +18,9 @@ use crate::harness::Harness;
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
 fn main() {
+    if allocators::size_classes::is_child() {
+        return;
+    }
     let _hotpath = peers::start_hotpath();
     let harness = Harness::from_args();
     harness.heading("What memprof costs, beside dhat, divan, hotpath and stats_alloc.");

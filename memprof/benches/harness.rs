@@ -53,6 +53,11 @@ impl Harness {
         }
     }
 
+    /// Whether it only wants to know that the benchmark runs.
+    pub(crate) fn is_short(&self) -> bool {
+        self.rounds < 10
+    }
+
     /// Says what is compared, how, and on what.
     pub(crate) fn heading(&self, what: &str) {
         let cpus = thread::available_parallelism().map_or(1, usize::from);

@@ -4,7 +4,7 @@
 //! scope that was there before. What its lines did is only looked at when it is exceeded.
 
 use crate::exceeded::Exceeded;
-use crate::heap::HeapSource;
+use crate::heap::{self, HeapSource};
 use crate::levels::{self, Level};
 use crate::measure::Measured;
 use crate::own_work;
@@ -151,7 +151,7 @@ fn kept_bytes(usage: &Usage, scope: &Scope) -> i128 {
     if !can_keep {
         return 0;
     }
-    if !scope.knows_lines() {
+    if !scope.knows_lines() || !heap::owners_are_known() {
         return usage.net_bytes().max(0).into();
     }
     // Whoever asks has left the scope.
@@ -183,6 +183,7 @@ impl<'a> Done<'a> {
             ..own.and(others)
         };
         if !terms.ignored.is_empty() {
+            require_owners();
             let without = || without_blocks(usage, &scope.settled_report(), terms.ignored);
             usage = own_work::during(false, without).0;
         }
@@ -433,6 +434,20 @@ pub(crate) fn require_counting() {
         HeapSource::current() == HeapSource::Thread,
         "{NOBODY_COUNTS}"
     );
+}
+
+/// What is said where it has to be known who made blocks.
+pub(crate) const NOBODY_NOTES: &str = "this needs to know which line made each block, and the program's allocator \
+                                       counts without noting that: `CountingAlloc::new`, or `system`, in place of \
+                                       `counting` does";
+
+/// # Panics
+///
+/// If it isn't known who made the program's blocks.
+#[track_caller]
+pub(crate) fn require_owners() {
+    require_counting();
+    assert!(heap::owners_are_known(), "{NOBODY_NOTES}");
 }
 
 /// Whether the blocks in a report were counted: here, or by the program that it was read from.

@@ -77,8 +77,8 @@ impl Epochs {
     ///
     /// # Panics
     ///
-    /// If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc); and if there
-    /// are 4,096 scopes already: then more work has to go into an epoch.
+    /// If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc), or one that is
+    /// only [`counting`](crate::CountingAlloc::counting); and if there are 4,096 scopes already: then more work has to go into an epoch.
     #[track_caller]
     pub fn begin(&mut self) -> Scope {
         let new = || Scope::new("epoch");
@@ -94,7 +94,7 @@ impl Epochs {
             new()
         });
         if !cfg!(feature = "off") {
-            budget::require_counting();
+            budget::require_owners();
             assert!(
                 scope.knows_lines(),
                 "there are too many scopes at once to know the blocks of another epoch"

@@ -83,6 +83,9 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
         &report,
         exceeded.unwrap_or(Quantity::AllocatedBytes),
     );
+    if report.owners_are_unknown {
+        let _ = writeln!(text, "not known: {}", Report::OWNERS_ARE_UNKNOWN);
+    }
     if !done.scope.knows_lines() {
         text.push_str(
             "there are too many scopes at once to know of this one which lines they were\n",
@@ -127,6 +130,10 @@ fn summary(done: &Done<'_>) -> String {
 /// Names the lines with most of what there was too much of.
 fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
     let weight = |made: &Made| match exceeded {
+        // What isn't known names no lines: those with most of what they allocated do.
+        _ if report.owners_are_unknown && exceeded != Quantity::AllocationCount => {
+            made.allocated_bytes.cast_signed()
+        }
         Quantity::NetBytes | Quantity::KeptBytes => made.live_bytes(),
         Quantity::AllocationCount => made.allocation_count.cast_signed(),
         Quantity::DeallocationCount => made.deallocation_count.cast_signed(),
@@ -154,6 +161,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
     }
     lines.sort_by_key(|(_, line)| Reverse(weight(&line.made)));
     text.push_str(match exceeded {
+        _ if report.owners_are_unknown => "by line, in the order of what they allocated:\n",
         Quantity::PeakBytes => "by line, without what was freed at once:\n",
         _ => "by line:\n",
     });
@@ -167,7 +175,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
             "    {path}:{}: {}\n        {}{}",
             line.number,
             line.source.trim(),
-            of_made(&line.made),
+            of_made(&line.made, report),
             callers(report, *place, line.number, weight),
         );
     }
@@ -182,7 +190,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
         let _ = writeln!(
             text,
             "    no profiled function: {}",
-            of_made(&report.untracked)
+            of_made(&report.untracked, report)
         );
     }
 }
@@ -200,12 +208,16 @@ fn at_once_bytes(made: &Made) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-fn of_made(made: &Made) -> String {
+fn of_made(made: &Made, report: &Report) -> String {
+    let alive = if report.owners_are_unknown {
+        String::new()
+    } else {
+        format!(", {} alive", bytes(made.live_bytes().into()))
+    };
     format!(
-        "allocated {} in {}, {} alive",
+        "allocated {} in {}{alive}",
         bytes(made.allocated_bytes.into()),
         blocks(made.allocation_count.into()),
-        bytes(made.live_bytes().into()),
     )
 }
 

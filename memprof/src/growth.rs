@@ -104,7 +104,8 @@ impl fmt::Display for Growth {
 /// # Panics
 ///
 /// If there are fewer than 16 runs, which tell nothing; if the global allocator isn't a
-/// [`CountingAlloc`](crate::CountingAlloc); and if there are more than 4,096 scopes at once.
+/// [`CountingAlloc`](crate::CountingAlloc), or one that is only
+/// [`counting`](crate::CountingAlloc::counting); and if there are more than 4,096 scopes at once.
 #[track_caller]
 pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
     /// So that the number of runs doubles four times, and a list its room twice.
@@ -117,7 +118,7 @@ pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
         (0..runs).for_each(|_| work());
         return Vec::new();
     }
-    budget::require_counting();
+    budget::require_owners();
     let scope = spare::scope();
     assert!(
         scope.knows_lines(),

@@ -2,9 +2,9 @@
 //! program's allocator is a [`CountingAlloc`](crate::CountingAlloc); else whatever
 //! else the program has that counts; else nowhere.
 
-use crate::own_work;
 use crate::tally::Tally;
 use crate::threads;
+use crate::{aside, own_work, owner};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -97,6 +97,43 @@ fn counting_alloc_is_global() -> bool {
             STATE.store(if counts { YES } else { NO }, Ordering::Relaxed);
             counts
         }
+    }
+}
+
+/// Whether the program's allocator knows who made its blocks; also if nobody counts them.
+pub(crate) fn owners_are_known() -> bool {
+    // The allocator says so when the profiler frees a block, as to find out who counts.
+    HeapSource::current() != HeapSource::Thread || !owner::are_unknown()
+}
+
+/// What it takes to know who made the blocks that are alive, if that is known.
+pub(crate) fn tag_bytes(live_count: i64) -> Option<u64> {
+    if HeapSource::current() != HeapSource::Thread {
+        None
+    } else if owner::are_unknown() {
+        Some(0)
+    } else if aside::is_used() {
+        aside::resident_bytes()
+    } else {
+        u64::try_from(live_count)
+            .ok()?
+            .checked_mul(size_of::<u64>() as u64)
+    }
+}
+
+/// Says on the standard error, once in a process, that there was no memory for who made
+/// blocks, if that is so.
+pub(crate) fn say_disowned() {
+    static SAID: Once = Once::new();
+    let count = aside::disowned_count();
+    if count > 0 {
+        SAID.call_once(|| {
+            own_work::during(false, || {
+                crate::output::say(&format!(
+                    "the system had no memory for noting which line made {count} blocks so far: they are untracked"
+                ));
+            });
+        });
     }
 }
 

@@ -5,6 +5,7 @@
 //! thread to read, and can't come from the allocator that is counting.
 #![allow(unsafe_code)] // Memory without an owner has no other way.
 
+use crate::os;
 use crate::sync::{AtomicPtr, Ordering, const_fn};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -43,6 +44,23 @@ pub(crate) fn leak_all<T: Sync>(count: usize, make: impl Fn() -> T) -> Option<&'
     }
     // SAFETY: all of them have been written, and as for `leak`.
     Some(unsafe { slice::from_raw_parts(first, count) })
+}
+
+/// What all bytes 0 are a value of.
+///
+/// # Safety
+///
+/// They are.
+pub(crate) unsafe trait Zeroes {}
+
+/// A value of zeroes that stays for ever, in pages of its own that take no memory before
+/// something is written to them; nothing if the system refuses them, or has no such pages.
+pub(crate) fn leak_zeroes<T: Zeroes + Sync>() -> Option<&'static T> {
+    const { assert!(size_of::<T>() > 0 && align_of::<T>() <= 4096) };
+    let place = os::map_zeroes(size_of::<T>())?.cast::<T>();
+    // SAFETY: the system gave `place` to nobody else, for as long as the process, with the
+    // alignment of a page, and full of zeroes, which are a value of `T`.
+    Some(unsafe { place.as_ref() })
 }
 
 /// A place that is empty at first, and then for ever refers to something leaked.

@@ -114,12 +114,15 @@ impl fmt::Display for Leak {
 /// # Panics
 ///
 /// If there is nothing in `after`, and the global allocator isn't a
-/// [`CountingAlloc`](crate::CountingAlloc): nobody would have seen a leak.
+/// [`CountingAlloc`](crate::CountingAlloc): nobody would have seen a leak. Nor would one that
+/// is only [`counting`](crate::CountingAlloc::counting), of either report.
 #[must_use]
 #[track_caller]
 pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
     if !cfg!(feature = "off") {
         assert!(budget::are_counted(after), "{}", budget::NOBODY_COUNTS);
+        let are_known = !before.owners_are_unknown && !after.owners_are_unknown;
+        assert!(are_known, "{}", budget::NOBODY_NOTES);
     }
     let mut known: HashMap<Key<'_>, VecDeque<Made>> = HashMap::new();
     for (function, line) in lines(before) {

@@ -139,13 +139,14 @@
 //!   others; and marks of calls in files of memory over time.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
-#![deny(unsafe_code)] // `alloc`, `leaked`, `os`, `records` and `signals` alone allow it.
+#![deny(unsafe_code)] // `alloc`, `aside`, `leaked`, `os`, `records` and `signals` alone allow it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod alloc;
 #[cfg(feature = "criterion")]
 mod allocated;
 mod amounts;
+mod aside;
 mod assertions;
 #[cfg(feature = "files")]
 mod baseline;

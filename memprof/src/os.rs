@@ -15,6 +15,7 @@ mod unix {
     use std::io::{self, Write};
     use std::mem::ManuallyDrop;
     use std::os::fd::{FromRawFd, RawFd};
+    use std::ptr::{self, NonNull};
 
     /// Bytes in a page of memory.
     #[cfg(target_os = "linux")]
@@ -45,7 +46,7 @@ mod unix {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: a new mapping, wherever the system likes, that nothing else knows of.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
+        let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
         if start == libc::MAP_FAILED {
             return false;
         }
@@ -102,6 +103,58 @@ mod unix {
     /// Here no system tells.
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     pub(crate) fn stack() -> Option<(usize, usize)> {
+        None
+    }
+
+    /// Pages full of zeroes, which are never given back, and take memory when something is
+    /// written to them; by the system itself, and so without an allocation.
+    pub(crate) fn map_zeroes(size: usize) -> Option<NonNull<u8>> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+        // Most of them will never be touched.
+        #[cfg(target_os = "linux")]
+        let flags = flags | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping, wherever the system likes, that nothing else knows of.
+        let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        // A page that is touched is to be a small one.
+        #[cfg(target_os = "linux")]
+        // SAFETY: the mapping is of `size` bytes. Refused, it changes nothing.
+        unsafe {
+            libc::madvise(start, size, libc::MADV_NOHUGEPAGE)
+        };
+        NonNull::new(start.cast())
+    }
+
+    /// How much of a value that has pages of its own is in RAM.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_bytes_of<T>(value: &T) -> Option<u64> {
+        const PAGES_AT_ONCE: usize = 512;
+        let page_size = usize::try_from(page_size()).ok()?;
+        let start = ptr::from_ref(value).cast::<u8>();
+        let mut count: u64 = 0;
+        for offset in (0..size_of::<T>()).step_by(PAGES_AT_ONCE * page_size) {
+            let length = (size_of::<T>() - offset).min(PAGES_AT_ONCE * page_size);
+            let mut pages = [0_u8; PAGES_AT_ONCE];
+            // SAFETY: it looks at no more than the value's pages, and writes a byte for each
+            // of them, which there is room for.
+            let failed = unsafe {
+                let first = start.add(offset).cast_mut().cast();
+                libc::mincore(first, length, pages.as_mut_ptr())
+            };
+            if failed != 0 {
+                return None;
+            }
+            count += pages.iter().map(|page| u64::from(page & 1)).sum::<u64>();
+        }
+        Some(count * page_size as u64)
+    }
+
+    /// Not known here.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn resident_bytes_of<T>(_: &T) -> Option<u64> {
         None
     }
 
@@ -519,6 +572,18 @@ pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
 /// Here no system tells.
 #[cfg(not(unix))]
 pub(crate) fn stack() -> Option<(usize, usize)> {
+    None
+}
+
+/// Nothing: there are no such pages here.
+#[cfg(not(unix))]
+pub(crate) fn map_zeroes(_size: usize) -> Option<std::ptr::NonNull<u8>> {
+    None
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+pub(crate) fn resident_bytes_of<T>(_: &T) -> Option<u64> {
     None
 }
 

@@ -85,6 +85,20 @@ pub(crate) const fn place_of(line: u32) -> u32 {
     line & ((1 << PLACE_BITS) - 1)
 }
 
+/// Whether nobody knows who made the blocks, as far as the program's allocator has said.
+static ARE_UNKNOWN: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program's allocator doesn't know who made its blocks. It is asked by
+/// [`heap`](crate::heap).
+pub(crate) fn are_unknown() -> bool {
+    ARE_UNKNOWN.load(Ordering::Relaxed)
+}
+
+/// Says that it doesn't.
+pub(crate) fn set_unknown() {
+    ARE_UNKNOWN.store(true, Ordering::Relaxed);
+}
+
 /// What a block carries: the line that made it, and the [scope](crate::scope) it
 /// was made in.
 ///

@@ -47,6 +47,20 @@ pub struct Report {
     /// are too many: such calls are at a beginning there, without a caller.
     pub calls_left_out: u64,
 
+    /// What it takes to know which line made each block that is alive, in bytes, if that is
+    /// known: eight behind each block, or the resident pages of the tables beside them, as
+    /// [`CountingAlloc`](crate::CountingAlloc) has it. It is not in `total`, and is in resident
+    /// memory. None in the report of a scope.
+    pub tag_bytes: Option<u64>,
+
+    /// Whether it isn't noted which line made each block, by
+    /// [`CountingAlloc::counting`](crate::CountingAlloc::counting).
+    ///
+    /// What lines allocated is known then, and `total` of the process. What isn't known is 0
+    /// here: of lines, of untracked blocks and of the total of a scope all that was freed, so
+    /// that everything seems to be alive; bytes at the peak; temporary blocks.
+    pub owners_are_unknown: bool,
+
     /// Whether it is of a scope that began when there were 4,096 already: nothing is known
     /// of its lines, and nothing of it is in the report.
     pub lines_are_unknown: bool,
@@ -283,6 +297,16 @@ impl Made {
         }
     }
 
+    /// What is known without knowing who made the blocks.
+    pub(crate) fn without_owners(self) -> Self {
+        Self {
+            allocated_bytes: self.allocated_bytes,
+            allocation_count: self.allocation_count,
+            moved_bytes: self.moved_bytes,
+            ..Self::default()
+        }
+    }
+
     fn since(self, earlier: Self) -> Self {
         Self {
             allocated_bytes: self.allocated_bytes.saturating_sub(earlier.allocated_bytes),
@@ -324,6 +348,16 @@ impl AddAssign for Made {
 }
 
 impl Report {
+    /// What is to be said where [`owners_are_unknown`](Self::owners_are_unknown).
+    pub const OWNERS_ARE_UNKNOWN: &'static str = "the allocator counts without noting which line made each block         (`CountingAlloc::counting`): which lines' blocks are alive, were at the peak or were temporary isn't known";
+
+    /// Whether what is alive in all is known.
+    #[cfg(feature = "files")]
+    pub(crate) fn total_is_known(&self) -> bool {
+        // Of a scope, nothing was counted as freed.
+        !self.owners_are_unknown || self.total.deallocation_count > 0
+    }
+
     /// What was made and freed between `earlier` and this report.
     ///
     /// Both have to have been taken after the last [`reset`](crate::reset). A number that seems to

@@ -141,7 +141,8 @@ impl Place {
     /// any more, or no blocks.
     fn is_left(&self, id: u32) -> bool {
         // Acquire: who freed the last block is seen to visit, or to have left.
-        let is_known = self.live_count.load(Ordering::Acquire) != 0 && is_inside_of_one(id);
+        let has_blocks = self.live_count.load(Ordering::Acquire) != 0 && !owner::are_unknown();
+        let is_known = has_blocks && is_inside_of_one(id);
         !is_known && self.take()
     }
 

@@ -165,9 +165,12 @@ impl Report {
         if HeapSource::current() == HeapSource::Nobody {
             heap::say_nobody_counts();
         }
+        heap::say_disowned();
+        let report = Self::new(paths::all, Reading::begin);
         Self {
             resident_bytes: rss::resident_bytes(),
-            ..Self::new(paths::all, Reading::begin)
+            tag_bytes: heap::tag_bytes(report.total.live_count()),
+            ..report
         }
     }
 
@@ -216,6 +219,9 @@ impl Report {
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();
         report.resident_is_exact = rss::is_exact();
+        if !heap::owners_are_known() {
+            report.leave_out_owners();
+        }
         let settled = |site: &&Site| numbers.settled(site);
         let (settled, _): (Vec<_>, _) =
             own_work::during(false, || sites.iter().map(settled).collect());
@@ -245,6 +251,16 @@ impl Report {
         }
         own_work::during(false, || drop((paths, sites, settled)));
         report
+    }
+
+    /// Leaves out what isn't known of lines if the blocks have no owners.
+    fn leave_out_owners(&mut self) {
+        self.owners_are_unknown = true;
+        self.untracked = self.untracked.without_owners();
+        for line in self.calls.iter_mut().flat_map(|call| &mut call.lines) {
+            line.made = line.made.without_owners();
+            line.inclusive = line.made;
+        }
     }
 
     /// Adds up what there is by call: the inclusive numbers, and those by function.

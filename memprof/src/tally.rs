@@ -265,6 +265,13 @@ impl Counters {
         add(&self.deallocation_count, change.deallocation_count);
     }
 
+    /// Has a block that was counted as the current line's be another's, which it has been
+    /// put down to.
+    pub(crate) fn settle_allocation_of_another(&self, change: &Change) {
+        add(&self.settled.allocated_bytes, change.allocated_bytes);
+        add(&self.settled.allocation_count, change.allocation_count);
+    }
+
     /// Whether the block at `address` is one of the last two, which it no longer is.
     #[inline(always)]
     pub(crate) fn forget(&self, address: usize) -> bool {

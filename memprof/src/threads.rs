@@ -296,6 +296,81 @@ pub(crate) fn add_deallocation_of(owner: Tag, address: usize, size: usize) {
     });
 }
 
+/// Counts a block that the calling thread freed, of which nobody knows who made it.
+#[inline]
+pub(crate) fn add_deallocation_of_unknown(size: usize) {
+    COUNTERS.with(|counters| {
+        // Neither of a new thread nor of the profiler, which takes back what it does.
+        if counters.tag().line() != owner::PROFILER && !counters.are_new() {
+            counters.add_deallocation_of_another(&Change::freed(size as u64, 1));
+        } else {
+            add_rare_deallocation_of_unknown(counters, size);
+        }
+    });
+}
+
+#[cold]
+#[inline(never)]
+fn add_rare_deallocation_of_unknown(counters: &Counters, size: usize) {
+    let change = Change::freed(size as u64, 1);
+    if !attach(counters) {
+        count_late(Tag::UNTRACKED, &change);
+    } else if counters.tag().line() == owner::PROFILER {
+        owner::set_unknown();
+        counters.add_own_deallocation(counters.tag(), 0, size);
+    } else {
+        counters.add_deallocation_of_another(&change);
+    }
+}
+
+/// Counts a block whose size the calling thread changed, of which nobody knows who made
+/// it: what it grew by is the current line's.
+pub(crate) fn add_reallocation_of_unknown(block: Resized) {
+    COUNTERS.with(|counters| {
+        let [old_size, new_size] = [block.old_size, block.new_size].map(|size| size as u64);
+        if !attach(counters) {
+            count_late(Tag::UNTRACKED, &Change::freed(old_size, 1));
+            count_late(Tag::UNTRACKED, &Change::allocated(new_size, 1));
+            return;
+        }
+        counters.add_moved(block.moved_bytes());
+        if new_size < old_size && counters.tag().line() != owner::PROFILER {
+            counters.add_shrinking_of_another(old_size - new_size);
+        } else {
+            counters.add_reallocation(block.old_size, block.new_size);
+        }
+        if counters.is_above_ceiling() {
+            peak::rise(counters);
+        }
+    });
+}
+
+/// Has the block that the calling thread has just made be nobody's, and not its line's.
+#[cold]
+#[inline(never)]
+pub(crate) fn disown_new(size: usize) {
+    COUNTERS.with(|counters| {
+        let change = Change::allocated(size as u64, 1);
+        counters.put_down(|| {
+            keep_peak(counters);
+            put_down(Tag::UNTRACKED, &change);
+            counters.settle_allocation_of_another(&change);
+        });
+    });
+}
+
+/// Has a block of a line be nobody's from now on.
+#[cold]
+#[inline(never)]
+pub(crate) fn disown(owner: Tag, size: usize) {
+    COUNTERS.with(|counters| {
+        counters.put_down(|| {
+            keep_peak(counters);
+            hand_over(size as u64, owner, Tag::UNTRACKED);
+        });
+    });
+}
+
 /// A block whose size was changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resized {

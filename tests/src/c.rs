@@ -130,3 +130,29 @@ pub fn is_root() -> bool {
     // SAFETY: it takes nothing, and answers with a number.
     unsafe { libc::geteuid() == 0 }
 }
+
+/// Runs `work` while the system gives the process no more memory: what it has is all there
+/// is.
+///
+/// # Panics
+///
+/// If there is no such limit to be set.
+pub fn with_no_new_memory<T>(work: impl FnOnce() -> T) -> T {
+    let mut before = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: both limits are borrowed for the calls.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut before), 0);
+        let none = libc::rlimit {
+            rlim_cur: 0,
+            ..before
+        };
+        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const none), 0);
+    }
+    let answer = work();
+    // SAFETY: as above.
+    unsafe { assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const before), 0) };
+    answer
+}

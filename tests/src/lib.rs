@@ -5,6 +5,7 @@
 //! test that wants to see them runs its program in a process of its own, by
 //! [`run`], which is the same test binary once more.
 
+mod allocator;
 #[cfg(unix)]
 mod c;
 mod code;
@@ -14,8 +15,12 @@ mod program;
 mod strict;
 mod table;
 
+pub use allocator::{over, system};
 #[cfg(unix)]
-pub use c::{alone, is_root, limit_files, limit_files_by_signal, make_pipe, on_a_c_thread};
+pub use c::{
+    alone, is_root, limit_files, limit_files_by_signal, make_pipe, on_a_c_thread,
+    with_no_new_memory,
+};
 pub use code::{block, pause};
 pub use made::{assert_law_3, assert_made, line, made, numbers};
 pub use program::{Program, run};

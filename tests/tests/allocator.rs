@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ptr;
 
 #[global_allocator]
-static ALLOC: CountingAlloc = CountingAlloc::system();
+static ALLOC: CountingAlloc = memprof_tests::system(env!("CARGO_CRATE_NAME"));
 
 /// The system's allocator, until it is told to fail.
 struct Failing;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 #[global_allocator]
-static ALLOC: CountingAlloc<dhat::Alloc> = CountingAlloc::new(dhat::Alloc);
+static ALLOC: CountingAlloc<dhat::Alloc> = CountingAlloc::new(dhat::Alloc).with_tags_behind();
 
 /// What dhat says of a piece of code.
 fn stats_of<T>(work: impl Fn() -> T) -> dhat::HeapStats {

@@ -9,7 +9,8 @@ use std::alloc::System;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 #[global_allocator]
-static ALLOC: CountingAlloc<&StatsAlloc<System>> = CountingAlloc::new(&INSTRUMENTED_SYSTEM);
+static ALLOC: CountingAlloc<&StatsAlloc<System>> =
+    CountingAlloc::new(&INSTRUMENTED_SYSTEM).with_tags_behind();
 
 /// Holds what one piece of code did against what the other one says of it.
 fn compare<T>(work: impl Fn() -> T) {

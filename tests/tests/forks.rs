@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::thread;
 
 #[global_allocator]
-static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+static ALLOC: memprof::CountingAlloc = memprof_tests::system(env!("CARGO_CRATE_NAME"));
 
 /// Forks many children while other threads do the same, again and again, as each
 /// child does once.

@@ -13,7 +13,7 @@ use std::thread;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc<&StatsAlloc<System>> =
-    memprof::CountingAlloc::new(&INSTRUMENTED_SYSTEM);
+    memprof::CountingAlloc::new(&INSTRUMENTED_SYSTEM).with_tags_behind();
 
 /// Compiles functions twice, and lists both kinds with what tells them apart.
 macro_rules! corpus {

@@ -4,7 +4,7 @@
 #![cfg(unix)]
 
 use memprof::{CountingAlloc, Made, Report, Usage, measure, memprofile, report};
-use memprof_tests::{Strict, alone, on_a_c_thread, run};
+use memprof_tests::{Strict, alone, on_a_c_thread, run, with_no_new_memory};
 use std::alloc::{GlobalAlloc, Layout};
 
 #[global_allocator]
@@ -45,7 +45,7 @@ const SIZE: usize = 24;
 impl<'a> Allocators<'a> {
     fn new(inner: &'a Strict) -> Self {
         Self {
-            counting: CountingAlloc::new(inner),
+            counting: CountingAlloc::new(inner).with_tags_behind(),
             inner,
         }
     }
@@ -315,4 +315,71 @@ fn a_thread_may_begin_with_freeing_an_overrun_block() {
 #[test]
 fn a_thread_may_end_with_freeing_an_overrun_block() {
     run(|| alone(|| assert_right_after_freeing_on_a_thread(true)));
+}
+
+/// As [`on_line`], in a function that keeps its blocks aside.
+#[memprofile(print = "never")]
+fn makes_with_no_new_memory(alloc: &impl GlobalAlloc, blocks: &mut Vec<*mut u8>) {
+    let layout = Layout::from_size_align(1024, 8).unwrap();
+    for _ in 0..blocks.capacity() {
+        // SAFETY: the layout is of more than no bytes.
+        blocks.push(unsafe { alloc.alloc(layout) }); // each
+    }
+}
+
+/// Where the system has no memory for tables of owners, blocks are nobody's, and there and
+/// back as ever. When there is some again, new ones have owners.
+#[test]
+#[cfg(target_os = "linux")]
+fn blocks_for_whose_owners_there_is_no_memory_are_untracked() {
+    use std::alloc::System;
+    const COUNT: usize = 5000;
+    const SIZE: u64 = 1024;
+
+    run(|| {
+        alone(|| {
+            static ASIDE: CountingAlloc = CountingAlloc::new(System);
+            let layout = Layout::from_size_align(1024, 8).unwrap();
+            let mut blocks = Vec::with_capacity(COUNT);
+            makes_with_no_new_memory(&System, &mut blocks);
+            // What the system's allocator has it gives again.
+            for block in blocks.drain(..) {
+                // SAFETY: it is System's, of this layout, and nobody has it afterwards.
+                unsafe { System.dealloc(block, layout) };
+            }
+            let live = |before: &Report| {
+                let since = report().since(before);
+                let made = since.functions.iter().flat_map(|function| &function.lines);
+                let lines: i64 = made.map(|line| line.made.live_bytes()).sum();
+                assert_eq!(
+                    lines + since.untracked.live_bytes(),
+                    since.total.live_bytes()
+                );
+                lines.cast_unsigned()
+            };
+
+            let before = report();
+            let limited = || makes_with_no_new_memory(&ASIDE, &mut blocks);
+            with_no_new_memory(limited);
+            assert!(blocks.iter().all(|block| !block.is_null()));
+            assert_eq!(live(&before), 0);
+
+            // It isn't asked for at once, so that a system without memory isn't asked each time.
+            let mut later = Vec::with_capacity(COUNT);
+            makes_with_no_new_memory(&ASIDE, &mut later);
+            let tracked = live(&before);
+            assert!(tracked > 0 && tracked.is_multiple_of(SIZE), "{tracked}");
+
+            let ((), usage) = measure(|| {
+                for block in blocks.drain(..).chain(later.drain(..)) {
+                    // SAFETY: it is this allocator's, of this layout, and nobody has it
+                    // afterwards.
+                    unsafe { ASIDE.dealloc(block, layout) };
+                }
+            });
+            assert_eq!(usage.deallocation_count, 2 * COUNT as u64);
+            assert_eq!(usage.freed_bytes, 2 * COUNT as u64 * SIZE);
+            assert_eq!(live(&before), 0);
+        });
+    });
 }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 #[global_allocator]
-static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+static ALLOC: memprof::CountingAlloc = memprof_tests::system(env!("CARGO_CRATE_NAME"));
 
 #[memprofile(print = "never")]
 fn keeps_and_drops(kept: &mut Vec<Vec<u8>>, times: usize) {

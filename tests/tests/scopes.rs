@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[global_allocator]
-static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+static ALLOC: memprof::CountingAlloc = memprof_tests::system(env!("CARGO_CRATE_NAME"));
 
 fn made(report: &Report, function: &str, words: &str) -> Made {
     line(report, function, words).made

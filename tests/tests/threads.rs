@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 #[global_allocator]
-static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+static ALLOC: memprof::CountingAlloc = memprof_tests::system(env!("CARGO_CRATE_NAME"));
 
 #[memprofile(columns = "hits, allocated, freed, peak, count")]
 fn works_beside(started: &Barrier, done: &Barrier) {

@@ -152,6 +152,13 @@ impl Baseline {
                 budget::NOBODY_COUNTS
             ));
         }
+        if report.owners_are_unknown {
+            return Err(format!(
+                "the report for `{}` doesn't know what lines have alive: {}",
+                self.name,
+                budget::NOBODY_NOTES
+            ));
+        }
         let is_blessed = is_blessed()?;
         let text = match fs::read(&path) {
             Err(error) if !is_blessed && error.kind() != io::ErrorKind::NotFound => {

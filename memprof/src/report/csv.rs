@@ -39,6 +39,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
             let resident = running.and_then(|running| running.resident_bytes);
             let increment = running.and_then(|running| running.resident_increment_bytes);
             let known = |number: Option<String>| number.unwrap_or_default();
+            let of_owner = |number: String| known((!report.owners_are_unknown).then_some(number));
             writer.write_record([
                 &*function.path,
                 &*function.file,
@@ -47,17 +48,17 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
                 &line.hits.to_string(),
                 &made.allocated_bytes.to_string(),
                 &made.allocation_count.to_string(),
-                &made.freed_bytes.to_string(),
-                &made.deallocation_count.to_string(),
-                &made.transferred_bytes.to_string(),
-                &made.transferred_count.to_string(),
-                &made.live_bytes().to_string(),
-                &made.live_count().to_string(),
-                &made.bytes_at_peak.to_string(),
-                &made.temporary_count.to_string(),
+                &of_owner(made.freed_bytes.to_string()),
+                &of_owner(made.deallocation_count.to_string()),
+                &of_owner(made.transferred_bytes.to_string()),
+                &of_owner(made.transferred_count.to_string()),
+                &of_owner(made.live_bytes().to_string()),
+                &of_owner(made.live_count().to_string()),
+                &of_owner(made.bytes_at_peak.to_string()),
+                &of_owner(made.temporary_count.to_string()),
                 &made.moved_bytes.to_string(),
                 &inclusive.allocated_bytes.to_string(),
-                &inclusive.live_bytes().to_string(),
+                &of_owner(inclusive.live_bytes().to_string()),
                 &known(resident.map(|bytes| bytes.to_string())),
                 &known(increment.map(|bytes| bytes.to_string())),
                 &known(running.map(|running| running.heap.peak_bytes.to_string())),

@@ -8,6 +8,10 @@ use std::io;
 
 pub(crate) fn write(report: &Report, quantity: Quantity, out: impl io::Write) -> io::Result<()> {
     stacks::check(report)?;
+    if !quantity.is_known_in(report) {
+        let kind = io::ErrorKind::Unsupported;
+        return Err(io::Error::new(kind, Report::OWNERS_ARE_UNKNOWN));
+    }
     let mut out = io::BufWriter::new(out);
     stacks::for_each(report, |frames, line| {
         let number = quantity.of(&line.made);

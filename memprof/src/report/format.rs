@@ -15,8 +15,8 @@ pub enum Format {
     /// ```text
     /// { "format": "memprof report", "version": 2,
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
-    ///     "calls_left_out", "lines_are_unknown" if so, "interim_after_ns" if the program
-    ///     went on },
+    ///     "calls_left_out", "tag_bytes" if known, "owners_are_unknown" and "lines_are_unknown"
+    ///     if so, "interim_after_ns" if the program went on },
     ///   "untracked": { BLOCKS },
     ///   "functions": [ { "name", "file", "line", "notes" if there are any, "calls",
     ///     "own_ns", "inclusive_ns", "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },
@@ -33,7 +33,8 @@ pub enum Format {
     /// `deallocation_count`, `transferred_bytes`, `transferred_count`, `live_bytes`,
     /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in [`Made`]. All
     /// numbers are integers, and `resident_bytes` and `resident_increment_bytes` null where they
-    /// aren't known.
+    /// aren't known. Where [owners are unknown](Report::owners_are_unknown), those of `BLOCKS`
+    /// that aren't known are left out.
     /// `function` and `call` are places in the lists; a call comes after its caller.
     /// Of a call, lines without numbers are left out, and of its lines `own` if there are
     /// no such blocks, and `inclusive` if it is the same as `own`.
@@ -176,6 +177,12 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// Whether a report knows it of lines.
+    pub(crate) fn is_known_in(self, report: &Report) -> bool {
+        let is_of_allocation = matches!(self, Self::AllocatedBytes | Self::AllocationCount);
+        is_of_allocation || !report.owners_are_unknown
+    }
+
     pub(crate) fn of(self, made: &Made) -> u64 {
         match self {
             Self::AllocatedBytes => made.allocated_bytes,
@@ -276,7 +283,8 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// Those of `out`; and [`Unsupported`](io::ErrorKind::Unsupported) if that quantity isn't
+    /// known, since [owners are unknown](Report::owners_are_unknown).
     pub fn write_folded(&self, quantity: Quantity, out: impl io::Write) -> io::Result<()> {
         folded::write(self, quantity, out)
     }

@@ -149,6 +149,12 @@ struct Process {
     resident_bytes: Option<u64>,
     resident_is_exact: Option<bool>,
     calls_left_out: u64,
+    /// Left out if it isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tag_bytes: Option<u64>,
+    /// Left out if it is not so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    owners_are_unknown: bool,
     /// Left out if it is not so.
     #[serde(default, skip_serializing_if = "is_false")]
     lines_are_unknown: bool,
@@ -220,23 +226,28 @@ struct LineOfCall {
     inclusive: Option<Blocks>,
 }
 
-/// Blocks made in one place. The live ones are written for readers, and not read.
+/// Blocks made in one place. The live ones are written for readers, and not read. What is
+/// optional is left out where it isn't known.
 #[derive(Serialize, Deserialize)]
 struct Blocks {
     allocated_bytes: u64,
     allocation_count: u64,
-    freed_bytes: u64,
-    deallocation_count: u64,
-    #[serde(default)]
-    transferred_bytes: i64,
-    #[serde(default)]
-    transferred_count: i64,
-    #[serde(skip_deserializing)]
-    live_bytes: i64,
-    #[serde(skip_deserializing)]
-    live_count: i64,
-    bytes_at_peak: u64,
-    temporary_count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    freed_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deallocation_count: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transferred_bytes: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transferred_count: Option<i64>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    live_bytes: Option<i64>,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    live_count: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes_at_peak: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    temporary_count: Option<u64>,
     moved_bytes: u64,
 }
 
@@ -258,7 +269,7 @@ struct Running {
 
 impl Document {
     fn of(report: &Report) -> Self {
-        Self {
+        let mut document = Self {
             format: NAME.into(),
             version: VERSION,
             process: Process {
@@ -267,12 +278,39 @@ impl Document {
                 resident_bytes: report.resident_bytes,
                 resident_is_exact: report.resident_is_exact,
                 calls_left_out: report.calls_left_out,
+                tag_bytes: report.tag_bytes,
+                owners_are_unknown: report.owners_are_unknown,
                 lines_are_unknown: report.lines_are_unknown,
                 interim_after_ns: report.interim_after.map(nanoseconds),
             },
             untracked: Blocks::of(report.untracked),
             functions: report.functions.iter().map(Function::of).collect(),
             calls: report.calls.iter().map(Call::of).collect(),
+        };
+        if report.owners_are_unknown {
+            document.leave_out_owners(report.total_is_known());
+        }
+        document
+    }
+
+    fn leave_out_owners(&mut self, total_is_known: bool) {
+        if total_is_known {
+            self.process.total.temporary_count = None;
+        } else {
+            self.process.total.without_owners();
+        }
+        self.untracked.without_owners();
+        let lines = self
+            .functions
+            .iter_mut()
+            .flat_map(|function| &mut function.lines);
+        for line in lines {
+            line.made.without_owners();
+            line.inclusive.without_owners();
+        }
+        for line in self.calls.iter_mut().flat_map(|call| &mut call.lines) {
+            let blocks = [&mut line.own, &mut line.inclusive].into_iter().flatten();
+            blocks.for_each(Blocks::without_owners);
         }
     }
 
@@ -315,6 +353,8 @@ impl Document {
             resident_bytes: self.process.resident_bytes.filter(|bytes| *bytes > 0),
             resident_is_exact: self.process.resident_is_exact,
             calls_left_out: self.process.calls_left_out,
+            tag_bytes: self.process.tag_bytes,
+            owners_are_unknown: self.process.owners_are_unknown,
             lines_are_unknown: self.process.lines_are_unknown,
             interim_after: self.process.interim_after_ns.map(Duration::from_nanos),
         })
@@ -439,28 +479,40 @@ impl Blocks {
         Self {
             allocated_bytes: made.allocated_bytes,
             allocation_count: made.allocation_count,
-            freed_bytes: made.freed_bytes,
-            deallocation_count: made.deallocation_count,
-            transferred_bytes: made.transferred_bytes,
-            transferred_count: made.transferred_count,
-            live_bytes: made.live_bytes(),
-            live_count: made.live_count(),
-            bytes_at_peak: made.bytes_at_peak,
-            temporary_count: made.temporary_count,
+            freed_bytes: Some(made.freed_bytes),
+            deallocation_count: Some(made.deallocation_count),
+            transferred_bytes: Some(made.transferred_bytes),
+            transferred_count: Some(made.transferred_count),
+            live_bytes: Some(made.live_bytes()),
+            live_count: Some(made.live_count()),
+            bytes_at_peak: Some(made.bytes_at_peak),
+            temporary_count: Some(made.temporary_count),
             moved_bytes: made.moved_bytes,
         }
+    }
+
+    /// Leaves out what isn't known where the blocks have no owners.
+    fn without_owners(&mut self) {
+        self.freed_bytes = None;
+        self.deallocation_count = None;
+        self.transferred_bytes = None;
+        self.transferred_count = None;
+        self.live_bytes = None;
+        self.live_count = None;
+        self.bytes_at_peak = None;
+        self.temporary_count = None;
     }
 
     fn into_made(self) -> Made {
         Made {
             allocated_bytes: self.allocated_bytes,
             allocation_count: self.allocation_count,
-            freed_bytes: self.freed_bytes,
-            deallocation_count: self.deallocation_count,
-            transferred_bytes: self.transferred_bytes,
-            transferred_count: self.transferred_count,
-            bytes_at_peak: self.bytes_at_peak,
-            temporary_count: self.temporary_count,
+            freed_bytes: self.freed_bytes.unwrap_or(0),
+            deallocation_count: self.deallocation_count.unwrap_or(0),
+            transferred_bytes: self.transferred_bytes.unwrap_or(0),
+            transferred_count: self.transferred_count.unwrap_or(0),
+            bytes_at_peak: self.bytes_at_peak.unwrap_or(0),
+            temporary_count: self.temporary_count.unwrap_or(0),
             moved_bytes: self.moved_bytes,
         }
     }

@@ -13,18 +13,32 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
     if let Some(after) = report.interim_after {
         writeln!(out, "{}\n", interim("This report", after))?;
     }
-    writeln!(
+    if report.total_is_known() {
+        write!(
+            out,
+            "**{}** alive in {} blocks, {} at the peak, ",
+            bytes(total.live_bytes().into()),
+            grouped(total.live_count().into()),
+            bytes(total.bytes_at_peak.into()),
+        )?;
+    }
+    write!(
         out,
-        "**{}** alive in {} blocks, {} at the peak, {} allocated in {} blocks; of these, {} \
-         alive and {} allocated outside of profiled functions.\n",
-        bytes(total.live_bytes().into()),
-        grouped(total.live_count().into()),
-        bytes(total.bytes_at_peak.into()),
+        "{} allocated in {} blocks; of these, ",
         bytes(total.allocated_bytes.into()),
         grouped(total.allocation_count.into()),
-        bytes(untracked.live_bytes().into()),
+    )?;
+    if !report.owners_are_unknown {
+        write!(out, "{} alive and ", bytes(untracked.live_bytes().into()))?;
+    }
+    writeln!(
+        out,
+        "{} allocated outside of profiled functions.\n",
         bytes(untracked.allocated_bytes.into()),
     )?;
+    if report.owners_are_unknown {
+        writeln!(out, "Not known: {}.\n", Report::OWNERS_ARE_UNKNOWN)?;
+    }
     let lines = report.functions.iter().flat_map(|function| {
         let lines = function.lines.iter();
         lines.map(move |line| (function, line))
@@ -51,13 +65,20 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         "| Alive | Blocks alive | At the peak | Allocated | Blocks | Hits | Where | Line |\n\
          |--:|--:|--:|--:|--:|--:|---|---|"
     )?;
+    let of_owner = |number: String| {
+        if report.owners_are_unknown {
+            String::new()
+        } else {
+            number
+        }
+    };
     for (function, line) in lines {
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            bytes(line.made.live_bytes().into()),
-            grouped(line.made.live_count().into()),
-            bytes(line.made.bytes_at_peak.into()),
+            of_owner(bytes(line.made.live_bytes().into())),
+            of_owner(grouped(line.made.live_count().into())),
+            of_owner(bytes(line.made.bytes_at_peak.into())),
             bytes(line.made.allocated_bytes.into()),
             grouped(line.made.allocation_count.into()),
             grouped(line.hits.into()),

@@ -15,6 +15,7 @@ use columns::Columns;
 use pair::Pair;
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
+use std::iter;
 
 const STYLE: &str = include_str!("page/style.css");
 
@@ -51,6 +52,9 @@ const QUANTITIES: [(&str, NumberOf); 7] = [
     ("moved_bytes", |made| signed(made.moved_bytes)),
 ];
 
+/// Those that are known where it isn't noted who made the blocks.
+const KNOWN_WITHOUT_OWNERS: [&str; 3] = ["allocated_bytes", "allocation_count", "moved_bytes"];
+
 /// What a browser is to allow a page: its own script and style, and nothing else.
 pub(super) fn policy() -> String {
     let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
@@ -79,6 +83,10 @@ pub(crate) fn write_about(
     if report.lines_are_unknown {
         let so_it_is = crate::web::LINES_ARE_UNKNOWN;
         facts.push(("Lines".to_owned(), so_it_is.to_owned()));
+    }
+    if report.owners_are_unknown {
+        let so_it_is = Report::OWNERS_ARE_UNKNOWN;
+        facts.push(("Owners".to_owned(), so_it_is.to_owned()));
     }
     write_with(&facts, None, report, out)
 }
@@ -115,11 +123,18 @@ fn write_with(
         _ => "allocated_bytes",
     };
     columns.texts("main-measure", std::iter::once(main))?;
+    let owners_are_unknown = [before, Some(after)]
+        .into_iter()
+        .flatten()
+        .any(|report| report.owners_are_unknown);
+    if owners_are_unknown {
+        columns.texts("unknown", iter::once(Report::OWNERS_ARE_UNKNOWN))?;
+    }
     write_texts(&pair, &mut columns)?;
     write_shape(&pair, &mut columns)?;
     for (side, report) in [before, Some(after)].into_iter().enumerate() {
         if let Some(report) = report {
-            write_numbers(&pair, side, report, &mut columns)?;
+            write_numbers(&pair, side, report, owners_are_unknown, &mut columns)?;
         }
     }
     writeln!(out, "<script>{SCRIPT}</script>")?;
@@ -160,6 +175,7 @@ fn write_numbers(
     pair: &Pair<'_>,
     side: usize,
     report: &Report,
+    owners_are_unknown: bool,
     columns: &mut Columns<impl Write>,
 ) -> io::Result<()> {
     let prefix = ["before", "after"][side];
@@ -205,7 +221,11 @@ fn write_numbers(
     });
     columns.numbers(&name("lines.elapsed_ns"), elapsed.map(nanoseconds))?;
 
-    for (quantity, number) in QUANTITIES {
+    // What isn't known has no column.
+    let known = QUANTITIES
+        .iter()
+        .filter(|(name, _)| !owners_are_unknown || KNOWN_WITHOUT_OWNERS.contains(name));
+    for (quantity, number) in known {
         let column = |what: &str| name(&format!("{what}.{quantity}"));
         let process = [report.total, report.untracked];
         columns.numbers(&column("process"), process.iter().map(number))?;

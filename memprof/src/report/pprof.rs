@@ -102,7 +102,10 @@ struct Function {
     start_line: i64,
 }
 
-const SAMPLE_TYPES: [(&str, &str, Quantity); 6] = [
+/// A name, a unit, and what it is.
+type SampleType = (&'static str, &'static str, Quantity);
+
+const SAMPLE_TYPES: [SampleType; 6] = [
     ("alloc_objects", "count", Quantity::AllocationCount),
     ("alloc_space", "bytes", Quantity::AllocatedBytes),
     ("inuse_objects", "count", Quantity::LiveCount),
@@ -140,18 +143,24 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
     let mut texts = Places::default();
     // The first is the empty one, by the format.
     texts.of("");
-    let sample_types = SAMPLE_TYPES.map(|(kind, unit, _)| ValueType {
+    let known = SAMPLE_TYPES.into_iter();
+    let known: Vec<_> = known
+        .filter(|(_, _, quantity)| quantity.is_known_in(report))
+        .collect();
+    let mut value_type = |(kind, unit, _): &SampleType| ValueType {
         kind: texts.of(kind),
         unit: texts.of(unit),
-    });
-    let [.., bytes_in_use, _, _] = sample_types;
+    };
+    let sample_types: Vec<_> = known.iter().map(&mut value_type).collect();
+    // Each block is in it, none stands for others.
+    let period_type = value_type(&("inuse_space", "bytes", Quantity::LiveBytes));
     let time = ValueType {
         kind: texts.of("time"),
         unit: texts.of("nanoseconds"),
     };
-    let mut kinds = SAMPLE_TYPES.iter();
+    let mut kinds = known.iter();
     let default = kinds.find(|(_, _, quantity)| *quantity == sheet.quantity);
-    let default = default.map_or("", |(kind, _, _)| kind);
+    let default = default.map_or("alloc_space", |(kind, _, _)| kind);
     let taken = sheet.taken.unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH);
     pieces.write(&Profile {
         sample_type: sample_types.into_iter().chain([time]).collect(),
@@ -161,8 +170,7 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
             has_filenames: true,
             has_line_numbers: true,
         }],
-        // Each block is in it, none stands for others.
-        period_type: Some(bytes_in_use),
+        period_type: Some(period_type),
         period: 1,
         default_sample_type: texts.of(default),
         time_nanos: taken.ok().map_or(0, nanoseconds),
@@ -191,12 +199,12 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
     let mut locations = Places::default();
     stacks::for_each(report, |frames, line| {
         let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
-        let sample = Sample::of(location_id.collect(), &line.made);
+        let sample = Sample::of(location_id.collect(), &known, &line.made);
         pieces.write(&Profile::of_sample(sample))
     })?;
     stacks::for_each_time(report, |frames, own_elapsed| {
         let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
-        let sample = Sample::of_time(location_id.collect(), own_elapsed);
+        let sample = Sample::of_time(location_id.collect(), known.len(), own_elapsed);
         pieces.write(&Profile::of_sample(sample))
     })?;
     let outside = Frame {
@@ -204,7 +212,7 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
         line: 0,
     };
     let outside = vec![id(&mut locations, outside)];
-    let sample = Sample::of(outside, &report.untracked);
+    let sample = Sample::of(outside, &known, &report.untracked);
     pieces.write(&Profile::of_sample(sample))?;
 
     for (id, frame) in (1..).zip(locations.all) {
@@ -256,8 +264,8 @@ impl Profile {
 }
 
 impl Sample {
-    fn of(location_id: Vec<u64>, made: &Made) -> Self {
-        let values = SAMPLE_TYPES.iter().map(|(_, _, quantity)| match quantity {
+    fn of(location_id: Vec<u64>, known: &[SampleType], made: &Made) -> Self {
+        let values = known.iter().map(|(_, _, quantity)| match quantity {
             // Of a difference, there may be less than nothing.
             Quantity::LiveBytes => made.live_bytes(),
             Quantity::LiveCount => made.live_count(),
@@ -269,8 +277,8 @@ impl Sample {
         }
     }
 
-    fn of_time(location_id: Vec<u64>, elapsed: Duration) -> Self {
-        let mut value = vec![0; SAMPLE_TYPES.len()];
+    fn of_time(location_id: Vec<u64>, known_count: usize, elapsed: Duration) -> Self {
+        let mut value = vec![0; known_count];
         value.push(nanoseconds(elapsed));
         Self { location_id, value }
     }

@@ -111,7 +111,10 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
         line: None,
     });
 
-    let profiles = PROFILES.iter().map(|(name, unit, quantity)| {
+    let known = PROFILES
+        .iter()
+        .filter(|(_, _, quantity)| quantity.is_known_in(report));
+    let profiles = known.map(|(name, unit, quantity)| {
         let weights: Vec<u64> = made.iter().map(|made| quantity.of(made)).collect();
         Profile {
             kind: "sampled",

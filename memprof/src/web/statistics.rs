@@ -3,7 +3,7 @@
 use super::LINES_ARE_UNKNOWN;
 use super::recording::RequestProfile;
 use super::redact::Redactor;
-use crate::recorded::FunctionReport;
+use crate::recorded::{FunctionReport, Report};
 use crate::report::units::{bytes, grouped, time};
 use regex::Regex;
 use std::cmp::Ordering;
@@ -204,8 +204,13 @@ fn write(
     if report.lines_are_unknown {
         return writeln!(text, "{LINES_ARE_UNKNOWN}\n\n{rule}\n");
     }
-    let alive = report.total.live_bytes();
-    writeln!(text, "{} alive afterwards\n", bytes(alive.into()))?;
+    let is_unknown = report.owners_are_unknown;
+    if is_unknown {
+        writeln!(text, "{}\n", Report::OWNERS_ARE_UNKNOWN)?;
+    } else {
+        let alive = report.total.live_bytes();
+        writeln!(text, "{} alive afterwards\n", bytes(alive.into()))?;
+    }
 
     let mut functions: Vec<&FunctionReport> = report.functions.iter().collect();
     if sort.is_empty() {
@@ -248,7 +253,11 @@ fn write(
             unit.text(function.inclusive_elapsed),
             unit.text(per_call(function.inclusive_elapsed, function.call_count)),
             grouped(made.allocated_bytes.into()),
-            grouped(made.live_bytes().into()),
+            if is_unknown {
+                String::new()
+            } else {
+                grouped(made.live_bytes().into())
+            },
             place(function),
         )?;
     }

@@ -60,8 +60,24 @@ impl Compared {
         }
     }
 
-    /// Refuses what a baseline doesn't have, and would be compared with nothing.
+    /// Refuses what a baseline doesn't have, and would be compared with nothing; and limits on
+    /// what isn't known.
     pub(crate) fn check(&self, sort: Quantity, limits: &[Limit]) -> Result<(), String> {
+        // Of a process, what is alive and was at the peak is known whoever made it.
+        let is_known = |quantity: Quantity| {
+            [&self.before, &self.after].into_iter().all(|report| {
+                let is_total = quantity != Quantity::TemporaryCount;
+                let total_is_known = is_total && report.total.deallocation_count > 0;
+                quantity.is_known_in(report) || total_is_known
+            })
+        };
+        let mut quantities = limits.iter().map(|limit| limit.quantity);
+        if let Some(quantity) = quantities.find(|quantity| !is_known(*quantity)) {
+            return Err(format!(
+                "there is no {quantity} to hold to a limit: {}",
+                Report::OWNERS_ARE_UNKNOWN
+            ));
+        }
         let limits = limits.iter().map(|limit| limit.quantity);
         let is_lacking = |quantity: &Quantity| {
             use Quantity::{BytesAtPeak, Hits, MovedBytes, TemporaryCount};
@@ -122,7 +138,15 @@ pub(crate) fn show(
     top: usize,
     mut out: impl Write,
 ) -> io::Result<()> {
+    let owners_are_unknown = before.owners_are_unknown || after.owners_are_unknown;
+    let is_known = |column: Quantity| column.is_known_in(before) && column.is_known_in(after);
+    let sort = if is_known(sort) {
+        sort
+    } else {
+        Quantity::AllocatedBytes
+    };
     let mut columns = COLUMNS.to_vec();
+    columns.retain(|column| is_known(*column));
     if !columns.contains(&sort) {
         columns.insert(0, sort);
     }
@@ -163,7 +187,15 @@ pub(crate) fn show(
     };
     let [alive, allocated] = [Quantity::LiveBytes, Quantity::AllocatedBytes].map(total);
     let whole = if *is_whole { "process" } else { "lines" };
-    writeln!(out, "\n{whole}: {alive} alive, {allocated} allocated")?;
+    if owners_are_unknown {
+        writeln!(
+            out,
+            "\n{whole}: {allocated} allocated\nnot known: {}",
+            Report::OWNERS_ARE_UNKNOWN
+        )?;
+    } else {
+        writeln!(out, "\n{whole}: {alive} alive, {allocated} allocated")?;
+    }
     for (which, report) in [("The earlier report", before), ("The later report", after)] {
         if let Some(after) = report.interim_after {
             writeln!(out, "{}", interim(which, after))?;

@@ -79,6 +79,18 @@ impl Quantity {
         }
     }
 
+    /// Whether a report knows it of lines.
+    pub(crate) fn is_known_in(self, report: &Report) -> bool {
+        match self {
+            Self::AllocatedBytes | Self::AllocationCount | Self::MovedBytes | Self::Hits => true,
+            Self::LiveBytes
+            | Self::LiveCount
+            | Self::BytesAtPeak
+            | Self::FreedBytes
+            | Self::TemporaryCount => !report.owners_are_unknown,
+        }
+    }
+
     /// The number, with its unit.
     pub(crate) fn text(self, number: i128) -> String {
         match self {

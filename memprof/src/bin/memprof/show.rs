@@ -1,7 +1,7 @@
 //! A report as a table of its lines.
 
 use crate::lines::{MORE, Quantity, cell, lines, number, table, write};
-use crate::units::interim;
+use crate::units::{bytes, interim};
 use anstyle::Style;
 use memprof::{Made, Report};
 use std::cmp::Reverse;
@@ -15,6 +15,16 @@ pub(crate) fn show(
     columns: &[Quantity],
     mut out: impl Write,
 ) -> io::Result<()> {
+    let sort = if sort.is_known_in(report) {
+        sort
+    } else {
+        Quantity::AllocatedBytes
+    };
+    let columns: Vec<Quantity> = columns
+        .iter()
+        .copied()
+        .filter(|column| column.is_known_in(report))
+        .collect();
     let mut chosen: Vec<_> = lines(report)
         .filter(|(of, _)| function.is_none_or(|name| of.path.contains(name)))
         .filter(|(_, line)| line.made != Made::default())
@@ -44,24 +54,32 @@ pub(crate) fn show(
         writeln!(out, "and {} lines more", chosen.len() - top)?;
     }
 
-    let sum = |made: &Made| {
-        let parts = [
-            Quantity::LiveBytes,
-            Quantity::BytesAtPeak,
-            Quantity::AllocatedBytes,
-        ];
-        parts.map(|part| part.text(part.of(made, 0)))
+    let sum = |made: &Made, is_known: bool| {
+        let text = |part: Quantity| part.text(part.of(made, 0));
+        let [alive, at_peak] = [Quantity::LiveBytes, Quantity::BytesAtPeak].map(text);
+        let allocated = text(Quantity::AllocatedBytes);
+        if is_known {
+            format!("{alive} alive, {at_peak} at the peak, {allocated} allocated")
+        } else {
+            format!("{allocated} allocated")
+        }
     };
-    let [alive, at_peak, allocated] = sum(&report.total);
+    // Of a scope, nothing was counted as freed then.
+    let total_is_known = !report.owners_are_unknown || report.total.deallocation_count > 0;
+    let tags = report.tag_bytes.filter(|tags| *tags > 0);
+    let tags = tags.map_or(String::new(), |tags| {
+        format!("; {} beside them for who made them", bytes(tags.into()))
+    });
     writeln!(
         out,
-        "\nprocess: {alive} alive, {at_peak} at the peak, {allocated} allocated"
+        "\nprocess: {}{tags}",
+        sum(&report.total, total_is_known)
     )?;
-    let [alive, at_peak, allocated] = sum(&report.untracked);
-    writeln!(
-        out,
-        "untracked: {alive} alive, {at_peak} at the peak, {allocated} allocated"
-    )?;
+    let untracked = sum(&report.untracked, !report.owners_are_unknown);
+    writeln!(out, "untracked: {untracked}")?;
+    if report.owners_are_unknown {
+        writeln!(out, "not known: {}", Report::OWNERS_ARE_UNKNOWN)?;
+    }
     let functions = report.functions.iter();
     for of in functions.filter(|of| function.is_none_or(|name| of.path.contains(name))) {
         for note in &of.notes {

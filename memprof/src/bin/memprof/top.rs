@@ -283,7 +283,12 @@ impl View {
         } else {
             ""
         };
-        let name = Line::from(vec![self.name.clone().bold(), state.into()]);
+        let unknown = if self.report.owners_are_unknown {
+            "  it isn't noted which line made what is alive"
+        } else {
+            ""
+        };
+        let name = Line::from(vec![self.name.clone().bold(), state.into(), unknown.into()]);
         let resident = self.report.resident_bytes;
         let resident = resident.map_or_else(String::new, |number| {
             format!(", {} resident", bytes(number.into()))
@@ -302,7 +307,8 @@ impl View {
         let rows = self.rows();
         let skipped = self.skipped.min(rows.len().saturating_sub(1));
         let shown = rows.iter().skip(skipped).take(height);
-        let shown: Vec<Vec<String>> = shown.map(LineNow::texts).collect();
+        let is_unknown = self.report.owners_are_unknown;
+        let shown: Vec<Vec<String>> = shown.map(|row| row.texts(is_unknown)).collect();
         let headings = Column::ALL.iter().map(|column| column.heading());
         let headings: Vec<&str> = headings.chain(["Where", "Line"]).collect();
         let widths = headings.iter().enumerate().map(|(place, heading)| {
@@ -371,8 +377,12 @@ impl LineNow<'_> {
         }
     }
 
-    fn texts(&self) -> Vec<String> {
-        let numbers = Column::ALL.map(|column| column.text(self.number(column)));
+    /// Without numbers of what is alive, if it isn't known of lines.
+    fn texts(&self, alive_is_unknown: bool) -> Vec<String> {
+        let numbers = Column::ALL.map(|column| match column {
+            Column::Alive | Column::Blocks | Column::Growth if alive_is_unknown => String::new(),
+            column => column.text(self.number(column)),
+        });
         let place = format!("{}:{}", cell(&self.function.path), self.line.number);
         let texts = [place, cell(&self.line.source)];
         numbers.into_iter().chain(texts).collect()

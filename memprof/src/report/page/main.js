@@ -11,9 +11,9 @@ const Main = {
     Source.after = (await Data.sides("lines.number")).after;
     const totals = await Main.totals();
     // What there is of a process and not of a scope, or the other way round.
-    const hasPeak = Main.isThere(totals.bytes_at_peak) || !Main.isThere(totals.allocated_bytes);
+    const hasPeak = "bytes_at_peak" in totals && (Main.isThere(totals.bytes_at_peak) || !Main.isThere(totals.allocated_bytes));
     const isRecorded = { ns: Data.hasTime, bytes_at_peak: hasPeak };
-    const measures = Data.measures = QUANTITIES.filter(({ key, kind }) => isRecorded[key] ?? isRecorded[kind] ?? true);
+    const measures = Data.measures = QUANTITIES.filter(({ key, kind }) => isRecorded[key] ?? isRecorded[kind] ?? key in totals);
     document.getElementById("measure").append(...measures.map(({ key, name }) => new Option(name, key)));
     // What the report is about, by the rule of `Report::main_quantity`, or else what there
     // is something of to look at.
@@ -37,7 +37,11 @@ const Main = {
 
   async totals() {
     const totals = {};
-    for (const { key, kind } of QUANTITIES) if (kind !== "ns") totals[key] = await Data.sides(`process.${key}`);
+    for (const { key, kind } of QUANTITIES) {
+      // What isn't known has no column.
+      const isKnown = kind !== "ns" && document.getElementById(`after.process.${key}`) !== null;
+      if (isKnown) totals[key] = await Data.sides(`process.${key}`);
+    }
     return totals;
   },
 
@@ -66,6 +70,9 @@ const Main = {
         ? `${Units.text(before[at], kind)} → ${Units.text(after[at], kind)}`
         : Units.text(after[at], kind);
       tell(heading, number(0), `${number(1)} outside of profiled functions`);
+    }
+    if (document.getElementById("unknown") !== null) {
+      Data.texts("unknown").then(([why]) => tell("Not known", why, ""));
     }
     Data.numbers("after.process").then(([peakError, leftOut, isRounded, interim]) => {
       if (interim >= 0) {

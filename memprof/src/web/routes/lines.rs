@@ -24,7 +24,8 @@ pub(super) struct Key {
     pub(super) number: u32,
 }
 
-/// The lines, those with most bytes alive first.
+/// The lines, those with most bytes alive first; with most bytes allocated, where nothing
+/// is known of the others.
 pub(super) fn by_live_bytes(report: &Report) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = HashMap::new();

@@ -37,9 +37,14 @@ fn text(report: Result<&Report, &str>, line_count: usize) -> prometheus::Result<
     }
     if let Ok(report) = report {
         metrics.add_heap(report)?;
-        metrics.add_lines(&lines::by_live_bytes(report), line_count)?;
+        if !report.owners_are_unknown {
+            metrics.add_lines(&lines::by_live_bytes(report), line_count)?;
+        }
     }
     let mut text = TextEncoder::new().encode_to_string(&metrics.0.gather())?;
+    if report.is_ok_and(|report| report.owners_are_unknown) {
+        let _ = writeln!(text, "# {}", Report::OWNERS_ARE_UNKNOWN);
+    }
     if let Err(why) = report {
         let _ = writeln!(text, "# {why}");
     }

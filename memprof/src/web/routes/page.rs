@@ -69,7 +69,10 @@ pub(super) fn without_report(why: &str) -> Answer {
 
 /// The page of a report, which goes down in the history.
 pub(super) fn of(report: &Report, history: &mut History) -> Answer {
-    let lines = lines::by_live_bytes(report);
+    let mut lines = lines::by_live_bytes(report);
+    if report.owners_are_unknown {
+        lines.clear();
+    }
     let now = Moment::of(report);
     history.add(now, &lines);
     let mark = history.marked().unwrap_or(now);
@@ -108,6 +111,9 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
             alive,
             alive_count,
             untracked: bytes(report.untracked.live_bytes().into()),
+            unknown: report
+                .owners_are_unknown
+                .then_some(Report::OWNERS_ARE_UNKNOWN),
             formats: Format::all().map(|format| format.to_string()).collect(),
         }),
     )
@@ -131,6 +137,8 @@ struct View<'a> {
     alive: Vec<&'a Row<'a>>,
     alive_count: usize,
     untracked: String,
+    /// Why nothing is known of what lines have alive, if so.
+    unknown: Option<&'static str>,
     formats: Vec<String>,
 }
 

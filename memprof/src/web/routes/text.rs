@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) -> String {
     let mut lines = lines::by_live_bytes(report);
     lines.retain(|line| line.made != Made::default());
+    let is_unknown = report.owners_are_unknown;
+    let of_owner = |number: String| if is_unknown { String::new() } else { number };
     if quantity == Quantity::AllocatedBytes {
         lines.sort_by_key(|line| Reverse(line.made.allocated_bytes));
     }
@@ -29,8 +31,8 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
     ]);
     for line in &lines {
         table.add_row([
-            bytes(line.made.live_bytes().into()),
-            grouped(line.made.live_count().into()),
+            of_owner(bytes(line.made.live_bytes().into())),
+            of_owner(grouped(line.made.live_count().into())),
             bytes(line.made.allocated_bytes.into()),
             grouped(line.made.allocation_count.into()),
             format!("{}:{}", line.key.function, line.key.number),
@@ -39,8 +41,8 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
     }
     let untracked = &report.untracked;
     table.add_row([
-        bytes(untracked.live_bytes().into()),
-        grouped(untracked.live_count().into()),
+        of_owner(bytes(untracked.live_bytes().into())),
+        of_owner(grouped(untracked.live_count().into())),
         bytes(untracked.allocated_bytes.into()),
         grouped(untracked.allocation_count.into()),
         "no profiled function".to_owned(),
@@ -70,7 +72,12 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
                 )),
         ),
     };
-    let mut text = format!("{head}\n\n{}\n", table.trim_fmt());
+    let unknown = if is_unknown {
+        format!("\nNot known: {}.", Report::OWNERS_ARE_UNKNOWN)
+    } else {
+        String::new()
+    };
+    let mut text = format!("{head}{unknown}\n\n{}\n", table.trim_fmt());
     for (function, note) in report.notes() {
         let _ = write!(text, "\nnote on {}: {note}\n", function.path);
     }

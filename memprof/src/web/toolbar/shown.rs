@@ -163,6 +163,7 @@ impl Row {
             alive: bytes(
                 profile
                     .filter(|profile| !profile.report.lines_are_unknown)
+                    .filter(|profile| !profile.report.owners_are_unknown)
                     .map(|profile| profile.report.total.live_bytes()),
             ),
             queries,

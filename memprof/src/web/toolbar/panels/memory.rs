@@ -1,6 +1,7 @@
 //! What a request did to the heap, by line, and what the process has had since.
 
 use super::{short_bytes, signed};
+use crate::recorded::Report;
 use crate::report::units::{bytes, grouped};
 use crate::web::toolbar::content::{Chart, ChartLine, Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
@@ -115,12 +116,15 @@ fn of_request(profile: &RequestProfile) -> Content {
     if profile.report.lines_are_unknown {
         return Content::new().pairs(figures).text(LINES_ARE_UNKNOWN);
     }
-    let alive = profile.report.total.live_bytes();
-    figures.push(("Of it still alive afterwards", bytes(alive.into())));
-    Content::new()
-        .pairs(figures)
-        .heading("By line")
-        .table(by_line(profile))
+    let mut content = Content::new();
+    if profile.report.owners_are_unknown {
+        content = content.pairs(figures).text(Report::OWNERS_ARE_UNKNOWN);
+    } else {
+        let alive = profile.report.total.live_bytes();
+        figures.push(("Of it still alive afterwards", bytes(alive.into())));
+        content = content.pairs(figures);
+    }
+    content.heading("By line").table(by_line(profile))
 }
 
 fn by_line(profile: &RequestProfile) -> Table {
@@ -146,16 +150,21 @@ fn by_line(profile: &RequestProfile) -> Table {
         let place = format!("{file}:{}", line.number);
         (&line.made, place, line.source.trim())
     });
+    let is_known = !profile.report.owners_are_unknown;
     let mut table = Table::new(["Alive", "Allocated", "Blocks", "Line", "Source"]);
     for (made, place, source) in lines.chain([rest]) {
         let cells = [
-            bytes(made.live_bytes().into()),
+            if is_known {
+                bytes(made.live_bytes().into())
+            } else {
+                String::new()
+            },
             bytes(made.allocated_bytes.into()),
             grouped(made.allocation_count.into()),
             place,
             source.to_owned(),
         ];
-        table.push(cells.into(), made.live_bytes() > 0);
+        table.push(cells.into(), is_known && made.live_bytes() > 0);
     }
     table
 }

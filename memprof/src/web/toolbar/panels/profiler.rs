@@ -1,10 +1,10 @@
 //! The functions and lines that a request ran.
 
-use crate::FunctionReport;
 use crate::report::units::{bytes, grouped, time};
 use crate::web::LINES_ARE_UNKNOWN;
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
+use crate::{FunctionReport, Made, Report};
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -44,18 +44,32 @@ impl Panel for Profiler {
         functions.sort_by_key(|function| Reverse(function.own_elapsed));
         let path = format!("{}/profile.html", exchange.id());
         let link = ("All of it, as a page to explore".to_owned(), path);
-        let content = Content::new().table(table(&functions)).links(vec![link]);
+        let is_unknown = profile.report.owners_are_unknown;
+        let mut content = Content::new().table(table(&functions, is_unknown));
+        if is_unknown {
+            content = content.text(Report::OWNERS_ARE_UNKNOWN);
+        }
+        let content = content.links(vec![link]);
         let shown = functions.into_iter().take(FUNCTIONS);
         shown.fold(content, |content, function| {
             let content = content.heading(format!("{} in {}", function.path, function.file));
             let notes = function.notes.iter();
             let content = notes.fold(content, |content, note| content.text(&**note));
-            content.table(lines(function))
+            content.table(lines(function, is_unknown))
         })
     }
 }
 
-fn table(functions: &[&FunctionReport]) -> Table {
+/// The bytes alive of these, if they are known.
+fn alive(made: &Made, is_unknown: bool) -> String {
+    if is_unknown {
+        String::new()
+    } else {
+        bytes(made.live_bytes().into())
+    }
+}
+
+fn table(functions: &[&FunctionReport], is_unknown: bool) -> Table {
     let heads = [
         "Calls",
         "Own time",
@@ -71,20 +85,20 @@ fn table(functions: &[&FunctionReport]) -> Table {
             text(function.own_elapsed),
             text(function.inclusive_elapsed),
             bytes(made.allocated_bytes.into()),
-            bytes(made.live_bytes().into()),
+            alive(&made, is_unknown),
             function.path.to_string(),
         ])
     })
 }
 
-fn lines(function: &FunctionReport) -> Table {
+fn lines(function: &FunctionReport, is_unknown: bool) -> Table {
     let table = Table::new(["Line", "Hits", "Allocated", "Alive", "Source"]);
     function.lines.iter().fold(table, |table, line| {
         table.row([
             line.number.to_string(),
             grouped(line.hits.into()),
             bytes(line.made.allocated_bytes.into()),
-            bytes(line.made.live_bytes().into()),
+            alive(&line.made, is_unknown),
             line.source.to_string(),
         ])
     })

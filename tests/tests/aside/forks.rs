@@ -1,0 +1,4 @@
+//! The claims of `forks`, with the owners of blocks aside.
+
+#[path = "../forks.rs"]
+mod forks;

@@ -1,0 +1,4 @@
+//! The random programs of `model`, with the owners of blocks aside.
+
+#[path = "../model.rs"]
+mod model;
