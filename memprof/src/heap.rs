@@ -69,10 +69,10 @@ pub(crate) fn uncounted() -> impl Sized {
     return process::Uncounted::begin();
 }
 
-/// Whether each block is tagged with the line that made it, so that it is known what
-/// became of a line's blocks.
-pub(crate) fn owners_are_known() -> bool {
-    counting_alloc_is_global()
+/// Whether it is known of each block which line made it, and so what became of a line's
+/// blocks.
+pub(crate) fn lines_own_blocks() -> bool {
+    counting_alloc_is_global() && !owner::are_unknown()
 }
 
 /// Whether the program's global allocator is a `CountingAlloc`.

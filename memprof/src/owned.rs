@@ -66,7 +66,7 @@ impl OfFunction {
     }
 
     fn read_by(site: &Site, is_patient: bool) -> Option<Self> {
-        if !heap::owners_are_known() {
+        if !heap::lines_own_blocks() {
             return None;
         }
         let paths = paths::of_site(site, is_patient)?;
@@ -114,7 +114,7 @@ struct Line {
 impl OfCall {
     /// Nothing where blocks aren't tagged with their lines.
     pub(crate) fn begin(site: &Site) -> Option<Self> {
-        heap::owners_are_known().then(|| Self {
+        heap::lines_own_blocks().then(|| Self {
             counters: &[],
             peak_epoch: None,
             lines: vec![Line::default(); line_count(site)].into(),

@@ -87,6 +87,7 @@ impl Quantity {
             | Self::LiveCount
             | Self::BytesAtPeak
             | Self::FreedBytes
+            | Self::TransferredBytes
             | Self::TemporaryCount => !report.owners_are_unknown,
         }
     }
