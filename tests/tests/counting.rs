@@ -155,7 +155,7 @@ fn what_is_not_known_is_no_zero_in_any_format() {
 
         let csv = written(&report, Format::Csv);
         let row = csv.lines().find(|row| row.contains("// kept")).unwrap();
-        assert!(row.contains(",1,64,1,,,,,,,0,64,,"), "{row}");
+        assert!(row.contains(",1,64,1,,,,,,,,,0,64,,"), "{row}");
         let markdown = written(&report, Format::Markdown);
         assert!(markdown.contains(Report::OWNERS_ARE_UNKNOWN), "{markdown}");
         let speedscope = written(&report, Format::Speedscope);
