@@ -210,10 +210,10 @@ fn nonsense_in_the_environment_is_said_once_and_ignored() {
     });
     let variables = [
         ("MEMPROF", "yes"),
-        ("MEMPROF_PRECISION", "-1"),
         ("MEMPROF_COLUMNS", "size"),
-        ("MEMPROF_STREAM", "/dev/null"),
+        ("MEMPROF_PRECISION", "-1"),
         ("MEMPROF_PRINT", "sometimes"),
+        ("MEMPROF_STREAM", "/dev/null"),
     ];
     let (stdout, stderr) = with(&mut program, &variables);
 

@@ -546,7 +546,8 @@ fn what_makes_no_sense_is_said() {
     );
     assert_eq!(
         said(&[("MEMPROF_EVERY", "2s")]),
-        "memprof: MEMPROF_EVERY is ignored: MEMPROF_OUTPUT names no file for a report\n"
+        "memprof: MEMPROF_EVERY is ignored: it changes nothing without MEMPROF_OUTPUT, which isn't \
+         set\n"
     );
     let output = said(&[
         ("MEMPROF_EVERY", "on"),
@@ -563,7 +564,8 @@ fn what_makes_no_sense_is_said() {
         "memprof: MEMPROF_DUMP_AT is \"much\", which is not a number of bytes, as `100MiB`; it is \
          ignored\n"
     );
-    assert_eq!(said(&[("MEMPROF_EVERY", "off")]), "");
+    let off = [("MEMPROF_EVERY", "off"), ("MEMPROF_OUTPUT", "b.json")];
+    assert_eq!(said(&off), "");
 }
 
 /// What is the handler of a signal.
