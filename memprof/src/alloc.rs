@@ -516,11 +516,13 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
             // SAFETY: our caller's promises are the same, here and in what follows.
             return unsafe { self.inner.alloc(layout) };
         }
-        // SAFETY: our caller's promise is the same.
         match self.owners {
+            // SAFETY: our caller's promise is the same.
             Owners::Behind => unsafe { self.alloc_behind(layout) },
+            // SAFETY: as above.
             Owners::Aside => unsafe { self.alloc_aside(layout) },
             Owners::Unknown => {
+                // SAFETY: as above.
                 let block = unsafe { self.inner.alloc(layout) };
                 counted_only(block, layout.size())
             }
@@ -560,13 +562,14 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
             // SAFETY: as for `alloc`.
             return unsafe { self.inner.dealloc(block, layout) };
         }
-        // SAFETY: our caller's promises are the same, and where no owners are written, `inner`
-        // made the block as it was asked for.
         match self.owners {
+            // SAFETY: our caller's promises are the same.
             Owners::Behind => unsafe { self.dealloc_behind(block, layout) },
+            // SAFETY: as above.
             Owners::Aside => unsafe { self.dealloc_aside(block, layout) },
             Owners::Unknown => {
                 threads::add_deallocation_of_unknown(layout.size());
+                // SAFETY: `inner` made the block as it was asked for.
                 unsafe { self.inner.dealloc(block, layout) };
             }
         }

@@ -147,9 +147,7 @@ impl Read for Input {
                 },
                 #[cfg(unix)]
                 Source::Socket(stream) => {
-                    let left = in_all
-                        .saturating_sub(waited)
-                        .max(Duration::from_nanos(1000));
+                    let left = in_all.saturating_sub(waited).max(Duration::from_micros(1));
                     stream.set_read_timeout(Some(left.min(self.bounds.silence)))?;
                     match stream.read(buffer) {
                         // Whichever of the two the system has for it.

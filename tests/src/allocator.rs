@@ -13,10 +13,7 @@ pub const fn system(test: &str) -> CountingAlloc {
 /// The same over another allocator.
 #[must_use]
 pub const fn over<A>(inner: A, test: &str) -> CountingAlloc<A> {
-    let ends_in_aside = match test.as_bytes() {
-        [.., b'_', b'a', b's', b'i', b'd', b'e'] => true,
-        _ => false,
-    };
+    let ends_in_aside = matches!(test.as_bytes(), [.., b'_', b'a', b's', b'i', b'd', b'e']);
     if ends_in_aside {
         CountingAlloc::new(inner)
     } else {

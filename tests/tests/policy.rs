@@ -131,6 +131,11 @@ fn the_environment_says_how_often_over_the_attribute() {
 
 /// Takes 128 KiB along in a future, which is copied before the first line.
 #[memprofile(precision = 20)]
+#[expect(
+    clippy::unused_async,
+    clippy::large_types_passed_by_value,
+    reason = "its first poll, and the copy, are what is looked at"
+)]
 async fn takes_much_along(much: [u8; 1 << 17]) -> usize {
     let length = black_box(&much).len();
     length + 1
@@ -144,6 +149,7 @@ mod on_one_line {
 }
 
 #[test]
+#[expect(clippy::large_stack_arrays, reason = "it is to be copied")]
 fn the_first_row_has_one_reading_in_both_columns() {
     let tables = run(|| {
         let mut future = Box::pin(takes_much_along([1; 1 << 17]));
@@ -222,14 +228,14 @@ fn a_line_that_was_not_read_has_the_last_reading_and_no_zero() {
 }
 
 #[memprofile(precision = 20, columns = "default, hits, net")]
-fn keeps_in_a_hot_loop(times: u64) -> Vec<Box<[u64; 8]>> {
+fn keeps_in_a_hot_loop(times: u64) -> Vec<Vec<u64>> {
     let mut kept = Vec::new();
     let mut count = 0;
     for number in 0..times {
         count += 1;
         let text = number.to_string(); // made
         let length = text.len() as u64;
-        kept.push(Box::new([length; 8])); // kept
+        kept.push(vec![length; 8]); // kept
         count ^= length;
         drop(text); // dropped
     }

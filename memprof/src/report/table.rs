@@ -71,10 +71,10 @@ fn numbers(settings: &Settings, profile: &FunctionProfile, owned: Option<&[Owned
         site.lines().iter().copied().zip(places).collect();
     for (index, (number, _)) in site.source_lines().enumerate() {
         let line = lines.get(&number);
-        let owned = line.map(|(place, line)| owned_by(*place, line, owned));
+        let its = line.map_or(Blocks::None, |(place, line)| owned_by(*place, line, owned));
         let line = line.map(|(_, line)| *line);
         let cells = settings.columns.iter().map(|column| match line {
-            Some(_) if column.is_owned() => owned_cell(*column, owned.flatten()),
+            Some(_) if column.is_owned() => owned_cell(*column, its),
             Some(line) if index == 0 => baseline_cell(*column, settings, profile, line),
             Some(line) if line.hits > 0 => cell(*column, settings, profile, line),
             _ => String::new(),
@@ -95,21 +95,33 @@ fn numbers(settings: &Settings, profile: &FunctionProfile, owned: Option<&[Owned
     table
 }
 
-/// What the line at a place owns. Nothing if it has neither run nor owns anything: a
-/// closure's line may own what was made on another thread.
-fn owned_by(place: usize, line: &LineProfile, owned: Option<&[Owned]>) -> Option<Option<Owned>> {
-    let owned = owned.and_then(|owned| owned.get(place)).copied();
-    let has_run = line.hits > 0 || line.heap != Usage::default();
-    let is_shown = has_run || owned.is_some_and(|owned| owned != Owned::default());
-    is_shown.then_some(owned)
+/// The blocks that a line made.
+#[derive(Clone, Copy)]
+enum Blocks {
+    /// The line has neither run nor owns any.
+    None,
+    /// It has run, and its blocks aren't known.
+    Unknown,
+    Known(Owned),
 }
 
-/// A number about the blocks that a line made: of a line that has any, if it is known.
-fn owned_cell(column: Column, owned: Option<Option<Owned>>) -> String {
-    match owned {
-        None => String::new(),
-        Some(None) => "n/a".to_owned(),
-        Some(Some(owned)) => match column {
+/// The blocks of the line at a place. A closure's line that hasn't run in the call may own
+/// what was made on another thread.
+fn owned_by(place: usize, line: &LineProfile, owned: Option<&[Owned]>) -> Blocks {
+    let has_run = line.hits > 0 || line.heap != Usage::default();
+    match owned.and_then(|owned| owned.get(place)) {
+        Some(owned) if has_run || *owned != Owned::default() => Blocks::Known(*owned),
+        None if has_run => Blocks::Unknown,
+        _ => Blocks::None,
+    }
+}
+
+/// A number about the blocks that a line made.
+fn owned_cell(column: Column, blocks: Blocks) -> String {
+    match blocks {
+        Blocks::None => String::new(),
+        Blocks::Unknown => "n/a".to_owned(),
+        Blocks::Known(owned) => match column {
             Column::Live => bytes(owned.live_bytes.into()),
             Column::LiveCount => grouped(owned.live_count.into()),
             Column::AtPeak => bytes(owned.bytes_at_peak.into()),

@@ -20,9 +20,10 @@ pub use work::RoutesFuture;
 
 use super::host::{self, Hosts};
 use crate::heap::HeapSource;
+use crate::own_work::{self, Own};
 use crate::recorded::Report;
 use crate::report::{self, Format, Quantity};
-use crate::{own_work, snapshot};
+use crate::snapshot;
 use answer::Answer;
 use history::{History, Moment};
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -81,7 +82,7 @@ pub struct Routes {
 struct Settings {
     told: Told,
     /// Started by the first that needs it; none if there can be no thread.
-    worker: OnceLock<Option<Worker>>,
+    worker: OnceLock<Own<Option<Worker>>>,
     history: Mutex<History>,
     /// How many differences are.
     under_way: Arc<AtomicUsize>,
@@ -292,7 +293,8 @@ impl<B> Service<Request<B>> for Routes {
     }
 
     fn call(&mut self, request: Request<B>) -> RoutesFuture {
-        let worker = self.settings.worker.get_or_init(Worker::start).as_ref();
+        let start = || Own::new(Worker::start);
+        let worker = self.settings.worker.get_or_init(start).as_ref();
         let is_head = request.method() == Method::HEAD;
         let (future, _) = own_work::during(false, || match (self.step(&request), worker) {
             (Step::Done(answer), _) => RoutesFuture::answered(is_head, answer),
