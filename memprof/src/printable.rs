@@ -4,6 +4,7 @@
 ///
 /// These are control characters; those that change the direction of what follows, so that a line
 /// reads as another one; and those without a width, by which names look alike that aren't.
+#[cfg(feature = "files")]
 pub(crate) fn printable(text: &str, replacement: char) -> String {
     let shown = text.chars();
     let shown = shown.map(|char| if is_seen(char) { char } else { replacement });
@@ -46,7 +47,7 @@ pub(crate) fn is_seen(char: char) -> bool {
     !is_unseen
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "files"))]
 mod tests {
     use super::printable;
 

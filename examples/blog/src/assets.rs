@@ -14,7 +14,7 @@ use axum_extra::headers::{
     AcceptRanges, CacheControl, ContentRange, ContentType, ETag, HeaderMapExt, IfModifiedSince,
     IfNoneMatch, LastModified, Mime,
 };
-use http_range_header::{SyntacticallyCorrectRange, parse_range_header};
+use http_range_header::parse_range_header;
 use sha2::{Digest, Sha256};
 
 use crate::error::{AppError, page};
@@ -64,8 +64,9 @@ pub(crate) async fn serve(
         return Ok((about, css, STYLE).into_response());
     };
     let length = STYLE.len() as u64;
+    let ranges = ranges.validate(length).unwrap_or_default();
     // The first part that is asked for and there.
-    match ranges.into_ranges().into_iter().find_map(part) {
+    match ranges.first().and_then(part) {
         Some((range, text)) => {
             let range = ContentRange::bytes(range, length)
                 .map_err(|error| AppError::Internal(format!("style sheet: {error}")))?;
@@ -80,18 +81,11 @@ pub(crate) async fn serve(
     }
 }
 
-/// A part of the style sheet, and where it is. Not by the crate's own `validate`, which refuses
-/// a suffix that is longer than the file.
-fn part(range: SyntacticallyCorrectRange) -> Option<(RangeInclusive<u64>, &'static str)> {
-    let end = STYLE.len() as u64 - 1;
-    let (start, last) = match range {
-        SyntacticallyCorrectRange::FromStart(start) => (start, end),
-        SyntacticallyCorrectRange::Indexed(start, last) => (start, last.min(end)),
-        SyntacticallyCorrectRange::FromLast(0) => return None,
-        SyntacticallyCorrectRange::FromLast(count) => ((end + 1).saturating_sub(count), end),
-    };
-    let bytes = usize::try_from(start).ok()?..=usize::try_from(last).ok()?;
+/// A part of the style sheet, and where it is.
+fn part(range: &RangeInclusive<u64>) -> Option<(RangeInclusive<u64>, &'static str)> {
+    let start = usize::try_from(*range.start()).ok()?;
+    let last = usize::try_from(*range.end()).ok()?;
     // The style sheet is plain ASCII, so that it can be cut anywhere.
-    let text = STYLE.get(bytes).filter(|text| !text.is_empty())?;
-    Some((start..=last, text))
+    let text = STYLE.get(start..=last)?;
+    Some((range.clone(), text))
 }

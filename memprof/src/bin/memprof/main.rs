@@ -65,8 +65,8 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         function: Option<String>,
 
-        /// Lines with most of this first [default: live_bytes if the lines have 4,096 bytes alive
-        /// and a tenth of what they had at the peak, else allocated_bytes]
+        /// Lines with most of this first [default: `live_bytes` if the lines have 4,096 bytes alive
+        /// and a tenth of what they had at the peak, else `allocated_bytes`]
         #[arg(long, value_enum)]
         sort: Option<Quantity>,
 
@@ -117,8 +117,8 @@ enum Command {
         #[arg(long, value_name = "COUNT", default_value_t = 30)]
         top: usize,
 
-        /// Lines where this changed most first [default: live_bytes, if `show` opens on that for
-        /// one of the reports, else allocated_bytes]
+        /// Lines where this changed most first [default: `live_bytes`, if `show` opens on that for
+        /// one of the reports, else `allocated_bytes`]
         #[arg(long, value_enum)]
         sort: Option<Quantity>,
 

@@ -41,7 +41,7 @@ pub(crate) fn top(name: &str, interval: Duration) -> Result<(), Box<dyn Error>> 
                         return Ok(());
                     }
                 }
-                Ok(News::Report(report)) => view.hear(report, Instant::now()),
+                Ok(News::Report(report)) => view.hear(*report, Instant::now()),
                 Err(_) => {
                     next = Instant::now() + interval;
                     if view.asks(Instant::now()) {
@@ -57,7 +57,7 @@ pub(crate) fn top(name: &str, interval: Duration) -> Result<(), Box<dyn Error>> 
 #[derive(Debug)]
 enum News {
     Event(io::Result<Event>),
-    Report(Result<Report, FileError>),
+    Report(Box<Result<Report, FileError>>),
 }
 
 /// Where to ask for reports, and what comes, of these and from the terminal. Threads of
@@ -67,7 +67,11 @@ fn listen(program: Program) -> (Sender<()>, Receiver<News>) {
     let (reports, news) = channel();
     let events = reports.clone();
     thread::spawn(move || {
-        let sent = |()| reports.send(News::Report(program.report())).is_ok();
+        let sent = |()| {
+            reports
+                .send(News::Report(Box::new(program.report())))
+                .is_ok()
+        };
         asked.into_iter().all(sent)
     });
     thread::spawn(move || while events.send(News::Event(event::read())).is_ok() {});
