@@ -270,7 +270,7 @@ fn a_request_that_is_too_long_is_refused() {
     let server = Server::of(&folder.path().join("secret.json"), 0);
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nX-Long: ").unwrap();
-    let part = [b'a'; 1 << 16];
+    let part = vec![b'a'; 1 << 16];
     // The server answers, or has gone away, long before.
     let sent = (0..10_000).take_while(|_| stream.write_all(&part).is_ok());
     let sent = sent.count();

@@ -22,7 +22,7 @@ use crate::error::AppError;
 const COOKIE: &str = "session";
 
 /// How long a session lasts, which is Flask's default.
-const LIFETIME: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+const LIFETIME: Duration = Duration::from_hours(31 * 24);
 
 // The cast is for MySQL, where a name is bytes (see its schema).
 const USER_OF_SESSION: &str = "\
@@ -115,7 +115,8 @@ pub(crate) async fn begin(
 ) -> Result<SignedCookieJar, AppError> {
     let jar = end(app, jar).await?;
     // The number is for people. The rest is random, as a key has to be.
-    let token = format!("{user_id}:{}", hexadecimal(Key::generate().signing()));
+    let random = Sha256::digest(Key::generate().signing());
+    let token = format!("{user_id}:{random:x}");
     let expires = seconds(SystemTime::now() + LIFETIME);
     let query = sqlx::query(BEGIN).bind(digest(&token)).bind(user_id);
     query.bind(expires).execute(&app.pool).await?;
@@ -140,11 +141,7 @@ fn token_digest(jar: &SignedCookieJar) -> Option<String> {
 }
 
 fn digest(token: &str) -> String {
-    hexadecimal(&Sha256::digest(token))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(token))
 }
 
 /// Since 1970.
