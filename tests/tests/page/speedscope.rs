@@ -33,15 +33,16 @@ fn speedscope_shows_what_the_functions_made() {
         return;
     };
 
-    page.until("document.body.innerText.includes('allocated (1/5)')");
+    // What the report is about: the bytes that are alive.
+    page.until("document.body.innerText.includes('alive (2/5)')");
     // Its table of functions.
     page.tab.press_key("3").unwrap();
     page.until("document.body.innerText.includes('Symbol Name')");
     let shown = page.text("document.body.innerText.replaceAll(/\\s+/g, ' ')");
     for row in [
-        "6.00 MB (60%) 6.00 MB (60%) blog::db::query:21",
-        "3.00 MB (30%) 3.00 MB (30%) blog::posts::list:10",
-        "4.00 MB (40%) 0 B (<0.01%) blog::posts::list:11",
+        "6.00 MB (80%) 6.00 MB (80%) blog::db::query:21",
+        "1.00 MB (13%) 1.00 MB (13%) blog::posts::list:10",
+        "4.00 MB (53%) 0 B (<0.01%) blog::posts::list:11",
     ] {
         assert!(shown.contains(row), "{shown}");
     }
