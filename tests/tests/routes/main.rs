@@ -426,29 +426,6 @@ async fn a_router_has_them_as_its_fallback_or_below_a_path() {
 }
 
 #[test]
-fn the_thread_that_answers_is_none_of_the_programs_memory() {
-    let mut program = Program::new(|| {
-        let live = || {
-            let total = memprof::report().total;
-            (total.live_bytes(), total.live_count())
-        };
-        // What is made once in a process.
-        block_on(get(&routes(), "/metrics"));
-        let routes = routes();
-        let before = live();
-        block_on(get(&routes, "/metrics"));
-        let (bytes, count) = live();
-        // The thread itself makes a block or two as it begins, before it is known to be ours.
-        let (bytes, count) = (bytes - before.0, count - before.1);
-        assert!(
-            bytes.abs() < 300 && count.abs() < 4,
-            "{bytes} B in {count} blocks"
-        );
-    });
-    program.stdout();
-}
-
-#[test]
 fn the_numbers_are_since_the_process_began_and_our_own_blocks_are_none() {
     let mut program = Program::new(|| {
         let routes = routes();
