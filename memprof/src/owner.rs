@@ -85,8 +85,10 @@ pub(crate) const fn place_of(line: u32) -> u32 {
     line & ((1 << PLACE_BITS) - 1)
 }
 
-/// Whether nobody knows who made the blocks, as far as the program's allocator has said.
-static ARE_UNKNOWN: AtomicBool = AtomicBool::new(false);
+shared! {
+    /// Whether it isn't known who made the blocks, as far as the program's allocator has said.
+    static ARE_UNKNOWN: AtomicBool = AtomicBool::new(false);
+}
 
 /// Whether the program's allocator doesn't know who made its blocks. It is asked by
 /// [`heap`](crate::heap).
