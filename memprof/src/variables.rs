@@ -184,7 +184,7 @@ pub(crate) fn get(name: &str) -> Option<OsString> {
 }
 
 /// As [`read_from`], of the value in the environment.
-#[cfg(feature = "sampling")]
+#[cfg(any(feature = "files", feature = "sampling"))]
 pub(crate) fn read(name: &str) -> Option<String> {
     read_from(name, get(name))
 }
