@@ -136,7 +136,7 @@ impl<A> CountingAlloc<A> {
     /// was temporary, which reports say ([`Report::owners_are_unknown`][unknown]):
     /// [`leaks`](crate::leaks()), [`growth`](crate::growth()), [`Epochs`](crate::Epochs) and
     /// baselines refuse, and `assert_no_leak!` holds what is allocated against what is freed,
-    /// whoever made it.
+    /// whichever line made it.
     ///
     /// [unknown]: crate::Report::owners_are_unknown
     ///

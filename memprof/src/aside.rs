@@ -12,7 +12,7 @@
 //!
 //! # Which blocks
 //!
-//! [`holds`] decides by the size alone, so that whoever frees a block knows where its
+//! [`holds`] decides by the size alone, so that a thread that frees a block knows where its
 //! owner is. A block of that size has at least as many bytes as its granule, and blocks
 //! don't overlap, so that no two that are alive share an entry, whatever the allocator.
 //!

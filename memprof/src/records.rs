@@ -62,12 +62,12 @@ shared! {
 }
 
 shared! {
-    /// Held by whoever reads, and by threads that end.
+    /// Held by a thread that reads, and by threads that end.
     static READING: Mutex<()> = Mutex::new(());
 }
 
 shared! {
-    /// Held by whoever glances, and by threads that end.
+    /// Held by a thread that glances, and by threads that end.
     static GLANCING: AtomicBool = AtomicBool::new(false);
 }
 

@@ -63,7 +63,7 @@ impl Compared {
     /// Refuses what a baseline doesn't have, and would be compared with nothing; and limits on
     /// what isn't known.
     pub(crate) fn check(&self, sort: Quantity, limits: &[Limit]) -> Result<(), String> {
-        // Of a process, what is alive and was at the peak is known whoever made it.
+        // Of a process, what is alive and was at the peak is known without owners.
         let is_known = |quantity: Quantity| {
             [&self.before, &self.after].into_iter().all(|report| {
                 let is_total = quantity != Quantity::TemporaryCount;
