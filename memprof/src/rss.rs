@@ -110,12 +110,20 @@ mod linux {
                     *place = bytes;
                 }
             });
-            let is_step =
-                |pair: &[u64]| matches!(pair, [a, b] if b.wrapping_sub(*a) == page_size());
-            let steps = readings.windows(2).filter(|pair| is_step(pair)).count();
-            // Other threads may have moved some of the numbers meanwhile.
-            (is_touched && readings[0] > 0).then_some(steps > PAGES / 2)
+            (is_touched && readings[0] > 0).then_some(!is_rounded(&readings))
         })
+    }
+
+    /// Whether most of the readings are the one before, though a page was touched in between.
+    ///
+    /// By how much they differ says nothing: meanwhile, other threads touch pages, too.
+    pub(super) fn is_rounded(readings: &[u64]) -> bool {
+        let pairs = readings.windows(2);
+        let unchanged = readings
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .count();
+        unchanged > pairs.len() / 2
     }
 
     fn page_size() -> u64 {
@@ -166,11 +174,23 @@ mod linux {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::linux::parse_statm;
+    use super::linux::{is_rounded, parse_statm};
 
     #[test]
     fn whether_the_kernel_is_exact_is_found_out() {
         assert!(super::is_exact().is_some());
+    }
+
+    #[test]
+    fn numbers_that_stay_though_pages_are_touched_are_rounded() {
+        assert!(is_rounded(&[64, 64, 64, 64, 96, 96, 96]));
+        assert!(!is_rounded(&[64, 65, 66, 67, 68, 69, 70]));
+    }
+
+    #[test]
+    fn numbers_that_other_threads_move_too_are_not_rounded() {
+        assert!(!is_rounded(&[64, 67, 69, 70, 75, 70, 71]));
+        assert!(!is_rounded(&[64, 65, 65, 66, 80, 81, 82]));
     }
 
     #[test]

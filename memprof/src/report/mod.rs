@@ -57,6 +57,7 @@ use crate::heap::{self, HeapSource};
 use crate::output;
 use crate::owned::{OfFunction, Owned};
 use crate::profile::FunctionProfile;
+use crate::rss;
 
 /// Prints the table of `profile`, in one piece, with what its lines own, and the function's
 /// over all its calls, where that is known.
@@ -71,6 +72,6 @@ pub(crate) fn print(
     }
     output::write(
         settings.stream,
-        &table::table(settings, profile, owned, of_function),
+        &table::table(settings, profile, owned, of_function, rss::is_exact()),
     );
 }

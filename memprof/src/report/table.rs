@@ -9,7 +9,6 @@ use crate::heap::HeapSource;
 use crate::owned::{OfFunction, Owned};
 use crate::printable::is_seen;
 use crate::profile::{FunctionProfile, LineProfile};
-use crate::rss;
 use crate::usage::Usage;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use std::collections::HashMap;
@@ -28,6 +27,7 @@ pub(crate) fn table(
     profile: &FunctionProfile,
     owned: Option<&[Owned]>,
     of_function: Option<&OfFunction>,
+    resident_is_exact: Option<bool>,
 ) -> String {
     let numbers = numbers(settings, profile, owned);
     let mut rows = numbers.lines();
@@ -42,7 +42,7 @@ pub(crate) fn table(
     }
     let words = of_function.map(|of_function| words(settings, profile.site, of_function));
     let notes = profile.notes().map(|note| format!("note: {note}"));
-    let below = iter::once(summary(profile)).chain(words.into_iter().flatten());
+    let below = iter::once(summary(profile, resident_is_exact)).chain(words.into_iter().flatten());
     let below: Vec<String> = below.chain(notes).collect();
     format!("{table}\n{}\n\n", below.join("\n"))
 }
@@ -188,7 +188,7 @@ fn cell(
 }
 
 /// One line: whose table it is, what its calls did to the heap, how they ended.
-fn summary(profile: &FunctionProfile) -> String {
+fn summary(profile: &FunctionProfile, resident_is_exact: Option<bool>) -> String {
     let path = profile.site.path();
     let calls = match profile.call_count {
         1 => String::new(),
@@ -219,7 +219,7 @@ fn summary(profile: &FunctionProfile) -> String {
         }
     };
     let time = times(profile);
-    let readings = readings(profile);
+    let readings = readings(profile, resident_is_exact);
     format!("{path}{calls}: {heap}{time}{readings}{cut_short}")
 }
 
@@ -238,10 +238,10 @@ fn times(profile: &FunctionProfile) -> String {
 }
 
 /// How often resident memory was read, if that was not each time.
-fn readings(profile: &FunctionProfile) -> String {
+fn readings(profile: &FunctionProfile, resident_is_exact: Option<bool>) -> String {
     let sum = |number: fn(&LineProfile) -> u64| profile.lines.iter().map(number).sum::<u64>();
     let (hits, readings) = (sum(|line| line.hits), sum(|line| line.resident_read_count));
-    let rounded = match rss::is_exact() {
+    let rounded = match resident_is_exact {
         Some(false) if readings > 0 => "; resident memory rounded by this kernel",
         _ => "",
     };
@@ -309,7 +309,7 @@ mod tests {
 
     /// Of an allocator that doesn't know who made its blocks.
     fn table(settings: &Settings, profile: &FunctionProfile) -> String {
-        super::table(settings, profile, None, None)
+        super::table(settings, profile, None, None, Some(true))
     }
 
     fn rows(table: &str) -> &str {
@@ -382,7 +382,13 @@ Line #           Mem usage           Increment   Line Contents
             temporary_count: 1,
         };
         let profile = profile(MIB, heap(1_000_000, 999_999));
-        let table = super::table(&settings(0, columns), &profile, Some(&owned), None);
+        let table = super::table(
+            &settings(0, columns),
+            &profile,
+            Some(&owned),
+            None,
+            Some(true),
+        );
 
         assert_eq!(
             rows(&table),
@@ -404,7 +410,13 @@ Line #    Mem usage    Increment         Hits    Allocated        Freed         
         owned[2].live_bytes = 7;
         let columns = &[Column::Hits, Column::Live, Column::Temporary];
         let profile = profile(0, heap(0, 0));
-        let table = super::table(&settings(1, columns), &profile, Some(&owned), None);
+        let table = super::table(
+            &settings(1, columns),
+            &profile,
+            Some(&owned),
+            None,
+            Some(true),
+        );
 
         assert_eq!(
             rows(&table),
@@ -430,7 +442,7 @@ Line #         Hits         Live    Temporary   Line Contents
             lines: lines.into(),
         };
         let (settings, profile) = (settings(1, Column::DEFAULT), profile(0, heap(0, 0)));
-        let table = super::table(&settings, &profile, None, Some(&of_function));
+        let table = super::table(&settings, &profile, None, Some(&of_function), Some(true));
 
         let end = "peak 0 B\nStill alive: 70,000 B in 2 blocks, all made in line 11\n\n";
         assert!(table.ends_with(end), "{table}");
@@ -458,10 +470,12 @@ Line #         Hits         Live    Temporary   Line Contents
         let mut profile = profile(0, heap(0, 0));
         profile.cut_short_count = 1;
         profile.last_cut_short = Some((CutShort::Panic, 11));
-        assert!(summary(&profile).ends_with("peak 0 B; cut short in line 11 by a panic"));
+        assert!(
+            summary(&profile, Some(true)).ends_with("peak 0 B; cut short in line 11 by a panic")
+        );
 
         profile.call_count = 1200;
-        let summary = summary(&profile);
+        let summary = summary(&profile, Some(true));
         assert!(summary.contains(", 1,200 calls: "), "{summary}");
         assert!(
             summary.ends_with("; 1 cut short, the last in line 11 by a panic"),
@@ -501,10 +515,13 @@ Line #         Hits         Live    Temporary   Line Contents
         profile.lines[1].hits = 3000;
         profile.lines[1].resident_read_count = 40;
         let said = "; resident memory read at 40 of 3,000 lines executed";
-        assert!(summary(&profile).ends_with(said));
+        assert!(summary(&profile, Some(true)).ends_with(said));
 
         profile.lines[1].resident_read_count = 3000;
-        assert!(!summary(&profile).contains("resident"));
+        assert!(!summary(&profile, Some(true)).contains("resident"));
+        assert!(!summary(&profile, None).contains("resident"));
+        let said = "; resident memory rounded by this kernel";
+        assert!(summary(&profile, Some(false)).ends_with(said));
     }
 
     #[test]
@@ -524,7 +541,7 @@ Line #         Hits         Live    Temporary   Line Contents
         let blank = "    11                                  100 B       let a = make();";
         assert_eq!(row(&profile), blank);
         let said = "; resident memory read at 0 of 1 lines executed";
-        assert!(summary(&profile).ends_with(said));
+        assert!(summary(&profile, Some(true)).ends_with(said));
     }
 
     #[test]
