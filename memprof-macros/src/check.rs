@@ -1,8 +1,8 @@
 //! What can't be profiled, and how it is said.
 
-use crate::fragments::Fragments;
 use crate::function::{self, Function, NotRead};
-use crate::ours;
+use crate::macro_fragments::Fragments;
+use crate::own_attribute;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -52,7 +52,7 @@ pub(crate) fn can_be_profiled(function: &ItemFn) -> Result<(), Error> {
     let again = function
         .attrs
         .iter()
-        .find(|attribute| ours::is_ours(attribute.path()));
+        .find(|attribute| own_attribute::is_ours(attribute.path()));
     if let Some(again) = again {
         return Err(Error::new_spanned(
             again.path().segments.last(),

@@ -5,7 +5,7 @@
 //! function is still found by the shape of its tokens: attributes, words, `fn`, a name,
 //! parameters in parentheses, a body in braces. Its tokens go out as they came in.
 
-use crate::fragments::Fragments;
+use crate::macro_fragments::Fragments;
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::parse::{ParseStream, Parser as _};

@@ -2,12 +2,12 @@
 
 use crate::args::Args;
 use crate::check;
-use crate::expand::{self, Setting};
-use crate::fragments::Fragments;
 use crate::function::{Function, NotRead};
-use crate::ours::{self, Own};
+use crate::macro_fragments::Fragments;
 use crate::outline::{Kind, Outline};
-use crate::reach;
+use crate::own_attribute::{self, Own};
+use crate::profiled::{self, Setting};
+use crate::reachability;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{
@@ -119,7 +119,7 @@ impl Functions<'_> {
     }
 
     fn of_item(&mut self, item: &mut Item) {
-        if let Some(both) = attrs_of(item).and_then(|attrs| ours::both_ways(attrs)) {
+        if let Some(both) = attrs_of(item).and_then(|attrs| own_attribute::both_ways(attrs)) {
             let [holds, holds_not] = both.map(|attrs| {
                 let mut item = item.clone();
                 if let Some(all) = attrs_of(&mut item) {
@@ -143,7 +143,7 @@ impl Functions<'_> {
             Item::Trait(item) => self.inside(|item| &mut item.attrs, item, Self::of_trait),
             Item::Mod(item) => self.inside(|item| &mut item.attrs, item, Self::of_mod),
             // Nobody is left to use it.
-            Item::Use(item) if ours::is_used_by(&item.tree) && may_be_unused(item) => {
+            Item::Use(item) if own_attribute::is_used_by(&item.tree) && may_be_unused(item) => {
                 item.attrs.push(parse_quote!(#[allow(unused_imports)]));
             }
             _ => {}
@@ -159,9 +159,9 @@ impl Functions<'_> {
                 if !matches!(Own::take(&mut attrs, &self.args), Ok(None)) {
                     self.add(error);
                 }
-                return ours::without(tokens);
+                return own_attribute::without(tokens);
             }
-            Err(NotRead::HalfTyped) => return ours::without(tokens),
+            Err(NotRead::HalfTyped) => return own_attribute::without(tokens),
             Err(NotRead::Other) => {}
         }
         match Outline::of(tokens.clone()) {
@@ -172,7 +172,7 @@ impl Functions<'_> {
 
     /// An item that is known by its shape.
     fn outlined(&mut self, mut outline: Outline) -> TokenStream {
-        if let Some(both) = ours::both_ways(&outline.attrs) {
+        if let Some(both) = own_attribute::both_ways(&outline.attrs) {
             let both = both.map(|attrs| {
                 let mut outline = outline.clone();
                 outline.attrs = attrs;
@@ -227,7 +227,7 @@ impl Functions<'_> {
                 let outer = std::mem::replace(&mut self.args, own.args);
                 let is_read_on = self.is_read_on;
                 let has_budget = std::mem::replace(&mut self.has_budget, false);
-                self.is_read_on |= !attrs(item).iter().all(expand::is_builtin);
+                self.is_read_on |= !attrs(item).iter().all(profiled::is_builtin);
                 go_on(self, item);
                 let args = std::mem::replace(&mut self.args, outer);
                 if own.says_on_exceed
@@ -246,7 +246,7 @@ impl Functions<'_> {
     /// A function, profiled if it can be. It is no mistake that it can't, unless it was
     /// asked for by its own attribute.
     fn profile(&mut self, mut function: Function) -> TokenStream {
-        if let Some(both) = ours::both_ways(&function.item.attrs) {
+        if let Some(both) = own_attribute::both_ways(&function.item.attrs) {
             let both = both.map(|attrs| self.profile(function.with(attrs)));
             return both.into_iter().collect();
         }
@@ -277,7 +277,7 @@ impl Functions<'_> {
             fragments: self.fragments,
             is_read_on: self.is_read_on,
         };
-        expand::profile(&own.args, &function, &setting)
+        profiled::profile(&own.args, &function, &setting)
     }
 
     fn add(&mut self, error: syn::Error) {
@@ -291,7 +291,8 @@ impl Functions<'_> {
 /// Whether a `use` may be called unused, and nothing of its own says what comes of that:
 /// an `#[expect]` would find nothing, and a `#[forbid]` minds an `#[allow]`.
 fn may_be_unused(item: &ItemUse) -> bool {
-    matches!(item.vis, Visibility::Inherited) && !item.attrs.iter().any(reach::may_be_about_lints)
+    matches!(item.vis, Visibility::Inherited)
+        && !item.attrs.iter().any(reachability::may_be_about_lints)
 }
 
 /// The attributes of an item that is looked into.

@@ -1,11 +1,11 @@
 //! The attributes of `memprof`, which re-exports them.
 //!
 //! Each file answers one question: `args` what may be written, `check` what is
-//! refused, `items` which functions are in an item, `ours` which attributes on them are
-//! this one, `lines` which lines are a function's, `walk` where in it they are opened,
-//! `start` where statements begin, `reach` which of them are reached, `source` what
-//! stands in the files, `fragments` what a `macro_rules!` has put in, `expand` what comes
-//! out. Where `syn` can't read the code, `function` and `outline` find what they can by the
+//! refused, `items` which functions are in an item, `own_attribute` which attributes on them are
+//! this one, `lines` which lines are a function's, `instrument` where in it they are opened,
+//! `first_token` where statements begin, `reachability` which of them are reached, `source` what
+//! stands in the files, `macro_fragments` what a `macro_rules!` has put in, `profiled` what comes
+//! out of a function, `expand` of the whole. Where `syn` can't read the code, `function` and `outline` find what they can by the
 //! shape of its tokens. `test` is the other attribute, for tests, and `budget` how much memory something
 //! may take.
 
@@ -13,17 +13,18 @@ mod args;
 mod budget;
 mod check;
 mod expand;
-mod fragments;
+mod first_token;
 mod function;
+mod instrument;
 mod items;
 mod lines;
-mod ours;
+mod macro_fragments;
 mod outline;
-mod reach;
+mod own_attribute;
+mod profiled;
+mod reachability;
 mod source;
-mod start;
 mod test;
-mod walk;
 
 use proc_macro::TokenStream;
 

@@ -5,9 +5,9 @@
 //! attribute may give what it puts in the place of a word of the user's, and a
 //! `macro_rules!` may put a body to a head from another place.
 
-use crate::fragments::Fragments;
+use crate::first_token::Start;
+use crate::macro_fragments::Fragments;
 use crate::source::{self, Position};
-use crate::start::Start;
 use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;

@@ -17,8 +17,8 @@
 //! ```
 
 use crate::budget::{self, Limit};
-use crate::fragments::Fragments;
 use crate::function::Function;
+use crate::macro_fragments::Fragments;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;

@@ -75,7 +75,7 @@
 //! | `MEMPROF_STREAM` | `stdout` or `stderr` |
 //! | `MEMPROF_PRINT` | `call`, `exit` or `never` |
 //! | `MEMPROF_RSS` | `exact`, `adaptive` or `off` |
-//! | with the feature `files`: | |
+//! | with the feature `export`: | |
 //! | `MEMPROF_OUTPUT` | a file for the report at the end of the process; `%p` in its name is the process |
 //! | `MEMPROF_EVERY` | has that file written before the end, too: a time from one to the next, as `2s`; `on` is `5s` |
 //! | `MEMPROF_DUMP_AT` | has a report written once, when the heap or resident memory passes this, as `500MiB` |
@@ -85,7 +85,7 @@
 //! | `MEMPROF_BLESS` | `1` has `Baseline`s written anew |
 //! | `CI` | set to anything but `false` and `0`: a `Baseline` without its file is an error |
 //! | `MEMPROF_SUMMARY` | a file to which they append what has changed, in Markdown |
-//! | with the feature `sampling`: | |
+//! | with the feature `timeline`: | |
 //! | `MEMPROF_TIMESTAMPS` | a file that calls are marked in |
 //! | `MEMPROF_CHILDREN` | `on` has the marks count the processes that the program has started, too |
 //! | `MEMPROF_STOP_AT` | a limit for resident memory, as `100MiB` |
@@ -127,127 +127,85 @@
 //!
 //! None is on by default.
 //!
-//! - `files`: reports in files, of several formats, and on a socket.
+//! - `export`: reports in files, of several formats, and on a socket.
 //! - `criterion`: `Allocated`, by which criterion's benchmarks measure bytes and blocks.
 //! - `cli`: the command `memprof`, which shows them and compares them.
-//! - `tower`: profiles of requests, and the memory of a service over HTTP, in the module
+//! - `web`: profiles of requests, and the memory of a service over HTTP, in the module
 //!   `web`.
 //! - `toolbar`: a toolbar for web pages, and a history of the last requests.
 //! - `off`: for builds that are not to be profiled. The attribute leaves functions as
 //!   they are, the allocator is the one inside, and all numbers are 0.
-//! - `sampling`: `memory_usage`, resident memory over time, of this process and of
+//! - `timeline`: `memory_usage`, resident memory over time, of this process and of
 //!   others; and marks of calls in files of memory over time.
 //! - `stats_alloc`: `use_stats_alloc`, heap numbers of the whole process for
 //!   programs whose allocator is a `stats_alloc::StatsAlloc`.
-#![deny(unsafe_code)] // `alloc`, `aside`, `leaked`, `os`, `records` and `signals` alone allow it.
+#![deny(unsafe_code)] // Six files of `count` and `sys` alone allow it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod alloc;
-#[cfg(feature = "criterion")]
-mod allocated;
-mod amounts;
-mod aside;
-mod assertions;
-#[cfg(feature = "files")]
-mod baseline;
-mod budget;
-mod call;
-mod clock;
-mod column;
-mod config;
-#[cfg(feature = "files")]
-mod copies;
-mod entered;
-mod epochs;
-mod exceeded;
-mod exit;
-mod forks;
-mod frame;
-mod growth;
-mod guard;
-mod guarded;
-mod heap;
-#[cfg(feature = "files")]
-mod identity;
-mod leaked;
-mod leaks;
-mod levels;
-mod measure;
-mod os;
-mod output;
-#[cfg(feature = "sampling")]
-mod over_time;
-mod own_work;
-mod owned;
-mod owner;
-mod paths;
-mod peak;
-mod printable;
-mod probe;
-#[cfg(feature = "files")]
-mod process_number;
-mod profile;
-#[cfg(any(feature = "files", feature = "sampling"))]
-mod read_file;
-mod recorded;
-mod records;
-#[cfg(any(feature = "files", feature = "sampling"))]
-mod replace;
+mod check;
+mod count;
+mod model;
+mod record;
 mod report;
-mod resident;
-mod rss;
+mod runtime;
 mod scope;
-mod scopes;
-#[cfg(all(feature = "files", target_os = "linux"))]
-mod signals;
-mod site;
-mod snapshot;
-mod spare;
-mod stretches;
-mod switches;
-mod sync;
-mod tally;
-mod task;
-mod threads;
-mod trial;
-mod usage;
-mod variables;
-#[cfg(feature = "tower")]
+mod sys;
+#[cfg(feature = "timeline")]
+mod timeline;
+#[cfg(feature = "web")]
 pub mod web;
 
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 
-pub use crate::alloc::CountingAlloc;
+#[cfg(feature = "export")]
+pub use crate::check::baseline::{Baseline, BaselineError, check_baseline};
 #[cfg(feature = "criterion")]
-pub use crate::allocated::Allocated;
-#[cfg(feature = "files")]
-pub use crate::baseline::{Baseline, BaselineError, check_baseline};
-pub use crate::epochs::Epochs;
-pub use crate::growth::{Growth, assert_no_growth, growth};
-pub use crate::guard::{Offence, on_exceed};
+pub use crate::check::criterion::Allocated;
+pub use crate::check::epochs::Epochs;
+pub use crate::check::growth::{Growth, assert_no_growth, growth};
+pub use crate::check::guard::{Offence, on_exceed};
+pub use crate::check::leaks::{Age, Leak, leaks};
+/// What the command `memprof` has in common with the library. Not for people: it changes with
+/// every release.
+#[doc(hidden)]
+pub mod __command {
+    pub use crate::model::printable::is_seen;
+    #[cfg(feature = "export")]
+    pub use crate::model::printable::printable;
+    pub use crate::model::units;
+    #[cfg(feature = "export")]
+    pub use crate::sys::identity::Identity;
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub use crate::sys::process_number::with_number;
+    #[cfg(any(feature = "export", feature = "timeline"))]
+    pub use crate::sys::replace_file::{InPlace, append, opened, replace};
+}
+
+pub use crate::count::alloc::CountingAlloc;
 #[cfg(feature = "stats_alloc")]
-pub use crate::heap::use_stats_alloc;
-pub use crate::leaks::{Age, Leak, leaks};
-pub use crate::measure::{Measure, measure, measure_async};
-#[cfg(feature = "sampling")]
-pub use crate::over_time::{
-    MemoryOverTime, OverTimeError, Reading, Sample, Sampling, TimedCall, memory_usage,
-};
-pub use crate::recorded::{
+pub use crate::count::stats_alloc::use_stats_alloc;
+pub use crate::model::report::{
     CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
 };
-#[cfg(feature = "files")]
+pub use crate::model::usage::Usage;
+pub use crate::record::collect::{report, reset};
+#[cfg(feature = "export")]
 pub use crate::report::{FileError, Format, Quantity};
-pub use crate::rss::resident_bytes;
-pub use crate::scope::{InScope, InScopeExt, Scope, ScopeGuard};
-pub use crate::snapshot::{report, reset};
-pub use crate::usage::Usage;
+pub use crate::scope::ScopeGuard;
+pub use crate::scope::future::{InScope, InScopeExt};
+pub use crate::scope::handle::Scope;
+pub use crate::scope::measure::{Measure, measure, measure_async};
+pub use crate::sys::rss::resident_bytes;
+#[cfg(feature = "timeline")]
+pub use crate::timeline::{
+    MemoryOverTime, OverTimeError, Reading, Sample, Sampling, TimedCall, memory_usage,
+};
 pub use memprof_macros::{memprofile, test};
 
 /// README's programs, compiled and run with the documentation's own, where there is all
 /// that they need.
-#[cfg(all(doctest, feature = "sampling", feature = "toolbar"))]
+#[cfg(all(doctest, feature = "timeline", feature = "toolbar"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

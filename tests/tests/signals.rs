@@ -52,6 +52,16 @@ impl Running {
 
     fn without_output(program: &mut Program) -> Self {
         let command = program.command().stdin(Stdio::piped());
+        // Not as whoever started the tests has it: `nohup` has SIGHUP ignored.
+        let as_by_default = || {
+            for signal in ENDING {
+                // SAFETY: the child has the program's one thread, and the call is safe there.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
+            Ok(())
+        };
+        // SAFETY: it does what is allowed between fork and exec.
+        unsafe { command.pre_exec(as_by_default) };
         let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap();
         Self {

@@ -1,6 +1,6 @@
 //! A report's lines as comma-separated values.
 
-use crate::recorded::Report;
+use crate::model::report::Report;
 use std::io;
 
 const HEADINGS: [&str; 22] = [

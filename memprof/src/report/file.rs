@@ -3,10 +3,11 @@
 use super::format::Format;
 use super::json::{self, Unreadable};
 use super::page;
-use crate::read_file::Input;
-use crate::recorded::Report;
-use crate::replace::replace;
-use crate::{os, own_work, threads};
+use crate::count::{this_thread, uncounted};
+use crate::model::report::Report;
+use crate::sys::os;
+use crate::sys::read_file::Input;
+use crate::sys::replace_file::replace;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
@@ -109,7 +110,7 @@ fn replace_uncounted(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
     let write = || os::without_signals_of_writing(|| replace(path, write));
-    let (written, _) = own_work::during(false, || threads::without_peak(write));
+    let (written, _) = uncounted::during(false, || this_thread::without_peak(write));
     written.map_err(|error| FileError::new(path, Problem::Write(error)))
 }
 

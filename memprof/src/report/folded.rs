@@ -1,9 +1,9 @@
 //! A report as folded stacks: a row for each, with one number.
 
-use super::format::Quantity;
 use super::stacks;
-use crate::printable::is_seen;
-use crate::recorded::Report;
+use crate::model::printable::is_seen;
+use crate::model::report::Report;
+use crate::report::quantity::Quantity;
 use std::io;
 
 pub(crate) fn write(report: &Report, quantity: Quantity, out: impl io::Write) -> io::Result<()> {

@@ -1,7 +1,8 @@
 //! The formats that a report is written in, each for someone else who reads it.
 
 use super::{csv, folded, json, markdown, page, pprof, pstats, speedscope};
-use crate::recorded::{Made, Report};
+use crate::model::report::Report;
+use crate::report::Quantity;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -31,7 +32,7 @@ pub enum Format {
     ///
     /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
     /// `deallocation_count`, `transferred_bytes`, `transferred_count`, `live_bytes`,
-    /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in [`Made`]. All
+    /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in [`Made`](crate::Made). All
     /// numbers are integers, and `resident_bytes` and `resident_increment_bytes` null where they
     /// aren't known. Where [owners are unknown](Report::owners_are_unknown), those of `BLOCKS`
     /// that aren't known are left out.
@@ -124,7 +125,7 @@ impl Format {
     }
 
     /// All of them.
-    #[cfg(feature = "tower")]
+    #[cfg(feature = "web")]
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         Self::ENDINGS.iter().map(|(_, format)| *format)
     }
@@ -154,45 +155,6 @@ impl Format {
             .map(|(ending, _)| format!("`{ending}`"))
             .collect();
         endings.join(", ")
-    }
-}
-
-/// What the one number of a row is about, in a format that has but one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Quantity {
-    /// Bytes that were allocated.
-    #[default]
-    AllocatedBytes,
-    /// Blocks that were allocated.
-    AllocationCount,
-    /// Bytes that are alive.
-    LiveBytes,
-    /// Blocks that are alive.
-    LiveCount,
-    /// Bytes that were alive when the heap stood highest.
-    BytesAtPeak,
-    /// Blocks that were freed at once.
-    TemporaryCount,
-}
-
-impl Quantity {
-    /// Whether a report knows it of lines.
-    pub(crate) fn is_known_in(self, report: &Report) -> bool {
-        let is_of_allocation = matches!(self, Self::AllocatedBytes | Self::AllocationCount);
-        is_of_allocation || !report.owners_are_unknown
-    }
-
-    pub(crate) fn of(self, made: &Made) -> u64 {
-        match self {
-            Self::AllocatedBytes => made.allocated_bytes,
-            Self::AllocationCount => made.allocation_count,
-            // Of a difference they may be negative, and no stack is.
-            Self::LiveBytes => u64::try_from(made.live_bytes()).unwrap_or(0),
-            Self::LiveCount => u64::try_from(made.live_count()).unwrap_or(0),
-            Self::BytesAtPeak => made.bytes_at_peak,
-            Self::TemporaryCount => made.temporary_count,
-        }
     }
 }
 

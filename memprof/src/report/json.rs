@@ -3,10 +3,10 @@
 //! Its shape is described at [`Format::Json`](super::Format::Json). A later version of
 //! it has a higher number, and may have more keys: those that aren't known are skipped.
 
-use crate::recorded::{
+use crate::model::report::{
     CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
 };
-use crate::usage::Usage;
+use crate::model::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! A report as a table in Markdown, for people who read it in a browser.
 
-use super::format::Quantity;
-use super::units::{bytes, grouped, interim};
-use crate::printable::printable;
-use crate::recorded::{FunctionReport, LineReport, Made, Report};
+use crate::model::printable::printable;
+use crate::model::report::{FunctionReport, LineReport, Made, Report};
+use crate::model::units::{bytes, grouped, interim};
+use crate::report::quantity::Quantity;
 use std::io;
 
 pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> {

@@ -7,8 +7,8 @@
 mod columns;
 mod pair;
 
-use super::format::Quantity;
-use crate::recorded::{Made, Report};
+use crate::model::report::{Made, Report};
+use crate::report::quantity::Quantity;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use columns::Columns;
@@ -73,7 +73,7 @@ pub(super) fn write(before: Option<&Report>, after: &Report, out: impl Write) ->
 
 /// Writes a page of `report`, with facts about what it is of: names and values, of which
 /// the first two are the headline.
-#[cfg(feature = "tower")]
+#[cfg(feature = "web")]
 pub(crate) fn write_about(
     facts: &[(String, String)],
     report: &Report,

@@ -3,9 +3,9 @@
 //! Of its messages, here are the fields that are used; their numbers are those of
 //! <https://github.com/google/pprof/blob/main/proto/profile.proto>.
 
-use super::format::Quantity;
 use super::stacks::{self, Frame};
-use crate::recorded::{Made, Report};
+use crate::model::report::{Made, Report};
+use crate::report::quantity::Quantity;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;

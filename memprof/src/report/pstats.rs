@@ -5,7 +5,7 @@
 //! its calls, its own time, its inclusive time and, as another dictionary,
 //! the same by caller; written as `marshal` does, the format of Python's own files.
 
-use crate::recorded::{FunctionReport, Report};
+use crate::model::report::{FunctionReport, Report};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;

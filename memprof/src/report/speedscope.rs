@@ -2,9 +2,9 @@
 //!
 //! Its file format: <https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources>
 
-use super::format::Quantity;
 use super::stacks;
-use crate::recorded::Report;
+use crate::model::report::Report;
+use crate::report::quantity::Quantity;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! The stacks of functions and lines that a report's calls stand for, for the formats
 //! that are made of stacks.
 
-use crate::recorded::{CallLine, CallReport, FunctionReport, Made, Report};
+use crate::model::report::{CallLine, CallReport, FunctionReport, Made, Report};
 use std::io;
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Who may see profiles.
 
 use super::host::Hosts;
-use super::query;
+use super::query::{self, TOKEN_KEY};
 use super::recording::Head;
-use crate::output;
+use crate::sys::output::say;
 use form_urlencoded::parse;
 use http::header::COOKIE;
 use http::{Extensions, HeaderMap, HeaderValue};
@@ -12,9 +12,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
 
-/// The header a token may be in; for browsers, a cookie or a key of the query, with `_`.
+/// The header a token may be in; for browsers, a cookie or a [key of the query](TOKEN_KEY).
 const TOKEN_HEADER: &str = "x-memprof-token";
-const TOKEN_KEY: &str = "memprof_token";
 
 /// A rule for who may see what a layer has recorded; to all others it isn't there.
 #[derive(Clone)]
@@ -140,11 +139,6 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Whether a key of a query is for us alone.
-pub(super) fn is_token_key(key: &str) -> bool {
-    key == TOKEN_KEY
-}
-
 fn is_right(token: &str, digest: &[u8; 32]) -> bool {
     let given: [u8; 32] = Sha256::digest(token).into();
     given == *digest
@@ -237,7 +231,7 @@ fn tokens_of_query<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a
 fn say_that_nobody_is_near() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
-        output::say(
+        say(
             "`Access::loopback` finds no address of who asks, and allows nobody: of axum, serve \
              `app.into_make_service_with_connect_info::<SocketAddr>()`",
         );

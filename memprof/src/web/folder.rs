@@ -1,10 +1,10 @@
 //! The folder that profiles are written to, and how much may be in it.
 
 use super::file_name;
-use crate::identity::Identity;
-use crate::output;
-use crate::recorded::Report;
+use crate::model::report::Report;
 use crate::report::Format;
+use crate::sys::identity::Identity;
+use crate::sys::output::say;
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -99,7 +99,7 @@ impl Folder {
     /// Says why a report was not written; the first time, and then how many there were.
     pub(super) fn say_unwritten(&mut self, name: &str, error: &io::Error) {
         if self.unwritten == 0 {
-            output::say(&format!(
+            say(&format!(
                 "the profile of a request is not written to {name:?}: {error}"
             ));
         }
@@ -109,7 +109,7 @@ impl Folder {
     fn say_how_many(&mut self) {
         let count = mem::take(&mut self.unwritten);
         if count > 1 {
-            output::say(&format!(
+            say(&format!(
                 "{count} profiles of requests in a row were not written to {}",
                 self.path.display()
             ));

@@ -13,6 +13,7 @@ mod host;
 mod id;
 mod ours;
 mod profiler;
+mod profiler_settings;
 mod query;
 mod query_profiler;
 mod recording;

@@ -1,22 +1,16 @@
 //! The layer that profiles requests, and what it was told.
 
 use super::file_name::{FileName, FileNameError};
-use super::folder::Folder;
-use super::recording::{Head, Recording, RequestProfile, Sink};
+use super::profiler_settings::{FileNames, Print, ProfilerSettings, ProfilerState};
+use super::recording::RequestProfile;
 use super::service::Profiler;
-use super::statistics::{self, Restriction, Sort};
+use super::statistics::{Restriction, Sort};
 use super::trigger::Trigger;
-use super::writer::Writer;
-use crate::output::{self, Stream};
-use crate::own_work::Own;
 use crate::report::Format;
-use crate::usage::Usage;
 use http::Extensions;
-use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
 use tower_layer::Layer;
 
 /// Profiles requests: what each of them did is printed, and written to a file of its own.
@@ -48,48 +42,7 @@ use tower_layer::Layer;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ProfilerLayer {
-    settings: Arc<Settings>,
-}
-
-/// What a layer was told. The layer's services share it.
-#[derive(Debug)]
-pub(super) struct Settings {
-    told: Told,
-    /// Made with the first profile.
-    writer: OnceLock<Own<Writer<RequestProfile>>>,
-}
-
-type Route = dyn Fn(&Extensions) -> Option<String> + Send + Sync;
-type Name = dyn Fn(&RequestProfile) -> String + Send + Sync;
-
-#[derive(Clone)]
-struct Told {
-    print: Print,
-    sort: Vec<Sort>,
-    restrictions: Vec<Restriction>,
-    triggers: Vec<Trigger>,
-    route: Option<Arc<Route>>,
-    folder: Option<PathBuf>,
-    name: FileNames,
-    max_files: Option<usize>,
-    max_bytes: Option<u64>,
-    adopts_files: bool,
-    /// That of the names, if they all have the same.
-    ending: Option<&'static str>,
-    has_source: bool,
-}
-
-#[derive(Clone)]
-enum Print {
-    Stdout,
-    To(Arc<Mutex<dyn Write + Send>>),
-    Never,
-}
-
-#[derive(Clone)]
-enum FileNames {
-    Format(FileName),
-    By(Arc<Name>),
+    settings: Arc<ProfilerState>,
 }
 
 impl Default for ProfilerLayer {
@@ -108,7 +61,7 @@ impl ProfilerLayer {
     #[must_use]
     pub fn new() -> Self {
         let name: Result<FileName, _> = "{method}.{path}.{elapsed:.0f}ms.{time:.0f}.prof".parse();
-        Self::of(Told {
+        Self::of(ProfilerSettings {
             print: Print::Stdout,
             sort: vec![Sort::OwnTime, Sort::Calls],
             restrictions: Vec::new(),
@@ -124,14 +77,14 @@ impl ProfilerLayer {
         })
     }
 
-    fn of(told: Told) -> Self {
+    fn of(told: ProfilerSettings) -> Self {
         let writer = OnceLock::new();
         Self {
-            settings: Arc::new(Settings { told, writer }),
+            settings: Arc::new(ProfilerState { told, writer }),
         }
     }
 
-    fn with(self, change: impl FnOnce(&mut Told)) -> Self {
+    fn with(self, change: impl FnOnce(&mut ProfilerSettings)) -> Self {
         let mut told = match Arc::try_unwrap(self.settings) {
             Ok(settings) => settings.told,
             Err(shared) => shared.told.clone(),
@@ -308,87 +261,5 @@ impl<S> Layer<S> for ProfilerLayer {
 
     fn layer(&self, inner: S) -> Profiler<S> {
         Profiler::new(inner, Arc::clone(&self.settings))
-    }
-}
-
-impl Settings {
-    /// The recording of a request that begins, if it is to be profiled.
-    pub(super) fn begin(self: &Arc<Self>, head: &Head<'_>) -> Option<Recording> {
-        let mut triggers = self.told.triggers.iter();
-        let is_asked_for = triggers.all(|trigger| trigger.allows(head));
-        is_asked_for.then(|| Recording::begin(Arc::clone(self) as _, head))
-    }
-}
-
-impl Sink for Settings {
-    fn route(&self, extensions: &Extensions) -> Option<String> {
-        self.told.route.as_ref().and_then(|route| route(extensions))
-    }
-
-    fn wants(&self, elapsed: Duration, usage: &Usage) -> bool {
-        let mut triggers = self.told.triggers.iter();
-        triggers.all(|trigger| trigger.is_met(elapsed, usage))
-    }
-
-    fn pass_on(&self, profile: RequestProfile) {
-        let writer = self.writer.get_or_init(|| {
-            let told = self.told.clone();
-            // On the writer's thread: it may look at all the files that are there.
-            let mut folder = None;
-            let write = move |profile| {
-                let folder = folder.get_or_insert_with(|| told.folder());
-                told.write(&profile, folder.as_mut());
-            };
-            Own::new(|| Writer::new(write))
-        });
-        writer.write(profile);
-    }
-}
-
-impl Told {
-    fn folder(&self) -> Option<Folder> {
-        let path = self.folder.clone()?;
-        let mut folder = Folder::new(path, self.max_files, self.max_bytes);
-        if self.adopts_files {
-            folder.adopt(self.ending);
-        }
-        Some(folder)
-    }
-
-    /// Prints a profile, and writes it to its file.
-    fn write(&self, profile: &RequestProfile, folder: Option<&mut Folder>) {
-        let text = || statistics::text(profile, &self.sort, &self.restrictions);
-        match &self.print {
-            Print::Never => {}
-            Print::Stdout => output::write(Stream::Stdout, &text()),
-            Print::To(out) => {
-                let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
-                let _ = out.write_all(text().as_bytes()).and_then(|()| out.flush());
-            }
-        }
-        let Some(folder) = folder else { return };
-        let name = match &self.name {
-            FileNames::Format(format) => format.of(profile),
-            FileNames::By(name) => name(profile),
-        };
-        let written = if self.has_source {
-            folder.write(&name, &profile.report)
-        } else {
-            folder.write(&name, &profile.report.clone().without_source())
-        };
-        if let Err(error) = written {
-            folder.say_unwritten(&name, &error);
-        }
-    }
-}
-
-impl fmt::Debug for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Told")
-            .field("sort", &self.sort)
-            .field("restrictions", &self.restrictions)
-            .field("triggers", &self.triggers)
-            .field("folder", &self.folder)
-            .finish_non_exhaustive()
     }
 }

@@ -5,12 +5,14 @@
 //! request comes from. So the service sees and logs neither. Layers further inside find it
 //! in the request's extensions.
 
-use super::access;
 use form_urlencoded::parse;
 use http::header::{HeaderValue, REFERER};
 use http::uri::{PathAndQuery, Uri};
 use http::{Extensions, Request};
 use std::fmt;
+
+/// The name of a token in a query, and of a cookie.
+pub(super) const TOKEN_KEY: &str = "memprof_token";
 
 /// The pairs of a query that were taken out of it, as they were written.
 #[derive(Clone)]
@@ -24,10 +26,9 @@ impl fmt::Debug for Taken {
 
 /// Takes the token out of a request.
 pub(super) fn take_token<B>(request: &mut Request<B>) {
-    let is_token = |name: &str| access::is_token_key(name);
     let query = request.uri().query();
-    if let Some((taken, _)) = query.and_then(|query| parted(query, is_token)) {
-        let uri = without(request.uri(), is_token);
+    if let Some((taken, _)) = query.and_then(|query| parted(query, is_token_key)) {
+        let uri = without(request.uri(), is_token_key);
         request.extensions_mut().insert(Taken(taken));
         *request.uri_mut() = uri;
     }
@@ -43,12 +44,17 @@ pub(super) fn take_token<B>(request: &mut Request<B>) {
     }
 }
 
+/// Whether a key of a query is for us alone.
+pub(super) fn is_token_key(key: &str) -> bool {
+    key == TOKEN_KEY
+}
+
 /// The address of a page without the token in its query, if it has one.
 fn without_token(address: &str) -> Option<String> {
     let (before, rest) = address.split_once('?')?;
     let end = rest.find('#').unwrap_or(rest.len());
     let (query, fragment) = rest.split_at(end);
-    let (_, kept) = parted(query, access::is_token_key)?;
+    let (_, kept) = parted(query, is_token_key)?;
     Some(joined(before, &kept) + fragment)
 }
 

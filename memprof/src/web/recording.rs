@@ -1,9 +1,10 @@
 //! One request, from its beginning to the last of its response.
 
-use crate::own_work;
-use crate::recorded::Report;
-use crate::scope::{Scope, ScopeGuard};
-use crate::usage::Usage;
+use crate::count::uncounted;
+use crate::model::report::Report;
+use crate::model::usage::Usage;
+use crate::scope::ScopeGuard;
+use crate::scope::handle::Scope;
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode};
 use std::fmt;
@@ -98,7 +99,7 @@ pub(super) trait Sink: fmt::Debug + Send + Sync {
     }
 
     /// Takes the profile, which is the profiler's own: it is made, and has to be dropped, while
-    /// [nothing is counted](own_work::during), as is so during this call.
+    /// [nothing is counted](uncounted::during), as is so during this call.
     fn pass_on(&self, profile: RequestProfile);
 }
 
@@ -138,7 +139,7 @@ impl Recording {
             started: Instant::now(),
             ended: None,
         };
-        own_work::during(false, make).0
+        uncounted::during(false, make).0
     }
 
     pub(super) fn enter(&self) -> ScopeGuard {
@@ -168,7 +169,7 @@ impl Drop for Recording {
         let elapsed = ended.duration_since(self.started);
         let usage = self.scope.usage();
         let is_wanted = self.sink.wants(elapsed, &usage);
-        own_work::during(false, || {
+        uncounted::during(false, || {
             let profile = RequestProfile {
                 id: self.id,
                 method: std::mem::take(&mut self.method),

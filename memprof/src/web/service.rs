@@ -1,8 +1,8 @@
 //! The service around another that is profiled, its future and its response's body.
 
-use super::profiler::Settings;
+use super::profiler_settings::ProfilerState;
 use super::recording::{Head, Outcome, Recording};
-use crate::scope::{InScope, InScopeExt};
+use crate::scope::future::{InScope, InScopeExt};
 use bytes::Buf;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response, StatusCode};
@@ -18,11 +18,11 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub struct Profiler<S> {
     inner: S,
-    settings: Arc<Settings>,
+    settings: Arc<ProfilerState>,
 }
 
 impl<S> Profiler<S> {
-    pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(inner: S, settings: Arc<ProfilerState>) -> Self {
         Self { inner, settings }
     }
 }

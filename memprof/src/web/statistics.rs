@@ -3,8 +3,8 @@
 use super::LINES_ARE_UNKNOWN;
 use super::recording::RequestProfile;
 use super::redact::Redactor;
-use crate::recorded::{FunctionReport, Report};
-use crate::report::units::{bytes, grouped, time};
+use crate::model::report::{FunctionReport, Report};
+use crate::model::units::{bytes, grouped, time};
 use regex::Regex;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};

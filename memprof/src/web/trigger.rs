@@ -1,7 +1,7 @@
 //! Which requests are profiled, and which profiles are passed on.
 
 use super::recording::Head;
-use crate::usage::Usage;
+use crate::model::usage::Usage;
 use http::{HeaderMap, Method};
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! The thread that writes profiles, so that no request waits for it.
 
-use crate::{os, output, own_work};
+use crate::count::uncounted;
+use crate::sys::os;
+use crate::sys::output::say;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
@@ -73,12 +75,12 @@ impl<T: Send + 'static> Writer<T> {
         let progress = Arc::new(Progress::default());
         let of_thread = Arc::clone(&progress);
         let work = move || {
-            own_work::during(false, || {
+            uncounted::during(false, || {
                 for thing in things {
                     // By a function of the user's; the next may do.
                     let write = AssertUnwindSafe(|| write(thing));
                     if catch_unwind(write).is_err() {
-                        output::say("the profile of a request is lost by a panic");
+                        say("the profile of a request is lost by a panic");
                     }
                     of_thread.change(|state| state.done += 1);
                 }
@@ -90,7 +92,7 @@ impl<T: Send + 'static> Writer<T> {
         let thread = thread::Builder::new().name("memprof".to_owned());
         let thread = os::without_signals(|| thread.spawn(work));
         if let Err(error) = &thread {
-            output::say(&format!("no profile of a request is written: {error}"));
+            say(&format!("no profile of a request is written: {error}"));
         }
         Self {
             sender: Some(sender),
@@ -108,7 +110,7 @@ impl<T: Send + 'static> Writer<T> {
         match sender.try_send(thing) {
             Ok(()) => _ = self.accepted.fetch_add(1, Ordering::Relaxed),
             Err(TrySendError::Full(_)) if self.lost.fetch_add(1, Ordering::Relaxed) == 0 => {
-                output::say(&format!(
+                say(&format!(
                     "profiles of requests come faster than they are written, and some are lost: \
                      {MOST_WAITING} are waiting; a trigger would have fewer of them"
                 ));
@@ -146,7 +148,7 @@ impl<T> Drop for Writer<T> {
             return;
         }
         let accepted = self.accepted.load(Ordering::Relaxed);
-        output::say(&format!(
+        say(&format!(
             "{} profiles of requests are lost: they were not written within {} s, as when they \
              go to a pipe that is not read",
             accepted.saturating_sub(state.done),

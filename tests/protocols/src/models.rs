@@ -4,10 +4,12 @@
 //! next allocation, so that a peak may be missed while threads run, but not one of a thread
 //! while the others rest.
 
-use crate::owner::{self, SHARED, Tag};
-use crate::peak;
-use crate::records::{self, Glance, Reading};
-use crate::threads::{self, Resized};
+use crate::count::line_counters::SHARED;
+use crate::count::peak;
+use crate::count::registry::{self, Glance, Reading};
+use crate::count::tag::{self, Tag};
+use crate::count::this_thread::{self, Resized};
+use crate::model::change::Change;
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +24,7 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.max_branches = 10_000;
     builder.check(move || {
         // There are functions, of which the threads have no counters yet.
-        for path in [FIRST_LINE, SECOND_LINE].map(|tag| owner::path_of(tag.line())) {
+        for path in [FIRST_LINE, SECOND_LINE].map(|tag| tag::path_of(tag.line())) {
             SHARED.prepare(path, 1);
         }
         model();
@@ -30,26 +32,26 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 }
 
 /// Two lines, each of a function of its own.
-const FIRST_LINE: Tag = Tag(owner::first_id(1) as u64);
-const SECOND_LINE: Tag = Tag(owner::first_id(2) as u64);
+const FIRST_LINE: Tag = Tag(tag::first_id(1) as u64);
+const SECOND_LINE: Tag = Tag(tag::first_id(2) as u64);
 
 /// As the allocator does it; the tag of the block.
 fn allocate(address: usize, size: usize) -> Tag {
-    let tag = threads::add_allocation(address, size);
-    tag.unwrap_or_else(|| threads::add_rare_allocation(address, size))
+    let tag = this_thread::add_allocation(address, size);
+    tag.unwrap_or_else(|| this_thread::add_rare_allocation(address, size))
 }
 
 /// As the allocator does it.
 fn free(tag: Tag, address: usize, size: usize) {
-    if !threads::add_own_deallocation(tag, address, size) {
-        threads::add_deallocation_of(tag, address, size);
+    if !this_thread::add_own_deallocation(tag, address, size) {
+        this_thread::add_deallocation_of(tag, address, size);
     }
 }
 
 /// Calls a function, of which `tag` is the only line.
 fn call(tag: Tag) {
-    threads::prepare_path(owner::path_of(tag.line()), 1);
-    threads::set_tag(tag);
+    this_thread::prepare_path(tag::path_of(tag.line()), 1);
+    this_thread::set_tag(tag);
 }
 
 /// A thread that does something, and then nothing until it is to go on, or to end.
@@ -69,7 +71,7 @@ impl Paused {
             while let Some(work) = to_do.recv().unwrap() {
                 work();
             }
-            threads::end_thread();
+            this_thread::end_thread();
         });
         Self {
             has_done,
@@ -101,7 +103,7 @@ fn a_peak_that_was_seen_is_never_lower_again() {
             let tag = allocate(2, 5000);
             let seen = peak::bytes();
             free(tag, 2, 5000);
-            threads::end_thread();
+            this_thread::end_thread();
             seen
         });
         allocate(3, 100);
@@ -117,7 +119,7 @@ fn a_thread_that_is_alone_again_has_exact_peaks() {
         let other = thread::spawn(|| {
             let tag = allocate(2, 300);
             free(tag, 2, 300);
-            threads::end_thread();
+            this_thread::end_thread();
         });
         allocate(3, 100);
         other.join().unwrap();
@@ -136,7 +138,7 @@ fn what_a_thread_does_after_its_end_is_in_the_next_peak() {
         allocate(1, 1000);
         let other = thread::spawn(|| {
             let tag = allocate(2, 300);
-            threads::end_thread();
+            this_thread::end_thread();
             free(tag, 2, 300);
         });
         allocate(3, 100);
@@ -152,7 +154,7 @@ fn a_thread_that_finds_to_be_alone_knows_what_others_did_after_their_end() {
         loom::stop_exploring();
         let other = Paused::after(|| {
             allocate(1, 300);
-            threads::end_thread();
+            this_thread::end_thread();
         });
         other.wait();
         loom::explore();
@@ -172,7 +174,7 @@ fn a_reset_knows_of_a_thread_that_begins() {
         let other = Paused::after(|| {
             allocate(2, 100);
         });
-        threads::reset_peak();
+        this_thread::reset_peak();
         other.wait();
         assert_ne!(peak::error_bytes(), 0);
         other.end();
@@ -190,9 +192,9 @@ fn what_a_line_does_is_read_with_that_line() {
         other.wait();
         loom::explore();
         let other = other.go_on(|| {
-            threads::set_tag(SECOND_LINE);
+            this_thread::set_tag(SECOND_LINE);
             allocate(1, 100);
-            threads::set_tag(FIRST_LINE);
+            this_thread::set_tag(FIRST_LINE);
         });
         let glance = Glance::wait();
         let counters = glance.threads().next().unwrap();
@@ -204,8 +206,8 @@ fn what_a_line_does_is_read_with_that_line() {
         other.end();
         let reading = Reading::begin();
         let [first, second] = [FIRST_LINE, SECOND_LINE].map(|tag| reading.of_line(tag.line()));
-        assert_eq!(first, owner::Change::default());
-        assert_eq!(second, owner::Change::allocated(100, 1));
+        assert_eq!(first, Change::default());
+        assert_eq!(second, Change::allocated(100, 1));
     });
 }
 
@@ -235,7 +237,7 @@ fn a_report_of_a_block_that_goes_over_makes_nothing_up() {
                     old_size: 100,
                     new_size: 150,
                 };
-                threads::add_reallocation(FIRST_LINE, grown);
+                this_thread::add_reallocation(FIRST_LINE, grown);
             }
         });
         let change = Reading::begin().of_line(FIRST_LINE.line());
@@ -258,18 +260,18 @@ fn threads_that_begin_and_end_lose_nothing() {
         let other = thread::spawn(|| {
             call(FIRST_LINE);
             allocate(1, 100);
-            threads::end_thread();
+            this_thread::end_thread();
         });
         call(FIRST_LINE);
         allocate(2, 100);
-        threads::end_thread();
+        this_thread::end_thread();
         other.join().unwrap();
 
         let reading = Reading::begin();
         assert_eq!(reading.of_process().allocated_bytes, 200);
         assert_eq!(reading.of_line(FIRST_LINE.line()).allocated_bytes, 200);
-        assert_eq!(records::thread_count(), 0);
-        assert!(records::records().count() <= 2);
+        assert_eq!(registry::thread_count(), 0);
+        assert!(registry::records().count() <= 2);
     });
 }
 
@@ -282,10 +284,10 @@ fn a_thread_that_ends_is_read_once() {
         });
         other.wait();
         loom::explore();
-        let other = other.go_on(threads::end_thread);
+        let other = other.go_on(this_thread::end_thread);
         let reading = Reading::begin();
         assert_eq!(reading.of_process().allocated_bytes, 100);
-        assert_eq!(reading.of_line(owner::UNTRACKED).allocated_bytes, 100);
+        assert_eq!(reading.of_line(tag::UNTRACKED).allocated_bytes, 100);
         drop(reading);
         loom::stop_exploring();
         other.end();
@@ -299,13 +301,13 @@ fn a_forked_child_has_one_thread_whatever_the_others_were_doing() {
         let other = thread::spawn(|| {
             let tag = allocate(2, 300);
             free(tag, 2, 300);
-            threads::end_thread();
+            this_thread::end_thread();
         });
-        threads::before_fork();
+        this_thread::before_fork();
         // From here on it is the child: the other thread stands still.
         loom::stop_exploring();
-        threads::in_forked_child();
-        assert_eq!(records::thread_count(), 1);
+        this_thread::in_forked_child();
+        assert_eq!(registry::thread_count(), 1);
         allocate(3, 5000);
         assert!(peak::bytes() >= 6000);
         assert!(Reading::begin().of_process().net_bytes() >= 6000);

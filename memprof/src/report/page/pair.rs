@@ -4,7 +4,7 @@
 //! Lines are the same if their functions and texts are, as for `memprof diff`; by their
 //! number where the text was left out.
 
-use crate::recorded::{CallLine, CallReport, FunctionReport, LineReport, Made, Report};
+use crate::model::report::{CallLine, CallReport, FunctionReport, LineReport, Made, Report};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -296,7 +296,7 @@ mod tests {
     fn a_call_is_the_same_if_its_caller_and_its_line_are() {
         let call = |function, caller: Option<(usize, u32)>| CallReport {
             function,
-            caller: caller.map(|(call, line)| crate::recorded::Caller { call, line }),
+            caller: caller.map(|(call, line)| crate::model::report::Caller { call, line }),
             call_count: 1,
             own_elapsed: Duration::ZERO,
             inclusive_elapsed: Duration::ZERO,

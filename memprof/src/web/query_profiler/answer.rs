@@ -1,7 +1,7 @@
 //! What is answered in place of the service, and what it says of the service's response.
 
-use crate::own_work;
-use crate::report::units::{bytes, grouped, time};
+use crate::count::uncounted;
+use crate::model::units::{bytes, grouped, time};
 use crate::report::{Format, page};
 use crate::web::id::Id;
 use crate::web::ours::{self, PageOfOurs};
@@ -55,7 +55,7 @@ impl Answer {
 
 /// The page of a request, whose response had these headers.
 pub(super) fn page_of(profile: &RequestProfile, headers: &HeaderMap, has_source: bool) -> Vec<u8> {
-    let (made, _) = own_work::during(false, || {
+    let (made, _) = uncounted::during(false, || {
         let report = &profile.report;
         let hidden = (!has_source).then(|| report.clone().without_source());
         let report = hidden.as_ref().unwrap_or(report);
@@ -66,7 +66,7 @@ pub(super) fn page_of(profile: &RequestProfile, headers: &HeaderMap, has_source:
     });
     // What is given away is freed by others.
     let page = made.clone();
-    own_work::during(false, || drop(made));
+    uncounted::during(false, || drop(made));
     page
 }
 

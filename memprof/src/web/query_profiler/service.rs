@@ -3,7 +3,7 @@
 use super::Settings;
 use super::answer::{self, Answer};
 use super::asked::Asked;
-use crate::own_work::Own;
+use crate::count::uncounted::Own;
 use crate::web::id::Id;
 use crate::web::query;
 use crate::web::recording::{Head, Recording, RequestProfile, Sink};

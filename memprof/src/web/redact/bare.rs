@@ -2,8 +2,8 @@
 
 use super::decode::{Layer, is_in_name};
 use super::looks::is_random;
+use super::named::{MOST, Named, Value};
 use super::names::{self, Kind, Names};
-use super::value::{MOST, Named, Value};
 
 /// How far it is to what follows a comma, if that is a name.
 const NEXT_NAME: usize = 40;

@@ -3,8 +3,8 @@
 use super::bare::is_nothing;
 use super::decode::Layer;
 use super::looks::is_random;
+use super::named::{MOST, Named, Value, is_quote};
 use super::names::{self, Kind};
-use super::value::{MOST, Named, Value, is_quote};
 
 /// The inside of quotes; to the end of the text, if they aren't closed.
 pub(super) fn quoted(layer: &Layer, named: &Named<'_>, at: usize) -> Option<Value> {

@@ -7,6 +7,7 @@ mod bare;
 mod decode;
 mod enclosed;
 mod looks;
+mod named;
 mod names;
 mod sql;
 mod value;
@@ -37,6 +38,7 @@ impl Redactor {
     }
 
     /// Whether what has this name is hidden, whatever it is.
+    #[cfg(feature = "toolbar")]
     pub(super) fn hides(&self, name: &str) -> bool {
         let kind = self.names.kind(name);
         matches!(kind, Some(Kind::Secret | Kind::Ambiguous))

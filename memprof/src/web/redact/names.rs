@@ -79,6 +79,7 @@ pub(super) struct Names {
 }
 
 impl Names {
+    #[cfg(feature = "toolbar")]
     pub(super) fn add(&mut self, part: &str) {
         self.more.push(plain(part));
     }

@@ -226,6 +226,7 @@ fn what_is_under_too_many_layers_is_hidden() {
     }
 }
 
+#[cfg(feature = "toolbar")]
 #[test]
 fn a_name_that_is_told_is_hidden_everywhere() {
     let mut redactor = Redactor::default();

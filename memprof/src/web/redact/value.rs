@@ -3,26 +3,8 @@
 use super::bare::{bare, is_nothing, mixed_word};
 use super::decode::{Layer, is_in_name};
 use super::enclosed::{bracketed, inside_brackets, quoted};
+use super::named::{MOST, Named, Value, is_quote};
 use super::names::{self, Kind, Names};
-use std::ops::Range;
-
-/// How much is looked at to tell what a value is not.
-pub(super) const MOST: usize = 512;
-
-/// A name in a text, that of a secret.
-#[derive(Debug)]
-pub(super) struct Named<'a> {
-    pub(super) name: &'a str,
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    /// After it, and after its quote.
-    pub(super) end: usize,
-    pub(super) is_quoted: bool,
-    /// Whether it is one of an address or of a form.
-    pub(super) is_in_form: bool,
-    /// Whether all of the text is an address.
-    pub(super) is_in_address: bool,
-}
 
 /// What is between a name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,19 +20,6 @@ enum Between {
     Nothing,
     /// Blanks after `--name`.
     Flag,
-}
-
-/// Where a value is, and where what is said of it ends.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Value {
-    pub(super) hidden: Range<usize>,
-    pub(super) end: usize,
-}
-
-impl Value {
-    pub(super) fn of(hidden: Range<usize>, end: usize) -> Option<Self> {
-        (!hidden.is_empty()).then_some(Self { hidden, end })
-    }
 }
 
 /// The value of a name, if one is said, and a secret.
@@ -177,10 +146,6 @@ fn whole_line(layer: &Layer, named: &Named<'_>, between: Between, after: usize) 
     };
     let end = (start..layer.len()).find(ends).unwrap_or(layer.len());
     Value::of(start..end, end)
-}
-
-pub(super) fn is_quote(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\'' | b'`')
 }
 
 /// After the letters before a quote, as in `b"x"`, `r#"x"#` and `N'x'`.

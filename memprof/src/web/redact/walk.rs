@@ -6,9 +6,10 @@
 
 use super::decode::{INNER_SPACE, Layer, is_in_name};
 use super::looks;
+use super::named::Named;
 use super::names::Names;
 use super::sql;
-use super::value::{self, Named};
+use super::value;
 use std::ops::Range;
 
 /// So many layers are looked into. What has more is hidden.

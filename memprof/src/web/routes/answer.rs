@@ -1,6 +1,6 @@
 //! What is answered, and the response it becomes.
 
-use crate::own_work::{self, Own};
+use crate::count::uncounted::{self, Own};
 use crate::web::ours::{self, PageOfOurs};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, HeaderName, LOCATION};
@@ -44,6 +44,11 @@ impl Answer {
 
     pub(super) fn page(html: impl Into<Vec<u8>>) -> Self {
         Self::new("text/html; charset=utf-8", html)
+    }
+
+    /// In place of what is made from a report.
+    pub(super) fn without_report(why: &str) -> Self {
+        Self::refusal(StatusCode::NOT_IMPLEMENTED, why)
     }
 
     /// Why there is nothing else to answer, in a sentence.
@@ -104,7 +109,7 @@ impl Answer {
             headers.insert(name, value);
         }
         headers.insert(CONTENT_LENGTH, length.into());
-        own_work::during(false, || drop(self));
+        uncounted::during(false, || drop(self));
         response
     }
 }

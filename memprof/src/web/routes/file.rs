@@ -1,7 +1,7 @@
 //! The report of the moment, in any of the formats.
 
 use super::answer::Answer;
-use crate::recorded::Report;
+use crate::model::report::Report;
 use crate::report::Format;
 use http::StatusCode;
 

@@ -4,7 +4,7 @@
 //! is kept is a few numbers for each line of the program, and a few hundred moments.
 
 use super::lines::{Key, Line};
-use crate::recorded::Report;
+use crate::model::report::Report;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 

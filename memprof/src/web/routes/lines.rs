@@ -1,7 +1,6 @@
 //! The lines of a report, each once.
 
-use crate::leaks;
-use crate::recorded::{Made, Report};
+use crate::model::report::{Made, Report};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -29,7 +28,7 @@ pub(super) struct Key {
 pub(super) fn by_live_bytes(report: &Report) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for (function, line) in leaks::lines(report) {
+    for (function, line) in report.lines() {
         let key = Key {
             function: function.path.clone(),
             file: function.file.clone(),

@@ -2,8 +2,8 @@
 
 use super::answer::Answer;
 use super::lines::{self, Line};
-use crate::recorded::Report;
-use crate::rss;
+use crate::model::report::Report;
+use crate::sys::rss;
 use http::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};

@@ -19,11 +19,12 @@ pub use answer::RoutesBody;
 pub use work::RoutesFuture;
 
 use super::host::{self, Hosts};
-use crate::heap::HeapSource;
-use crate::own_work::{self, Own};
-use crate::recorded::Report;
-use crate::report::{self, Format, Quantity};
-use crate::snapshot;
+use crate::count::source::HeapSource;
+use crate::count::uncounted::{self, Own};
+use crate::model::report::Report;
+use crate::record::collect;
+use crate::report::{Format, Quantity};
+use crate::runtime::output_file;
 use answer::Answer;
 use history::{History, Moment};
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -211,7 +212,7 @@ impl Routes {
                 settings.history().mark(Moment::of(&report), &lines);
                 Answer::elsewhere(StatusCode::SEE_OTHER, "./")
             }
-            Err(why) => without_report(why),
+            Err(why) => Answer::without_report(why),
         })
     }
 
@@ -219,7 +220,7 @@ impl Routes {
         let settings = Arc::clone(&self.settings);
         Step::now(move || match settings.report() {
             Ok(report) => file::of(&report, format),
-            Err(why) => without_report(why),
+            Err(why) => Answer::without_report(why),
         })
     }
 
@@ -255,8 +256,8 @@ impl Settings {
                 "Nothing is counted: the global allocator is not `memprof::CountingAlloc`.",
             );
         }
-        let report = snapshot::whole_report();
-        let has_source = self.told.has_source && report::has_source();
+        let report = collect::whole_report();
+        let has_source = self.told.has_source && output_file::has_source();
         Ok(if has_source {
             report
         } else {
@@ -274,13 +275,8 @@ impl Drop for Settings {
         let history = self.history.get_mut();
         let history = history.unwrap_or_else(PoisonError::into_inner);
         // It was made by the thread that answers, as the profiler's own.
-        own_work::during(false, || *history = History::default());
+        uncounted::during(false, || *history = History::default());
     }
-}
-
-/// Instead of what is made from a report.
-fn without_report(why: &str) -> Answer {
-    Answer::refusal(StatusCode::NOT_IMPLEMENTED, why)
 }
 
 impl<B> Service<Request<B>> for Routes {
@@ -296,7 +292,7 @@ impl<B> Service<Request<B>> for Routes {
         let start = || Own::new(Worker::start);
         let worker = self.settings.worker.get_or_init(start).as_ref();
         let is_head = request.method() == Method::HEAD;
-        let (future, _) = own_work::during(false, || match (self.step(&request), worker) {
+        let (future, _) = uncounted::during(false, || match (self.step(&request), worker) {
             (Step::Done(answer), _) => RoutesFuture::answered(is_head, answer),
             (Step::After(_, work), Some(worker)) => {
                 RoutesFuture::asked(is_head, worker.clone(), work)

@@ -2,9 +2,8 @@
 
 use super::answer::Answer;
 use super::text;
-use super::without_report;
 use super::work::Step;
-use crate::recorded::Report;
+use crate::model::report::Report;
 use crate::report::{Quantity, Sheet, write_pprof};
 use crate::web::redact::Redactor;
 use http::StatusCode;
@@ -72,7 +71,7 @@ impl Wish {
         let begin = move || {
             let before = match report() {
                 Ok(before) => before,
-                Err(why) => return Step::Done(without_report(why)),
+                Err(why) => return Step::Done(Answer::without_report(why)),
             };
             let Some(place) = Place::take(under_way) else {
                 let sentence = format!(
@@ -94,7 +93,7 @@ impl Wish {
     fn answer(self, report: Result<Report, &'static str>) -> Answer {
         let report = match report {
             Ok(report) => report,
-            Err(why) => return without_report(why),
+            Err(why) => return Answer::without_report(why),
         };
         if self.is_text {
             return Answer::text(text::of(&report, self.quantity, self.over));

@@ -1,9 +1,9 @@
 //! A report as a table in plain text, for a terminal or a browser.
 
 use super::lines;
-use crate::recorded::{Made, Report};
+use crate::model::report::{Made, Report};
+use crate::model::units::{bytes, grouped};
 use crate::report::Quantity;
-use crate::report::units::{bytes, grouped};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::cmp::Reverse;
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! Is it a leak, or does the allocator keep it? In a sentence or two.
 
 use super::history::{Moment, Trend};
-use crate::report::units::{bytes, mebibytes};
+use crate::model::units::{bytes, mebibytes};
 
 /// Less than this may be a buffer here and a stack there, code that runs for the first time,
 /// and what some kernels round resident memory by.

@@ -5,7 +5,8 @@
 //! for any more isn't done.
 
 use super::answer::{Answer, RoutesBody};
-use crate::{os, own_work, threads};
+use crate::count::{this_thread, uncounted};
+use crate::sys::os;
 use http::{Response, StatusCode};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -111,11 +112,11 @@ fn work(asked: Receiver<Weak<Asked>>) {
     let mut queue = Queue::default();
     loop {
         let mut waker = None;
-        let (is_over, _) = own_work::during(false, || {
+        let (is_over, _) = uncounted::during(false, || {
             let Some(next) = queue.next(&asked) else {
                 return true;
             };
-            let (again, who) = threads::without_peak(|| next.go_on());
+            let (again, who) = this_thread::without_peak(|| next.go_on());
             waker = who;
             if let Some(time) = again {
                 queue.add(Instant::now() + time, Arc::downgrade(&next));
@@ -130,7 +131,7 @@ fn work(asked: Receiver<Weak<Asked>>) {
             break;
         }
     }
-    own_work::during(false, || drop((queue, asked)));
+    uncounted::during(false, || drop((queue, asked)));
 }
 
 /// What is to be done, and when; the soonest first.
@@ -230,7 +231,7 @@ impl Future for RoutesFuture {
 
 impl Drop for RoutesFuture {
     fn drop(&mut self) {
-        own_work::during(false, || match &mut self.wait {
+        uncounted::during(false, || match &mut self.wait {
             Wait::Answered(answer) => drop(answer.take()),
             Wait::Asked { asked, .. } => drop(asked.take()),
         });

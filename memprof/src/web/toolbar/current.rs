@@ -1,8 +1,8 @@
 //! Which request the calling thread is at.
 
 use super::exchange::{Exchange, Shared};
-use crate::own_work;
-use crate::scope::Scope;
+use crate::count::uncounted;
+use crate::scope::handle::Scope;
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,7 +39,7 @@ pub(super) struct Running(Scope);
 impl Running {
     pub(super) fn new(scope: &Scope, exchange: &Shared) -> Self {
         let entry = (scope.clone(), exchange.clone());
-        own_work::during(false, || running(|running| running.push(entry)));
+        uncounted::during(false, || running(|running| running.push(entry)));
         Self(scope.clone())
     }
 }

@@ -2,15 +2,14 @@
 //! looks.
 
 use super::limits;
-use super::log::Line;
-use super::sql::Statement;
-use super::template::Rendered;
+use super::recorded::{Line, Rendered, Statement};
 use super::text::{Cut, Pairs, cut};
-use crate::own_work::Own;
+use crate::count::peak;
+use crate::count::uncounted::Own;
+use crate::sys::rss;
 use crate::web::id::Id;
 use crate::web::recording::{Outcome, RequestProfile};
 use crate::web::redact::{DOTS, Redactor};
-use crate::{peak, rss};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
 use std::fmt::{self, Write as _};

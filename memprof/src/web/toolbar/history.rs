@@ -1,7 +1,7 @@
 //! The last requests.
 
 use super::exchange::Shared;
-use crate::own_work::{self, Own};
+use crate::count::uncounted::{self, Own};
 use crate::web::id::Id;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ impl History {
     pub(super) fn add(&self, exchange: &Shared) {
         let bytes = exchange.bytes();
         let newest = (exchange.clone(), bytes);
-        own_work::during(false, || {
+        uncounted::during(false, || {
             let mut kept = self.kept();
             kept.exchanges.push_back(newest);
             kept.bytes += bytes;
@@ -46,7 +46,7 @@ impl History {
     /// Counts all that one has that has ended.
     pub(super) fn end(&self, exchange: &Shared) {
         let bytes = exchange.bytes();
-        own_work::during(false, || {
+        uncounted::during(false, || {
             let mut kept = self.kept();
             let mut newest_first = kept.exchanges.iter_mut().rev();
             let its = newest_first.find(|(one, _)| Arc::ptr_eq(one, exchange));

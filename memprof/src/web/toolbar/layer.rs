@@ -1,19 +1,16 @@
 //! The layer with the toolbar, and what it was told.
 
 use super::content::Panel;
-use super::exchange::Exchange;
-use super::history::History;
 use super::limits;
-use super::panels;
 use super::service::DebugToolbar;
+use super::settings::{Explained, ToolbarSettings};
+use super::state::Toolbar;
 use super::template::json;
 use crate::web::Access;
-use crate::web::redact::Redactor;
 use http::HeaderMap;
 use serde::Serialize;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
 
@@ -101,41 +98,10 @@ use tower_layer::Layer;
 /// layer is one of that router's own, since the router makes it first.
 #[derive(Clone)]
 pub struct DebugToolbarLayer {
-    settings: Settings,
+    settings: ToolbarSettings,
     /// Made for the first of its services, and shared by all: a router may have each of its
     /// routes be one.
     toolbar: Arc<OnceLock<Arc<Toolbar>>>,
-}
-
-/// What a layer was told.
-#[derive(Clone)]
-pub(super) struct Settings {
-    access: Access,
-    in_release: bool,
-    pub(super) intercepts_redirects: bool,
-    pub(super) prefix: String,
-    max_requests: usize,
-    max_bytes: usize,
-    pub(super) redactor: Arc<Redactor>,
-    pub(super) shown_cookies: Vec<String>,
-    pub(super) cargo_lock: &'static str,
-    pub(super) application: Option<(&'static str, &'static str)>,
-    pub(super) config: Vec<(String, String)>,
-    pub(super) routes: Vec<(String, String)>,
-    pub(super) session: Option<Arc<Session>>,
-    pub(super) explain: Option<Arc<Explain>>,
-    panels: Vec<Arc<dyn Panel>>,
-}
-
-pub(super) type Session = dyn Fn(&HeaderMap) -> Vec<(String, String)> + Send + Sync;
-pub(super) type Explain = dyn Fn(String) -> Explained + Send + Sync;
-pub(super) type Explained = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
-
-/// A toolbar: what its layer was told, and what it keeps.
-pub(super) struct Toolbar {
-    pub(super) settings: Settings,
-    pub(super) history: Arc<History>,
-    pub(super) panels: Vec<Arc<dyn Panel>>,
 }
 
 impl DebugToolbarLayer {
@@ -143,7 +109,7 @@ impl DebugToolbarLayer {
     #[must_use]
     pub fn new(access: Access) -> Self {
         Self {
-            settings: Settings {
+            settings: ToolbarSettings {
                 access,
                 in_release: false,
                 intercepts_redirects: false,
@@ -164,7 +130,7 @@ impl DebugToolbarLayer {
         }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut ToolbarSettings)) -> Self {
         change(&mut self.settings);
         self.toolbar = Arc::default();
         self
@@ -340,73 +306,10 @@ impl<S> Layer<S> for DebugToolbarLayer {
     }
 }
 
-impl Settings {
-    /// Whether there is a toolbar at all, in such a build.
-    fn is_on(&self, has_debug_assertions: bool) -> bool {
-        has_debug_assertions || self.in_release
-    }
-}
-
-impl Toolbar {
-    fn new(settings: Settings) -> Self {
-        let history = Arc::new(History::new(settings.max_requests, settings.max_bytes));
-        let mut panels = panels::built_in(&settings, &history);
-        panels.extend(settings.panels.iter().cloned());
-        Self {
-            settings,
-            history,
-            panels,
-        }
-    }
-
-    pub(super) fn access(&self) -> &Access {
-        &self.settings.access
-    }
-
-    /// How many bytes one request may have.
-    pub(super) fn most_bytes(&self) -> usize {
-        self.settings.max_bytes / limits::PART_OF_A_REQUEST
-    }
-
-    /// The names of the panels in paths.
-    pub(super) fn slugs(&self) -> Vec<String> {
-        let mut slugs: Vec<String> = Vec::new();
-        for (number, panel) in self.panels.iter().enumerate() {
-            let letters = panel.title().chars().take(40);
-            let slug: String = letters
-                .map(|letter| match letter.to_ascii_lowercase() {
-                    letter if letter.is_ascii_alphanumeric() => letter,
-                    _ => '-',
-                })
-                .collect();
-            if slug.is_empty() || slugs.contains(&slug) {
-                slugs.push(format!("{slug}-{number}"));
-            } else {
-                slugs.push(slug);
-            }
-        }
-        slugs
-    }
-
-    /// A panel's number for the bar. One that panics has none.
-    pub(super) fn number(panel: &dyn Panel, exchange: &Exchange) -> String {
-        let number = std::panic::AssertUnwindSafe(|| panel.number(exchange));
-        std::panic::catch_unwind(number).unwrap_or_default()
-    }
-}
-
 impl fmt::Debug for DebugToolbarLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DebugToolbarLayer")
             .field("access", &self.settings.access)
-            .field("prefix", &self.settings.prefix)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Toolbar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Toolbar")
             .field("prefix", &self.settings.prefix)
             .finish_non_exhaustive()
     }

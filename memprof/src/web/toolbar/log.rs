@@ -3,16 +3,17 @@
 use super::current::current;
 use super::exchange::Shared;
 use super::limits::{LINE_BYTES, STATEMENT_BYTES};
-use super::sql::{self, Statement};
+use super::recorded::{Line, Statement};
+use super::sql;
 use super::text::{Cut, cut};
-use crate::own_work;
+use crate::count::uncounted;
 use crate::web::redact::Redactor;
 use std::borrow::Cow;
 use std::fmt::{Debug, Write};
 use std::time::{Duration, SystemTime};
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id};
-use tracing_core::{Event, Level, LevelFilter, Metadata, Subscriber};
+use tracing_core::{Event, Level, LevelFilter, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -21,14 +22,6 @@ const SQLX: &str = "sqlx::query";
 
 /// More of a value isn't needed to tell whether it is a number.
 const FEW_BYTES: usize = 32;
-
-/// An event of a request.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) about: &'static Metadata<'static>,
-    pub(super) time: SystemTime,
-    pub(super) text: String,
-}
 
 /// Hands the events of `tracing` to the toolbar of the request that they are of: a layer
 /// of the program's subscriber.
@@ -95,7 +88,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
                 .find_map(|span| span.extensions().get::<Of>().map(|of| of.0.clone()))
         };
         if let Some(exchange) = current().or_else(by_span) {
-            own_work::during(false, || note(exchange, event));
+            uncounted::during(false, || note(exchange, event));
         }
     }
 }

@@ -19,13 +19,17 @@ mod log;
 mod pages;
 mod panels;
 mod policy;
+mod recorded;
 mod redacted;
 mod request_body;
 mod service;
+mod settings;
 mod shown;
 mod sql;
+mod state;
 mod template;
 mod text;
+mod units;
 
 pub use body::DebugToolbarBody;
 pub use content::{Content, Panel, Table};

@@ -2,10 +2,10 @@
 
 use super::content::Content;
 use super::exchange::{Exchange, Shared};
-use super::layer::Toolbar;
 use super::panels::can_be_explained;
 use super::shown::{Row, Shown, shown};
-use crate::own_work;
+use super::state::Toolbar;
+use crate::count::uncounted;
 use crate::report::{Format, page};
 use crate::web::id::Id;
 use crate::web::ours;
@@ -91,16 +91,16 @@ pub(super) fn answer(toolbar: &Arc<Toolbar>, head: &Head<'_>) -> Option<Answer> 
         headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Some(Answer::Now(Some(response)));
     }
-    let (made, _) = own_work::during(false, || page_at(toolbar, path));
+    let (made, _) = uncounted::during(false, || page_at(toolbar, path));
     let answer = match made {
         Made::Page(status, content_type, text) => {
             let response = response(status, content_type, &text);
-            own_work::during(false, || drop(text));
+            uncounted::during(false, || drop(text));
             Answer::Now(Some(response))
         }
         Made::Report(text) => {
             let mut response = response(StatusCode::OK, HTML, &text);
-            own_work::during(false, || drop(text));
+            uncounted::during(false, || drop(text));
             let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
             if let Ok(policy) = HeaderValue::try_from(policy) {
                 let headers = response.headers_mut();

@@ -1,7 +1,7 @@
 //! A request's body as it streams by.
 
 use super::exchange::Shared;
-use crate::own_work;
+use crate::count::uncounted;
 use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -46,7 +46,7 @@ impl<B: Body> Body for DebugToolbarRequestBody<B> {
             && let Some(data) = frame.data_ref()
         {
             // The rest of it, if it is in pieces, can't be seen without being taken.
-            own_work::during(false, || exchange.copy_form(data.chunk()));
+            uncounted::during(false, || exchange.copy_form(data.chunk()));
         }
         frame
     }

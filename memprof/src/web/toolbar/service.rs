@@ -4,11 +4,11 @@ use super::body::{self, DebugToolbarBody, Polled};
 use super::current::{At, Running};
 use super::exchange::Shared;
 use super::history::History;
-use super::layer::Toolbar;
 use super::pages::{self, Answer};
 use super::policy;
 use super::request_body::DebugToolbarRequestBody;
-use crate::own_work;
+use super::state::Toolbar;
+use crate::count::uncounted;
 use crate::web::id::Id;
 use crate::web::ours::PageOfOurs;
 use crate::web::query;
@@ -214,7 +214,7 @@ impl Watched {
     {
         let exchange = self.exchange;
         let (status, headers) = (response.status(), response.headers());
-        own_work::during(false, || exchange.answer(status, headers));
+        uncounted::during(false, || exchange.answer(status, headers));
         let settings = &self.toolbar.settings;
         let is_redirect = status.is_redirection() && headers.contains_key(LOCATION);
         let intercepted = settings.intercepts_redirects

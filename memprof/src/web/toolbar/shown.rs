@@ -2,7 +2,7 @@
 
 use super::content::{Chart, Content, Piece, Table};
 use super::exchange::Exchange;
-use super::panels::{short_bytes, short_time, signed};
+use super::units::{short_bytes, short_time, signed};
 use crate::web::recording::Outcome;
 use crate::web::redact::Redactor;
 use http::StatusCode;

@@ -3,30 +3,13 @@
 use super::current::current;
 use super::exchange::Shared;
 use super::limits::{PARAMETER_BYTES, PARAMETERS, STATEMENT_BYTES};
+use super::recorded::{Place, Statement};
 use super::text::{Cut, cut};
-use crate::own_work;
+use crate::count::uncounted;
 use std::borrow::Cow;
 use std::fmt::{Debug, Write as _};
 use std::panic::Location;
 use std::time::{Duration, Instant};
-
-/// A statement that has been carried out, or given up.
-#[derive(Debug)]
-pub(super) struct Statement {
-    pub(super) text: Cow<'static, str>,
-    pub(super) parameters: Vec<String>,
-    pub(super) elapsed: Duration,
-    pub(super) rows: Option<u64>,
-    pub(super) place: Option<Place>,
-    pub(super) plan: Option<String>,
-}
-
-/// Where a statement is from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) file: &'static str,
-    pub(super) line: u32,
-}
 
 /// A statement that is under way, for the toolbar: see [`sql`].
 ///
@@ -73,7 +56,7 @@ pub fn sql(statement: impl Into<Cow<'static, str>>) -> Sql {
         line: place.line(),
     };
     let statement = statement.into();
-    let open = own_work::during(false, || {
+    let open = uncounted::during(false, || {
         exchange.state().open_statements += 1;
         let text = match statement {
             Cow::Borrowed(text) if text.len() <= STATEMENT_BYTES => Cow::Borrowed(text),
@@ -123,7 +106,7 @@ impl Sql {
 
     fn with(mut self, change: impl FnOnce(&mut Statement)) -> Self {
         if let Some(open) = &mut self.0 {
-            own_work::during(false, || change(&mut open.statement));
+            uncounted::during(false, || change(&mut open.statement));
         }
         self
     }
@@ -132,7 +115,7 @@ impl Sql {
 impl Drop for Sql {
     fn drop(&mut self) {
         let Some(open) = self.0.take() else { return };
-        own_work::during(false, || {
+        uncounted::during(false, || {
             let Open {
                 exchange,
                 mut statement,

@@ -2,18 +2,11 @@
 
 use super::current::current;
 use super::limits::CONTEXT_BYTES;
+use super::recorded::Rendered;
 use super::text::cut;
-use crate::own_work;
+use crate::count::uncounted;
 use serde::Serialize;
 use std::io;
-
-/// A template, and what it was given.
-#[derive(Debug)]
-pub(super) struct Rendered {
-    pub(super) name: String,
-    /// As JSON, and cut, so that it may end anywhere.
-    pub(super) context: String,
-}
 
 /// Notes that the request renders a template with this context, for the toolbar's panel.
 ///
@@ -32,7 +25,7 @@ pub(super) struct Rendered {
 /// ```
 pub fn template<C: Serialize + ?Sized>(name: &str, context: &C) {
     let Some(exchange) = current() else { return };
-    own_work::during(false, || {
+    uncounted::during(false, || {
         let rendered = Rendered {
             name: cut(name, 256),
             context: json(context),

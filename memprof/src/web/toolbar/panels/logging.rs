@@ -1,8 +1,8 @@
 //! What a request logged.
 
-use super::short_time;
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
+use crate::web::toolbar::units::short_time;
 use tracing_core::Level;
 
 pub(super) struct Logging;

@@ -1,11 +1,11 @@
 //! What a request did to the heap, by line, and what the process has had since.
 
-use super::{short_bytes, signed};
-use crate::recorded::Report;
-use crate::report::units::{bytes, grouped};
+use crate::model::report::Report;
+use crate::model::units::{bytes, grouped};
 use crate::web::toolbar::content::{Chart, ChartLine, Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::history::History;
+use crate::web::toolbar::units::{short_bytes, signed};
 use crate::web::{LINES_ARE_UNKNOWN, RequestProfile};
 use std::cmp::Reverse;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The functions and lines that a request ran.
 
-use crate::report::units::{bytes, grouped, time};
+use crate::model::units::{bytes, grouped, time};
 use crate::web::LINES_ARE_UNKNOWN;
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;

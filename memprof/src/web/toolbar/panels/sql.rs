@@ -1,12 +1,13 @@
 //! The statements that a request sent to its database.
 
-use super::short_time;
-use crate::report::units::grouped;
+use crate::model::units::grouped;
 use crate::web::redact::{DOTS, Redactor};
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::limits::STATEMENT_BYTES;
-use crate::web::toolbar::sql::{Statement, normalised};
+use crate::web::toolbar::recorded::Statement;
+use crate::web::toolbar::sql::normalised;
+use crate::web::toolbar::units::short_time;
 use std::collections::HashMap;
 use std::time::Duration;
 

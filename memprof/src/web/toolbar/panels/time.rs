@@ -1,10 +1,10 @@
 //! How long a request took, and on what.
 
-use super::short_time;
-use crate::report::units::grouped;
+use crate::model::units::grouped;
 use crate::web::toolbar::content::{Content, Panel};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::shown::date;
+use crate::web::toolbar::units::short_time;
 
 pub(super) struct Time;
 

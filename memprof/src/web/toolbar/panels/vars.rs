@@ -3,8 +3,8 @@
 use crate::web::redact::DOTS;
 use crate::web::toolbar::content::{Content, Panel};
 use crate::web::toolbar::exchange::Exchange;
-use crate::web::toolbar::layer::Session;
 use crate::web::toolbar::limits::FORM_BYTES;
+use crate::web::toolbar::settings::Session;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use std::sync::Arc;

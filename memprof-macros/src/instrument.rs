@@ -1,0 +1,643 @@
+//! Which lines a function has, and where in it they are opened.
+//!
+//! Nothing of the user's code is moved, only calls and braces are put between:
+//! a call that opens a line before each statement, and guards that open one when
+//! a block is left. What may not change by it is what the code means, and the
+//! edition of a brace decides when temporaries are dropped: a brace that ends
+//! one of the user's expressions carries the user's span, and is always printed
+//! by us, never left to `syn`.
+
+use crate::first_token::{self, Start};
+use crate::lines::Lines;
+use crate::reachability;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::token::{Brace, Paren};
+use syn::visit::Visit;
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Arm, Attribute, Block, Expr, ExprAsync, ExprBlock, ExprClosure, ExprIf, ExprMatch, ExprParen,
+    ExprYield, GenericArgument, Item, Local, Macro, MacroDelimiter, Pat, PatGuard, Path, Stmt,
+    Token, Type,
+};
+
+/// Puts the probes into a function's body.
+pub(crate) struct Walk<'a, 'b> {
+    /// The path of what generated code may name.
+    private: &'a TokenStream,
+    lines: &'a mut Lines<'b>,
+    /// The line known to be open where the walk is, by its place.
+    open: Option<u32>,
+    /// The line on which the statement begins that the walk is in.
+    around: u32,
+    /// How many probes have been put in.
+    probe_count: usize,
+}
+
+impl<'a, 'b> Walk<'a, 'b> {
+    pub(crate) fn new(private: &'a TokenStream, lines: &'a mut Lines<'b>) -> Self {
+        Self {
+            private,
+            lines,
+            open: None,
+            around: 0,
+            probe_count: 0,
+        }
+    }
+
+    /// Walks the body of a function.
+    pub(crate) fn body(&mut self, block: &mut Block) {
+        if block.stmts.is_empty() {
+            // Only parameters die here, and a table without any line would look
+            // as if the function had not run.
+            let braces = block.brace_token.span;
+            if let Some(place) = self.lines.place_of_close(braces) {
+                block.stmts.push(self.probe(place, braces.close(), &[]));
+            }
+        }
+        self.block(block);
+    }
+
+    /// A statement that opens the line at `place`, if `attrs`, those of the
+    /// statement it stands before, leave that in.
+    fn probe(&mut self, place: u32, before: Span, attrs: &[Attribute]) -> Stmt {
+        self.probe_count += 1;
+        self.open = Some(place);
+        let mut kept = TokenStream::new();
+        let is_conditional = |attribute: &Attribute| {
+            first_token::is_cfg(attribute) || attribute.path().is_ident("cfg_attr")
+        };
+        for attribute in attrs
+            .iter()
+            .filter(|attribute| first_token::is_cfg(attribute))
+        {
+            kept.extend(quote!(#attribute));
+        }
+        if attrs.iter().any(is_conditional) {
+            self.open = None;
+        }
+        if attrs.iter().any(reachability::is_allowed_not_to_be) {
+            kept.extend(quote!(#[allow(unreachable_code)]));
+        }
+        let private = self.private;
+        let span = Span::mixed_site().located_at(before);
+        verbatim(quote_spanned!(span=> #kept #private::at(#place);))
+    }
+
+    /// A statement whose guard opens the line at `place` when its block is left.
+    fn at_exit(&mut self, place: u32, located: Span, attr: Option<&TokenStream>) -> Stmt {
+        self.probe_count += 1;
+        let private = self.private;
+        let span = Span::mixed_site().located_at(located);
+        verbatim(quote_spanned!(span=> #attr let _at_exit = #private::at_exit(#place);))
+    }
+
+    /// A statement whose guard goes on with the line at `place` when its block
+    /// is left.
+    fn back_at_exit(&mut self, place: u32, located: Span) -> Stmt {
+        let private = self.private;
+        let span = Span::mixed_site().located_at(located);
+        verbatim(quote_spanned!(span=> let _back_at_exit = #private::back_at_exit(#place);))
+    }
+
+    /// Walks a list of statements, with `self.open` as on entry.
+    fn block(&mut self, block: &mut Block) {
+        let braces = block.brace_token.span;
+        let reached = reachability::count(&block.stmts);
+        let guarded = self.last_lets(&block.stmts);
+        let guarded: Vec<_> = guarded
+            .into_iter()
+            // A `#[cfg]` may leave out what never ends, or all that comes after it.
+            .filter(|(index, _)| {
+                index + 1 < reached && !reachability::diverges(&block.stmts[*index])
+            })
+            .map(|(index, kept)| {
+                let next = block.stmts.get(index + 1);
+                let next_attrs = next.map_or(&[][..], first_token::attrs_of_stmt);
+                let is_silent = next_attrs.iter().any(reachability::is_allowed_not_to_be);
+                let silenced = is_silent.then(|| quote!(#[allow(unreachable_code)]));
+                (index, quote!(#kept #silenced))
+            })
+            .collect();
+
+        let mut stmts = Vec::with_capacity(2 * block.stmts.len() + 1);
+        for (index, mut stmt) in std::mem::take(&mut block.stmts).into_iter().enumerate() {
+            let start = Start::of_stmt(&stmt);
+            let place = start
+                .as_ref()
+                .and_then(|start| self.lines.place(start, self.around));
+            if let (Some(start), Some(place)) = (start, place)
+                && self.open != Some(place)
+                && index < reached
+            {
+                stmts.push(self.probe(place, start.span, first_token::attrs_of_stmt(&stmt)));
+            }
+            let around = self.around;
+            self.around = place.unwrap_or(around);
+            self.stmt(&mut stmt);
+            self.around = around;
+            stmts.push(stmt);
+            if let Some((_, attrs)) = guarded.iter().find(|(last, _)| *last == index)
+                && let Some(close_place) = self.lines.place_of_close(braces)
+                && place != Some(close_place)
+            {
+                stmts.push(self.at_exit(close_place, braces.close(), Some(attrs)));
+            }
+        }
+        block.stmts = stmts;
+    }
+
+    /// The statements that may be a block's last `let`, by which of them are left out,
+    /// each with the `#[cfg]` under which it is.
+    ///
+    /// A guard after it is dropped before all of the block's locals, and they die on the
+    /// closing brace's line.
+    fn last_lets(&self, stmts: &[Stmt]) -> Vec<(usize, Option<TokenStream>)> {
+        let mut lets = Vec::new();
+        let mut later = Vec::new();
+        for (index, stmt) in stmts.iter().enumerate().rev() {
+            let Stmt::Local(local) = stmt else {
+                continue;
+            };
+            if !Start::of_stmt(stmt).is_some_and(|start| self.lines.is_on_a_line(&start)) {
+                continue;
+            }
+            let own = local.attrs.iter().filter_map(first_token::predicate);
+            let own: Vec<TokenStream> = own.collect();
+            let is_unconditional = own.is_empty() && later.is_empty();
+            let kept = quote!(#[cfg(all(#(#own,)* not(any(#(#later),*))))]);
+            lets.push((index, (!is_unconditional).then_some(kept)));
+            if own.is_empty() {
+                break;
+            }
+            later.push(quote!(all(#(#own),*)));
+        }
+        lets
+    }
+
+    fn stmt(&mut self, stmt: &mut Stmt) {
+        match stmt {
+            Stmt::Local(Local {
+                init: Some(init), ..
+            }) => {
+                self.whole(&mut init.expr);
+                if let Some((_, diverge)) = &mut init.diverge {
+                    self.branches(|walk| {
+                        if let Expr::Block(diverge) = &mut **diverge {
+                            walk.branch(None, &mut diverge.block);
+                        }
+                    });
+                }
+            }
+            Stmt::Expr(expr, _) => self.whole(expr),
+            Stmt::Local(_) | Stmt::Item(_) | Stmt::Macro(_) => {}
+        }
+    }
+
+    /// Walks an expression that is a statement, or the value of one: after a
+    /// block in it there is nothing more to do on the line it began in.
+    fn whole(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Assign(assign) if is_place(&assign.left) => self.whole(&mut assign.right),
+            Expr::Return(syn::ExprReturn {
+                expr: Some(expr), ..
+            })
+            | Expr::Break(syn::ExprBreak {
+                expr: Some(expr), ..
+            }) => self.whole(expr),
+            Expr::Paren(paren) => self.whole(&mut paren.expr),
+            Expr::Group(group) => self.whole(&mut group.expr),
+            _ => {
+                if !self.control_flow(expr, None) {
+                    self.visit_expr_mut(expr);
+                }
+            }
+        }
+    }
+
+    /// Walks `expr` if it has blocks of its own; whether it has.
+    ///
+    /// Leaving one of them opens the line at `resume`.
+    fn control_flow(&mut self, expr: &mut Expr, resume: Option<u32>) -> bool {
+        match expr {
+            Expr::If(expr) => self.branches(|walk| walk.if_expr(expr, resume)),
+            Expr::Match(expr) => self.branches(|walk| walk.match_expr(expr, resume)),
+            Expr::Block(expr) => self.branches(|walk| walk.branch(resume, &mut expr.block)),
+            Expr::Unsafe(expr) => self.branches(|walk| walk.branch(resume, &mut expr.block)),
+            Expr::Loop(expr) => {
+                // At the second time round another line is open than at the first.
+                self.open = None;
+                self.branches(|walk| walk.branch(None, &mut expr.body));
+                // A `break` may leave any line open, and its value may be used.
+            }
+            Expr::While(expr) => {
+                let keyword = Start::keyword(expr.while_token.span, "while");
+                let header = Start::labelled(expr.label.as_ref(), keyword);
+                self.visit_expr_mut(&mut expr.cond);
+                self.branches(|walk| walk.loop_body(&header, &mut expr.body));
+            }
+            Expr::ForLoop(expr) => {
+                let keyword = Start::keyword(expr.for_token.span, "for");
+                let header = Start::labelled(expr.label.as_ref(), keyword);
+                self.visit_expr_mut(&mut expr.expr);
+                self.branches(|walk| walk.loop_body(&header, &mut expr.body));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Walks blocks of which one is run, or none: what is open after them isn't
+    /// known, unless nothing has been opened.
+    fn branches(&mut self, walk: impl FnOnce(&mut Self)) {
+        let probe_count = self.probe_count;
+        walk(self);
+        if self.probe_count != probe_count {
+            self.open = None;
+        }
+    }
+
+    /// Walks one of those blocks, with `self.open` the same after as before.
+    fn branch(&mut self, resume: Option<u32>, block: &mut Block) {
+        let open = self.open;
+        let probe_count = self.probe_count;
+        self.block(block);
+        if let Some(resume) = resume
+            && self.probe_count != probe_count
+        {
+            // First, so that it is dropped last.
+            let back_at_exit = self.back_at_exit(resume, block.brace_token.span.open());
+            block.stmts.insert(0, back_at_exit);
+        }
+        self.open = open;
+    }
+
+    /// Walks a body after which the loop's header runs again.
+    fn loop_body(&mut self, header: &Start, body: &mut Block) {
+        let place = self.lines.place(header, self.around);
+        self.open = place;
+        self.branch(None, body);
+        if let Some(place) = place {
+            // First, so that it is dropped last, by a `continue`, too.
+            let at_exit = self.at_exit(place, header.span, None);
+            body.stmts.insert(0, at_exit);
+        }
+    }
+
+    /// Walks a loop that is a part of an expression.
+    ///
+    /// It may be left from any of its lines, so going back is for a block around
+    /// it, whose brace may be the last of the user's expression.
+    fn nested_loop(&mut self, expr: &mut Expr, resume: Option<u32>) {
+        let span = Start::of_expr(expr).span;
+        let probe_count = self.probe_count;
+        self.control_flow(expr, None);
+        if let Some(resume) = resume
+            && self.probe_count != probe_count
+        {
+            let back_at_exit = self.back_at_exit(resume, span);
+            let inner = std::mem::replace(expr, Expr::Verbatim(TokenStream::new()));
+            *expr = braced(Block {
+                brace_token: Brace(span),
+                stmts: vec![back_at_exit, Stmt::Expr(inner, None)],
+            });
+            self.open = Some(resume);
+        }
+    }
+
+    /// Walks the body of a closure, which may run at any time and on any thread.
+    ///
+    /// The braces around it carry the user's span, or the closure would take our
+    /// edition, and capture by its rules.
+    fn closure(&mut self, closure: &mut ExprClosure) {
+        let start = Start::of_closure(closure);
+        let runs_now = closure.asyncness.is_none() && closure.constness.is_none();
+        if !runs_now || computes_only(&closure.body) || yields(&closure.body) {
+            return;
+        }
+        let place = self.place_of_block(&start);
+        let body = std::mem::replace(&mut *closure.body, Expr::Verbatim(TokenStream::new()));
+        let (braces, body) = match body {
+            Expr::Block(body) if body.label.is_none() && body.attrs.is_empty() => {
+                let braces = body.block.brace_token;
+                let mut block = body.block;
+                self.at_another_time(place, |walk| walk.block(&mut block));
+                // Bare, and all on the statement's line, its braces would be said to be
+                // unnecessary in ours.
+                let span = Span::mixed_site().located_at(start.span);
+                (braces, parenthesised(braced(block), span))
+            }
+            body => {
+                let span = Start::of_expr(&body).span;
+                (Brace(span), self.expr_at_another_time(place, body))
+            }
+        };
+        let private = self.private;
+        let span = Span::mixed_site().located_at(start.span);
+        let frame =
+            quote_spanned!(span=> let _frame = #private::enter_closure(&__MEMPROF_SITE, #place););
+        let ours = Block {
+            brace_token: Brace(span),
+            stmts: vec![Stmt::Expr(body, None)],
+        };
+        *closure.body = braced(Block {
+            brace_token: braces,
+            stmts: vec![verbatim(frame), Stmt::Expr(braced(ours), None)],
+        });
+    }
+
+    /// Walks an `async` block, which is polled at any time and on any thread; what is
+    /// to stand in its place.
+    fn async_block(&mut self, block: &mut ExprAsync) -> Expr {
+        let start = Start::keyword(block.async_token.span, "async");
+        let place = self.place_of_block(&start);
+        self.at_another_time(place, |walk| walk.block(&mut block.block));
+        let private = self.private;
+        let span = Span::mixed_site().located_at(start.span);
+        Expr::Verbatim(quote_spanned!(span=> #private::block(&__MEMPROF_SITE, #place, #block)))
+    }
+
+    /// The line that a closure or an `async` block begins on; if an attribute or a
+    /// macro has made it, the line that it is used on.
+    fn place_of_block(&mut self, start: &Start) -> u32 {
+        let place = self.lines.place(start, self.around);
+        place.or(self.open).unwrap_or(0)
+    }
+
+    /// Walks code that runs at another time than what is around it, and begins on the
+    /// line at `place`.
+    fn at_another_time<T>(&mut self, place: u32, walk: impl FnOnce(&mut Self) -> T) -> T {
+        let open = self.open;
+        // Where it stands on the statement's line, it is no other execution of it.
+        self.open = open.filter(|open| *open == place);
+        let answer = walk(self);
+        self.open = open;
+        answer
+    }
+
+    /// As [`at_another_time`](Self::at_another_time), for an expression; it, in braces
+    /// if anything has to stand before it.
+    fn expr_at_another_time(&mut self, place: u32, expr: Expr) -> Expr {
+        let mut expr = expr;
+        let span = Span::mixed_site().located_at(Start::of_expr(&expr).span);
+        self.at_another_time(place, |walk| walk.in_braces(None, &mut expr, span));
+        expr
+    }
+
+    fn if_expr(&mut self, expr: &mut ExprIf, resume: Option<u32>) {
+        self.visit_expr_mut(&mut expr.cond);
+        self.branch(resume, &mut expr.then_branch);
+        match expr.else_branch.as_mut().map(|(_, branch)| &mut **branch) {
+            Some(Expr::Block(branch)) => self.branch(resume, &mut branch.block),
+            // Its brace ends the user's `if`, which would else take our edition.
+            Some(branch @ Expr::If(_)) => {
+                let span = Start::of_expr(branch).span;
+                self.in_braces(resume, branch, span);
+            }
+            _ => {}
+        }
+    }
+
+    fn match_expr(&mut self, expr: &mut ExprMatch, resume: Option<u32>) {
+        self.visit_expr_mut(&mut expr.expr);
+        for Arm { pat, body, .. } in &mut expr.arms {
+            if let Pat::Guard(pattern) = pat {
+                self.guard(pattern);
+            }
+            match &mut **body {
+                Expr::Block(block) if block.label.is_none() && block.attrs.is_empty() => {
+                    self.branch(resume, &mut block.block);
+                }
+                body => self.arm(resume, body),
+            }
+        }
+    }
+
+    /// Walks the guard of an arm, which has a line if that isn't its pattern's. After it
+    /// the `match` goes on, on the line it began in.
+    fn guard(&mut self, pattern: &mut PatGuard) {
+        let guard = &mut *pattern.guard;
+        if computes_only(guard) {
+            return;
+        }
+        let open = self.open;
+        let start = Start::keyword(pattern.if_token.span, "if");
+        let before = Start::of_pattern(&pattern.pat);
+        let is_apart = !self.lines.are_on_one(&before, &start);
+        let place = self.lines.place(&start, self.around);
+        let opened = place.filter(|_| is_apart && !has_let(guard));
+        if opened.is_some() {
+            self.probe_count += 1;
+            self.open = opened;
+        }
+        self.visit_expr_mut(guard);
+        self.open = open;
+        if let Some(place) = opened {
+            let resume = open.unwrap_or(self.around);
+            let span = Span::mixed_site().located_at(start.span);
+            self.put_at_before(place, guard, span);
+            self.put_back_at_exit_before(resume, guard, span);
+        }
+    }
+
+    /// Walks an arm that is an expression.
+    ///
+    /// What has to run before it is put into the head of a `match` around it, so that
+    /// it stays an arm: as the tail of a block, its temporaries would be dropped in
+    /// another order where it panics.
+    fn arm(&mut self, resume: Option<u32>, body: &mut Expr) {
+        let open = self.open;
+        let probe_count = self.probe_count;
+        let start = Start::of_expr(body);
+        let place = self.lines.place(&start, self.around);
+        let opened = place.filter(|_| place != open);
+        if opened.is_some() {
+            self.probe_count += 1;
+            self.open = place;
+        }
+        let around = self.around;
+        self.around = place.unwrap_or(around);
+        self.whole(body);
+        self.around = around;
+        let span = Span::mixed_site().located_at(start.span);
+        if let Some(place) = opened {
+            self.put_at_before(place, body, span);
+        }
+        if let Some(resume) = resume
+            && self.probe_count != probe_count
+        {
+            self.put_back_at_exit_before(resume, body, span);
+        }
+        self.open = open;
+    }
+
+    /// Opens the line at `place` before an arm or a guard.
+    fn put_at_before(&self, place: u32, expr: &mut Expr, span: Span) {
+        let private = self.private;
+        let at = quote_spanned!(span=> #private::at(#place));
+        put_after(at, quote_spanned!(span=> ()), expr, span);
+    }
+
+    /// Goes on with the line at `resume` when an arm or a guard is left.
+    fn put_back_at_exit_before(&self, resume: u32, expr: &mut Expr, span: Span) {
+        let private = self.private;
+        let back_at_exit = quote_spanned!(span=> #private::back_at_exit(#resume));
+        put_after(
+            back_at_exit,
+            quote_spanned!(span=> _back_at_exit),
+            expr,
+            span,
+        );
+    }
+
+    /// Walks an expression as a branch, and puts it into braces if anything has to
+    /// stand before it.
+    fn in_braces(&mut self, resume: Option<u32>, branch: &mut Expr, brace_span: Span) {
+        let span = Start::of_expr(branch).span;
+        let probe_count = self.probe_count;
+        let expr = std::mem::replace(branch, Expr::Verbatim(TokenStream::new()));
+        let mut block = Block {
+            brace_token: Brace(brace_span),
+            stmts: vec![Stmt::Expr(expr, None)],
+        };
+        self.branch(resume, &mut block);
+        *branch = match block.stmts.pop() {
+            Some(Stmt::Expr(expr, None)) if self.probe_count == probe_count => expr,
+            Some(Stmt::Expr(expr, None)) if is_macro_in_braces(&expr) => {
+                // Bare, it would be a statement here, and expand to statements.
+                let span = Span::mixed_site().located_at(span);
+                let expr = parenthesised(expr, span);
+                block.stmts.push(Stmt::Expr(expr, None));
+                braced(block)
+            }
+            last => {
+                block.stmts.extend(last);
+                braced(block)
+            }
+        };
+    }
+}
+
+/// Finds the blocks inside an expression, wherever they are; after one of them
+/// the rest of the expression goes on, on the line it began in.
+impl VisitMut for Walk<'_, '_> {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        let resume = self.open;
+        match expr {
+            Expr::Closure(closure) => self.closure(closure),
+            Expr::Async(block) => *expr = self.async_block(block),
+            // Their code runs at another time, or isn't seen.
+            Expr::Const(_) | Expr::TryBlock(_) | Expr::Macro(_) => {}
+            // The length is a constant.
+            Expr::Repeat(repeat) => self.visit_expr_mut(&mut repeat.expr),
+            Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::Unsafe(_) => {
+                self.control_flow(expr, resume);
+                self.open = resume;
+            }
+            Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_) => self.nested_loop(expr, resume),
+            _ => visit_mut::visit_expr_mut(self, expr),
+        }
+    }
+
+    // Nothing in these runs as part of a statement.
+    fn visit_item_mut(&mut self, _: &mut Item) {}
+    fn visit_macro_mut(&mut self, _: &mut Macro) {}
+    fn visit_pat_mut(&mut self, _: &mut Pat) {}
+    fn visit_path_mut(&mut self, _: &mut Path) {}
+    fn visit_generic_argument_mut(&mut self, _: &mut GenericArgument) {}
+    fn visit_type_mut(&mut self, _: &mut Type) {}
+    fn visit_attribute_mut(&mut self, _: &mut Attribute) {}
+}
+
+fn verbatim(tokens: TokenStream) -> Stmt {
+    Stmt::Expr(Expr::Verbatim(tokens), None)
+}
+
+fn braced(block: Block) -> Expr {
+    Expr::Block(ExprBlock {
+        attrs: Vec::new(),
+        label: None,
+        block,
+    })
+}
+
+fn parenthesised(expr: Expr, span: Span) -> Expr {
+    Expr::Paren(ExprParen {
+        attrs: Vec::new(),
+        paren_token: Paren(span),
+        expr: Box::new(expr),
+    })
+}
+
+/// Makes `expr` the only arm, of that pattern, of a `match` on `before`.
+fn put_after(before: TokenStream, pattern: TokenStream, expr: &mut Expr, span: Span) {
+    let body = std::mem::replace(expr, Expr::Verbatim(TokenStream::new()));
+    *expr = Expr::Match(ExprMatch {
+        attrs: Vec::new(),
+        match_token: Token![match](span),
+        expr: Box::new(Expr::Verbatim(before)),
+        brace_token: Brace(span),
+        arms: vec![Arm {
+            attrs: Vec::new(),
+            pat: Pat::Verbatim(pattern),
+            fat_arrow_token: Token![=>](span),
+            body: Box::new(body),
+            comma: None,
+        }],
+    });
+}
+
+/// Whether `expr` is all of `name! { .. }`.
+fn is_macro_in_braces(expr: &Expr) -> bool {
+    matches!(expr, Expr::Macro(expr) if matches!(expr.mac.delimiter, MacroDelimiter::Brace(_)))
+}
+
+/// Whether assigning to `expr` runs nothing but the assignment.
+fn is_place(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) | Expr::Infer(_) => true,
+        Expr::Field(field) => is_place(&field.base),
+        _ => false,
+    }
+}
+
+/// Whether there is a `let` among the conditions in `expr`, which must stay where it is.
+fn has_let(expr: &Expr) -> bool {
+    match expr {
+        Expr::Let(_) => true,
+        Expr::Binary(expr) => has_let(&expr.left) || has_let(&expr.right),
+        _ => false,
+    }
+}
+
+/// Whether a closure with this body is a coroutine, which is left in the middle.
+fn yields(body: &Expr) -> bool {
+    struct Yields(bool);
+    impl Visit<'_> for Yields {
+        fn visit_expr_yield(&mut self, _: &ExprYield) {
+            self.0 = true;
+        }
+        fn visit_expr_closure(&mut self, _: &ExprClosure) {}
+        fn visit_item(&mut self, _: &Item) {}
+    }
+    let mut search = Yields(false);
+    search.visit_expr(body);
+    search.0
+}
+
+/// Whether `expr` is made of numbers, names and operators only, so that nothing to
+/// speak of happens in it.
+fn computes_only(expr: &Expr) -> bool {
+    match expr {
+        Expr::Lit(_) | Expr::Path(_) => true,
+        Expr::Binary(expr) => computes_only(&expr.left) && computes_only(&expr.right),
+        Expr::Cast(expr) => computes_only(&expr.expr),
+        Expr::Field(expr) => computes_only(&expr.base),
+        Expr::Group(expr) => computes_only(&expr.expr),
+        Expr::Paren(expr) => computes_only(&expr.expr),
+        Expr::Reference(expr) => computes_only(&expr.expr),
+        Expr::Tuple(expr) => expr.elems.iter().all(computes_only),
+        Expr::Unary(expr) => computes_only(&expr.expr),
+        _ => false,
+    }
+}

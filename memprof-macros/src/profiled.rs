@@ -1,0 +1,547 @@
+//! A function with its lines measured.
+//!
+//! A function that isn't `async` keeps its signature and gets a frame around its
+//! body:
+//!
+//! ```text
+//! fn f(a: A) -> R {
+//!     enum __MemprofSite {}
+//!     static __MEMPROF_SITE: Site = Site::new(type_name::<__MemprofSite>, ..);
+//!     let _frame = enter(&__MEMPROF_SITE);
+//!     { { at(1); let x = ..; at(2); tail } }
+//! }
+//! ```
+//!
+//! An `async fn` becomes a function that returns the future of the same body,
+//! owned by a `Task` that measures its polls:
+//!
+//! ```text
+//! fn f(a: A, __arg1: B) -> impl Future<Output = R> {
+//!     enum __MemprofSite {}
+//!     static __MEMPROF_SITE: Site = Site::new(type_name::<__MemprofSite>, ..);
+//!     task(&__MEMPROF_SITE, async move { let a = a; let (b, c) = __arg1; { body } })
+//! }
+//! ```
+//!
+//! That is what the compiler makes of an `async fn` itself, so callers see no
+//! difference, and it is a level of futures less than awaiting the task inside an
+//! `async fn`. The latter is what comes out where the keyword has to stay: where
+//! another attribute looks for it, and with a return type of `!`.
+//!
+//! The outer braces carry the user's span, or the compiler takes the whole item
+//! for generated and keeps its lints back. The ones around the body carry ours,
+//! edition 2024: the body's last temporaries die before the frame does.
+
+use crate::args::Args;
+use crate::first_token::Start;
+use crate::function::{self, Function, Head as UnreadHead, Unread};
+use crate::instrument::Walk;
+use crate::lines::{Head, Lines, Text};
+use crate::macro_fragments::Fragments;
+use crate::own_attribute::Conditional;
+use crate::reachability;
+use crate::source;
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use std::env;
+use std::sync::LazyLock;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::visit_mut::{self, VisitMut};
+use syn::{
+    Attribute, Block, Expr, FnArg, Generics, ItemFn, Meta, Pat, PatIdent, PatType, ReturnType,
+    Signature, Stmt, Token, Type,
+};
+
+/// What a function doesn't say of itself.
+pub(crate) struct Setting<'a> {
+    /// Where our attribute is on it, if it has one.
+    pub(crate) attribute: Option<Span>,
+    /// What a `macro_rules!` has put in as one piece.
+    pub(crate) fragments: &'a Fragments,
+    /// Whether another attribute is still to read it, on what it stands in.
+    pub(crate) is_read_on: bool,
+}
+
+/// Writes a function with its lines measured.
+pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -> TokenStream {
+    if cfg!(feature = "off") || is_for_clippy() {
+        return function.into_token_stream();
+    }
+    let (inner, outer) = function.attrs();
+    let ItemFn {
+        vis,
+        modifiers,
+        mut sig,
+        mut block,
+        ..
+    } = function.item.clone();
+
+    let private = args.private();
+    Ungroup.visit_block_mut(&mut block);
+    let braces = block.brace_token.span;
+    let head = head(&outer, &vis, &sig, setting.attribute);
+    let starts: Vec<Start> = block.stmts.iter().filter_map(Start::of_stmt).collect();
+    let mut lines = Lines::new(&head, &block, &starts, setting.fragments);
+    if let Some(unread) = &function.unread {
+        let body = whole_body(&private, &mut lines, head.fn_token, unread);
+        let text = lines.text(function, setting.attribute);
+        let note = note(unread, &lines, &text, head.fn_token);
+        let site = site(args, &lines, &text, Some(&note));
+        let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
+        let (head, body) = match &unread.head {
+            Some(head) if sig.asyncness.is_some() => match unread_async(args, head, &body) {
+                Some(both) => both,
+                None => {
+                    let error = function::unreadable(&unread.why).into_compile_error();
+                    return quote!(#error #function);
+                }
+            },
+            Some(head) => (head.to_token_stream(), framed(args, &body)),
+            None => {
+                let body = match &sig.asyncness {
+                    Some(_) => async_body(args, is_read_on, &mut sig, &body),
+                    None => framed(args, &body),
+                };
+                let defaultness = modifiers.defaultness;
+                (quote!(#vis #defaultness #sig), body)
+            }
+        };
+        let mut body = Group::new(Delimiter::Brace, quote!(#(#inner)* #site #body));
+        body.set_span(braces.join());
+        return quote!(#(#outer)* #head #body);
+    }
+    let boxed = boxed_async_block(&sig, &mut block);
+    let is_boxed = boxed.is_some();
+    if let Some(expr) = boxed {
+        if let Expr::Async(boxed) = expr {
+            Walk::new(&private, &mut lines).body(&mut boxed.block);
+        }
+        let task = guarded_task(args, &quote!(#private::task(&__MEMPROF_SITE, #expr)));
+        *expr = Expr::Verbatim(task);
+    } else {
+        Walk::new(&private, &mut lines).body(&mut block);
+    }
+    let text = lines.text(function, setting.attribute);
+    let is_replaced = !starts.is_empty() && !lines.have_code();
+    let site = site(args, &lines, &text, is_replaced.then_some(REPLACED));
+
+    let body = if is_boxed {
+        quote!(#block)
+    } else if sig.asyncness.is_some() {
+        let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
+        async_body(args, is_read_on, &mut sig, &block.to_token_stream())
+    } else {
+        framed(args, &block.to_token_stream())
+    };
+    let mut body = Group::new(Delimiter::Brace, quote!(#(#inner)* #site #body));
+    body.set_span(braces.join());
+    let defaultness = modifiers.defaultness;
+    quote!(#(#outer)* #vis #defaultness #sig #body)
+}
+
+/// The body of a function that isn't `async`, in a frame.
+fn framed(args: &Args, block: &TokenStream) -> TokenStream {
+    let private = args.private();
+    // First, since it is to be dropped last.
+    let guard = args.guard();
+    let guard = guard.map(|_| quote!(let _guard = #private::guard(&__MEMPROF_GUARD);));
+    quote! {
+        #guard
+        let _frame = #private::enter(&__MEMPROF_SITE);
+        { #block }
+    }
+}
+
+/// A body that can't be read, as one line: that of `fn`.
+fn whole_body(
+    private: &TokenStream,
+    lines: &mut Lines<'_>,
+    fn_token: Span,
+    unread: &Unread,
+) -> TokenStream {
+    let place = lines.place_in_head(fn_token);
+    let body = &unread.body;
+    let span = Span::mixed_site().located_at(fn_token);
+    quote_spanned!(span=> { #private::at(#place); #body })
+}
+
+/// Why such a function has one line.
+fn note(unread: &Unread, lines: &Lines<'_>, text: &Text, fn_token: Span) -> String {
+    let why = unread.why.to_string().replace('\n', " ");
+    let span = unread.why.span();
+    let whole = text.number(lines.number_in_head(fn_token));
+    let what = if span.unwrap().file() == lines.file() {
+        format!("line {}", text.number(source::line(span)))
+    } else {
+        "its code".to_owned()
+    };
+    format!(
+        "The attribute can't read {what} ({why}), so line {whole} has the numbers of the whole function."
+    )
+}
+
+/// The head and the body of an `async fn` whose head can't be read, and keeps its `async`;
+/// nothing if not even the patterns of its parameters can be.
+fn unread_async(
+    args: &Args,
+    head: &UnreadHead,
+    body: &TokenStream,
+) -> Option<(TokenStream, TokenStream)> {
+    let private = &args.private();
+    let mut inputs = head.inputs()?;
+    let output = head.output.as_ref();
+    let output = output.and_then(|output| match syn::parse2::<Type>(output.clone()) {
+        Ok(ty) => Some(ty),
+        // There is no other way to take it out.
+        Err(_) if has_word(output, "impl") => None,
+        Err(_) => Some(Type::Verbatim(output.clone())),
+    });
+    let output = output.map_or(ReturnType::Default, |ty| {
+        ReturnType::Type(Token![->](Span::mixed_site()), Box::new(ty))
+    });
+    let edge = return_edge(private, &output);
+    let arguments = own_arguments(&mut inputs);
+    let task = quote! {
+        #private::task(&__MEMPROF_SITE, async move {
+            #edge
+            #arguments
+            #body
+        })
+    };
+    let task = guarded_task(args, &task);
+    let UnreadHead { before, after, .. } = head;
+    Some((quote!(#before(#inputs) #after), quote!(#task.await)))
+}
+
+fn has_word(tokens: &TokenStream, word: &str) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(found) => found == word,
+        TokenTree::Group(group) => has_word(&group.stream(), word),
+        _ => false,
+    })
+}
+
+/// Whether it is clippy that compiles the program, and nothing of it will run.
+///
+/// It is to see what people wrote: what comes out of here has lints of its own, and
+/// hides some of theirs.
+fn is_for_clippy() -> bool {
+    static ANSWER: LazyLock<bool> = LazyLock::new(|| {
+        let compiler = env::current_exe().unwrap_or_default();
+        compiler.file_stem() == Some("clippy-driver".as_ref())
+    });
+    *ANSWER
+}
+
+/// The `async` block in a function that consists of boxing it, as `#[async_trait]`
+/// makes them: its lines are the function's.
+fn boxed_async_block<'a>(sig: &Signature, block: &'a mut Block) -> Option<&'a mut Expr> {
+    if sig.asyncness.is_some() {
+        return None;
+    }
+    let [Stmt::Expr(Expr::Call(call), None)] = &mut block.stmts[..] else {
+        return None;
+    };
+    let is_pin = match &*call.func {
+        Expr::Path(function) => {
+            let last = function.path.segments.last();
+            last.is_some_and(|last| last.ident == "pin")
+        }
+        _ => false,
+    };
+    let boxed = call.args.first_mut()?;
+    (is_pin && matches!(boxed, Expr::Async(_))).then_some(boxed)
+}
+
+/// Where the head of a function is, from the first attribute on that isn't a comment.
+fn head(
+    outer: &[Attribute],
+    vis: &syn::Visibility,
+    sig: &Signature,
+    attribute: Option<Span>,
+) -> Head {
+    let attributes = outer
+        .iter()
+        .filter(|attribute| !attribute.path().is_ident("doc"))
+        .map(|attribute| attribute.pound_token.span);
+    let vis = vis.to_token_stream().into_iter().map(|token| token.span());
+    let all = attributes
+        .chain(vis)
+        .chain([sig.fn_token.span, sig.ident.span()])
+        .filter(|span| !source::is_attribute(*span))
+        .chain(attribute);
+    Head {
+        fn_token: sig.fn_token.span,
+        all: all.collect(),
+    }
+}
+
+/// What is said of a function of which no statement is in the source, since another attribute
+/// has put its body in the place of the one that is.
+const REPLACED: &str = "The lines of this function can't be shown: an attribute above \
+                        `#[memprofile]` has replaced its body. Put `#[memprofile]` above that \
+                        attribute.";
+
+/// What is said of a function that has no other note, where its text isn't that of the file.
+const NOT_OF_THE_FILE: &str =
+    "Its lines are those of the text that was compiled, which isn't what the file has there.";
+
+/// The function as static data.
+fn site(args: &Args, lines: &Lines<'_>, text: &Text, note: Option<&str>) -> TokenStream {
+    let private = args.private();
+    let file = lines.file();
+    let first_line = text.number(lines.first());
+    let opened = lines.opened().iter().map(|number| text.number(*number));
+    let note = note.or_else(|| (!text.is_of_the_file).then_some(NOT_OF_THE_FILE));
+    let source = &text.source;
+    let options = args.options().map(|options| quote!(.with(#options)));
+    let note = note.map(|note| quote!(.noted(#note)));
+    let guard = args.guard();
+    let guard = guard.map(|guard| quote!(static __MEMPROF_GUARD: #private::Guard = #guard;));
+    quote! {
+        enum __MemprofSite {}
+        static __MEMPROF_SITE: #private::Site = #private::Site::new(
+            #private::type_name::<__MemprofSite>,
+            #file,
+            #first_line,
+            #source,
+            &[#(#opened),*],
+        ) #options #note;
+        #guard
+    }
+}
+
+/// The future of a call, under the budget of its function if that has one.
+fn guarded_task(args: &Args, task: &TokenStream) -> TokenStream {
+    let private = args.private();
+    match args.guard() {
+        Some(_) => quote!(#private::guard_task(&__MEMPROF_GUARD, #task)),
+        None => task.clone(),
+    }
+}
+
+/// The body of what was an `async fn`, whose signature is changed to fit.
+fn async_body(
+    args: &Args,
+    is_read_on: bool,
+    sig: &mut Signature,
+    block: &TokenStream,
+) -> TokenStream {
+    let private = &args.private();
+    let arguments = own_arguments(&mut sig.inputs);
+    let edge = return_edge(private, &sig.output);
+    let task = quote! {
+        #private::task(&__MEMPROF_SITE, async move {
+            #edge
+            #arguments
+            #block
+        })
+    };
+    let task = guarded_task(args, &task);
+
+    let output = match &sig.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) => quote!(#ty),
+    };
+    let stays_async = matches!(&sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
+        || is_read_on;
+    if stays_async {
+        return quote!(#task.await);
+    }
+    sig.asyncness = None;
+    // Of our edition, 2024: such an `impl` captures every lifetime, as the
+    // future of an `async fn` does.
+    sig.output = syn::parse_quote!(-> impl #private::Future<Output = #output>);
+    task
+}
+
+/// Whether an attribute is the compiler's own, and doesn't mind whether the
+/// function it is on is `async`.
+pub(crate) fn is_builtin(attribute: &Attribute) -> bool {
+    const BUILTIN: [&str; 10] = [
+        "allow",
+        "cfg",
+        "cold",
+        "deny",
+        "deprecated",
+        "doc",
+        "expect",
+        "forbid",
+        "inline",
+        "warn",
+    ];
+    // A lint that is looked for where an `async fn` stands in a trait.
+    let minds = reachability::names(attribute, "async_fn_in_trait");
+    !minds && BUILTIN.iter().any(|name| attribute.path().is_ident(name))
+}
+
+/// Moves each argument into the body, in order, so that they die there as they
+/// would in an `async fn`: after the locals, the last one first.
+///
+/// A pattern is taken apart in there, too, and the argument gets a name for it.
+fn own_arguments(inputs: &mut Punctuated<FnArg, Token![,]>) -> TokenStream {
+    let mut moves = TokenStream::new();
+    for (index, argument) in inputs.iter_mut().enumerate() {
+        match argument {
+            FnArg::Receiver(receiver) => {
+                // Makes the body capture all of `self`, if it only uses a field, too.
+                let this = Ident::new("self", receiver.self_token.span);
+                moves.extend(quote!(let _ = &#this;));
+            }
+            FnArg::Typed(PatType { attrs, pat, .. }) => {
+                for attribute in &mut *attrs {
+                    allow(&mut attribute.meta);
+                }
+                let attrs = attrs.iter().filter_map(of_a_let);
+                let attrs = quote!(#(#attrs)*);
+                if let Pat::Ident(PatIdent {
+                    by_ref: None,
+                    mutability,
+                    ident,
+                    subpat: None,
+                    ..
+                }) = &mut **pat
+                    && !is_like_a_constant(ident)
+                {
+                    moves.extend(quote!(#attrs let #mutability #ident = #ident;));
+                    *mutability = None;
+                } else {
+                    let name = format_ident!("__arg{index}", span = Span::mixed_site());
+                    let whole = std::mem::replace(&mut **pat, syn::parse_quote!(#name));
+                    // Twice, so that what the pattern leaves of it dies in here, too.
+                    moves.extend(quote!(#attrs let #name = #name; #attrs let #whole = #name;));
+                }
+            }
+        }
+    }
+    moves
+}
+
+/// Puts `allow` in the place of `expect`: where an argument has two names, the
+/// expectation of one of them wouldn't be fulfilled.
+fn allow(meta: &mut Meta) {
+    if let Some(mut conditional) = Conditional::of(meta) {
+        conditional.metas.iter_mut().for_each(allow);
+        *meta = conditional.meta();
+    } else if let Meta::List(list) = meta
+        && list.path.is_ident("expect")
+    {
+        list.path = Ident::new("allow", list.path.span()).into();
+    }
+}
+
+/// What an attribute of a parameter is on the `let` of it; nothing if it is another
+/// attribute that reads it.
+fn of_a_let(attribute: &Attribute) -> Option<Attribute> {
+    fn kept(meta: Meta) -> Option<Meta> {
+        const KEPT: [&str; 5] = ["allow", "cfg", "deny", "forbid", "warn"];
+        if let Some(mut conditional) = Conditional::of(&meta) {
+            let metas = std::mem::take(&mut conditional.metas);
+            conditional.metas = metas.into_iter().filter_map(kept).collect();
+            return (!conditional.metas.is_empty()).then(|| conditional.meta());
+        }
+        KEPT.iter()
+            .any(|name| meta.path().is_ident(name))
+            .then_some(meta)
+    }
+    Some(Attribute {
+        meta: kept(attribute.meta.clone())?,
+        ..attribute.clone()
+    })
+}
+
+/// Whether a pattern of this name may be a unit struct or a constant, which
+/// names nothing: `let Unit = Unit;` would make another one.
+fn is_like_a_constant(name: &Ident) -> bool {
+    name.to_string().starts_with(char::is_uppercase)
+}
+
+/// A `return` that never runs, and tells the body the function's return type:
+/// an `async` block has none, and without it wouldn't coerce what it returns.
+fn return_edge(private: &TokenStream, output: &ReturnType) -> TokenStream {
+    let ReturnType::Type(_, ty) = output else {
+        return TokenStream::new();
+    };
+    if matches!(**ty, Type::Never(_)) {
+        return TokenStream::new();
+    }
+    let mut ty = ty.clone();
+    WithoutImplTrait.visit_type_mut(&mut ty);
+    quote! {
+        if false {
+            return #private::never::<#ty>();
+        }
+    }
+}
+
+/// Takes what a `macro_rules!` put in for an `$e:expr` out of its invisible
+/// delimiters, which the compiler doesn't see any more when they come from us.
+/// Printed without, an operand gets the parentheses that it needs.
+struct Ungroup;
+
+impl VisitMut for Ungroup {
+    fn visit_expr_mut(&mut self, expr: &mut Expr) {
+        while let Expr::Group(group) = expr
+            && group.attrs.is_empty()
+        {
+            let inner = std::mem::replace(&mut *group.expr, Expr::Verbatim(TokenStream::new()));
+            *expr = inner;
+        }
+        visit_mut::visit_expr_mut(self, expr);
+    }
+}
+
+/// Puts `_` in the place of each `impl Trait`, which can't stand in a body.
+struct WithoutImplTrait;
+
+impl VisitMut for WithoutImplTrait {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if matches!(ty, Type::ImplTrait(_)) {
+            *ty = syn::parse_quote!(_);
+        } else {
+            visit_mut::visit_type_mut(self, ty);
+        }
+    }
+
+    fn visit_generics_mut(&mut self, _: &mut Generics) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_arguments;
+    use quote::{ToTokens, quote};
+    use syn::{Signature, parse_quote};
+
+    #[test]
+    fn what_others_read_on_a_parameter_stays_there_alone() {
+        let mut signature: Signature = parse_quote! {
+            async fn f(
+                #[description = "whose"] #[allow(unused)] user: u32,
+                #[cfg_attr(a, rest, cfg(b))] (x, y): (u8, u8),
+                #[cfg_attr(a, rest)] #[expect(unused)] last: u8,
+            )
+        };
+
+        let moves = own_arguments(&mut signature.inputs);
+
+        let of_lets = quote! {
+            #[allow(unused)] let user = user;
+            #[cfg_attr(a, cfg(b))] let __arg1 = __arg1;
+            #[cfg_attr(a, cfg(b))] let (x, y) = __arg1;
+            #[allow(unused)] let last = last;
+        };
+        assert_eq!(moves.to_string(), of_lets.to_string());
+        let parameters = quote! {
+            async fn f(
+                #[description = "whose"] #[allow(unused)] user: u32,
+                #[cfg_attr(a, rest, cfg(b))] __arg1: (u8, u8),
+                #[cfg_attr(a, rest)] #[allow(unused)] last: u8,
+            )
+        };
+        assert_eq!(
+            signature.to_token_stream().to_string(),
+            parameters.to_string()
+        );
+    }
+}

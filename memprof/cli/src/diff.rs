@@ -1,0 +1,335 @@
+//! Two reports, and what changed between them.
+
+use crate::lines::{LESS, MORE, Quantity, cell, lines, number, table, write};
+use crate::reading::{is_confidential, read_to_compare};
+use anstyle::Style;
+use clap::ValueEnum;
+use memprof::__command::units::interim;
+use memprof::{FileError, Made, Report};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::str::FromStr;
+
+/// What a line is known by in both reports: its function, its text, and the how manieth
+/// of these it is.
+type Key<'a> = (&'a str, &'a str, usize);
+
+/// Two reports that have the same in them.
+pub(crate) struct Compared {
+    pub(crate) before: Report,
+    pub(crate) after: Report,
+    /// Whether neither is a baseline.
+    is_whole: bool,
+}
+
+impl Compared {
+    /// Reads them. Where one is a baseline, which has its lines alone, the other is held
+    /// against it without the rest.
+    pub(crate) fn read(before: &Path, after: &Path) -> Result<Self, FileError> {
+        let [before, after] = [read_to_compare(before)?, read_to_compare(after)?];
+        let is_whole = !before.1 && !after.1;
+        let mut reports = [before.0, after.0];
+        if is_confidential() {
+            hide_source(&mut reports);
+        }
+        let [before, after] = reports.map(|mut report| {
+            if !is_whole {
+                report.untracked = Made::default();
+                report.total = Made::default();
+                for (_, line) in lines(&report.clone()) {
+                    report.total += line.made;
+                }
+            }
+            report
+        });
+        Ok(Self {
+            before,
+            after,
+            is_whole,
+        })
+    }
+
+    /// What the change is about. A baseline, which has no peak, has all its lines leave.
+    pub(crate) fn main_quantity(&self) -> Quantity {
+        if self.is_whole {
+            self.after.main_quantity_since(&self.before).into()
+        } else {
+            Quantity::LiveBytes
+        }
+    }
+
+    /// Refuses what a baseline doesn't have, and would be compared with nothing; and limits on
+    /// what isn't known.
+    pub(crate) fn check(&self, sort: Quantity, limits: &[Limit]) -> Result<(), String> {
+        // Of a process, what is alive and was at the peak is known without owners.
+        let is_known = |quantity: Quantity| {
+            [&self.before, &self.after].into_iter().all(|report| {
+                let is_total = quantity != Quantity::TemporaryCount;
+                let total_is_known = is_total && report.total.deallocation_count > 0;
+                quantity.is_known_in(report) || total_is_known
+            })
+        };
+        let mut quantities = limits.iter().map(|limit| limit.quantity);
+        if let Some(quantity) = quantities.find(|quantity| !is_known(*quantity)) {
+            return Err(format!(
+                "there is no {quantity} to hold to a limit: {}",
+                Report::OWNERS_ARE_UNKNOWN
+            ));
+        }
+        let limits = limits.iter().map(|limit| limit.quantity);
+        let is_lacking = |quantity: &Quantity| {
+            use Quantity::{BytesAtPeak, Hits, MovedBytes, TemporaryCount};
+            matches!(quantity, BytesAtPeak | Hits | MovedBytes | TemporaryCount)
+        };
+        match limits.chain([sort]).find(is_lacking) {
+            Some(quantity) if !self.is_whole => Err(format!(
+                "a baseline has no {quantity}; compare reports, or what it has: live_bytes, \
+                 live_count, allocated_bytes, allocation_count, freed_bytes, transferred_bytes"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Has a number stand for each text, by which lines are as different as they were.
+fn hide_source(reports: &mut [Report]) {
+    let mut numbers = HashMap::new();
+    let functions = reports.iter_mut().flat_map(|report| &mut report.functions);
+    for line in functions.flat_map(|function| &mut function.lines) {
+        let next = numbers.len() + 1;
+        let number = *numbers.entry(line.source.trim().to_owned()).or_insert(next);
+        line.source = format!("({number})").into();
+    }
+}
+
+/// A line in both reports.
+#[derive(Default)]
+struct Change<'a> {
+    /// In the later report, if it is there; 0 if it has none.
+    number: Option<u32>,
+    before: (Made, u64),
+    after: (Made, u64),
+    key: Key<'a>,
+}
+
+impl Change<'_> {
+    fn of(&self, quantity: Quantity) -> i128 {
+        let of = |(made, hits): &(Made, u64)| quantity.of(made, *hits);
+        of(&self.after) - of(&self.before)
+    }
+}
+
+const COLUMNS: [Quantity; 4] = [
+    Quantity::LiveBytes,
+    Quantity::LiveCount,
+    Quantity::AllocatedBytes,
+    Quantity::AllocationCount,
+];
+
+pub(crate) fn show(
+    Compared {
+        before,
+        after,
+        is_whole,
+    }: &Compared,
+    sort: Quantity,
+    top: usize,
+    mut out: impl Write,
+) -> io::Result<()> {
+    let owners_are_unknown = before.owners_are_unknown || after.owners_are_unknown;
+    let is_known = |column: Quantity| column.is_known_in(before) && column.is_known_in(after);
+    let sort = if is_known(sort) {
+        sort
+    } else {
+        Quantity::AllocatedBytes
+    };
+    let mut columns = COLUMNS.to_vec();
+    columns.retain(|column| is_known(*column));
+    if !columns.contains(&sort) {
+        columns.insert(0, sort);
+    }
+    let mut changes = changes(before, after);
+    changes.retain(|change| columns.iter().any(|column| change.of(*column) != 0));
+    changes.sort_by_key(|change| Reverse(change.of(sort).abs()));
+    if changes.is_empty() {
+        writeln!(out, "no line has changed")?;
+    } else {
+        let headings = columns.iter().map(|column| column.heading());
+        let mut table = table(headings.chain(["Where", "Line"]));
+        let mut styles = Vec::new();
+        for change in changes.iter().take(top) {
+            styles.push(match change.of(sort).signum() {
+                1 => MORE,
+                -1 => LESS,
+                _ => Style::new(),
+            });
+            let (function, source, _) = change.key;
+            let numbers = columns
+                .iter()
+                .map(|column| number(&signed(*column, change.of(*column))));
+            let place = match change.number {
+                None => format!("{} (gone)", cell(function)),
+                Some(0) => cell(function),
+                Some(line) => format!("{}:{line}", cell(function)),
+            };
+            table.add_row(numbers.chain([place, cell(source)].map(Into::into)));
+        }
+        write(&table, &styles, &mut out)?;
+        if changes.len() > top {
+            writeln!(out, "and {} lines more", changes.len() - top)?;
+        }
+    }
+    let total = |quantity: Quantity| {
+        let change = quantity.of(&after.total, 0) - quantity.of(&before.total, 0);
+        signed(quantity, change)
+    };
+    let [alive, allocated] = [Quantity::LiveBytes, Quantity::AllocatedBytes].map(total);
+    let whole = if *is_whole { "process" } else { "lines" };
+    if owners_are_unknown {
+        writeln!(
+            out,
+            "\n{whole}: {allocated} allocated\nnot known: {}",
+            Report::OWNERS_ARE_UNKNOWN
+        )?;
+    } else {
+        writeln!(out, "\n{whole}: {alive} alive, {allocated} allocated")?;
+    }
+    for (which, report) in [("The earlier report", before), ("The later report", after)] {
+        if let Some(after) = report.interim_after {
+            writeln!(out, "{}", interim(which, after))?;
+        }
+    }
+    Ok(())
+}
+
+fn signed(quantity: Quantity, number: i128) -> String {
+    let sign = if number > 0 { "+" } else { "" };
+    format!("{sign}{}", quantity.text(number))
+}
+
+fn changes<'a>(before: &'a Report, after: &'a Report) -> Vec<Change<'a>> {
+    let mut changes: Vec<Change<'a>> = Vec::new();
+    let mut places = HashMap::new();
+    for (report, is_after) in [(before, false), (after, true)] {
+        let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+        for (function, line) in lines(report) {
+            let name = (&*function.path, line.source.trim());
+            let nth = seen.entry(name).or_default();
+            let key = (name.0, name.1, *nth);
+            *nth += 1;
+            let place = *places.entry(key).or_insert_with(|| {
+                changes.push(Change {
+                    key,
+                    ..Change::default()
+                });
+                changes.len() - 1
+            });
+            if let Some(change) = changes.get_mut(place) {
+                let numbers = (line.made, line.hits);
+                if is_after {
+                    change.after = numbers;
+                    change.number = Some(line.number);
+                } else {
+                    change.before = numbers;
+                }
+            }
+        }
+    }
+    changes
+}
+
+/// How much there may be of something, as in `live_bytes>+5%`.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    text: String,
+    quantity: Quantity,
+    most: Most,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Most {
+    /// Of the later report.
+    Number(i128),
+    /// More than in the earlier one.
+    More(i128),
+    MorePercent(f64),
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "it should be a quantity, `>` and a number, as in `live_bytes>+5%`, \
+                        `allocation_count>+100` or `bytes_at_peak>64MiB`";
+        let (quantity, most) = text.split_once('>').ok_or(expected)?;
+        let quantity = Quantity::from_str(quantity.trim(), true).map_err(|_| {
+            let names = Quantity::value_variants().iter().map(ToString::to_string);
+            let names: Vec<_> = names.collect();
+            format!("{quantity:?} is none of {}", names.join(", "))
+        })?;
+        let most = most.trim();
+        let most = match most.strip_prefix('+') {
+            None => Most::Number(number_of(most).ok_or(expected)?),
+            Some(more) => match more.strip_suffix('%') {
+                None => Most::More(number_of(more).ok_or(expected)?),
+                Some(percent) => {
+                    let percent: f64 = percent.trim().parse().map_err(|_| expected)?;
+                    if !percent.is_finite() || percent < 0.0 {
+                        return Err(expected.to_owned());
+                    }
+                    Most::MorePercent(percent)
+                }
+            },
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            quantity,
+            most,
+        })
+    }
+}
+
+/// `100`, `64 KiB`, `1.5MiB`; what is left of a byte is left out.
+pub(crate) fn number_of(text: &str) -> Option<i128> {
+    let text = text.trim();
+    let end = text.find(|char: char| !char.is_ascii_digit() && char != '.');
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit: u32 = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let whole: i128 = whole.parse::<u64>().ok()?.into();
+    let part = format!("0.{part}").parse::<f64>().ok()? * f64::from(unit);
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than the unit")]
+    Some(whole * i128::from(unit) + part as i128)
+}
+
+impl Limit {
+    /// What is to be said if the later report is beyond the limit.
+    #[expect(clippy::cast_precision_loss, reason = "a part of a percent")]
+    pub(crate) fn passed(&self, Compared { before, after, .. }: &Compared) -> Option<String> {
+        let [was, is] = [before, after].map(|report| match self.quantity {
+            Quantity::Hits => lines(report).map(|(_, line)| i128::from(line.hits)).sum(),
+            quantity => quantity.of(&report.total, 0),
+        });
+        let is_passed = match self.most {
+            Most::Number(most) => is > most,
+            Most::More(more) => is - was > more,
+            Most::MorePercent(percent) => (is - was) as f64 > was as f64 * percent / 100.0,
+        };
+        is_passed.then(|| {
+            format!(
+                "{} is passed: it was {}, and is {}",
+                self.text,
+                self.quantity.text(was),
+                self.quantity.text(is)
+            )
+        })
+    }
+}

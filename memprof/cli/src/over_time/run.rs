@@ -1,0 +1,328 @@
+//! A program that runs while its memory is written to a file.
+
+use super::limit::StopAt;
+use super::signals::Caught;
+use super::{drawing, files, process, say};
+use clap::Args;
+use memprof::__command::Identity;
+use memprof::__command::{InPlace, append, opened};
+use memprof::{MemoryOverTime, Reading, Sampling, memory_usage};
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Seek, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf, absolute};
+use std::process::{Command, ExitCode, ExitStatus};
+use std::time::{Duration, Instant, SystemTime};
+
+#[derive(Debug, Args)]
+struct Looking {
+    /// From one sample to the next
+    #[arg(short = 'T', long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
+    interval: Duration,
+
+    /// Add the memory of all processes that it starts
+    #[arg(short = 'C', long)]
+    include_children: bool,
+
+    /// Write the memory of each process that it starts, apart
+    #[arg(short = 'M', long)]
+    multiprocess: bool,
+
+    /// Take no samples after this time
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+
+    /// Where to; what is there is replaced. A name from the time in this folder, if none is
+    /// given
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    looking: Looking,
+
+    #[command(flatten)]
+    stop_at: StopAt,
+
+    /// Exit as the program does: with its code, or 128 and the signal that ended it
+    #[arg(short = 'E', long)]
+    exit_code: bool,
+
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    #[command(flatten)]
+    looking: Looking,
+
+    /// The number of the process, or something in its name
+    process: String,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok();
+    let seconds = seconds.filter(|seconds| (0.000_1..=1e9).contains(seconds));
+    let seconds = seconds.map(Duration::from_secs_f64);
+    seconds.ok_or_else(|| "it should be a number of seconds, as 0.1".to_owned())
+}
+
+impl Run {
+    pub(crate) fn run(self) -> Result<ExitCode, Box<dyn Error>> {
+        let (mut out, before) = Out::create(self.looking.output.as_deref())?;
+        out.begin(&words(&self.command));
+        let caught = Caught::begin()?;
+        let mut command = Command::new(&self.command[0]);
+        command
+            .args(&self.command[1..])
+            .env("MEMPROF_TIMESTAMPS", absolute(&out.path)?);
+        // Marks are of what samples are of.
+        if self.looking.include_children {
+            command.env("MEMPROF_CHILDREN", "on");
+        } else {
+            command.env_remove("MEMPROF_CHILDREN");
+        }
+        let mut limit = self.stop_at.limit(&mut command);
+        let mut child = command.spawn().map_err(|error| {
+            let program = self.command[0].to_string_lossy();
+            let said = format!("the program {program:?} can't be started: {error}");
+            match before.put_back(&out.path) {
+                Ok(()) => said,
+                Err(error) => {
+                    let path = out.path.display().to_string();
+                    format!("{said}; and {path:?} can't be put back: {error}")
+                }
+            }
+        })?;
+        caught.send_to(child.id());
+        let number = child.id();
+        let look = self.looking.sampling().each(|reading| {
+            if let Some(limit) = &mut limit {
+                limit.check(reading.process.resident_bytes, number);
+            }
+            out.add(reading)
+        });
+        let (_, status) = look.of_child(&mut child)?;
+        let ended = out.end();
+        if !self.exit_code {
+            return Ok(ended.map(|()| ExitCode::SUCCESS)?);
+        }
+        // The program has done what it should, whatever became of the file.
+        if let Err(error) = ended {
+            say(error);
+        }
+        if !status.success() {
+            say(format_args!("the program ended with {status}"));
+        }
+        Ok(ExitCode::from(code(status)))
+    }
+}
+
+impl Attach {
+    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+        let (number, command) = process::find(&self.process)?;
+        let (mut out, _) = Out::create(self.looking.output.as_deref())?;
+        out.begin(&command);
+        let shown = crate::lines::text(&command);
+        say(format_args!("looking at process {number}, {shown}"));
+        // All that was seen is in the file at any time.
+        let path = out.path.display().to_string();
+        Caught::begin()?.end_with(move || {
+            say(format_args!("what was seen is in {path:?}"));
+        });
+        let hour = Duration::from_secs(3600);
+        let timeout = self.looking.timeout.unwrap_or(hour);
+        let sampling = self.looking.sampling().timeout(timeout);
+        sampling
+            .each(|reading| out.add(reading))
+            .of_process(number)?;
+        Ok(out.end()?)
+    }
+}
+
+impl Looking {
+    fn sampling<'a>(&self) -> Sampling<'a> {
+        // The others are in the file.
+        let mut sampling = memory_usage().interval(self.interval).max_only();
+        if let Some(timeout) = self.timeout {
+            sampling = sampling.timeout(timeout);
+        }
+        if self.include_children {
+            sampling = sampling.sum_children();
+        }
+        if self.multiprocess {
+            sampling = sampling.children_apart();
+        }
+        sampling
+    }
+}
+
+/// A command line as one text.
+fn words(words: &[OsString]) -> String {
+    let words = words.iter().map(|word| {
+        let word = word.to_string_lossy();
+        if word.contains([' ', '\t']) {
+            format!("'{word}'")
+        } else {
+            word.into_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn code(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal: Option<i32> = None;
+    let code = status.code().or(signal.map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// What was at the path of the file before, in case that the program can't be started.
+enum Before {
+    Nothing(Identity),
+    /// A copy of the file, and when it was changed last.
+    File(File, SystemTime),
+    /// A pipe, a device, a stream or what can't be read: that is only added to, or emptied.
+    Other,
+}
+
+impl Before {
+    /// Of a file that is to be emptied.
+    fn of(path: &Path) -> io::Result<Self> {
+        let Ok(mut file) = File::open(path) else {
+            return Ok(Self::Other);
+        };
+        let folder = path.parent().filter(|folder| folder.is_dir());
+        let beside = tempfile::tempfile_in(folder.unwrap_or(Path::new(".")));
+        let mut copy = beside.or_else(|_| tempfile::tempfile())?;
+        io::copy(&mut file, &mut copy)?;
+        Ok(Self::File(copy, file.metadata()?.modified()?))
+    }
+
+    fn put_back(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Nothing(made) => made.remove_from(path),
+            Self::File(mut copy, modified) => {
+                copy.rewind()?;
+                let mut file = File::options().write(true).truncate(true).open(path)?;
+                io::copy(&mut copy, &mut file)?;
+                file.set_modified(modified)?;
+            }
+            Self::Other => {}
+        }
+        Ok(())
+    }
+}
+
+/// Empties a file, or makes it.
+fn create(path: &Path) -> io::Result<(InPlace, Before)> {
+    if let Some(file) = opened(path) {
+        return Ok((file?, Before::Other));
+    }
+    let is_there = path.try_exists()?;
+    // Each line goes to the end, since the program itself may add some.
+    let file = append(path)?;
+    let before = if is_there {
+        let before = Before::of(path)?;
+        File::options().write(true).truncate(true).open(path)?;
+        before
+    } else {
+        // Of a link, it is the file that was made at its end; the link stays.
+        Before::Nothing(Identity::of(&fs::metadata(path)?))
+    };
+    Ok((file, before))
+}
+
+/// The file, and what is said on the terminal meanwhile.
+struct Out {
+    path: PathBuf,
+    file: InPlace,
+    /// Why the file isn't written any more.
+    failed: Option<io::Error>,
+    begun: Instant,
+    sample_count: u64,
+    highest_mebibytes: f64,
+    /// When the terminal is told next, if there is one.
+    next_word: Option<Instant>,
+}
+
+impl Out {
+    fn create(path: Option<&Path>) -> Result<(Self, Before), Box<dyn Error>> {
+        let made = match path {
+            Some(path) => create(path).map(|(file, before)| (path.to_owned(), file, before)),
+            None => files::create().and_then(|(path, file)| {
+                let before = Before::Nothing(Identity::at(&path)?);
+                Ok((path, InPlace::new(file), before))
+            }),
+        };
+        let (path, file, before) = made.map_err(|error| match path {
+            Some(path) => format!("{:?} can't be written: {error}", path.display().to_string()),
+            None => format!("no file can be made in this folder: {error}; name one with -o"),
+        })?;
+        let out = Self {
+            path,
+            file,
+            failed: None,
+            begun: Instant::now(),
+            sample_count: 0,
+            highest_mebibytes: 0.0,
+            next_word: io::stderr().is_terminal().then(Instant::now),
+        };
+        Ok((out, before))
+    }
+
+    fn begin(&mut self, command: &str) {
+        let mut nothing_yet = MemoryOverTime::default();
+        command.clone_into(&mut nothing_yet.command);
+        let written = self.file.write_all(nothing_yet.to_string().as_bytes());
+        self.failed = written.err();
+    }
+
+    /// Writes a reading, as one piece. The program goes on if that isn't possible.
+    fn add(&mut self, reading: &Reading) -> ControlFlow<()> {
+        if self.failed.is_none() {
+            let written = self.file.write_all(reading.to_string().as_bytes());
+            self.failed = written.err();
+        }
+        if self.failed.is_some() {
+            return ControlFlow::Break(());
+        }
+        let mebibytes = drawing::mebibytes(reading.process);
+        self.sample_count += 1;
+        self.highest_mebibytes = self.highest_mebibytes.max(mebibytes);
+        if self.next_word.is_some_and(|next| next <= Instant::now()) {
+            let elapsed = self.begun.elapsed().as_secs();
+            let highest = self.highest_mebibytes;
+            // Over the last one.
+            let _ = write!(
+                io::stderr(),
+                "\r\x1b[K{elapsed} s: {mebibytes:.1} MiB, at most {highest:.1} MiB\r"
+            );
+            self.next_word = Some(Instant::now() + Duration::from_secs(1));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end(self) -> Result<(), String> {
+        if self.next_word.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+        let path = self.path.display().to_string();
+        if let Some(error) = self.failed {
+            return Err(format!("{path:?} can't be written any more: {error}"));
+        }
+        say(format_args!(
+            "at most {:.3} MiB, in {} samples: {path:?}",
+            self.highest_mebibytes, self.sample_count
+        ));
+        Ok(())
+    }
+}

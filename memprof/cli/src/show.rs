@@ -1,0 +1,93 @@
+//! A report as a table of its lines.
+
+use crate::lines::{MORE, Quantity, cell, lines, number, table, write};
+use anstyle::Style;
+use memprof::__command::units::{bytes, interim};
+use memprof::{Made, Report};
+use std::cmp::Reverse;
+use std::io::{self, Write};
+
+pub(crate) fn show(
+    report: &Report,
+    function: Option<&str>,
+    sort: Quantity,
+    top: usize,
+    columns: &[Quantity],
+    mut out: impl Write,
+) -> io::Result<()> {
+    let sort = if sort.is_known_in(report) {
+        sort
+    } else {
+        Quantity::AllocatedBytes
+    };
+    let columns: Vec<Quantity> = columns
+        .iter()
+        .copied()
+        .filter(|column| column.is_known_in(report))
+        .collect();
+    let mut chosen: Vec<_> = lines(report)
+        .filter(|(of, _)| function.is_none_or(|name| of.path.contains(name)))
+        .filter(|(_, line)| line.made != Made::default())
+        .collect();
+    chosen.sort_by_key(|(_, line)| Reverse(sort.of(&line.made, line.hits)));
+
+    let headings = columns.iter().map(|column| column.heading());
+    let mut table = table(headings.chain(["Where", "Line"]));
+    let all: i128 = chosen
+        .iter()
+        .map(|(_, line)| sort.of(&line.made, line.hits))
+        .sum();
+    let mut styles = Vec::new();
+    for (of, line) in chosen.iter().take(top) {
+        // A quarter of all in one line is where to look.
+        let is_much = all > 0 && 4 * sort.of(&line.made, line.hits) >= all;
+        styles.push(if is_much { MORE } else { Style::new() });
+        let numbers = columns
+            .iter()
+            .map(|column| number(&column.text(column.of(&line.made, line.hits))));
+        let place = format!("{}:{}", cell(&of.path), line.number);
+        let texts = [place, cell(&line.source)];
+        table.add_row(numbers.chain(texts.map(Into::into)));
+    }
+    write(&table, &styles, &mut out)?;
+    if chosen.len() > top {
+        writeln!(out, "and {} lines more", chosen.len() - top)?;
+    }
+
+    let sum = |made: &Made, is_known: bool| {
+        let text = |part: Quantity| part.text(part.of(made, 0));
+        let [alive, at_peak] = [Quantity::LiveBytes, Quantity::BytesAtPeak].map(text);
+        let allocated = text(Quantity::AllocatedBytes);
+        if is_known {
+            format!("{alive} alive, {at_peak} at the peak, {allocated} allocated")
+        } else {
+            format!("{allocated} allocated")
+        }
+    };
+    // Of a scope, nothing was counted as freed then.
+    let total_is_known = !report.owners_are_unknown || report.total.deallocation_count > 0;
+    let tags = report.tag_bytes.filter(|tags| *tags > 0);
+    let tags = tags.map_or(String::new(), |tags| {
+        format!("; {} beside them for who made them", bytes(tags.into()))
+    });
+    writeln!(
+        out,
+        "\nprocess: {}{tags}",
+        sum(&report.total, total_is_known)
+    )?;
+    let untracked = sum(&report.untracked, !report.owners_are_unknown);
+    writeln!(out, "untracked: {untracked}")?;
+    if report.owners_are_unknown {
+        writeln!(out, "not known: {}", Report::OWNERS_ARE_UNKNOWN)?;
+    }
+    let functions = report.functions.iter();
+    for of in functions.filter(|of| function.is_none_or(|name| of.path.contains(name))) {
+        for note in &of.notes {
+            writeln!(out, "note on {}: {}", cell(&of.path), cell(note))?;
+        }
+    }
+    match report.interim_after {
+        Some(after) => writeln!(out, "{}", interim("This report", after)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,182 @@
+//! A baseline as a file: JSON with a line for each line, to be read in a diff.
+
+use crate::model::printable::printable;
+use crate::model::report::{FunctionReport, LineReport, Made, Report};
+use crate::report::Quantity;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+/// What is in `"format"`.
+const NAME: &str = "memprof baseline";
+
+/// In version 1, a block that went over from one line to another was allocated in both, and
+/// nothing was transferred.
+const VERSION: u64 = 2;
+
+/// What a line made.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Row {
+    pub(super) function: String,
+    /// The text: its number changes with all that is above it.
+    pub(super) line: String,
+    allocated_bytes: u64,
+    allocation_count: u64,
+    live_bytes: i64,
+    live_count: i64,
+    /// As in [`Made`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    transferred_bytes: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    transferred_count: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+impl Row {
+    pub(super) fn of(&self, quantity: Quantity) -> i128 {
+        match quantity {
+            Quantity::AllocatedBytes => self.allocated_bytes.into(),
+            Quantity::AllocationCount => self.allocation_count.into(),
+            Quantity::LiveBytes => self.live_bytes.into(),
+            Quantity::LiveCount => self.live_count.into(),
+            // These depend on what else the process does.
+            Quantity::BytesAtPeak | Quantity::TemporaryCount => 0,
+        }
+    }
+}
+
+impl Row {
+    /// Whether the numbers can be some that were counted, and added up.
+    fn is_possible(&self) -> bool {
+        const MOST: i128 = 1 << 56;
+        let bytes = [self.live_bytes, self.transferred_bytes].map(i128::from);
+        let blocks = [self.live_count, self.transferred_count].map(i128::from);
+        let all = [
+            (self.allocated_bytes.into(), bytes),
+            (self.allocation_count.into(), blocks),
+        ];
+        let is_possible = |(allocated, [live, transferred]): (i128, [i128; 2])| {
+            let is_counted = |number: i128| number.abs() < MOST;
+            live <= allocated + transferred
+                && [allocated, live, transferred].into_iter().all(is_counted)
+        };
+        all.into_iter().all(is_possible)
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    format: String,
+    version: u64,
+    lines: Vec<Row>,
+}
+
+/// The lines that made something: by function, and in the order of the source.
+pub(super) fn rows(report: &Report) -> Vec<Row> {
+    // A generic function is there once for each of its types.
+    let mut sums: BTreeMap<_, (&str, Made)> = BTreeMap::new();
+    for (function, line) in report.lines() {
+        let place = (&*function.path, &*function.file, line.number);
+        let (_, sum) = sums.entry(place).or_insert((&line.source, Made::default()));
+        *sum += line.made;
+    }
+    let made_something = sums.into_iter().filter(|(_, (_, made))| {
+        made.allocation_count > 0
+            || made.allocated_bytes > 0
+            || made.live_bytes() != 0
+            || made.transferred_bytes != 0
+    });
+    let rows = made_something.map(|((function, _, _), (source, made))| Row {
+        function: function.to_owned(),
+        line: source.trim().to_owned(),
+        allocated_bytes: made.allocated_bytes,
+        allocation_count: made.allocation_count,
+        live_bytes: made.live_bytes(),
+        live_count: made.live_count(),
+        transferred_bytes: made.transferred_bytes,
+        transferred_count: made.transferred_count,
+    });
+    rows.collect()
+}
+
+/// A report that has these lines and nothing else, not their sum either.
+pub(super) fn report(rows: Vec<Row>) -> Report {
+    let mut report = Report::default();
+    for row in rows {
+        // What isn't alive any more was freed.
+        let freed = |allocated: u64, transferred: i64, live: i64| {
+            let owned = allocated.wrapping_add(transferred.cast_unsigned());
+            owned.wrapping_sub(live.cast_unsigned())
+        };
+        let made = Made {
+            allocated_bytes: row.allocated_bytes,
+            allocation_count: row.allocation_count,
+            freed_bytes: freed(row.allocated_bytes, row.transferred_bytes, row.live_bytes),
+            deallocation_count: freed(row.allocation_count, row.transferred_count, row.live_count),
+            transferred_bytes: row.transferred_bytes,
+            transferred_count: row.transferred_count,
+            ..Made::default()
+        };
+        let line = LineReport {
+            number: 0,
+            source: row.line.into(),
+            hits: 0,
+            made,
+            inclusive: made,
+            while_running: None,
+        };
+        match report.functions.last_mut() {
+            Some(function) if function.path == row.function => function.lines.push(line),
+            _ => report.functions.push(FunctionReport {
+                path: row.function.into(),
+                file: "".into(),
+                notes: Vec::new(),
+                call_count: 0,
+                inclusive_elapsed: Duration::ZERO,
+                own_elapsed: Duration::ZERO,
+                lines: vec![line],
+            }),
+        }
+    }
+    report
+}
+
+pub(super) fn write(rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
+    write!(
+        out,
+        "{{\"format\": \"{NAME}\", \"version\": {VERSION}, \"lines\": ["
+    )?;
+    let mut separator = "\n";
+    for row in rows {
+        out.write_all(separator.as_bytes())?;
+        serde_json::to_writer(&mut *out, row)?;
+        separator = ",\n";
+    }
+    writeln!(out, "\n]}}")
+}
+
+/// Reads what [`write`] has written, or says what is wrong with it.
+pub(super) fn read(text: &[u8]) -> Result<Vec<Row>, String> {
+    let document: Document = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if document.format != NAME {
+        return Err(format!("its `format` is not `{NAME}`"));
+    }
+    if document.version > VERSION {
+        return Err(format!(
+            "a later memprof has written it, in version {}, and this one reads up to {VERSION}",
+            document.version
+        ));
+    }
+    match document.lines.iter().find(|row| !row.is_possible()) {
+        Some(row) => Err(format!(
+            "the numbers of a line of `{}` can't be",
+            printable(&row.function, ' ')
+        )),
+        None => Ok(document.lines),
+    }
+}

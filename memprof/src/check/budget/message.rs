@@ -1,0 +1,271 @@
+//! What is said of a budget that was exceeded: its limits, what was measured, and who
+//! spent it.
+
+use crate::check::budget::limit::{Comparison, Done, Quantity, Terms};
+use crate::count::uncounted;
+use crate::model::report::{CallReport, Made, Report};
+use crate::model::units::{blocks, bytes, grouped};
+use std::cmp::Reverse;
+use std::env;
+use std::ffi::OsString;
+use std::fmt::{self, Write as _};
+
+/// How many lines are named.
+const MOST_LINES: usize = 5;
+
+/// How many callers of a line are.
+const MOST_CALLERS: usize = 8;
+
+/// The message, which is on nobody's account.
+#[derive(Debug)]
+pub(crate) struct Exceeded(String);
+
+impl Exceeded {
+    #[cold]
+    pub(crate) fn new(done: &Done<'_>, terms: &Terms<'_>) -> Self {
+        Self(uncounted::during(false, || text(done, terms)).0)
+    }
+
+    #[cold]
+    #[track_caller]
+    pub(crate) fn panic(self) -> ! {
+        panic!("{self}")
+    }
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Drop for Exceeded {
+    fn drop(&mut self) {
+        uncounted::during(false, || drop(std::mem::take(&mut self.0)));
+    }
+}
+
+fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
+    let mut text = String::from("memory budget exceeded");
+    if let (run, runs @ 2..) = terms.run {
+        let _ = write!(text, " in run {run} of {runs}");
+    }
+    text.push('\n');
+    let mut exceeded = None;
+    for limit in terms.limits {
+        let (number, is_kept) = limit.measured(done);
+        let mark = if is_kept { "    " } else { "  ! " };
+        let rule = format!(
+            "{} {} {}",
+            limit.quantity.name(),
+            limit.comparison.sign(),
+            grouped(limit.bound)
+        );
+        let at_most = if limit.quantity == Quantity::PeakBytes {
+            at_most(done)
+        } else {
+            ""
+        };
+        let number = grouped(number);
+        let _ = writeln!(text, "{mark}{rule:<32} measured {at_most}{number}");
+        if !is_kept {
+            exceeded = exceeded.or(Some(limit.quantity));
+        }
+    }
+    let _ = writeln!(text, "{}", summary(done));
+    if !terms.ignored.is_empty() {
+        let ignored = terms.ignored.join(" and ");
+        let _ = writeln!(text, "not counted, but for the peak: what {ignored} made");
+    }
+    let report = done.scope.settled_report();
+    add_lines(
+        &mut text,
+        &report,
+        exceeded.unwrap_or(Quantity::AllocatedBytes),
+    );
+    if report.owners_are_unknown {
+        let _ = writeln!(text, "not known: {}", Report::OWNERS_ARE_UNKNOWN);
+    }
+    if !done.scope.knows_lines() {
+        text.push_str(
+            "there are too many scopes at once to know of this one which lines they were\n",
+        );
+    }
+    if terms.is_test && report.untracked.allocation_count > 0 && !is_output_shown() {
+        text.push_str(
+            "what a test prints counts, too, where the runner keeps it in memory: `--nocapture` shows it\n",
+        );
+    }
+    // One line end is the panic's.
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// Whether the runner of the tests was told not to keep what they print.
+fn is_output_shown() -> bool {
+    let is_word = |word: OsString| word == "--nocapture" || word == "--no-capture";
+    env::var_os("RUST_TEST_NOCAPTURE").is_some() || env::args_os().any(is_word)
+}
+
+/// What is said before a peak that may be too high.
+fn at_most(done: &Done<'_>) -> &'static str {
+    if done.is_peak_at_most { "at most " } else { "" }
+}
+
+fn summary(done: &Done<'_>) -> String {
+    let usage = &done.usage;
+    format!(
+        "in all: net {}, allocated {} in {}, freed {} in {}, {} resized, peak {}{}",
+        bytes(usage.net_bytes().into()),
+        bytes(usage.allocated_bytes.into()),
+        blocks(usage.allocation_count.into()),
+        bytes(usage.freed_bytes.into()),
+        blocks(usage.deallocation_count.into()),
+        blocks(usage.reallocation_count.into()),
+        at_most(done),
+        bytes(usage.peak_bytes.into()),
+    )
+}
+
+/// Names the lines with most of what there was too much of.
+fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
+    let weight = |made: &Made| match exceeded {
+        // What isn't known names no lines: those with most of what they allocated do.
+        _ if report.owners_are_unknown && exceeded != Quantity::AllocationCount => {
+            made.allocated_bytes.cast_signed()
+        }
+        Quantity::NetBytes | Quantity::KeptBytes => made.live_bytes(),
+        Quantity::AllocationCount => made.allocation_count.cast_signed(),
+        Quantity::DeallocationCount => made.deallocation_count.cast_signed(),
+        Quantity::FreedBytes => made.freed_bytes.cast_signed(),
+        Quantity::PeakBytes => at_once_bytes(made).cast_signed(),
+        Quantity::AllocatedBytes | Quantity::ReallocationCount => {
+            made.allocated_bytes.cast_signed()
+        }
+    };
+    let mut lines: Vec<_> = report
+        .functions
+        .iter()
+        .enumerate()
+        .flat_map(|(place, function)| function.lines.iter().map(move |line| (place, line)))
+        .filter(|(_, line)| weight(&line.made) > 0)
+        .collect();
+    if lines.is_empty() {
+        if weight(&report.untracked) > 0 {
+            text.push_str(
+                "no profiled function made these blocks: `#[memprofile(print = \"never\")]` on those in \
+                 question names the lines\n",
+            );
+        }
+        return;
+    }
+    lines.sort_by_key(|(_, line)| Reverse(weight(&line.made)));
+    text.push_str(match exceeded {
+        _ if report.owners_are_unknown => "by line, in the order of what they allocated:\n",
+        Quantity::PeakBytes => "by line, without what was freed at once:\n",
+        _ => "by line:\n",
+    });
+    for (place, line) in lines.iter().take(MOST_LINES) {
+        let path = report
+            .functions
+            .get(*place)
+            .map_or("", |function| &function.path);
+        let _ = writeln!(
+            text,
+            "    {path}:{}: {}\n        {}{}",
+            line.number,
+            line.source.trim(),
+            of_made(&line.made, report),
+            callers(report, *place, line.number, weight),
+        );
+    }
+    if let Some(others) = lines
+        .len()
+        .checked_sub(MOST_LINES)
+        .filter(|others| *others > 0)
+    {
+        let _ = writeln!(text, "    and {others} lines with less");
+    }
+    if report.untracked.allocated_bytes > 0 {
+        let _ = writeln!(
+            text,
+            "    no profiled function: {}",
+            of_made(&report.untracked, report)
+        );
+    }
+}
+
+/// About how many bytes a line can have had alive at the same time: which of its blocks were
+/// there at the peak, nobody knows, but of those that were freed at once, there was one.
+fn at_once_bytes(made: &Made) -> u64 {
+    // Of a block that was taken over, all bytes, and of one that was given away, none.
+    let owned = |made: u64, transferred: i64| made.saturating_add_signed(transferred);
+    let all_bytes = owned(made.allocated_bytes, made.transferred_bytes);
+    let all_blocks = owned(made.allocation_count, made.transferred_count);
+    let lasting = all_blocks.saturating_sub(made.temporary_count);
+    let blocks = (lasting + made.temporary_count.min(1)).min(all_blocks);
+    let bytes = u128::from(all_bytes) * u128::from(blocks) / u128::from(all_blocks.max(1));
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+fn of_made(made: &Made, report: &Report) -> String {
+    let alive = if report.owners_are_unknown {
+        String::new()
+    } else {
+        format!(", {} alive", bytes(made.live_bytes().into()))
+    };
+    format!(
+        "allocated {} in {}{alive}",
+        bytes(made.allocated_bytes.into()),
+        blocks(made.allocation_count.into()),
+    )
+}
+
+/// The way to a line on which it made most: `, from app::run:12, from app::main:3`.
+fn callers(report: &Report, function: usize, line: u32, weight: impl Fn(&Made) -> i64) -> String {
+    let in_call = |call: &CallReport| {
+        let line = call.lines.iter().find(|of_call| of_call.number == line);
+        line.map_or(0, |line| weight(&line.made))
+    };
+    let calls = report.calls.iter().filter(|call| call.function == function);
+    let mut call = calls.max_by_key(|call| in_call(call));
+    let mut text = String::new();
+    for _ in 0..MOST_CALLERS {
+        let Some(caller) = call.and_then(|call| call.caller) else {
+            break;
+        };
+        call = report.calls.get(caller.call);
+        let path = call.and_then(|call| report.functions.get(call.function));
+        let path = path.map_or("", |function| &function.path);
+        let _ = write!(text, ", from {path}:{}", caller.line);
+    }
+    text
+}
+
+impl Quantity {
+    /// As in a budget.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AllocatedBytes => "allocated_bytes",
+            Self::FreedBytes => "freed_bytes",
+            Self::NetBytes => "net_bytes",
+            Self::PeakBytes => "peak_bytes",
+            Self::AllocationCount => "allocation_count",
+            Self::DeallocationCount => "deallocation_count",
+            Self::ReallocationCount => "reallocation_count",
+            Self::KeptBytes => "bytes of it still alive",
+        }
+    }
+}
+
+impl Comparison {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::AtMost => "<=",
+            Self::Below => "<",
+            Self::AtLeast => ">=",
+            Self::Above => ">",
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What an iteration of a criterion benchmark allocates.
+
+use crate::check::requirements;
+use crate::count::this_thread;
+use criterion::Throughput;
+use criterion::measurement::{Measurement, ValueFormatter};
+
+/// What criterion measures in the place of time: what an iteration allocates.
+///
+/// To the byte, by the calling thread, callees included; and the same each time, so that
+/// criterion's statistics have nothing to do but to tell the change since the last run. A
+/// block that grows counts its growth. What others do meanwhile, and criterion itself, isn't
+/// in it. Plots have to be off, as they are here: numbers without a spread have no curve, and
+/// criterion panics where it looks for one. Where it says `time`, read bytes.
+///
+/// ```
+/// use criterion::Criterion;
+/// use memprof::Allocated;
+///
+/// #[global_allocator]
+/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+///
+/// fn words(criterion: &mut Criterion<Allocated>) {
+///     criterion.bench_function("words", |bencher| {
+///         bencher.iter(|| "a b c".split(' ').map(String::from).collect::<Vec<_>>());
+///     });
+/// }
+///
+/// criterion::criterion_group! {
+///     name = benches;
+///     config = Criterion::default().with_measurement(Allocated::Bytes).without_plots();
+///     targets = words
+/// }
+/// criterion::criterion_main!(benches);
+/// ```
+///
+/// Criterion has no place for code that allocates nothing: it says that such a benchmark took
+/// no time. That is for [`assert_no_alloc!`](crate::assert_no_alloc). A throughput is for
+/// time, too; here, it is shown as bytes or blocks for each byte or element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Allocated {
+    /// Bytes of new blocks, and by which blocks grew.
+    Bytes,
+    /// New blocks.
+    Blocks,
+}
+
+impl Allocated {
+    fn now(self) -> u64 {
+        let tally = this_thread::now();
+        match self {
+            Self::Bytes => tally.allocated_bytes,
+            Self::Blocks => tally.allocation_count,
+        }
+    }
+}
+
+impl Measurement for Allocated {
+    type Intermediate = u64;
+    type Value = u64;
+
+    /// # Panics
+    ///
+    /// If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc).
+    fn start(&self) -> u64 {
+        if !cfg!(feature = "off") {
+            requirements::require_counting();
+        }
+        self.now()
+    }
+
+    fn end(&self, start: u64) -> u64 {
+        self.now().wrapping_sub(start)
+    }
+
+    fn add(&self, one: &u64, other: &u64) -> u64 {
+        one + other
+    }
+
+    fn zero(&self) -> u64 {
+        0
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 bytes")]
+    fn to_f64(&self, value: &u64) -> f64 {
+        *value as f64
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        self
+    }
+}
+
+impl ValueFormatter for Allocated {
+    fn scale_values(&self, typical: f64, values: &mut [f64]) -> &'static str {
+        let units: &[_] = match self {
+            Self::Bytes => &[
+                (f64::from(1 << 30), "GiB"),
+                (f64::from(1 << 20), "MiB"),
+                (f64::from(1 << 10), "KiB"),
+            ],
+            Self::Blocks => &[],
+        };
+        let large = units.iter().find(|(size, _)| typical >= *size);
+        let (size, name) = large.copied().unwrap_or((1.0, self.unit()));
+        for value in values {
+            *value /= size;
+        }
+        name
+    }
+
+    fn scale_throughputs(
+        &self,
+        _: f64,
+        throughput: &Throughput,
+        values: &mut [f64],
+    ) -> &'static str {
+        let (count, names) = match throughput {
+            Throughput::Bytes(count) | Throughput::BytesDecimal(count) => {
+                (*count, ["B/B", "blocks/B"])
+            }
+            Throughput::Bits(count) => (*count, ["B/bit", "blocks/bit"]),
+            Throughput::Elements(count)
+            | Throughput::ElementsAndBytes {
+                elements: count, ..
+            } => (*count, ["B/elem", "blocks/elem"]),
+        };
+        let count = self.to_f64(&count);
+        for value in values {
+            *value /= count;
+        }
+        let [bytes, blocks] = names;
+        match self {
+            Self::Bytes => bytes,
+            Self::Blocks => blocks,
+        }
+    }
+
+    fn scale_for_machines(&self, _: &mut [f64]) -> &'static str {
+        self.unit()
+    }
+}
+
+impl Allocated {
+    fn unit(self) -> &'static str {
+        match self {
+            Self::Bytes => "B",
+            Self::Blocks => "blocks",
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Lines whose blocks survive.
+
+use crate::check::requirements;
+use crate::model::report::{FunctionReport, LineReport, Made, Report};
+use crate::model::units::{blocks, bytes, grouped};
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+
+/// A line whose blocks are still alive: by [`leaks`] those that are more than there were, by
+/// [`Epochs::leaks`](crate::Epochs::leaks) those that are old.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Leak {
+    /// The path of its function; empty for what no line of a profiled function made.
+    pub function: Cow<'static, str>,
+
+    /// The file it is in.
+    pub file: Cow<'static, str>,
+
+    /// Its number there.
+    pub line: u32,
+
+    /// Its text.
+    pub source: Cow<'static, str>,
+
+    /// How many bytes are alive, or by how many it is more.
+    pub bytes: i64,
+
+    /// How many blocks, or by how many it is more; none if those that there were have grown.
+    pub blocks: i64,
+
+    /// How old these are, the oldest first. Empty where two reports are compared: which of a
+    /// line's blocks are the same, they don't tell.
+    pub ages: Vec<Age>,
+}
+
+/// Blocks of a line that were made in the same [epoch](crate::Epochs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Age {
+    /// How many epochs have begun since.
+    pub epochs: u64,
+
+    /// Bytes that are alive.
+    pub bytes: i64,
+
+    /// Blocks that are.
+    pub blocks: i64,
+}
+
+impl fmt::Display for Leak {
+    /// Two lines, without an end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.function.is_empty() {
+            writeln!(f, "no profiled function")?;
+        } else {
+            writeln!(f, "{}:{}: {}", self.function, self.line, self.source.trim())?;
+        }
+        write!(
+            f,
+            "    {} in {}",
+            bytes(self.bytes.into()),
+            blocks(self.blocks.into())
+        )?;
+        let age = |age: &Age| grouped(age.epochs.into());
+        match (self.ages.first(), self.ages.last()) {
+            (Some(oldest), Some(newest)) if oldest != newest => {
+                write!(f, ", {} to {} epochs old", age(newest), age(oldest))
+            }
+            (Some(only), _) => write!(f, ", {} epochs old", age(only)),
+            _ => f.write_str(" more"),
+        }
+    }
+}
+
+/// The lines with more bytes alive in `after` than in `before`, those with most first.
+///
+/// How old their blocks are is for [`Epochs`](crate::Epochs) to tell.
+///
+/// A line that frees as much as it makes, as a cache that is full, is none of them. Those of
+/// a program and of another run of it can be compared, too: a line is known by its function,
+/// its number and its text. What no line made is left out: the first report itself is such.
+///
+/// ```
+/// use memprof::memprofile;
+/// use std::sync::Mutex;
+///
+/// #[global_allocator]
+/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+///
+/// static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+///
+/// #[memprofile(print = "never")]
+/// fn handle(name: &str) {
+///     let name = name.to_uppercase();
+///     SEEN.lock().unwrap().push(name);
+/// }
+///
+/// # fn main() {
+/// handle("ada");
+/// let before = memprof::report();
+/// handle("grace");
+/// let after = memprof::report();
+///
+/// let leaks = memprof::leaks(&before, &after);
+/// assert_eq!(leaks.len(), 1);
+/// assert!(leaks[0].function.ends_with("handle"));
+/// assert_eq!((leaks[0].bytes, leaks[0].blocks), (5, 1));
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If there is nothing in `after`, and the global allocator isn't a
+/// [`CountingAlloc`](crate::CountingAlloc): nobody would have seen a leak. Nor would one that
+/// is only [`counting`](crate::CountingAlloc::counting), of either report.
+#[must_use]
+#[track_caller]
+pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
+    if !cfg!(feature = "off") {
+        assert!(
+            requirements::are_counted(after),
+            "{}",
+            requirements::NOBODY_COUNTS
+        );
+        let are_known = !before.owners_are_unknown && !after.owners_are_unknown;
+        assert!(are_known, "{}", requirements::NOBODY_NOTES);
+    }
+    let mut known: HashMap<Key<'_>, VecDeque<Made>> = HashMap::new();
+    for (function, line) in before.lines() {
+        let key = key(function, line);
+        known.entry(key).or_default().push_back(line.made);
+    }
+    let mut leaks = Vec::new();
+    for (function, line) in after.lines() {
+        let key = key(function, line);
+        // A generic function is there once for each of its types.
+        let before = known.get_mut(&key).and_then(VecDeque::pop_front);
+        let before = before.unwrap_or_default();
+        leaks.push(Leak {
+            bytes: line.made.live_bytes() - before.live_bytes(),
+            blocks: line.made.live_count() - before.live_count(),
+            ..Leak::of(function, line)
+        });
+    }
+    leaks.retain(|leak| leak.bytes > 0);
+    leaks.sort_by_key(|leak| Reverse(leak.bytes));
+    leaks
+}
+
+impl Leak {
+    /// A line, without any blocks yet.
+    pub(crate) fn of(function: &FunctionReport, line: &LineReport) -> Self {
+        Self {
+            function: function.path.clone(),
+            file: function.file.clone(),
+            line: line.number,
+            source: line.source.clone(),
+            ..Self::of_no_line()
+        }
+    }
+
+    pub(crate) fn of_no_line() -> Self {
+        Self {
+            function: Cow::Borrowed(""),
+            file: Cow::Borrowed(""),
+            line: 0,
+            source: Cow::Borrowed(""),
+            bytes: 0,
+            blocks: 0,
+            ages: Vec::new(),
+        }
+    }
+
+    /// Adds blocks that are younger than those it has, or of the same age.
+    pub(crate) fn add(&mut self, epochs: u64, made: &Made) {
+        let (bytes, blocks) = (made.live_bytes(), made.live_count());
+        self.bytes += bytes;
+        self.blocks += blocks;
+        match self.ages.last_mut().filter(|age| age.epochs == epochs) {
+            Some(age) => {
+                age.bytes += bytes;
+                age.blocks += blocks;
+            }
+            None => self.ages.push(Age {
+                epochs,
+                bytes,
+                blocks,
+            }),
+        }
+    }
+}
+
+type Key<'a> = (&'a str, &'a str, u32, &'a str);
+
+fn key<'a>(function: &'a FunctionReport, line: &'a LineReport) -> Key<'a> {
+    (&function.path, &function.file, line.number, &line.source)
+}

@@ -1,0 +1,110 @@
+//! Heap numbers of the whole process, from a `stats_alloc::StatsAlloc`.
+
+use crate::count::thread_counters::Tally;
+use stats_alloc::{Stats, StatsAlloc};
+use std::alloc::GlobalAlloc;
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+trait Source: Sync {
+    fn stats(&self) -> Stats;
+}
+
+impl<A: GlobalAlloc + Sync> Source for StatsAlloc<A> {
+    fn stats(&self) -> Stats {
+        StatsAlloc::stats(self)
+    }
+}
+
+static SOURCE: OnceLock<&'static dyn Source> = OnceLock::new();
+
+thread_local! {
+    /// What the profiler has allocated and freed on this thread.
+    static OWN: Cell<Tally> = const { Cell::new(Tally::ZERO) };
+}
+
+/// Takes heap numbers from `stats`, the program's global allocator.
+///
+/// For programs that have a `StatsAlloc` already and can't have a
+/// [`CountingAlloc`](crate::CountingAlloc) around it. Its numbers are those of
+/// the *whole process*: what other threads do while a line runs is in them,
+/// and there are no peaks. Call it before the first profiled function runs;
+/// the first call decides.
+///
+/// ```
+/// use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+/// use std::alloc::System;
+///
+/// #[global_allocator]
+/// static ALLOC: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+///
+/// fn main() {
+///     memprof::use_stats_alloc(&INSTRUMENTED_SYSTEM);
+///     // …and on with the program.
+/// }
+/// ```
+pub fn use_stats_alloc<A: GlobalAlloc + Sync>(stats: &'static StatsAlloc<A>) {
+    // Not the first call: its source stays.
+    let _ = SOURCE.set(stats);
+}
+
+pub(crate) fn is_known() -> bool {
+    SOURCE.get().is_some()
+}
+
+/// The program's counters: the source's, without the profiler's own.
+pub(crate) fn now() -> Tally {
+    subtract(counters(), OWN.get())
+}
+
+/// Takes what is counted while it lives as the profiler's own.
+pub(crate) struct Uncounted {
+    before: Tally,
+}
+
+impl Uncounted {
+    pub(crate) fn begin() -> Self {
+        Self { before: counters() }
+    }
+}
+
+impl Drop for Uncounted {
+    fn drop(&mut self) {
+        // The program's own counters stay where they were.
+        let program = subtract(self.before, OWN.get());
+        OWN.set(subtract(counters(), program));
+    }
+}
+
+fn counters() -> Tally {
+    let stats = SOURCE
+        .get()
+        .map_or_else(Stats::default, |source| source.stats());
+    let mut tally = Tally {
+        allocated_bytes: stats.bytes_allocated as u64,
+        freed_bytes: stats.bytes_deallocated as u64,
+        allocation_count: stats.allocations as u64,
+        deallocation_count: stats.deallocations as u64,
+        reallocation_count: stats.reallocations as u64,
+        highest_net_bytes: 0,
+    };
+    tally.highest_net_bytes = tally.net_bytes();
+    tally
+}
+
+fn subtract(tally: Tally, other: Tally) -> Tally {
+    let mut rest = Tally {
+        allocated_bytes: tally.allocated_bytes.wrapping_sub(other.allocated_bytes),
+        freed_bytes: tally.freed_bytes.wrapping_sub(other.freed_bytes),
+        allocation_count: tally.allocation_count.wrapping_sub(other.allocation_count),
+        deallocation_count: tally
+            .deallocation_count
+            .wrapping_sub(other.deallocation_count),
+        reallocation_count: tally
+            .reallocation_count
+            .wrapping_sub(other.reallocation_count),
+        highest_net_bytes: 0,
+    };
+    rest.highest_net_bytes = rest.net_bytes();
+    rest
+}

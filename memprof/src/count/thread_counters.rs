@@ -1,0 +1,641 @@
+//! What a thread has allocated and freed: its counters, and their state at a
+//! moment.
+//!
+//! Nothing here allocates, locks or panics. A thread alone writes its counters,
+//! from inside the allocator, with arithmetic that wraps, since a plain `+` can
+//! panic in a debug build and a panic in an allocator is undefined behaviour. They
+//! are atomic for the sake of others who read them meanwhile. Other threads write three of
+//! them, as [`peak`](crate::count::peak) says: the ceiling, and what the thread had alive at the
+//! peak and at the last look. In a forked child, its one thread settles the counters of
+//! those that it doesn't have.
+//!
+//! What the current line does isn't counted a second time for the line: it is the
+//! difference in the thread's counters, put down to the line when another one
+//! becomes current ([`Counters::settle`]).
+
+use crate::count::tag::{self, Tag};
+use crate::model::change::Change;
+use crate::model::usage::Usage;
+use crate::sys::sync::{self, AtomicI64, AtomicU64, AtomicUsize, Ordering, const_fn, each, fence};
+
+/// The heap counters of one thread at one moment, since the thread began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Bytes of new blocks, and by which blocks grew.
+    pub(crate) allocated_bytes: u64,
+    /// Bytes of freed blocks, and by which blocks shrank.
+    ///
+    /// A block is counted where it is freed, so a thread that drops what
+    /// another one made can free more than it allocated.
+    pub(crate) freed_bytes: u64,
+    /// New blocks.
+    pub(crate) allocation_count: u64,
+    /// Freed blocks.
+    pub(crate) deallocation_count: u64,
+    /// Blocks that grew or shrank.
+    pub(crate) reallocation_count: u64,
+    /// The most that [`net_bytes`](Self::net_bytes) has been since
+    /// [`Counters::lap`].
+    pub(crate) highest_net_bytes: i64,
+}
+
+impl Tally {
+    /// Before anything has happened.
+    #[cfg(feature = "stats_alloc")]
+    pub(crate) const ZERO: Self = Self {
+        allocated_bytes: 0,
+        freed_bytes: 0,
+        allocation_count: 0,
+        deallocation_count: 0,
+        reallocation_count: 0,
+        highest_net_bytes: 0,
+    };
+
+    /// Bytes allocated and not freed, negative where more was freed.
+    pub(crate) fn net_bytes(self) -> i64 {
+        self.allocated_bytes
+            .wrapping_sub(self.freed_bytes)
+            .cast_signed()
+    }
+
+    /// What happened between `earlier` and this moment.
+    ///
+    /// `earlier` is the answer of [`Counters::lap`], and the peak is right if all
+    /// later laps have been [resumed](Counters::resume_peak) since.
+    #[inline(always)]
+    pub(crate) fn since(self, earlier: Self) -> Usage {
+        let peak_bytes = self.highest_net_bytes.wrapping_sub(earlier.net_bytes());
+        Usage {
+            allocated_bytes: self.allocated_bytes.wrapping_sub(earlier.allocated_bytes),
+            freed_bytes: self.freed_bytes.wrapping_sub(earlier.freed_bytes),
+            peak_bytes: u64::try_from(peak_bytes).unwrap_or(0),
+            allocation_count: self.allocation_count.wrapping_sub(earlier.allocation_count),
+            deallocation_count: self
+                .deallocation_count
+                .wrapping_sub(earlier.deallocation_count),
+            reallocation_count: self
+                .reallocation_count
+                .wrapping_sub(earlier.reallocation_count),
+        }
+    }
+}
+
+/// The counters of a thread.
+// Those of an event are in one line of the cache, and what it rarely needs behind.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Counters {
+    allocated_bytes: AtomicU64,
+    allocation_count: AtomicU64,
+    freed_bytes: AtomicU64,
+    deallocation_count: AtomicU64,
+    highest_net_bytes: AtomicI64,
+    /// What the thread may have alive before the process may be at a new peak. Others
+    /// write it, too.
+    ceiling_net_bytes: AtomicI64,
+    /// The line that the thread is in; `NEW_THREAD` as long as it hasn't allocated
+    /// anything.
+    tag: AtomicU64,
+    /// Blocks freed by the line that made them within one further allocation.
+    temporary_count: AtomicU64,
+
+    /// The addresses of the last two blocks.
+    latest: [AtomicUsize; 2],
+    /// The highest of the laps since the stretch began, see [`Self::begin_stretch`].
+    stretch_highest_net_bytes: AtomicI64,
+    reallocation_count: AtomicU64,
+    /// Bytes that went along as blocks were moved to grow or shrink.
+    moved_bytes: AtomicU64,
+    /// What has been put down to lines.
+    settled: Settled,
+    /// Odd while something is being put down; grows each time.
+    version: AtomicU64,
+    peak: AtPeak,
+    /// What the thread had alive at the last look at all threads. Written by the thread that
+    /// looked.
+    looked_at_net_bytes: AtomicI64,
+}
+
+/// What of a thread's counters has been put down to lines.
+#[derive(Debug)]
+struct Settled {
+    allocated_bytes: AtomicU64,
+    allocation_count: AtomicU64,
+    freed_bytes: AtomicU64,
+    deallocation_count: AtomicU64,
+    temporary_count: AtomicU64,
+    moved_bytes: AtomicU64,
+}
+
+/// What a thread had alive at the process's peak.
+#[derive(Debug)]
+struct AtPeak {
+    /// Written by whoever finds the peak.
+    net_bytes: AtomicI64,
+    /// Which peak the thread's current line has been asked about.
+    epoch: AtomicU64,
+}
+
+// Each counter has one writer. Relaxed: others who read several of them at one moment look
+// at the version, see `Counters::read`.
+#[inline(always)]
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+#[inline(always)]
+fn store(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
+}
+
+#[inline(always)]
+fn add(counter: &AtomicU64, amount: u64) -> u64 {
+    let total = load(counter).wrapping_add(amount);
+    // Release: who sees what a line did sees that the thread is in that line, which isn't
+    // put down. It costs nothing on x86.
+    counter.store(total, Ordering::Release);
+    total
+}
+
+/// For another thread's counters, which are taken from it by a store.
+#[inline(always)]
+fn store_if_new(counter: &AtomicI64, value: i64) {
+    if counter.load(Ordering::Relaxed) != value {
+        counter.store(value, Ordering::Relaxed);
+    }
+}
+
+impl Counters {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                allocated_bytes: AtomicU64::new(0),
+                allocation_count: AtomicU64::new(0),
+                freed_bytes: AtomicU64::new(0),
+                deallocation_count: AtomicU64::new(0),
+                highest_net_bytes: AtomicI64::new(0),
+                ceiling_net_bytes: AtomicI64::new(0),
+                tag: AtomicU64::new(Tag::NEW_THREAD.0),
+                temporary_count: AtomicU64::new(0),
+                latest: each![AtomicUsize::new(0); 2],
+                stretch_highest_net_bytes: AtomicI64::new(0),
+                reallocation_count: AtomicU64::new(0),
+                moved_bytes: AtomicU64::new(0),
+                settled: Settled {
+                    allocated_bytes: AtomicU64::new(0),
+                    allocation_count: AtomicU64::new(0),
+                    freed_bytes: AtomicU64::new(0),
+                    deallocation_count: AtomicU64::new(0),
+                    temporary_count: AtomicU64::new(0),
+                    moved_bytes: AtomicU64::new(0),
+                },
+                version: AtomicU64::new(0),
+                peak: AtPeak {
+                    net_bytes: AtomicI64::new(0),
+                    epoch: AtomicU64::new(0),
+                },
+                looked_at_net_bytes: AtomicI64::new(0),
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn tag(&self) -> Tag {
+        Tag(load(&self.tag))
+    }
+
+    /// Sets the tag, without a look at what the line before has done.
+    #[inline(always)]
+    pub(crate) fn store_tag(&self, tag: Tag) {
+        store(&self.tag, tag.0);
+    }
+
+    /// Whether the thread is new, and counts nothing yet.
+    #[inline(always)]
+    pub(crate) fn are_new(&self) -> bool {
+        self.tag() == Tag::NEW_THREAD
+    }
+
+    /// Counts a new block; the line that made it, and what the thread has alive then.
+    /// Nothing if the counters are new.
+    #[inline(always)]
+    pub(crate) fn add_allocation(&self, address: usize, size: usize) -> Option<(Tag, i64)> {
+        let tag = self.tag();
+        if tag == Tag::NEW_THREAD {
+            return None;
+        }
+        let count = add(&self.allocation_count, 1);
+        if let Some(place) = self.latest.get((count & 1) as usize) {
+            place.store(address, Ordering::Relaxed);
+        }
+        Some((tag, self.grow(size as u64)))
+    }
+
+    #[inline(always)]
+    fn grow(&self, bytes: u64) -> i64 {
+        let allocated = add(&self.allocated_bytes, bytes);
+        let net = allocated
+            .wrapping_sub(load(&self.freed_bytes))
+            .cast_signed();
+        if net > self.highest_net_bytes.load(Ordering::Relaxed) {
+            self.highest_net_bytes.store(net, Ordering::Relaxed);
+        }
+        net
+    }
+
+    /// Counts a freed block if the current line made it; whether it did.
+    #[inline(always)]
+    pub(crate) fn add_own_deallocation(&self, owner: Tag, address: usize, size: usize) -> bool {
+        // `NEW_THREAD` makes no blocks, but the tag may have been written over.
+        let is_own = owner == self.tag() && owner != Tag::NEW_THREAD;
+        if is_own {
+            add(&self.freed_bytes, size as u64);
+            add(&self.deallocation_count, 1);
+            if self.forget(address) {
+                add(&self.temporary_count, 1);
+            }
+        }
+        is_own
+    }
+
+    /// Counts bytes and blocks of another line than the current one that were freed.
+    pub(crate) fn add_deallocation_of_another(&self, change: &Change) {
+        add(&self.settled.freed_bytes, change.freed_bytes);
+        add(&self.settled.deallocation_count, change.deallocation_count);
+        add(&self.freed_bytes, change.freed_bytes);
+        add(&self.deallocation_count, change.deallocation_count);
+    }
+
+    /// Has a block that was counted as the current line's be another's, which it has been
+    /// put down to.
+    pub(crate) fn settle_allocation_of_another(&self, change: &Change) {
+        add(&self.settled.allocated_bytes, change.allocated_bytes);
+        add(&self.settled.allocation_count, change.allocation_count);
+    }
+
+    /// Whether the block at `address` is one of the last two, which it no longer is.
+    #[inline(always)]
+    pub(crate) fn forget(&self, address: usize) -> bool {
+        let place = self
+            .latest
+            .iter()
+            .find(|latest| latest.load(Ordering::Relaxed) == address);
+        if let Some(place) = place {
+            place.store(0, Ordering::Relaxed);
+        }
+        place.is_some()
+    }
+
+    /// Counts a block of the current line that grew or shrank.
+    #[inline(always)]
+    pub(crate) fn add_reallocation(&self, old_size: usize, new_size: usize) {
+        add(&self.reallocation_count, 1);
+        if new_size < old_size {
+            add(&self.freed_bytes, (old_size - new_size) as u64);
+        } else {
+            self.grow((new_size - old_size) as u64);
+        }
+    }
+
+    /// Counts a block of another line than the current one that shrank.
+    pub(crate) fn add_shrinking_of_another(&self, bytes: u64) {
+        add(&self.reallocation_count, 1);
+        self.add_deallocation_of_another(&Change::freed(bytes, 0));
+    }
+
+    /// Counts a block of another line than the current one that grew, and stays that
+    /// line's.
+    pub(crate) fn add_growth_of_another(&self, bytes: u64) {
+        add(&self.reallocation_count, 1);
+        add(&self.settled.allocated_bytes, bytes);
+        self.grow(bytes);
+    }
+
+    /// Notes that a block was moved: if it is one of the last two, it still is.
+    #[inline]
+    pub(crate) fn follow(&self, old: usize, new: usize) {
+        for latest in &self.latest {
+            if latest.load(Ordering::Relaxed) == old {
+                latest.store(new, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counts bytes that went along with a block of the current line.
+    #[inline]
+    pub(crate) fn add_moved(&self, bytes: u64) {
+        add(&self.moved_bytes, bytes);
+    }
+
+    /// Begins to count after the end, from nothing.
+    pub(crate) fn begin_anew(&self) {
+        for counter in [
+            &self.allocated_bytes,
+            &self.allocation_count,
+            &self.freed_bytes,
+            &self.deallocation_count,
+            &self.temporary_count,
+            &self.reallocation_count,
+            &self.moved_bytes,
+            &self.settled.allocated_bytes,
+            &self.settled.allocation_count,
+            &self.settled.freed_bytes,
+            &self.settled.deallocation_count,
+            &self.settled.temporary_count,
+            &self.settled.moved_bytes,
+        ] {
+            store(counter, 0);
+        }
+        self.highest_net_bytes.store(0, Ordering::Relaxed);
+        self.stretch_highest_net_bytes.store(0, Ordering::Relaxed);
+        self.looked_at_net_bytes.store(0, Ordering::Relaxed);
+        self.store_tag(Tag::UNTRACKED);
+    }
+
+    /// Has nothing counted any more, as of a new thread; what was counted.
+    ///
+    /// It stays until the thread begins anew, for a call that it is still in: on some
+    /// systems `exit` ends the thread first, and then the calls.
+    pub(crate) fn end(&self) -> Tally {
+        self.store_tag(Tag::NEW_THREAD);
+        self.now()
+    }
+
+    /// Whether the current line has done nothing since it became current.
+    ///
+    /// A block has at least one byte, so it is enough to look at these.
+    #[inline(always)]
+    pub(crate) fn are_settled(&self) -> bool {
+        load(&self.allocated_bytes) == load(&self.settled.allocated_bytes)
+            && load(&self.freed_bytes) == load(&self.settled.freed_bytes)
+    }
+
+    /// What the current line has done since it became current, which then counts
+    /// as put down to it.
+    pub(crate) fn settle(&self) -> Change {
+        let pending = self.pending();
+        if self.tag().line() == tag::PROFILER {
+            // Not the program's: it never happened.
+            let back = |counter, own: u64| add(counter, own.wrapping_neg());
+            back(&self.allocated_bytes, pending.allocated_bytes);
+            back(&self.allocation_count, pending.allocation_count);
+            back(&self.freed_bytes, pending.freed_bytes);
+            back(&self.deallocation_count, pending.deallocation_count);
+            back(&self.temporary_count, pending.temporary_count);
+            back(&self.moved_bytes, pending.moved_bytes);
+            return Change::default();
+        }
+        let settled = &self.settled;
+        add(&settled.allocated_bytes, pending.allocated_bytes);
+        add(&settled.allocation_count, pending.allocation_count);
+        add(&settled.freed_bytes, pending.freed_bytes);
+        add(&settled.deallocation_count, pending.deallocation_count);
+        add(&settled.temporary_count, pending.temporary_count);
+        add(&settled.moved_bytes, pending.moved_bytes);
+        pending
+    }
+
+    /// Puts something down, so that [others](Self::read) see all of it or nothing.
+    #[inline(always)]
+    pub(crate) fn put_down<T>(&self, put_down: impl FnOnce() -> T) -> T {
+        let version = load(&self.version);
+        store(&self.version, version.wrapping_add(1));
+        // What comes after is seen after.
+        fence(Ordering::Release);
+        let answer = put_down();
+        self.version
+            .store(version.wrapping_add(2), Ordering::Release);
+        answer
+    }
+
+    /// Reads what was put down, and what wasn't, at one moment. Of a thread that is
+    /// never done with putting down, of two moments close to each other.
+    pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
+        const MOST_TRIES: u32 = 10_000;
+        let mut tries = 0;
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let tag = self.tag();
+            let answer = read();
+            // What came before was seen before.
+            fence(Ordering::Acquire);
+            // A line that has done nothing gives way to another with nothing put down.
+            let is_of_one_moment =
+                version.is_multiple_of(2) && version == load(&self.version) && tag == self.tag();
+            if is_of_one_moment || tries == MOST_TRIES {
+                return answer;
+            }
+            tries += 1;
+            sync::wait(tries);
+        }
+    }
+
+    /// What the current line has done that hasn't been put down to it.
+    ///
+    /// Asked by another thread in the middle of an event, this may be too little.
+    pub(crate) fn pending(&self) -> Change {
+        let all = Change {
+            temporary_count: load(&self.temporary_count),
+            moved_bytes: load(&self.moved_bytes),
+            ..self.now().into()
+        };
+        let settled = &self.settled;
+        let settled = Change {
+            allocated_bytes: load(&settled.allocated_bytes),
+            allocation_count: load(&settled.allocation_count),
+            freed_bytes: load(&settled.freed_bytes),
+            deallocation_count: load(&settled.deallocation_count),
+            temporary_count: load(&settled.temporary_count),
+            moved_bytes: load(&settled.moved_bytes),
+            ..Change::default()
+        };
+        all.without(&settled)
+    }
+
+    /// Whether nothing has been allocated or freed since `earlier`.
+    #[inline(always)]
+    pub(crate) fn are_at(&self, earlier: &Tally) -> bool {
+        load(&self.allocated_bytes) == earlier.allocated_bytes
+            && load(&self.freed_bytes) == earlier.freed_bytes
+    }
+
+    /// The counters as they stand.
+    #[inline(always)]
+    pub(crate) fn now(&self) -> Tally {
+        Tally {
+            allocated_bytes: load(&self.allocated_bytes),
+            freed_bytes: load(&self.freed_bytes),
+            allocation_count: load(&self.allocation_count),
+            deallocation_count: load(&self.deallocation_count),
+            reallocation_count: load(&self.reallocation_count),
+            highest_net_bytes: self.highest_net_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// All bytes allocated and freed.
+    #[inline(always)]
+    pub(crate) fn traffic_bytes(&self) -> u64 {
+        load(&self.allocated_bytes).wrapping_add(load(&self.freed_bytes))
+    }
+
+    #[inline(always)]
+    fn net_bytes(&self) -> i64 {
+        load(&self.allocated_bytes)
+            .wrapping_sub(load(&self.freed_bytes))
+            .cast_signed()
+    }
+
+    /// What the thread has alive, without what the profiler has at this moment.
+    pub(crate) fn program_net_bytes(&self) -> i64 {
+        if self.tag().line() == tag::PROFILER {
+            let settled = &self.settled;
+            load(&settled.allocated_bytes)
+                .wrapping_sub(load(&settled.freed_bytes))
+                .cast_signed()
+        } else {
+            self.net_bytes()
+        }
+    }
+
+    /// As [`program_net_bytes`](Self::program_net_bytes), for a look at all threads.
+    pub(crate) fn look_at_net_bytes(&self) -> i64 {
+        let net_bytes = self.program_net_bytes();
+        store_if_new(&self.looked_at_net_bytes, net_bytes);
+        net_bytes
+    }
+
+    /// What the thread had alive at the last look.
+    pub(crate) fn looked_at_net_bytes(&self) -> i64 {
+        self.looked_at_net_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Sets how much the thread may have alive before [the peak](crate::count::peak) is looked
+    /// for again.
+    pub(crate) fn set_ceiling(&self, net_bytes: i64) {
+        store_if_new(&self.ceiling_net_bytes, net_bytes);
+    }
+
+    /// Has the thread have no ceiling, until it is [put back](Self::put_ceiling_back); the
+    /// one before.
+    pub(crate) fn lift_ceiling(&self) -> i64 {
+        self.ceiling_net_bytes.swap(i64::MAX, Ordering::Relaxed)
+    }
+
+    /// Puts back what [`lift_ceiling`](Self::lift_ceiling) was before, unless another
+    /// thread has dealt out new ones since.
+    pub(crate) fn put_ceiling_back(&self, before: i64) {
+        let relaxed = Ordering::Relaxed;
+        let _ = self
+            .ceiling_net_bytes
+            .compare_exchange(i64::MAX, before, relaxed, relaxed);
+    }
+
+    /// Whether the thread has so much alive that the process may be at a peak.
+    #[inline(always)]
+    pub(crate) fn is_above_ceiling(&self) -> bool {
+        self.net_bytes() > self.ceiling()
+    }
+
+    #[inline(always)]
+    pub(crate) fn ceiling(&self) -> i64 {
+        self.ceiling_net_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the process is at a peak.
+    pub(crate) fn set_net_bytes_at_peak(&self, net_bytes: i64) {
+        store_if_new(&self.peak.net_bytes, net_bytes);
+    }
+
+    /// What the current line has done since the peak numbered `epoch`; nothing if it
+    /// has been asked already.
+    ///
+    /// Whoever asks puts down what a line did when another one becomes current, and
+    /// asks before it puts down anything. So the current line alone has done
+    /// something that isn't put down, and if it is the first time in this epoch,
+    /// all that the thread has done since the peak was the current line's.
+    pub(crate) fn since_peak(&self, epoch: u64) -> Option<i64> {
+        let is_new = load(&self.peak.epoch) != epoch;
+        is_new.then(|| {
+            let at_peak = self.peak.net_bytes.load(Ordering::Relaxed);
+            self.program_net_bytes().wrapping_sub(at_peak)
+        })
+    }
+
+    /// Notes that the current line has been asked about the peak numbered `epoch`.
+    pub(crate) fn set_peak_epoch(&self, epoch: u64) {
+        store(&self.peak.epoch, epoch);
+    }
+
+    /// The counters as they stand, and a new peak from here on.
+    ///
+    /// Whoever was watching the peak before needs what it was back in the end,
+    /// through [`resume_peak`](Self::resume_peak).
+    #[inline(always)]
+    pub(crate) fn lap(&self) -> Tally {
+        let now = self.now();
+        if now.highest_net_bytes > self.stretch_highest_net_bytes.load(Ordering::Relaxed) {
+            let highest = now.highest_net_bytes;
+            self.stretch_highest_net_bytes
+                .store(highest, Ordering::Relaxed);
+        }
+        self.highest_net_bytes
+            .store(now.net_bytes(), Ordering::Relaxed);
+        now
+    }
+
+    /// As [`lap`](Self::lap), and also the beginning of a stretch: one that laps may
+    /// begin and end in.
+    pub(crate) fn begin_stretch(&self) -> Tally {
+        let now = self.lap();
+        self.stretch_highest_net_bytes
+            .store(now.net_bytes(), Ordering::Relaxed);
+        now
+    }
+
+    /// The counters as they stand, and the highest since the stretch began.
+    pub(crate) fn end_stretch(&self) -> Tally {
+        let now = self.now();
+        let highest = self.stretch_highest_net_bytes.load(Ordering::Relaxed);
+        Tally {
+            highest_net_bytes: now.highest_net_bytes.max(highest),
+            ..now
+        }
+    }
+
+    /// Ends a peak of one's own: the outer one goes on as if it had been watching.
+    pub(crate) fn resume_peak(&self, outer_highest_net_bytes: i64) {
+        let own = self.highest_net_bytes.load(Ordering::Relaxed);
+        let highest = own.max(outer_highest_net_bytes);
+        self.highest_net_bytes.store(highest, Ordering::Relaxed);
+    }
+
+    /// The addresses of the last two blocks, for [`Self::forget_since`].
+    pub(crate) fn latest(&self) -> [usize; 2] {
+        self.latest
+            .each_ref()
+            .map(|latest| latest.load(Ordering::Relaxed))
+    }
+
+    /// Forgets what no line is asked for: the peak, the reallocations and the last
+    /// blocks since.
+    pub(crate) fn forget_since(&self, before: Tally, latest: [usize; 2]) {
+        store(&self.reallocation_count, before.reallocation_count);
+        self.highest_net_bytes
+            .store(before.highest_net_bytes, Ordering::Relaxed);
+        for (place, address) in self.latest.iter().zip(latest) {
+            place.store(address, Ordering::Relaxed);
+        }
+    }
+}
+
+impl From<Tally> for Change {
+    fn from(tally: Tally) -> Self {
+        Self {
+            allocated_bytes: tally.allocated_bytes,
+            allocation_count: tally.allocation_count,
+            freed_bytes: tally.freed_bytes,
+            deallocation_count: tally.deallocation_count,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Plain data and its arithmetic.
+//!
+//! A module here has no statics, and reads and writes nothing.
+
+pub(crate) mod amount;
+pub(crate) mod change;
+pub(crate) mod column;
+pub(crate) mod options;
+pub(crate) mod printable;
+pub(crate) mod report;
+pub(crate) mod site;
+pub mod units;
+pub(crate) mod usage;

@@ -1,0 +1,134 @@
+//! What is shown of a function, where and when.
+
+use crate::model::column::Column;
+
+/// When a function's table is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Print {
+    /// Each time the function returns.
+    Call,
+    /// Once for all its calls, when the process ends; on Windows not by
+    /// [`std::process::exit`], of which nobody is told there.
+    Exit,
+    /// Not at all.
+    Never,
+}
+
+/// Where a table is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The standard output.
+    Stdout,
+    /// The standard error.
+    Stderr,
+}
+
+impl Stream {
+    pub(crate) fn is_stderr(self) -> bool {
+        self == Self::Stderr
+    }
+}
+
+/// How often resident memory is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rss {
+    /// Whenever a line begins.
+    Exact,
+    /// When the line before was executed for one of the first times, ran long, or
+    /// moved enough memory to matter.
+    Adaptive,
+    /// Never.
+    Off,
+}
+
+/// What an attribute says, for as much as it says anything.
+///
+/// Built by the code it generates, in a `static`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub(crate) precision: Option<u8>,
+    pub(crate) columns: Option<&'static [Column]>,
+    pub(crate) stream: Option<Stream>,
+    pub(crate) print: Option<Print>,
+    pub(crate) rss: Option<Rss>,
+}
+
+impl Options {
+    /// Says nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            precision: None,
+            columns: None,
+            stream: None,
+            print: None,
+            rss: None,
+        }
+    }
+
+    /// Decimals of the numbers in MiB.
+    #[must_use]
+    pub const fn precision(mut self, decimals: u8) -> Self {
+        self.precision = Some(decimals);
+        self
+    }
+
+    /// Columns between the line's number and its text.
+    #[must_use]
+    pub const fn columns(mut self, columns: &'static [Column]) -> Self {
+        self.columns = Some(columns);
+        self
+    }
+
+    /// Where the table goes.
+    #[must_use]
+    pub const fn stream(mut self, stream: Stream) -> Self {
+        self.stream = Some(stream);
+        self
+    }
+
+    /// When the table is printed.
+    #[must_use]
+    pub const fn print(mut self, print: Print) -> Self {
+        self.print = Some(print);
+        self
+    }
+
+    /// How often resident memory is read.
+    #[must_use]
+    pub const fn rss(mut self, rss: Rss) -> Self {
+        self.rss = Some(rss);
+        self
+    }
+}
+
+/// What holds for a function in this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) precision: u8,
+    pub(crate) columns: &'static [Column],
+    pub(crate) stream: Stream,
+    pub(crate) print: Print,
+    pub(crate) rss: Rss,
+}
+
+impl Settings {
+    /// How often resident memory is read; never if no column shows it.
+    pub(crate) fn rss_in_use(&self) -> Rss {
+        if self.columns.iter().any(|column| column.is_resident()) {
+            self.rss
+        } else {
+            Rss::Off
+        }
+    }
+
+    /// Whether a column shows what became of the blocks that a line made.
+    pub(crate) fn show_owned(&self) -> bool {
+        self.columns.iter().any(|column| column.is_owned())
+    }
+
+    /// Whether a column shows the time, so that it has to be read.
+    pub(crate) fn show_time(&self) -> bool {
+        self.columns.contains(&Column::Time)
+    }
+}

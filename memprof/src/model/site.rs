@@ -1,0 +1,161 @@
+//! A profiled function and its lines, as static data written by the attribute.
+
+use crate::model::options::Options;
+#[cfg(feature = "timeline")]
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+/// A function under `#[memprofile]`.
+#[derive(Debug)]
+pub struct Site {
+    path: fn() -> &'static str,
+    file: &'static str,
+    first_line: u32,
+    source: &'static str,
+    lines: &'static [u32],
+    note: Option<&'static str>,
+    options: Options,
+    /// As a number; `UNKNOWN` until the function first runs.
+    kind: AtomicU8,
+    /// Whether a thread has [switched stacks](crate::sys::stack_switch) while it was in the function.
+    has_switched: AtomicBool,
+    /// How many of its calls were marked in a file of memory over time.
+    #[cfg(feature = "timeline")]
+    marks: AtomicU32,
+}
+
+/// What is done at the lines of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Nothing: profiling is off.
+    Off,
+    /// They own what is made in them, and that is all.
+    Owning,
+    /// What memory did while they ran is put down to them, too.
+    Settling,
+}
+
+impl Kind {
+    #[inline(always)]
+    pub(crate) fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::Off,
+            1 => Self::Owning,
+            _ => Self::Settling,
+        }
+    }
+}
+
+const UNKNOWN: u8 = u8::MAX;
+
+impl Site {
+    /// Describes a function.
+    ///
+    /// `path` is the name of a type that it declares: the path to that begins with the
+    /// function's, and with the type that a method belongs to, which no macro knows.
+    /// `source` is its text from `first_line` on. `lines` are the numbers of the
+    /// lines that can be opened, the first of them `first_line`; a line is
+    /// opened by its place in this list.
+    #[must_use]
+    pub const fn new(
+        path: fn() -> &'static str,
+        file: &'static str,
+        first_line: u32,
+        source: &'static str,
+        lines: &'static [u32],
+    ) -> Self {
+        Self {
+            path,
+            file,
+            first_line,
+            source,
+            lines,
+            note: None,
+            options: Options::new(),
+            kind: AtomicU8::new(UNKNOWN),
+            has_switched: AtomicBool::new(false),
+            #[cfg(feature = "timeline")]
+            marks: AtomicU32::new(0),
+        }
+    }
+
+    /// With what the attribute says about it.
+    #[must_use]
+    pub const fn with(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// With a sentence on what its table can't show.
+    #[must_use]
+    pub const fn noted(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
+    }
+
+    /// The function's path, its type included: `blog::posts::get_post`.
+    pub(crate) fn path(&self) -> &'static str {
+        let path = (self.path)();
+        let path = path.strip_suffix("::__MemprofSite").unwrap_or(path);
+        // Another attribute may have put the function's body into a closure.
+        path.trim_end_matches("::{{closure}}")
+    }
+
+    pub(crate) fn file(&self) -> &'static str {
+        self.file
+    }
+
+    pub(crate) fn lines(&self) -> &'static [u32] {
+        self.lines
+    }
+
+    /// What its table can't show, if anything, as a sentence without a full stop.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        self.note
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn note_switch(&self) {
+        // Relaxed: nothing is inferred from it.
+        self.has_switched.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_switched(&self) -> bool {
+        self.has_switched.load(Ordering::Relaxed)
+    }
+
+    #[cfg(feature = "timeline")]
+    pub(crate) fn marks(&self) -> &AtomicU32 {
+        &self.marks
+    }
+
+    /// What is done at the function's lines in this process, once that has been
+    /// [found out](crate::runtime::entry).
+    #[inline]
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        // Relaxed: it is the same whoever finds it out.
+        match self.kind.load(Ordering::Relaxed) {
+            UNKNOWN => None,
+            number => Some(Kind::from_number(number.into())),
+        }
+    }
+
+    pub(crate) fn set_kind(&self, kind: Kind) {
+        self.kind.store(kind as u8, Ordering::Relaxed);
+    }
+
+    /// The text of a line, by its number.
+    pub(crate) fn source(&self, number: u32) -> &'static str {
+        let place = number.wrapping_sub(self.first_line) as usize;
+        self.source.lines().nth(place).unwrap_or_default()
+    }
+
+    /// Each line of the function's text with its number.
+    pub(crate) fn source_lines(&self) -> impl Iterator<Item = (u32, &'static str)> {
+        (self.first_line..).zip(self.source.lines())
+    }
+}

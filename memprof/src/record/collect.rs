@@ -1,0 +1,390 @@
+//! The making of a report: all that the threads have counted, at one moment.
+
+use crate::count::registry::{self, Reading};
+use crate::count::source::{self, HeapSource};
+use crate::count::tag;
+use crate::count::{peak, this_thread, uncounted};
+use crate::model::report::{
+    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
+};
+use crate::model::site::Site;
+use crate::record::call_paths::{self, Path};
+use crate::record::function_profile::{self, FunctionProfile};
+use crate::sys::fork_lock::Lock;
+use crate::sys::{clock, rss, stack_switch};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ptr;
+use std::time::Duration;
+
+/// What [`report`] leaves out: what there was at the last [`reset`].
+static BEFORE: Lock<Option<Report>> = Lock::new(None);
+
+/// Which line made what, since the process began or [`reset`].
+///
+/// Counts every block of every thread, and may be called at any time. It takes
+/// nothing away and stops nobody: of a thread that is running, the last it did may
+/// be missing. The calling thread's own numbers are exact, and so are all of them
+/// while the others rest.
+///
+/// ```
+/// use memprof::memprofile;
+///
+/// #[global_allocator]
+/// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+///
+/// #[memprofile(print = "never")]
+/// fn greet(names: &[&str]) -> Vec<String> {
+///     let mut greetings = Vec::with_capacity(names.len());
+///     for name in names {
+///         greetings.push(name.to_uppercase());
+///     }
+///     greetings
+/// }
+///
+/// # fn main() {
+/// let greetings = greet(&["ada", "grace"]);
+///
+/// let report = memprof::report();
+/// let alive: Vec<i64> = report.functions[0].lines.iter().map(|line| line.made.live_count()).collect();
+/// // The first row, the list, the loop, the greetings, and two closing lines.
+/// assert_eq!(alive, [0, 1, 0, 2, 0, 0]);
+///
+/// drop(greetings);
+/// let freed = memprof::report().since(&report);
+/// assert_eq!(freed.functions[0].lines[3].made.deallocation_count, 2);
+/// # }
+/// ```
+///
+/// Where the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc),
+/// nothing has been made, which is said once on the standard error.
+#[must_use]
+pub fn report() -> Report {
+    // Held over the reading, so that no reset comes in between.
+    let before = BEFORE.lock();
+    let mut report = Report::of_process();
+    if let Some(before) = &*before {
+        report.subtract(before);
+    }
+    report
+}
+
+/// The same since the process began, whatever was [`reset`].
+#[cfg(feature = "web")]
+pub(crate) fn whole_report() -> Report {
+    Report::of_process()
+}
+
+/// Has later [reports](report) begin here.
+///
+/// Blocks that are alive stay out of them, but for being freed; and for what they
+/// are at the next peak, which is the highest that the heap stands from here on.
+pub fn reset() {
+    uncounted::during(false, || {
+        let mut before = BEFORE.lock();
+        *before = Some(Report::of_process());
+        this_thread::reset_peak();
+    });
+}
+
+/// Where the numbers of a report come from.
+pub(crate) trait Numbers {
+    /// What was made by a line, and its executions.
+    fn line(&self, id: u32) -> (Made, u64);
+
+    /// The calls of a path.
+    fn call_count(&self, path: u32) -> u64;
+
+    /// How long threads were in a function that was called this way, if that is known.
+    fn own_elapsed(&self, path: u32) -> Duration;
+
+    /// All that was made, if that is known from elsewhere than from the lines.
+    fn total(&self) -> Option<Made>;
+
+    /// What memory did while a function ran, if that is known.
+    fn settled(&self, site: &Site) -> Option<Settled>;
+}
+
+/// What memory did while a function ran.
+pub(crate) struct Settled {
+    inclusive_elapsed: Duration,
+    own_elapsed: Duration,
+    /// In the order of its lines.
+    lines: Box<[WhileRunning]>,
+}
+
+impl Settled {
+    fn of(profile: &FunctionProfile) -> Self {
+        let elapsed = |ticks| Duration::from_nanos(clock::nanoseconds(ticks));
+        let lines = profile.lines.iter().map(|line| WhileRunning {
+            heap: line.heap,
+            resident_bytes: line.resident_bytes(),
+            resident_increment_bytes: line.resident_increment_bytes(),
+            resident_read_count: line.resident_read_count,
+            elapsed: elapsed(line.elapsed_ticks),
+        });
+        Self {
+            inclusive_elapsed: elapsed(profile.inclusive_ticks),
+            own_elapsed: elapsed(profile.own_ticks),
+            lines: lines.collect(),
+        }
+    }
+}
+
+impl Numbers for Reading {
+    fn line(&self, id: u32) -> (Made, u64) {
+        let made = Made::new(self.of_line(id), self.bytes_at_peak(id));
+        (made, registry::hits(id))
+    }
+
+    fn call_count(&self, path: u32) -> u64 {
+        registry::calls(path)
+    }
+
+    fn own_elapsed(&self, _: u32) -> Duration {
+        Duration::ZERO
+    }
+
+    fn total(&self) -> Option<Made> {
+        let made = Made::new(self.of_process(), 0);
+        Some(Made {
+            bytes_at_peak: peak::bytes(),
+            ..made
+        })
+    }
+
+    fn settled(&self, site: &Site) -> Option<Settled> {
+        function_profile::with_kept(site, Settled::of)
+    }
+}
+
+impl Report {
+    fn of_process() -> Self {
+        if cfg!(feature = "off") {
+            return Self::default();
+        }
+        if HeapSource::current() == HeapSource::Nobody {
+            source::say_nobody_counts();
+        }
+        source::say_disowned();
+        let report = Self::new(call_paths::all, Reading::begin);
+        Self {
+            resident_bytes: rss::resident_bytes(),
+            tag_bytes: source::tag_bytes(report.total.live_count()),
+            ..report
+        }
+    }
+
+    /// Asks `numbers` about each line of the paths.
+    pub(crate) fn new<N: Numbers>(
+        paths: impl FnOnce() -> Vec<(u32, Path)>,
+        numbers: impl FnOnce() -> N,
+    ) -> Self {
+        // The peak it tells of is one before there was the report.
+        this_thread::without_peak(|| Self::build(paths, numbers))
+    }
+
+    fn build<N: Numbers>(
+        paths: impl FnOnce() -> Vec<(u32, Path)>,
+        numbers: impl FnOnce() -> N,
+    ) -> Self {
+        // What a report takes is allocated first, so that nothing is between its
+        // numbers: they are of one moment, as far as this thread goes.
+        let ((paths, sites), _) = uncounted::during(false, || {
+            let paths = paths();
+            let sites = sites(&paths);
+            (paths, sites)
+        });
+        let mut report = Self {
+            functions: sites
+                .iter()
+                .map(|site| FunctionReport::empty(site))
+                .collect(),
+            calls: calls(&paths, &sites),
+            ..Self::default()
+        };
+
+        let numbers = numbers();
+        for (call, (number, _)) in report.calls.iter_mut().zip(&paths) {
+            call.call_count = numbers.call_count(*number);
+            call.own_elapsed = numbers.own_elapsed(*number);
+            call.inclusive_elapsed = call.own_elapsed;
+            // What lines beyond these made is untracked, and the next ids are another's.
+            let lines = call.lines.iter_mut().take(tag::MOST_LINES);
+            for (line, id) in lines.zip(tag::first_id(*number)..) {
+                (line.made, line.hits) = numbers.line(id);
+                line.inclusive = line.made;
+            }
+        }
+        (report.untracked, _) = numbers.line(tag::UNTRACKED);
+        let total = numbers.total();
+        report.peak_error_bytes = peak::error_bytes();
+        report.resident_is_exact = rss::is_exact();
+        if !source::owners_are_known() {
+            report.leave_out_owners();
+        }
+        let settled = |site: &&Site| numbers.settled(site);
+        let (settled, _): (Vec<_>, _) =
+            uncounted::during(false, || sites.iter().map(settled).collect());
+        drop(numbers);
+
+        report.add_up(&paths);
+        if let Some(total) = total {
+            report.total = Made {
+                temporary_count: report.total.temporary_count,
+                moved_bytes: report.total.moved_bytes,
+                ..total
+            };
+        }
+        for (function, settled) in report.functions.iter_mut().zip(&settled) {
+            if let Some(settled) = settled {
+                function.inclusive_elapsed = settled.inclusive_elapsed;
+                function.own_elapsed = settled.own_elapsed;
+                for (line, while_running) in function.lines.iter_mut().zip(&settled.lines) {
+                    line.while_running = Some(*while_running);
+                }
+            }
+            function.lines.sort_unstable_by_key(|line| line.number);
+        }
+        for call in &mut report.calls {
+            call.lines.retain(CallLine::has_numbers);
+            call.lines.sort_unstable_by_key(|line| line.number);
+        }
+        uncounted::during(false, || drop((paths, sites, settled)));
+        report
+    }
+
+    /// Leaves out what isn't known of lines if the blocks have no owners.
+    fn leave_out_owners(&mut self) {
+        self.owners_are_unknown = true;
+        self.untracked = self.untracked.without_owners();
+        for line in self.calls.iter_mut().flat_map(|call| &mut call.lines) {
+            line.made = line.made.without_owners();
+            line.inclusive = line.made;
+        }
+    }
+
+    /// Adds up what there is by call: the inclusive numbers, and those by function.
+    fn add_up(&mut self, paths: &[(u32, Path)]) {
+        // A call comes after the one it was made from.
+        for index in (0..self.calls.len()).rev() {
+            let (callers, calls) = self.calls.split_at_mut(index);
+            let mut inclusive = Made::default();
+            let mut inclusive_elapsed = Duration::ZERO;
+            if let Some(call) = calls.first() {
+                call.lines
+                    .iter()
+                    .for_each(|line| inclusive += line.inclusive);
+                inclusive_elapsed = call.inclusive_elapsed;
+            }
+            let caller = paths
+                .get(index)
+                .map_or(tag::UNTRACKED, |(_, path)| path.caller);
+            let call = place_of(paths, caller).and_then(|call| callers.get_mut(call));
+            if let Some(call) = call {
+                call.inclusive_elapsed += inclusive_elapsed;
+                if let Some(line) = call.lines.get_mut(tag::place_of(caller) as usize) {
+                    line.inclusive += inclusive;
+                }
+            }
+        }
+        for (call, (_, path)) in self.calls.iter().zip(paths) {
+            if path.caller == call_paths::BEYOND {
+                self.calls_left_out += call.call_count;
+            }
+            let Some(function) = self.functions.get_mut(call.function) else {
+                continue;
+            };
+            function.call_count += call.call_count;
+            function.own_elapsed += call.own_elapsed;
+            // No function is on a way twice, so that none of it is counted again.
+            function.inclusive_elapsed += call.inclusive_elapsed;
+            for (sum, line) in function.lines.iter_mut().zip(&call.lines) {
+                sum.hits += line.hits;
+                sum.made += line.made;
+                sum.inclusive += line.inclusive;
+            }
+        }
+        self.total = self.untracked;
+        for line in self.functions.iter().flat_map(|function| &function.lines) {
+            self.total += line.made;
+        }
+    }
+}
+
+/// The functions of the paths, each once, in the order in which they first ran.
+fn sites(paths: &[(u32, Path)]) -> Vec<&'static Site> {
+    let mut sites: Vec<&'static Site> = Vec::with_capacity(paths.len());
+    let mut seen = HashSet::new();
+    for (_, path) in paths {
+        if seen.insert(ptr::from_ref(path.site)) {
+            sites.push(path.site);
+        }
+    }
+    sites
+}
+
+/// Where the path of a line is among these; nowhere if the line is of none.
+fn place_of(paths: &[(u32, Path)], line: u32) -> Option<usize> {
+    let path = tag::path_of(line);
+    let place = paths.binary_search_by_key(&path, |(number, _)| *number);
+    place.ok().filter(|_| line != call_paths::BEYOND)
+}
+
+/// The paths as calls without numbers.
+fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallReport> {
+    let places = sites.iter().map(|site| ptr::from_ref(*site));
+    let places: HashMap<_, _> = places.zip(0..).collect();
+    let line_number = |path: usize, place: usize| {
+        let lines = paths
+            .get(path)
+            .map_or(&[][..], |(_, path)| path.site.lines());
+        lines.get(place).copied().unwrap_or(0)
+    };
+    let empty = |number: &u32| CallLine {
+        number: *number,
+        hits: 0,
+        made: Made::default(),
+        inclusive: Made::default(),
+    };
+    let calls = paths.iter().map(|(_, path)| CallReport {
+        function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
+        caller: place_of(paths, path.caller).map(|call| Caller {
+            call,
+            line: line_number(call, tag::place_of(path.caller) as usize),
+        }),
+        call_count: 0,
+        own_elapsed: Duration::ZERO,
+        inclusive_elapsed: Duration::ZERO,
+        lines: path.site.lines().iter().map(empty).collect(),
+    });
+    calls.collect()
+}
+
+impl FunctionReport {
+    /// In the order in which the lines are numbered in a block's tag.
+    fn empty(site: &'static Site) -> Self {
+        let lines = site.lines().iter().map(|number| LineReport {
+            number: *number,
+            source: Cow::Borrowed(site.source(*number)),
+            hits: 0,
+            made: Made::default(),
+            inclusive: Made::default(),
+            while_running: None,
+        });
+        Self {
+            path: Cow::Borrowed(site.path()),
+            file: Cow::Borrowed(site.file()),
+            notes: site
+                .note()
+                .into_iter()
+                .chain(site.has_switched().then_some(stack_switch::NOTE))
+                .map(Cow::Borrowed)
+                .collect(),
+            call_count: 0,
+            inclusive_elapsed: Duration::ZERO,
+            own_elapsed: Duration::ZERO,
+            lines: lines.collect(),
+        }
+    }
+}

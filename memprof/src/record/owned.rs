@@ -1,0 +1,174 @@
+//! What the lines of one function own, for its tables: what of the blocks that they made
+//! is alive, and how many were freed at once.
+//!
+//! Of a function, over all its calls, that is what all threads have counted. Of one call,
+//! it is what the thread counted that the call ran on, or each thread that polled it,
+//! between the call's begin and its end: what other threads do in the same function
+//! meanwhile is theirs. A line costs nothing more for it: the counters are read when
+//! the thread enters the call and when it leaves it.
+
+use crate::count::line_counters::{self, LineCounters};
+use crate::count::registry::{self, Reading};
+use crate::count::tag;
+use crate::count::{source, this_thread};
+use crate::model::change::Change;
+use crate::model::report::Made;
+use crate::model::site::Site;
+use crate::record::call_paths;
+use std::iter;
+
+/// How many lines of a function are counted: others are untracked.
+fn line_count(site: &Site) -> usize {
+    site.lines().len().min(tag::MOST_LINES)
+}
+
+/// What there is of the blocks that one line made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owned {
+    pub(crate) live_bytes: i64,
+    pub(crate) live_count: i64,
+    pub(crate) bytes_at_peak: i64,
+    pub(crate) allocation_count: u64,
+    pub(crate) temporary_count: u64,
+}
+
+impl Owned {
+    fn of(made: &Made) -> Self {
+        Self {
+            live_bytes: made.live_bytes(),
+            live_count: made.live_count(),
+            bytes_at_peak: made.bytes_at_peak.cast_signed(),
+            allocation_count: made.allocation_count,
+            temporary_count: made.temporary_count,
+        }
+    }
+}
+
+/// What the lines of a function own that was made in any of its calls, since the process
+/// began.
+#[derive(Debug)]
+pub(crate) struct OfFunction {
+    /// Calls that have begun.
+    pub(crate) call_count: u64,
+    /// In the order of the site's lines, without those that are untracked.
+    pub(crate) lines: Box<[Owned]>,
+}
+
+impl OfFunction {
+    /// Nothing where blocks aren't tagged with their lines.
+    pub(crate) fn read(site: &Site) -> Option<Self> {
+        Self::read_by(site, true)
+    }
+
+    /// Also nothing if another thread doesn't let go of what is to be read.
+    pub(crate) fn read_at_exit(site: &Site) -> Option<Self> {
+        Self::read_by(site, false)
+    }
+
+    fn read_by(site: &Site, is_patient: bool) -> Option<Self> {
+        if !source::lines_own_blocks() {
+            return None;
+        }
+        let paths = call_paths::of_site(site, is_patient)?;
+        let mut call_count = 0_u64;
+        let mut lines = vec![Made::default(); line_count(site)];
+        let reading = if is_patient {
+            Reading::begin()
+        } else {
+            Reading::begin_soon()?
+        };
+        for path in paths {
+            call_count = call_count.wrapping_add(registry::calls(path));
+            for (line, id) in lines.iter_mut().zip(tag::first_id(path)..) {
+                *line += Made::new(reading.of_line(id), reading.bytes_at_peak(id));
+            }
+        }
+        Some(Self {
+            call_count,
+            lines: lines.iter().map(Owned::of).collect(),
+        })
+    }
+}
+
+/// What the lines of a call under way have made, and what the call has freed of their
+/// blocks.
+#[derive(Debug)]
+pub(crate) struct OfCall {
+    /// The entering thread's.
+    counters: &'static [LineCounters],
+    /// Of the last peak of the process that is known here.
+    peak_epoch: Option<u64>,
+    lines: Box<[Line]>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    /// Before the thread entered the call, or took it up again.
+    earlier: Change,
+    /// The thread's counters at that moment.
+    entered: Change,
+    /// Of what the call has made, less what it has freed, at the last peak.
+    bytes_at_peak: i64,
+}
+
+impl OfCall {
+    /// Nothing where blocks aren't tagged with their lines.
+    pub(crate) fn begin(site: &Site) -> Option<Self> {
+        source::lines_own_blocks().then(|| Self {
+            counters: &[],
+            peak_epoch: None,
+            lines: vec![Line::default(); line_count(site)].into(),
+        })
+    }
+
+    /// Notes what the thread has counted that enters the call: in `counters`, those of its
+    /// frame.
+    pub(crate) fn enter(&mut self, counters: &'static [LineCounters]) {
+        self.counters = counters;
+        let epoch = line_counters::peak_epoch();
+        if self.peak_epoch.is_some_and(|known| known != epoch) {
+            // The heap stood highest while no thread was in the call.
+            for line in &mut self.lines {
+                line.bytes_at_peak = line.earlier.net_bytes();
+            }
+        }
+        self.peak_epoch = Some(epoch);
+        for (line, counters) in iter::zip(&mut self.lines, self.counters) {
+            line.entered = counters.changes();
+        }
+    }
+
+    /// Adds what the thread has counted since it entered the call.
+    pub(crate) fn leave(&mut self) {
+        // Puts down what the open line has done.
+        this_thread::set_tag(this_thread::tag());
+        let epoch = line_counters::peak_epoch();
+        let is_other_peak = self.peak_epoch.replace(epoch) != Some(epoch);
+        for (line, counters) in iter::zip(&mut self.lines, self.counters) {
+            if is_other_peak {
+                let at_peak = counters.bytes_at_peak(epoch);
+                let since = at_peak.wrapping_sub(line.entered.net_bytes());
+                line.bytes_at_peak = line.earlier.net_bytes().wrapping_add(since);
+            }
+            let change = counters.changes().without(&line.entered);
+            line.earlier = line.earlier.and(&change);
+        }
+    }
+
+    /// What the call's lines own, where `function` is what they own over all calls. Of
+    /// what the call didn't free itself, no more is alive than there is of the line.
+    pub(crate) fn owned(&self, function: &OfFunction) -> Option<Box<[Owned]>> {
+        // Without memory for its counters, nothing is known of it.
+        let is_known = self.counters.len() >= self.lines.len();
+        let owned = iter::zip(&self.lines, &function.lines).map(|(line, all)| {
+            let own = Owned::of(&Made::new(line.earlier, 0));
+            Owned {
+                live_bytes: own.live_bytes.min(all.live_bytes),
+                live_count: own.live_count.min(all.live_count),
+                bytes_at_peak: line.bytes_at_peak.min(all.bytes_at_peak),
+                ..own
+            }
+        });
+        is_known.then(|| owned.collect())
+    }
+}

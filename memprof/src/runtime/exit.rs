@@ -1,0 +1,49 @@
+//! The end of the process: calls that are under way are ended, what was kept for this
+//! moment is printed, the report is written, and nobody is listened to any more.
+
+use crate::count::environment;
+use crate::count::uncounted;
+use crate::record::function_profile;
+use crate::record::owned::OfFunction;
+#[cfg(all(feature = "export", unix))]
+use crate::runtime::listen;
+use crate::runtime::{call, table};
+#[cfg(feature = "export")]
+use crate::runtime::{output_file, report_writer};
+use crate::sys::os;
+use crate::sys::output::say;
+use std::sync::Once;
+
+/// Done when the first profiled function is called.
+static PREPARED: Once = Once::new();
+
+/// Has all that done when the process ends.
+pub(crate) fn prepare() {
+    PREPARED.call_once(|| {
+        environment::set_used();
+        #[cfg(feature = "export")]
+        uncounted::during(false, output_file::prepare_output);
+        #[cfg(all(feature = "export", unix))]
+        uncounted::during(false, listen::prepare_socket);
+        #[cfg(feature = "export")]
+        uncounted::during(false, report_writer::start_writer);
+        os::at_exit(end_of_process);
+    });
+}
+
+extern "C" fn end_of_process() {
+    call::end_all();
+    uncounted::during(false, || {
+        let show = |settings: &_, profile: &_, of_function: Option<&OfFunction>| {
+            let owned = of_function.map(|of_function| &*of_function.lines);
+            table::print(settings, profile, owned, of_function);
+        };
+        if !function_profile::show_at_exit(show) {
+            say("the tables at exit are lost: another thread holds on to them");
+        }
+        #[cfg(feature = "export")]
+        output_file::write_output();
+        #[cfg(all(feature = "export", unix))]
+        listen::remove_socket();
+    });
+}

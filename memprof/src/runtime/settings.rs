@@ -1,0 +1,128 @@
+//! What is shown, where and when: the defaults, what an attribute says of its
+//! function, and what the environment says over both.
+
+use crate::count::environment;
+use crate::model::column::Column;
+use crate::model::options::{Options, Print, Rss, Settings, Stream};
+use std::ffi::OsString;
+use std::sync::OnceLock;
+
+/// The environment's word, else the attribute's, else the default.
+///
+/// Nothing if the environment has switched profiling off.
+pub(crate) fn settings_of(options: &Options) -> Option<Settings> {
+    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    let environment = ENVIRONMENT.get_or_init(|| {
+        let _paused = crate::count::this_thread::pause();
+        environment::say_ignored();
+        Environment::read(environment::get)
+    });
+    let said = &environment.options;
+    environment.is_on.then(|| Settings {
+        precision: said.precision.or(options.precision).unwrap_or(1),
+        columns: said.columns.or(options.columns).unwrap_or(Column::DEFAULT),
+        stream: said.stream.or(options.stream).unwrap_or(Stream::Stdout),
+        print: said.print.or(options.print).unwrap_or(Print::Call),
+        rss: said.rss.or(options.rss).unwrap_or(Rss::Adaptive),
+    })
+}
+
+/// The variables that say what is shown, read once in a process.
+struct Environment {
+    is_on: bool,
+    options: Options,
+}
+
+impl Environment {
+    /// Reads the variables through `get`. One that can't be read counts as absent.
+    fn read(get: impl Fn(&str) -> Option<OsString>) -> Self {
+        let read = |name: &str| environment::read_from(name, get(name));
+        let stream = |word: String| match &*word {
+            "stdout" => Some(Stream::Stdout),
+            "stderr" => Some(Stream::Stderr),
+            _ => None,
+        };
+        let print = |word: String| match &*word {
+            "call" => Some(Print::Call),
+            "exit" => Some(Print::Exit),
+            "never" => Some(Print::Never),
+            _ => None,
+        };
+        let rss = |word: String| match &*word {
+            "exact" => Some(Rss::Exact),
+            "adaptive" => Some(Rss::Adaptive),
+            "off" => Some(Rss::Off),
+            _ => None,
+        };
+        let precision = |word: String| environment::decimals(&word);
+        let columns = |words: String| Column::parse_list(&words).map(|list| &*list.leak());
+
+        Self {
+            is_on: read("MEMPROF").is_none_or(|word| word != "off"),
+            options: Options {
+                precision: read("MEMPROF_PRECISION").and_then(precision),
+                columns: read("MEMPROF_COLUMNS").and_then(columns),
+                stream: read("MEMPROF_STREAM").and_then(stream),
+                print: read("MEMPROF_PRINT").and_then(print),
+                rss: read("MEMPROF_RSS").and_then(rss),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Environment {
+        Environment::read(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).into())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_leaves_all_to_the_attributes() {
+        let environment = read(&[]);
+
+        assert!(environment.is_on);
+        assert_eq!(environment.options.precision, None);
+    }
+
+    #[test]
+    fn each_variable_is_understood() {
+        let environment = read(&[
+            ("MEMPROF", "off"),
+            ("MEMPROF_PRECISION", "20"),
+            ("MEMPROF_COLUMNS", "hits, net"),
+            ("MEMPROF_STREAM", "stderr"),
+            ("MEMPROF_PRINT", "exit"),
+            ("MEMPROF_RSS", "exact"),
+        ]);
+
+        assert!(!environment.is_on);
+        assert_eq!(environment.options.precision, Some(20));
+        assert_eq!(
+            environment.options.columns,
+            Some(&[Column::Hits, Column::Net][..])
+        );
+        assert_eq!(environment.options.stream, Some(Stream::Stderr));
+        assert_eq!(environment.options.print, Some(Print::Exit));
+        assert_eq!(environment.options.rss, Some(Rss::Exact));
+    }
+
+    #[test]
+    fn what_cannot_be_read_counts_as_absent() {
+        let environment = read(&[
+            ("MEMPROF", "maybe"),
+            ("MEMPROF_PRECISION", "21"),
+            ("MEMPROF_COLUMNS", "hits,size"),
+            ("MEMPROF_STREAM", "x"),
+        ]);
+
+        assert!(environment.is_on);
+        assert_eq!(environment.options.precision, None);
+        assert_eq!(environment.options.columns, None);
+        assert_eq!(environment.options.stream, None);
+    }
+}

@@ -1,0 +1,646 @@
+//! What only the operating system can do: read a kept-open file, be told of a
+//! fork and of the end of the process, write past `std`'s locks.
+//!
+//! With [`alloc`](crate::count::alloc) the only place for `unsafe`. Each function does
+//! one system call's worth and keeps no state of its own; elsewhere than on Unix
+//! they do what `std` can, and on Windows the C library.
+
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+mod unix {
+    use std::fs::File;
+    use std::io::{self, Write};
+    use std::mem::ManuallyDrop;
+    use std::os::fd::{FromRawFd, RawFd};
+    use std::ptr::{self, NonNull};
+
+    /// Bytes in a page of memory.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn page_size() -> u64 {
+        // SAFETY: `sysconf` takes any name and touches no memory of ours.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        u64::try_from(size).unwrap_or(4096)
+    }
+
+    /// Reads the beginning of the file `descriptor` into `buffer`; how much.
+    ///
+    /// No answer if `descriptor` isn't open for reading, or not a file.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn read_start(descriptor: RawFd, buffer: &mut [u8]) -> Option<usize> {
+        // SAFETY: the pointer and the length are those of one slice, which is
+        // borrowed for the call; a bad descriptor makes the call fail.
+        let length =
+            unsafe { libc::pread(descriptor, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+        usize::try_from(length).ok()
+    }
+
+    /// Touches pages of fresh memory, one after the other, and calls `look` before the
+    /// first and after each. Whether there was memory for it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn touch_pages(count: usize, mut look: impl FnMut()) -> bool {
+        let page_size = usize::try_from(page_size()).unwrap_or(4096);
+        let size = count * page_size;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping, wherever the system likes, that nothing else knows of.
+        let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return false;
+        }
+        // SAFETY: the mapping is of `size` bytes. Refused, as where there are no huge
+        // pages, it changes nothing.
+        unsafe { libc::madvise(start, size, libc::MADV_NOHUGEPAGE) };
+        look();
+        for page in 0..count {
+            // SAFETY: within the mapping, which may be written to. `look` doesn't know
+            // of it.
+            unsafe { start.cast::<u8>().add(page * page_size).write_volatile(1) };
+            look();
+        }
+        // SAFETY: the mapping is whole, and nobody refers to it.
+        unsafe { libc::munmap(start, size) };
+        true
+    }
+
+    /// The stack that the system gave to the calling thread: its lowest address, and its
+    /// size in bytes. No answer where the system tells none.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn stack() -> Option<(usize, usize)> {
+        let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+        let mut lowest = std::ptr::null_mut();
+        let mut size = 0;
+        // SAFETY: the thread is the calling one, and the place for its attributes is
+        // borrowed for the call.
+        if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+            return None;
+        }
+        // SAFETY: the attributes were written above, and are given back once; the places
+        // for the answers are borrowed for the call.
+        let failed = unsafe {
+            let attributes = attributes.as_mut_ptr();
+            let failed = libc::pthread_attr_getstack(attributes, &raw mut lowest, &raw mut size);
+            libc::pthread_attr_destroy(attributes);
+            failed
+        };
+        (failed == 0).then_some((lowest.addr(), size))
+    }
+
+    /// As on Linux.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn stack() -> Option<(usize, usize)> {
+        // SAFETY: the thread is the calling one, and nothing is written.
+        let (highest, size) = unsafe {
+            let thread = libc::pthread_self();
+            let highest = libc::pthread_get_stackaddr_np(thread);
+            (highest.addr(), libc::pthread_get_stacksize_np(thread))
+        };
+        Some((highest.checked_sub(size)?, size))
+    }
+
+    /// Here no system tells.
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+    pub(crate) fn stack() -> Option<(usize, usize)> {
+        None
+    }
+
+    /// Pages full of zeroes, which are never given back, and take memory when something is
+    /// written to them; by the system itself, and so without an allocation.
+    pub(crate) fn map_zeroes(size: usize) -> Option<NonNull<u8>> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+        // Most of them will never be touched.
+        #[cfg(target_os = "linux")]
+        let flags = flags | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping, wherever the system likes, that nothing else knows of.
+        let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        // A page that is touched is to be a small one.
+        #[cfg(target_os = "linux")]
+        // SAFETY: the mapping is of `size` bytes. Refused, it changes nothing.
+        unsafe {
+            libc::madvise(start, size, libc::MADV_NOHUGEPAGE)
+        };
+        NonNull::new(start.cast())
+    }
+
+    /// How much of a value that has pages of its own is in RAM.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_bytes_of<T>(value: &T) -> Option<u64> {
+        const PAGES_AT_ONCE: usize = 512;
+        let page_size = usize::try_from(page_size()).ok()?;
+        let start = ptr::from_ref(value).cast::<u8>();
+        let mut count: u64 = 0;
+        for offset in (0..size_of::<T>()).step_by(PAGES_AT_ONCE * page_size) {
+            let length = (size_of::<T>() - offset).min(PAGES_AT_ONCE * page_size);
+            let mut pages = [0_u8; PAGES_AT_ONCE];
+            // SAFETY: it looks at no more than the value's pages, and writes a byte for each
+            // of them, which there is room for.
+            let failed = unsafe {
+                let first = start.add(offset).cast_mut().cast();
+                libc::mincore(first, length, pages.as_mut_ptr())
+            };
+            if failed != 0 {
+                return None;
+            }
+            count += pages.iter().map(|page| u64::from(page & 1)).sum::<u64>();
+        }
+        Some(count * page_size as u64)
+    }
+
+    /// Not known here.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn resident_bytes_of<T>(_: &T) -> Option<u64> {
+        None
+    }
+
+    /// Closes a descriptor; safe to call between `fork` and `exec`.
+    ///
+    /// The caller opened it, and knows that it is still the same.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn close(descriptor: RawFd) {
+        // SAFETY: by the caller's word nobody else owns `descriptor`.
+        unsafe { libc::close(descriptor) };
+    }
+
+    /// Has `run` called in each forked child, before `fork` returns there.
+    ///
+    /// It may do only what a signal handler may.
+    pub(crate) fn in_forked_children(run: unsafe extern "C" fn()) {
+        // SAFETY: `run` can be called for as long as this code is loaded, and the
+        // C library forgets it when the code is unloaded. No answer to a failure
+        // (out of memory): children then read their parent's figures.
+        unsafe { libc::pthread_atfork(None, None, Some(run)) };
+    }
+
+    /// Stops in a debugger on the calling thread; without one, ends the process.
+    #[cfg(feature = "timeline")]
+    pub(crate) fn trap() {
+        // SAFETY: `raise` takes any number and touches no memory of ours; what then
+        // happens is what the program has said of the signal.
+        unsafe { libc::raise(libc::SIGTRAP) };
+    }
+
+    /// Has functions called around each `fork` of the process: one before it, and
+    /// one after it in the parent and in the child.
+    pub(crate) fn around_forks(
+        before: unsafe extern "C" fn(),
+        in_parent: unsafe extern "C" fn(),
+        in_child: unsafe extern "C" fn(),
+    ) {
+        // SAFETY: as for `in_forked_children`. A failure (out of memory) leaves
+        // children as they are without.
+        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+    }
+
+    /// Has `run` called when the calling thread ends, after what it has in
+    /// thread-locals is gone, but not when it ends with the process. Whether it will
+    /// be.
+    ///
+    /// Once called, it is no longer known. In the middle of a thread's end it is
+    /// called a little later, for as many times as the system goes round, which
+    /// is four.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn at_thread_end(run: extern "C" fn(*mut libc::c_void)) -> bool {
+        use std::sync::OnceLock;
+        static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+        let key = KEY.get_or_init(|| late_key(run));
+        let any_value = std::ptr::without_provenance(1);
+        // SAFETY: the key is one that was made, and its value is never looked at.
+        key.is_some_and(|key| unsafe { libc::pthread_setspecific(key, any_value) } == 0)
+    }
+
+    /// A key that comes after those of others: systems go round in the order of the
+    /// keys, and give away the first that is free. So `run` is called in the last
+    /// round, too, however late in it a thread says that it wants it.
+    #[cfg(target_os = "linux")]
+    fn late_key(run: extern "C" fn(*mut libc::c_void)) -> Option<libc::pthread_key_t> {
+        /// The last of those whose values a thread of glibc's has without allocating.
+        const LATE: libc::pthread_key_t = 31;
+        let new_key = || {
+            let mut key = 0;
+            // SAFETY: the key is written to a place that is borrowed for the call, and
+            // `run` can be called for as long as this code is loaded.
+            let failed = unsafe { libc::pthread_key_create(&raw mut key, Some(run)) };
+            (failed == 0).then_some(key)
+        };
+        let mut key = new_key()?;
+        let mut early_keys = [None; LATE as usize];
+        for place in &mut early_keys {
+            if key >= LATE {
+                break;
+            }
+            let Some(later) = new_key() else { break };
+            *place = Some(std::mem::replace(&mut key, later));
+        }
+        for early in early_keys.into_iter().flatten() {
+            // SAFETY: the key was made above, and no thread has a value for it.
+            unsafe { libc::pthread_key_delete(early) };
+        }
+        Some(key)
+    }
+
+    /// Does `work` while the calling thread gets no signals: a thread that it starts
+    /// never does.
+    #[cfg(feature = "export")]
+    pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+        // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+        let [mut all, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
+        // SAFETY: both sets are borrowed for the calls, and the thread's own mask is all
+        // that is changed.
+        unsafe {
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        }
+        let answer = work();
+        // SAFETY: as above; `before` was written by the first call.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut())
+        };
+        answer
+    }
+
+    /// Does `work`, which writes to files, without the two signals that end a process for
+    /// that: a write past the limit for the size of files, or to a pipe without a reader,
+    /// fails, and what the program does about these signals doesn't change.
+    pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
+        let _held = HeldBack::new();
+        work()
+    }
+
+    /// The signals of writing, held back from the calling thread while it lives. Those that
+    /// have come meanwhile are dropped with it.
+    struct HeldBack {
+        ours: libc::sigset_t,
+        before: libc::sigset_t,
+    }
+
+    const OF_WRITING: [libc::c_int; 2] = [libc::SIGXFSZ, libc::SIGPIPE];
+
+    impl HeldBack {
+        fn new() -> Self {
+            // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+            let [mut ours, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
+            let mut waiting = ours;
+            // SAFETY: the sets are borrowed for the calls, and the thread's own mask is all
+            // that is changed.
+            unsafe {
+                libc::sigemptyset(&raw mut ours);
+                libc::sigpending(&raw mut waiting);
+                for signal in OF_WRITING {
+                    // One that waits already isn't ours, and is delivered later.
+                    if libc::sigismember(&raw const waiting, signal) == 0 {
+                        libc::sigaddset(&raw mut ours, signal);
+                    }
+                }
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const ours, &raw mut before);
+            }
+            Self { ours, before }
+        }
+    }
+
+    impl Drop for HeldBack {
+        fn drop(&mut self) {
+            // SAFETY: the set is borrowed for the call, and there is nothing else to it.
+            while unsafe { take_waiting(&raw const self.ours) } {}
+            // SAFETY: as in `new`, which has written `before`.
+            unsafe {
+                libc::pthread_sigmask(
+                    libc::SIG_SETMASK,
+                    &raw const self.before,
+                    std::ptr::null_mut(),
+                )
+            };
+        }
+    }
+
+    /// Takes one of these signals that waits for the thread; whether there was one.
+    ///
+    /// # Safety
+    ///
+    /// `signals` can be read.
+    #[cfg(not(any(target_vendor = "apple", target_os = "openbsd")))]
+    unsafe fn take_waiting(signals: *const libc::sigset_t) -> bool {
+        let at_once = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: by the caller's word; what comes with a signal isn't asked for.
+        unsafe { libc::sigtimedwait(signals, std::ptr::null_mut(), &raw const at_once) > 0 }
+    }
+
+    /// As above: these systems can't look without waiting, and so it is known first that
+    /// there is one.
+    ///
+    /// # Safety
+    ///
+    /// `signals` can be read.
+    #[cfg(any(target_vendor = "apple", target_os = "openbsd"))]
+    unsafe fn take_waiting(signals: *const libc::sigset_t) -> bool {
+        // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+        let mut waiting: libc::sigset_t = unsafe { std::mem::zeroed() };
+        let mut taken = 0;
+        // SAFETY: by the caller's word, and the others are borrowed for the calls.
+        unsafe {
+            libc::sigpending(&raw mut waiting);
+            let is_one = |signal: &libc::c_int| {
+                libc::sigismember(signals, *signal) == 1
+                    && libc::sigismember(&raw const waiting, *signal) == 1
+            };
+            OF_WRITING.iter().any(is_one) && libc::sigwait(signals, &raw mut taken) == 0
+        }
+    }
+
+    /// Whether the program has rights that the user who started it may not have: it is
+    /// setuid or setgid, or has capabilities from its file.
+    pub(crate) fn is_secure() -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // SAFETY: it takes any number, and reads what the kernel has given the process.
+            unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+        }
+        #[cfg(any(
+            target_vendor = "apple",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+        ))]
+        {
+            // SAFETY: it takes nothing, and answers with a number.
+            unsafe { libc::issetugid() != 0 }
+        }
+        #[cfg(not(any(
+            target_os = "linux",
+            target_os = "android",
+            target_vendor = "apple",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+        )))]
+        {
+            // SAFETY: they take nothing, and answer with numbers.
+            unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() }
+        }
+    }
+
+    /// Starts a thread that gets no signals, without a `JoinHandle` and without any
+    /// allocation by Rust's allocator. Whether there is one.
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub(crate) fn start_thread(run: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> bool {
+        const STACK_BYTES: usize = 2 << 20;
+        // SAFETY: attributes are plain data, of which all zeroes is a value; they are
+        // initialised before they are used, and borrowed for the calls. `run` can be called
+        // for as long as this code is loaded, and takes a pointer that it doesn't look at.
+        without_signals(|| unsafe {
+            let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+            if libc::pthread_attr_init(&raw mut attributes) != 0 {
+                return false;
+            }
+            libc::pthread_attr_setstacksize(&raw mut attributes, STACK_BYTES);
+            libc::pthread_attr_setdetachstate(&raw mut attributes, libc::PTHREAD_CREATE_DETACHED);
+            let mut thread: libc::pthread_t = std::mem::zeroed();
+            let answer = libc::pthread_create(
+                &raw mut thread,
+                &raw const attributes,
+                run,
+                std::ptr::null_mut(),
+            );
+            libc::pthread_attr_destroy(&raw mut attributes);
+            answer == 0
+        })
+    }
+
+    /// Has the library that `code` is in never be unloaded. The program itself never is.
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub(crate) fn keep_loaded(code: *const ()) {
+        // SAFETY: what is known of a library is plain data, of which all zeroes is a value.
+        let mut library: libc::Dl_info = unsafe { std::mem::zeroed() };
+        // SAFETY: the address is only looked up, and the answer is written to a place that is
+        // borrowed for the call.
+        let is_known = unsafe { libc::dladdr(code.cast(), &raw mut library) } != 0;
+        if is_known && !library.dli_fname.is_null() {
+            let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+            // SAFETY: the name is the loader's own, of a library that is loaded, so that none
+            // of its code is run. The handle is kept for ever.
+            unsafe { libc::dlopen(library.dli_fname, flags) };
+        }
+    }
+
+    /// Gives the calling thread a name for `ps`, `top` and debuggers.
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub(crate) fn name_thread(name: &std::ffi::CStr) {
+        // SAFETY: the name is borrowed for the call, which copies at most 16 bytes of it.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+
+    /// The number of the calling thread, as the system has it. A signal handler may ask.
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub(crate) fn thread_id() -> i32 {
+        // SAFETY: the call has no arguments and touches no memory of ours. Not the
+        // function `gettid`, which older C libraries don't have.
+        let id = unsafe { libc::syscall(libc::SYS_gettid) };
+        i32::try_from(id).unwrap_or(0)
+    }
+
+    /// The number of the process, from the system itself: a signal handler may ask, in a
+    /// forked child, too.
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub(crate) fn process_id() -> i32 {
+        // SAFETY: as for `thread_id`.
+        let id = unsafe { libc::syscall(libc::SYS_getpid) };
+        i32::try_from(id).unwrap_or(0)
+    }
+
+    /// Waits for as long as `word` is `value`, until [`wake`] is called or the time is up;
+    /// sometimes for less. A signal handler may do it.
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub(crate) fn wait(
+        word: &std::sync::atomic::AtomicU32,
+        value: u32,
+        most: Option<std::time::Duration>,
+    ) {
+        let time = most.map(|most| {
+            // SAFETY: a time is plain numbers, of which all zeroes is one.
+            let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+            // More than a year needs no waking. The types differ between systems.
+            time.tv_sec = u32::try_from(most.as_secs())
+                .unwrap_or(u32::MAX)
+                .min(32_000_000)
+                .cast_signed()
+                .into();
+            time.tv_nsec = most.subsec_nanos().cast_signed().into();
+            time
+        });
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the word and the time are borrowed for the call, which reads them and
+        // writes nothing.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, time) };
+    }
+
+    /// Wakes all threads that [`wait`] for a change of `word`. A signal handler may do it.
+    #[cfg(all(feature = "export", target_os = "linux"))]
+    pub(crate) fn wake(word: &std::sync::atomic::AtomicU32) {
+        let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the address is only compared with those that threads wait at.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX) };
+    }
+
+    /// Writes all of `bytes` to the standard output or error, past the lock
+    /// that `std` holds while the program prints.
+    pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> io::Result<()> {
+        let descriptor = if stderr {
+            libc::STDERR_FILENO
+        } else {
+            libc::STDOUT_FILENO
+        };
+        // SAFETY: nothing is done with the descriptor but writing, and it isn't
+        // closed afterwards, so that nobody's ownership of it is touched. If it
+        // isn't open, writing fails.
+        let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait_writable(descriptor)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something can be written to the standard output or error, now or within
+    /// `most`. A little can then be written without waiting.
+    pub(crate) fn is_writable(stderr: bool, most: std::time::Duration) -> bool {
+        let mut request = libc::pollfd {
+            fd: if stderr {
+                libc::STDERR_FILENO
+            } else {
+                libc::STDOUT_FILENO
+            },
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        let most = i32::try_from(most.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: one request, borrowed for the call. A failure, as by a signal, is none of
+        // the stream.
+        unsafe { libc::poll(&raw mut request, 1, most) != 0 }
+    }
+
+    /// Waits for a pipe that its reader has made non-blocking, as long as any
+    /// other write would.
+    fn wait_writable(descriptor: RawFd) -> io::Result<()> {
+        let mut request = libc::pollfd {
+            fd: descriptor,
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        // SAFETY: one request, borrowed for the call.
+        match unsafe { libc::poll(&raw mut request, 1, -1) } {
+            -1 => match io::Error::last_os_error() {
+                // By a signal; whoever waits tries again.
+                error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+                error => Err(error),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// No: programs have the rights of their user here.
+#[cfg(not(unix))]
+pub(crate) fn is_secure() -> bool {
+    false
+}
+
+/// Does `work`: there are no signals.
+#[cfg(not(unix))]
+pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Here no system tells.
+#[cfg(not(unix))]
+pub(crate) fn stack() -> Option<(usize, usize)> {
+    None
+}
+
+/// Nothing: there are no such pages here.
+#[cfg(not(unix))]
+pub(crate) fn map_zeroes(_size: usize) -> Option<std::ptr::NonNull<u8>> {
+    None
+}
+
+/// Not known here.
+#[cfg(not(unix))]
+pub(crate) fn resident_bytes_of<T>(_: &T) -> Option<u64> {
+    None
+}
+
+/// Ends the process.
+#[cfg(all(feature = "timeline", not(unix)))]
+pub(crate) fn trap() {
+    std::process::abort();
+}
+
+/// Does nothing: there is no `fork`.
+#[cfg(not(unix))]
+pub(crate) fn around_forks(
+    _before: unsafe extern "C" fn(),
+    _in_parent: unsafe extern "C" fn(),
+    _in_child: unsafe extern "C" fn(),
+) {
+}
+
+/// Does nothing: there is no `fork`.
+#[cfg(not(unix))]
+pub(crate) fn in_forked_children(_run: unsafe extern "C" fn()) {}
+
+/// Has `run` called when the process ends, by returning from `main` or by `exit`; not when
+/// it is killed or aborts, nor on Windows by [`std::process::exit`], of which the C library
+/// isn't told.
+#[cfg(any(unix, windows))]
+#[allow(unsafe_code)]
+pub(crate) fn at_exit(run: extern "C" fn()) {
+    // SAFETY: `run` can be called for as long as this code is loaded, and the C library
+    // forgets it when the code is unloaded. A failure (out of memory) means that nothing
+    // is called.
+    unsafe { libc::atexit(run) };
+}
+
+/// Does nothing: here is no end to be told of.
+#[cfg(not(any(unix, windows)))]
+pub(crate) fn at_exit(_run: extern "C" fn()) {}
+
+/// Does `work`: there are no signals.
+#[cfg(all(feature = "export", not(unix)))]
+pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Always: how much room there is can't be told.
+#[cfg(not(unix))]
+pub(crate) fn is_writable(_stderr: bool, _most: std::time::Duration) -> bool {
+    true
+}
+
+/// Writes all of `bytes` to the standard output or error.
+#[cfg(not(unix))]
+pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    if stderr {
+        std::io::stderr().write_all(bytes)
+    } else {
+        std::io::stdout().write_all(bytes)
+    }
+}

@@ -1,0 +1,414 @@
+//! Who looks at resident memory, how often and for how long.
+
+use crate::timeline::error::Problem;
+use crate::timeline::process::WaitForEnd;
+use crate::timeline::watched::Watched;
+use crate::timeline::{MemoryOverTime, OverTimeError, Reading};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+type Each<'a> = Box<dyn FnMut(&Reading) -> ControlFlow<()> + Send + 'a>;
+
+/// Looks at resident memory over time: of this process, of another, of a program that it
+/// starts, or while a closure runs.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let (memory, sum) = memprof::memory_usage()
+///     .interval(Duration::from_millis(1))
+///     .of(|| vec![1_u64; 1 << 20].iter().sum::<u64>())?;
+///
+/// assert_eq!(sum, 1 << 20);
+/// let peak = memory.peak().expect("one at the beginning and one at the end at least");
+/// println!("{} MiB", peak.resident_bytes >> 20);
+/// # Ok::<(), memprof::OverTimeError>(())
+/// ```
+pub fn memory_usage<'a>() -> Sampling<'a> {
+    Sampling {
+        interval: Duration::from_millis(100),
+        timeout: None,
+        sums_children: false,
+        has_children_apart: false,
+        keeps_highest_only: false,
+        each: None,
+    }
+}
+
+/// How resident memory is looked at over time; made by [`memory_usage`].
+#[must_use = "nothing is looked at until it is said at what"]
+pub struct Sampling<'a> {
+    interval: Duration,
+    timeout: Option<Duration>,
+    sums_children: bool,
+    has_children_apart: bool,
+    keeps_highest_only: bool,
+    each: Option<Each<'a>>,
+}
+
+impl fmt::Debug for Sampling<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sampling")
+            .field("interval", &self.interval)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Sampling<'a> {
+    /// The time from one sample to the next, 0.1 seconds if nothing is said.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let often = memprof::memory_usage().interval(Duration::from_millis(5));
+    /// # let _ = often;
+    /// ```
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// After how long there are no more samples. What is looked at goes on.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let memory = memprof::memory_usage()
+    ///     .interval(Duration::from_millis(2))
+    ///     .timeout(Duration::from_millis(10))
+    ///     .of_self()?;
+    /// assert!(memory.samples.len() > 1);
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Has the memory of all processes that it has started be in a process's samples,
+    /// and of those that they have. Pages that are shared are in there several times.
+    ///
+    /// ```
+    /// let memory = memprof::memory_usage().sum_children().of_self()?;
+    /// assert!(memory.children.is_empty());
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    pub fn sum_children(mut self) -> Self {
+        self.sums_children = true;
+        self
+    }
+
+    /// Has the processes that it has started have samples of their own, and those that
+    /// they have: [`MemoryOverTime::children`].
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use std::process::Command;
+    ///
+    /// let mut child = Command::new("sleep").arg("100").spawn()?;
+    /// let memory = memprof::memory_usage().children_apart().of_self()?;
+    /// child.kill()?;
+    /// child.wait()?;
+    /// assert!(memory.children.contains_key(&child.id()));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn children_apart(mut self) -> Self {
+        self.has_children_apart = true;
+        self
+    }
+
+    /// Keeps the highest sample only, of the process and of each child that is apart.
+    ///
+    /// ```
+    /// let (memory, ()) = memprof::memory_usage().max_only().of(|| ())?;
+    /// assert_eq!(memory.samples.len(), 1);
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    pub fn max_only(mut self) -> Self {
+        self.keeps_highest_only = true;
+        self
+    }
+
+    /// Has `act` be told each reading at once. With [`ControlFlow::Break`] it was the last.
+    ///
+    /// A reading as text is its lines in a [file](MemoryOverTime#).
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    ///
+    /// let mut lines = String::new();
+    /// let look = memprof::memory_usage().each(|reading| {
+    ///     lines += &reading.to_string();
+    ///     ControlFlow::Continue(())
+    /// });
+    /// look.of_self()?;
+    /// assert!(lines.starts_with("MEM "));
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    pub fn each(mut self, act: impl FnMut(&Reading) -> ControlFlow<()> + Send + 'a) -> Self {
+        self.each = Some(Box::new(act));
+        self
+    }
+
+    /// Looks at this process, until the timeout; without one, once.
+    ///
+    /// The calling thread waits meanwhile.
+    ///
+    /// ```
+    /// let memory = memprof::memory_usage().of_self()?;
+    /// assert_eq!(memory.samples.len(), 1);
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the system doesn't tell resident memory, or that of children.
+    pub fn of_self(self) -> Result<MemoryOverTime, OverTimeError> {
+        let watched = Watched::new_self(self.looks_at_children())?;
+        let timeout = self.timeout.unwrap_or_default();
+        Ok(self.timeout(timeout).look(&watched, |deadline| {
+            thread::sleep(deadline.saturating_duration_since(Instant::now()));
+            false
+        }))
+    }
+
+    /// Looks at the process with this number, until it ends or the timeout; without a
+    /// timeout, once.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// let memory = memprof::memory_usage().of_process(std::process::id())?;
+    /// assert!(memory.samples[0].resident_bytes > 0);
+    /// # }
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no such process, or its memory can't be read. It can on Linux only.
+    pub fn of_process(self, number: u32) -> Result<MemoryOverTime, OverTimeError> {
+        let watched = Watched::new(number)?;
+        let end = WaitForEnd::of(number);
+        let timeout = self.timeout.unwrap_or_default();
+        let look = self.timeout(timeout);
+        Ok(look.look(&watched, |deadline| end.until(deadline)))
+    }
+
+    /// Starts a program, and looks at it until it ends; how that was.
+    ///
+    /// After the timeout it is waited for without a look.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use std::process::Command;
+    ///
+    /// let (memory, status) = memprof::memory_usage().of_command(&mut Command::new("ls"))?;
+    /// assert!(status.success());
+    /// assert_eq!(memory.command, "ls");
+    /// # }
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it can't be started or waited for, or the memory of other processes can't be
+    /// read. It can on Linux only.
+    pub fn of_command(
+        self,
+        command: &mut Command,
+    ) -> Result<(MemoryOverTime, ExitStatus), OverTimeError> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let words = command.get_args().map(|word| word.to_string_lossy());
+        let mut text = program.clone();
+        for word in words {
+            text += " ";
+            text += &quoted(word);
+        }
+        let child = command.spawn();
+        let mut child = child.map_err(|error| start_error(program, error))?;
+        let (mut memory, status) = self.of_child(&mut child)?;
+        memory.command = text;
+        Ok((memory, status))
+    }
+
+    /// As [`of_command`](Self::of_command), of a program that is started already.
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use std::process::Command;
+    ///
+    /// let mut child = Command::new("ls").spawn()?;
+    /// let (memory, status) = memprof::memory_usage().of_child(&mut child)?;
+    /// assert!(status.success());
+    /// # let _ = memory;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it can't be waited for, or the memory of other processes can't be read.
+    pub fn of_child(
+        self,
+        child: &mut Child,
+    ) -> Result<(MemoryOverTime, ExitStatus), OverTimeError> {
+        let watched = Watched::new(child.id())?;
+        let end = WaitForEnd::of(child.id());
+        let memory = self.look(&watched, |deadline| end.until(deadline));
+        let status = child.wait();
+        let status = status.map_err(|error| OverTimeError::new(Problem::Wait(error)))?;
+        Ok((memory, status))
+    }
+
+    /// Looks at this process while `run` runs, which it does once; its answer.
+    ///
+    /// There is a sample before and one after it, however short it is, unless the
+    /// timeout was earlier. Another thread looks. What it needs for the samples is the
+    /// program's own memory, some 30 bytes for each.
+    ///
+    /// ```
+    /// let (memory, length) = memprof::memory_usage().of(|| "text".len())?;
+    /// assert_eq!(length, 4);
+    /// assert!(memory.samples.len() >= 2);
+    /// # Ok::<(), memprof::OverTimeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the system doesn't tell resident memory, or there can't be another thread.
+    /// `run` hasn't run then.
+    ///
+    /// # Panics
+    ///
+    /// If `run` does.
+    pub fn of<T>(self, run: impl FnOnce() -> T) -> Result<(MemoryOverTime, T), OverTimeError> {
+        let watched = Watched::new_self(self.looks_at_children())?;
+        thread::scope(|scope| {
+            let (begun, has_begun) = mpsc::sync_channel::<()>(1);
+            let (running, still_running) = mpsc::sync_channel::<()>(0);
+            let look = move || self.look_during(&watched, &begun, &still_running);
+            let looking = thread::Builder::new()
+                .name("memprof".to_owned())
+                .spawn_scoped(scope, look)
+                .map_err(|error| OverTimeError::new(Problem::Thread(error)))?;
+            // Once there is a sample of before, or it is known that there can't be one.
+            let _ = has_begun.recv();
+            // Dropped by a panic, too.
+            let running = running;
+            let answer = run();
+            drop(running);
+            let memory = looking
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((memory, answer))
+        })
+    }
+
+    fn looks_at_children(&self) -> bool {
+        self.sums_children || self.has_children_apart
+    }
+
+    /// Looks until the other end of `running` is gone, and once more.
+    fn look_during(
+        self,
+        watched: &Watched,
+        begun: &mpsc::SyncSender<()>,
+        running: &Receiver<()>,
+    ) -> MemoryOverTime {
+        let timeout = self.timeout;
+        let started = Instant::now();
+        let mut look = Look::new(self);
+        let mut goes_on = look.at(watched).is_continue();
+        let _ = begun.try_send(());
+        let mut is_last = !goes_on;
+        while !is_last {
+            let left = look.next.saturating_duration_since(Instant::now());
+            is_last = running.recv_timeout(left) == Err(RecvTimeoutError::Disconnected);
+            if timeout.is_some_and(|timeout| started.elapsed() >= timeout) {
+                break;
+            }
+            goes_on = look.at(watched).is_continue();
+            is_last |= !goes_on;
+        }
+        look.seen
+    }
+
+    /// Looks until the timeout, or `wait_for_end` says that there is nothing more to see.
+    /// It is told until when it may wait.
+    fn look(self, watched: &Watched, wait_for_end: impl Fn(Instant) -> bool) -> MemoryOverTime {
+        let deadline = self.timeout.map(|timeout| later(Instant::now(), timeout));
+        let mut look = Look::new(self);
+        while look.at(watched).is_continue() {
+            if deadline.is_some_and(|deadline| look.next >= deadline) || wait_for_end(look.next) {
+                break;
+            }
+        }
+        look.seen
+    }
+}
+
+/// A word of a command line as a shell would take it.
+fn quoted(word: std::borrow::Cow<'_, str>) -> String {
+    if word.contains([' ', '\t']) {
+        format!("'{word}'")
+    } else {
+        word.into_owned()
+    }
+}
+
+fn start_error(program: String, error: std::io::Error) -> OverTimeError {
+    OverTimeError::new(Problem::Start(program, error))
+}
+
+/// A moment so much later, or too late for anybody to wait for it.
+fn later(from: Instant, duration: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+    from + duration.min(CENTURY)
+}
+
+/// A look at memory that is under way.
+struct Look<'a> {
+    sampling: Sampling<'a>,
+    seen: MemoryOverTime,
+    /// When the next sample is due.
+    next: Instant,
+}
+
+impl<'a> Look<'a> {
+    fn new(sampling: Sampling<'a>) -> Self {
+        Self {
+            sampling,
+            seen: MemoryOverTime::default(),
+            next: Instant::now(),
+        }
+    }
+
+    /// Takes a sample. Whether there may be more.
+    fn at(&mut self, watched: &Watched) -> ControlFlow<()> {
+        let sampling = &self.sampling;
+        let Some(reading) = watched.read(sampling.sums_children, sampling.has_children_apart)
+        else {
+            return ControlFlow::Break(());
+        };
+        if self.sampling.keeps_highest_only {
+            self.seen.add_highest(&reading);
+        } else {
+            self.seen.add(&reading);
+        }
+        // From the time that it was due, so that they don't drift. Those that are missed
+        // are missed.
+        let now = Instant::now();
+        self.next = later(self.next, self.sampling.interval);
+        if self.next < now {
+            self.next = now;
+        }
+        match &mut self.sampling.each {
+            Some(each) => each(&reading),
+            None => ControlFlow::Continue(()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Whose memory is looked at, and one look.
+
+use crate::sys::rss;
+use crate::timeline::error::Problem;
+use crate::timeline::process::Process;
+use crate::timeline::{OverTimeError, Reading, Sample};
+use std::process;
+
+/// This process or another one.
+#[derive(Debug)]
+pub(super) enum Watched {
+    /// This process; with how it is found by others if its children are wanted.
+    Self_(Option<Process>),
+    Other(Process),
+}
+
+impl Watched {
+    pub(super) fn new_self(has_children: bool) -> Result<Self, OverTimeError> {
+        if rss::resident_bytes().is_none() {
+            return Err(OverTimeError::new(Problem::Unknown));
+        }
+        if !has_children {
+            return Ok(Self::Self_(None));
+        }
+        match Self::new(process::id())? {
+            Self::Other(process) => Ok(Self::Self_(Some(process))),
+            this @ Self::Self_(_) => Ok(this),
+        }
+    }
+
+    pub(super) fn new(number: u32) -> Result<Self, OverTimeError> {
+        let process = Process::new(number);
+        let no_process = || OverTimeError::new(Problem::Process(number));
+        process.map(Self::Other).ok_or_else(no_process)
+    }
+
+    /// No answer once the process has ended.
+    pub(super) fn read(&self, sums_children: bool, has_children_apart: bool) -> Option<Reading> {
+        let (resident_bytes, process) = match self {
+            Self::Self_(process) => (rss::resident_bytes()?, process.as_ref()),
+            Self::Other(process) => (process.resident_bytes()?, Some(process)),
+        };
+        let mut reading = Reading {
+            process: Sample::now(resident_bytes),
+            children: Vec::new(),
+        };
+        if sums_children || has_children_apart {
+            let children = process.map(Process::children).unwrap_or_default();
+            if sums_children {
+                let sum = &mut reading.process.resident_bytes;
+                *sum = sum.saturating_add(children.values().sum());
+            }
+            if has_children_apart {
+                let samples = children
+                    .into_iter()
+                    .map(|(number, bytes)| (number, Sample::now(bytes)));
+                reading.children = samples.collect();
+            }
+        }
+        Some(reading)
+    }
+}
