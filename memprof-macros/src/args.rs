@@ -29,7 +29,7 @@ const COLUMNS: [(&str, &str); 13] = [
 ];
 
 /// The options' names, as they are told.
-const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `max_peak`, `max_net`, `on_exceed` and `crate`";
+const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `max_peak_bytes`, `max_net_bytes`, `on_exceed` and `crate`";
 
 /// How many of [`COLUMNS`] are there by default.
 const DEFAULT_COLUMNS: usize = 2;
@@ -47,10 +47,10 @@ pub(crate) struct Args {
     print: Option<&'static str>,
     /// `rss = "exact"`: a variant of `Rss`.
     rss: Option<&'static str>,
-    /// `max_peak = "1 MiB"`: bytes.
-    max_peak: Option<u64>,
-    /// `max_net = 0`: bytes.
-    max_net: Option<u64>,
+    /// `max_peak_bytes = "1 MiB"`: bytes.
+    max_peak_bytes: Option<u64>,
+    /// `max_net_bytes = 0`: bytes.
+    max_net_bytes: Option<u64>,
     /// `on_exceed = "panic"`: a variant of `OnExceed`, and where it is said.
     on_exceed: Option<(&'static str, Span)>,
     /// `crate = my::memprof`: where the library is.
@@ -96,8 +96,8 @@ impl Args {
             stream: self.stream.or(outer.stream),
             print: self.print.or(outer.print),
             rss: self.rss.or(outer.rss),
-            max_peak: self.max_peak.or(outer.max_peak),
-            max_net: self.max_net.or(outer.max_net),
+            max_peak_bytes: self.max_peak_bytes.or(outer.max_peak_bytes),
+            max_net_bytes: self.max_net_bytes.or(outer.max_net_bytes),
             on_exceed: self.on_exceed.or(outer.on_exceed),
             path: self.path.or_else(|| outer.path.clone()),
             skip: None,
@@ -114,7 +114,7 @@ impl Args {
 
     /// The budget as an expression of type `Guard`, if there is one.
     pub(crate) fn guard(&self) -> Option<TokenStream> {
-        if self.max_peak.is_none() && self.max_net.is_none() {
+        if self.max_peak_bytes.is_none() && self.max_net_bytes.is_none() {
             return None;
         }
         let private = self.private();
@@ -122,11 +122,12 @@ impl Args {
             Some(most) => quote!(#private::Some(#most)),
             None => quote!(#private::None),
         };
-        let (max_peak, max_net) = (limit(self.max_peak), limit(self.max_net));
+        let (max_peak_bytes, max_net_bytes) =
+            (limit(self.max_peak_bytes), limit(self.max_net_bytes));
         let on_exceed = self.on_exceed.map_or("Warn", |(variant, _)| variant);
         let on_exceed = Ident::new(on_exceed, Span::mixed_site());
         Some(quote! {
-            #private::Guard::new(&__MEMPROF_SITE, #max_peak, #max_net, #private::OnExceed::#on_exceed)
+            #private::Guard::new(&__MEMPROF_SITE, #max_peak_bytes, #max_net_bytes, #private::OnExceed::#on_exceed)
         })
     }
 
@@ -135,7 +136,7 @@ impl Args {
         match self.on_exceed {
             Some((_, span)) if self.guard().is_none() => Err(syn::Error::new(
                 span,
-                "`on_exceed` needs something to exceed: `max_peak`, `max_net` or both",
+                "`on_exceed` needs something to exceed: `max_peak_bytes`, `max_net_bytes` or both",
             )),
             _ => Ok(()),
         }
@@ -202,11 +203,11 @@ impl Parse for Args {
                         &[("exact", "Exact"), ("adaptive", "Adaptive"), ("off", "Off")],
                     )
                 })?,
-                "max_peak" => once(&mut args.max_peak, &name, input, |input| {
-                    budget::bytes("max_peak", input)
+                "max_peak_bytes" => once(&mut args.max_peak_bytes, &name, input, |input| {
+                    budget::bytes("max_peak_bytes", input)
                 })?,
-                "max_net" => once(&mut args.max_net, &name, input, |input| {
-                    budget::bytes("max_net", input)
+                "max_net_bytes" => once(&mut args.max_net_bytes, &name, input, |input| {
+                    budget::bytes("max_net_bytes", input)
                 })?,
                 "on_exceed" => once(&mut args.on_exceed, &name, input, |input| {
                     let words = [

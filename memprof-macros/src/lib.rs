@@ -283,7 +283,7 @@ use proc_macro::TokenStream;
 /// # fn main() { touch(&mut vec![0; 1 << 20]); }
 /// ```
 ///
-/// ## `max_peak = "…"`, `max_net = "…"`, `on_exceed = "warn" | "panic" | "callback"`
+/// ## `max_peak_bytes = "…"`, `max_net_bytes = "…"`, `on_exceed = "warn" | "panic" | "callback"`
 ///
 /// A budget for each call: how far the heap may stand above where the call began, and how
 /// many bytes it may leave, callees included; of the thread, or of the task in its polls. A
@@ -291,10 +291,10 @@ use proc_macro::TokenStream;
 /// `on_exceed` is for those inside that have a budget.
 ///
 /// One that exceeds it is a line on the standard error, at most one in a second for each
-/// function, or a panic, or is given to what `memprof::on_exceed` has set.
+/// function, or a panic, or is given to what `memprof::budget::on_exceed` has set.
 ///
-/// A call that ends in a panic is held to `max_peak`, with what the panic itself takes: a
-/// backtrace is megabytes. It leaves its message, so that `max_net` is not for it. A future
+/// A call that ends in a panic is held to `max_peak_bytes`, with what the panic itself takes: a
+/// backtrace is megabytes. It leaves its message, so that `max_net_bytes` is not for it. A future
 /// that is dropped before its end is looked at then. About both there is a line, and never
 /// another panic. Under `MEMPROF=off`, nothing is looked at, and neither is it where the
 /// global allocator isn't a `CountingAlloc`, which is said once on the standard error.
@@ -303,7 +303,7 @@ use proc_macro::TokenStream;
 /// # use memprof::memprofile;
 /// # #[global_allocator]
 /// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-/// #[memprofile(max_peak = "1 MiB", max_net = 0)]
+/// #[memprofile(max_peak_bytes = "1 MiB", max_net_bytes = 0)]
 /// fn count_words(text: &str) -> usize {
 ///     let words: Vec<&str> = text.split(' ').collect();
 ///     words.len()
@@ -339,7 +339,7 @@ pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 /// #[global_allocator]
 /// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 ///
-/// #[memprof::test(max_peak = "64 KiB", max_allocations = 12, max_net = 0, warmup = 1, runs = 3)]
+/// #[memprof::test(max_peak_bytes = "64 KiB", max_allocation_count = 12, max_net_bytes = 0, warmup = 1, runs = 3)]
 /// fn names_are_joined_in_little_memory() {
 ///     let names: Vec<String> = (0..10).map(|n| n.to_string()).collect();
 ///     assert_eq!(names.join(",").len(), 19);
@@ -352,13 +352,13 @@ pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 /// limit fails with what was measured, and the lines of profiled functions that took most.
 ///
 /// An `async` test has the attribute of its runtime below. The runtime isn't counted, and
-/// neither is what the test spawns, unless it is `.in_current_scope()`:
+/// neither is what the test spawns, unless it is `.with_current_scope()`:
 ///
 /// ```
 /// # #[cfg(test)]
 /// # #[global_allocator]
 /// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
-/// #[memprof::test(max_allocations = 1)]
+/// #[memprof::test(max_allocation_count = 1)]
 /// #[tokio::test]
 /// async fn a_greeting_takes_one_block() {
 ///     let name = std::future::ready("world").await;
@@ -371,13 +371,13 @@ pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | option | |
 /// |---|---|
-/// | `max_peak = "1 MiB"` | how far the heap may stand above where the test began |
-/// | `max_net = 0` | bytes that may be left at its end |
-/// | `max_allocated = "1 MB"` | bytes that it may allocate in all |
-/// | `max_allocations = 100` | blocks that it may allocate |
+/// | `max_peak_bytes = "1 MiB"` | how far the heap may stand above where the test began |
+/// | `max_net_bytes = 0` | bytes that may be left at its end |
+/// | `max_allocated_bytes = "1 MB"` | bytes that it may allocate in all |
+/// | `max_allocation_count = 100` | blocks that it may allocate |
 /// | `warmup = 1` | runs of the body that come first and don't count: for what is made once, by `std` and by lazy values |
 /// | `runs = 3` | runs that count, each for itself; 1 by default |
-/// | `ignore = "app::log"` | profiled functions whose blocks don't count, nor those of what they call, by how their paths begin; may be given again. Then `max_net` is on what the others made and is alive, whoever freed the rest. Not with `max_peak`: nobody knows what the peak would be without them |
+/// | `ignore = "app::log"` | profiled functions whose blocks don't count, nor those of what they call, by how their paths begin; may be given again. Then `max_net_bytes` is on what the others made and is alive, whoever freed the rest. Not with `max_peak_bytes`: nobody knows what the peak would be without them |
 /// | `crate = tools::memprof` | where the library is, if not at `::memprof` |
 ///
 /// Sizes are a number of bytes, or have a unit: `B`, `KiB`, `MiB` and `GiB`, of 1,024; `kB`, `MB`

@@ -26,7 +26,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, ItemFn, LitStr, Path, Result, ReturnType, Token};
 
 /// The options' names, as they are told.
-const NAMES: &str = "`max_peak`, `max_net`, `max_allocated`, `max_allocations`, `warmup`, `runs`, `ignore` and \
+const NAMES: &str = "`max_peak_bytes`, `max_net_bytes`, `max_allocated_bytes`, `max_allocation_count`, `warmup`, `runs`, `ignore` and \
                      `crate`";
 
 /// The attribute's options.
@@ -62,7 +62,7 @@ impl Parse for Args {
             if !input.is_empty() {
                 input.parse::<Token![,]>().map_err(|error| {
                     let message =
-                        "there is a comma between two options, as in `max_net = 0, runs = 3`";
+                        "there is a comma between two options, as in `max_net_bytes = 0, runs = 3`";
                     Error::new(error.span(), message)
                 })?;
             }
@@ -75,10 +75,10 @@ impl Parse for Args {
 impl Args {
     fn read(&mut self, name: &Ident, word: &str, input: ParseStream<'_>) -> Result<()> {
         let known = [
-            "max_peak",
-            "max_net",
-            "max_allocated",
-            "max_allocations",
+            "max_peak_bytes",
+            "max_net_bytes",
+            "max_allocated_bytes",
+            "max_allocation_count",
             "warmup",
             "runs",
             "ignore",
@@ -100,9 +100,11 @@ impl Args {
             "crate" => self.path = Some(crate::args::path(input)?),
             _ => {
                 let limit = match word {
-                    "max_peak" => Limit::new("PeakBytes", budget::bytes(word, input)?),
-                    "max_net" => Limit::new("NetBytes", budget::bytes(word, input)?),
-                    "max_allocated" => Limit::new("AllocatedBytes", budget::bytes(word, input)?),
+                    "max_peak_bytes" => Limit::new("PeakBytes", budget::bytes(word, input)?),
+                    "max_net_bytes" => Limit::new("NetBytes", budget::bytes(word, input)?),
+                    "max_allocated_bytes" => {
+                        Limit::new("AllocatedBytes", budget::bytes(word, input)?)
+                    }
                     _ => Limit::new("AllocationCount", budget::count(word, input)?),
                 };
                 self.limits.push((name.clone(), limit));
@@ -112,9 +114,12 @@ impl Args {
     }
 
     fn refuse_impossible(&self) -> Result<()> {
-        let peak = self.limits.iter().find(|(name, _)| name == "max_peak");
+        let peak = self
+            .limits
+            .iter()
+            .find(|(name, _)| name == "max_peak_bytes");
         if let (Some((name, _)), [_, ..]) = (peak, &self.ignored[..]) {
-            let message = "`max_peak` and `ignore` don't go together: what the peak would be without some of \
+            let message = "`max_peak_bytes` and `ignore` don't go together: what the peak would be without some of \
                            the blocks, nobody knows";
             return Err(Error::new(name.span(), message));
         }

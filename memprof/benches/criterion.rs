@@ -1,7 +1,7 @@
 //! Criterion measures what an iteration allocates: `cargo bench -p memprof-bench --bench criterion`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use memprof::Allocated;
+use memprof::criterion::HeapMeasurement;
 use std::hint::black_box;
 
 #[global_allocator]
@@ -11,7 +11,7 @@ fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_uppercase).collect()
 }
 
-fn bench(criterion: &mut Criterion<Allocated>) {
+fn bench(criterion: &mut Criterion<HeapMeasurement>) {
     criterion.bench_function("words", |bencher| {
         bencher.iter(|| words(black_box("one two three four five")));
     });
@@ -19,7 +19,7 @@ fn bench(criterion: &mut Criterion<Allocated>) {
 
 criterion_group! {
     name = bytes;
-    config = Criterion::default().with_measurement(Allocated::Bytes).without_plots();
+    config = Criterion::default().with_measurement(HeapMeasurement::Bytes).without_plots();
     targets = bench
 }
 criterion_main!(bytes);

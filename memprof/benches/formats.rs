@@ -1,7 +1,7 @@
 //! How long reports take to be read and written, in each format: one of 10,000 lines, and
 //! one of a million calls.
 
-use memprof::{Format, Report};
+use memprof::report::Report;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
@@ -48,7 +48,7 @@ fn time(
     println!("    {:<20} {:>8.3}", "read", start.elapsed().as_secs_f64());
     for name in NAMES {
         let mut out = Vec::new();
-        let format = Format::named(name).ok_or("a format has gone")?;
+        let format = name.parse()?;
         let start = Instant::now();
         report.write_to(format, &mut out)?;
         let (seconds, mebibytes) = (start.elapsed().as_secs_f64(), out.len() >> 20);

@@ -109,7 +109,7 @@
 //!   has the variable, and writes a report of itself if it has memprof;
 //! - after `_exit` and `quick_exit`, which call nothing that waits for the end.
 //!
-//! Call [`report`] and `Report::write` before you do any of these.
+//! Call [`report()`] and `Report::write` before you do any of these.
 //!
 //! # Plugins
 //!
@@ -146,12 +146,12 @@ mod check;
 mod count;
 mod model;
 mod record;
-mod report;
+pub mod report;
 mod runtime;
 mod scope;
 mod sys;
 #[cfg(feature = "timeline")]
-mod timeline;
+pub mod timeline;
 #[cfg(feature = "web")]
 pub mod web;
 
@@ -159,14 +159,6 @@ pub mod web;
 #[path = "private.rs"]
 pub mod __private;
 
-#[cfg(feature = "export")]
-pub use crate::check::baseline::{Baseline, BaselineError, check_baseline};
-#[cfg(feature = "criterion")]
-pub use crate::check::criterion::Allocated;
-pub use crate::check::epochs::Epochs;
-pub use crate::check::growth::{Growth, assert_no_growth, growth};
-pub use crate::check::guard::{Offence, on_exceed};
-pub use crate::check::leaks::{Age, Leak, leaks};
 /// What the command `memprof` has in common with the library. Not for people: it changes with
 /// every release.
 #[doc(hidden)]
@@ -183,26 +175,42 @@ pub mod __command {
     pub use crate::sys::replace_file::{InPlace, append, opened, replace};
 }
 
+pub use crate::check::growth::assert_no_growth;
 pub use crate::count::alloc::CountingAlloc;
 #[cfg(feature = "stats_alloc")]
 pub use crate::count::stats_alloc::use_stats_alloc;
-pub use crate::model::report::{
-    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
-};
 pub use crate::model::usage::Usage;
 pub use crate::record::collect::{report, reset};
-#[cfg(feature = "export")]
-pub use crate::report::{FileError, Format, Quantity};
 pub use crate::scope::ScopeGuard;
-pub use crate::scope::future::{InScope, InScopeExt};
+pub use crate::scope::future::{ScopeExt, WithScope};
 pub use crate::scope::handle::Scope;
 pub use crate::scope::measure::{Measure, measure, measure_async};
 pub use crate::sys::rss::resident_bytes;
-#[cfg(feature = "timeline")]
-pub use crate::timeline::{
-    MemoryOverTime, OverTimeError, Reading, Sample, Sampling, TimedCall, memory_usage,
-};
 pub use memprof_macros::{memprofile, test};
+
+/// Baselines: what functions did to memory, in files that are compared with and committed.
+#[cfg(feature = "export")]
+pub mod baseline {
+    pub use crate::check::baseline::{Baseline, BaselineError, check_baseline};
+}
+
+/// Budgets of functions in production: what happens when a call exceeds one.
+pub mod budget {
+    pub use crate::check::guard::{BudgetViolation, on_exceed};
+}
+
+/// Measurements of criterion's: bytes and blocks in place of time.
+#[cfg(feature = "criterion")]
+pub mod criterion {
+    pub use crate::check::criterion::HeapMeasurement;
+}
+
+/// Lines whose blocks stay alive: between two reports, over epochs, and over many runs.
+pub mod leak {
+    pub use crate::check::epochs::Epochs;
+    pub use crate::check::growth::{Growth, growth};
+    pub use crate::check::leaks::{Age, Leak, leaks};
+}
 
 /// README's programs, compiled and run with the documentation's own, where there is all
 /// that they need.

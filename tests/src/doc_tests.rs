@@ -32,7 +32,7 @@
 /// let [attribute, made, hidden, ..] = &function.lines[..] else { panic!("{function:?}") };
 /// assert_eq!(attribute.source, r#"#[memprof::memprofile(print = "never")]"#);
 /// assert_eq!(made.source, "    let made = vec![1_u8; bytes];");
-/// assert_eq!(made.made.allocated_bytes, 10);
+/// assert_eq!(made.own.allocated_bytes, 10);
 /// assert_eq!(hidden.source.trim(), "let made = made;");
 /// ```
 ///
@@ -47,7 +47,7 @@
 ///
 /// assert_eq!(merged(10), 10);
 /// let report = memprof::report();
-/// let is_it = |function: &&memprof::FunctionReport| function.path.ends_with("::merged");
+/// let is_it = |function: &&memprof::report::FunctionReport| function.path.ends_with("::merged");
 /// let function = report.functions.iter().find(is_it).unwrap();
 /// assert!(function.notes.is_empty());
 /// assert_eq!(function.lines[1].source.trim(), "let made = vec![1_u8; bytes];");

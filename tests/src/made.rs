@@ -1,10 +1,10 @@
 //! What lines made, held against what they should have made.
 
-use memprof::{FunctionReport, LineReport, Made, Report};
+use memprof::report::{Allocations, FunctionReport, LineReport, Report};
 
 /// Bytes and blocks that are alive, and all that there ever were.
 #[must_use]
-pub fn numbers(made: Made) -> [i64; 4] {
+pub fn numbers(made: Allocations) -> [i64; 4] {
     let [bytes, blocks] = [made.allocated_bytes, made.allocation_count].map(u64::cast_signed);
     [made.live_bytes(), made.live_count(), bytes, blocks]
 }
@@ -33,7 +33,7 @@ pub fn line<'a>(report: &'a Report, function: &str, words: &str) -> &'a LineRepo
 #[must_use]
 #[track_caller]
 pub fn made(report: &Report, function: &str, words: &str) -> [i64; 4] {
-    numbers(line(report, function, words).made)
+    numbers(line(report, function, words).own)
 }
 
 /// Asserts that the lines of `function` made what `expected` says, as
@@ -49,7 +49,7 @@ pub fn assert_made(report: &Report, function: &str, expected: &[(&str, [i64; 4])
         assert_eq!(made, *line, "{words} in {function}");
     }
     let lines = named(report, function).lines.iter();
-    let all = sum(lines.map(|line| numbers(line.made)));
+    let all = sum(lines.map(|line| numbers(line.own)));
     let expected = sum(expected.iter().map(|(_, line)| *line));
     assert_eq!(all, expected, "other lines of {function}");
 }
@@ -84,7 +84,7 @@ fn sum(all: impl Iterator<Item = [i64; 4]>) -> [i64; 4] {
 #[track_caller]
 pub fn assert_law_3(report: &Report) {
     let lines = report.functions.iter().flat_map(|function| &function.lines);
-    let lines = lines.map(|line| all_numbers(&line.made));
+    let lines = lines.map(|line| all_numbers(&line.own));
     let untracked = all_numbers(&report.untracked);
     let sum = lines.fold(untracked, |sum, numbers| {
         std::array::from_fn(|index| sum[index] + numbers[index])
@@ -106,7 +106,7 @@ const CAN_ONLY_GROW: usize = 6;
 
 /// Each quantity of what was made, but for bytes at the peak: where threads run, these are
 /// not of one moment.
-fn all_numbers(made: &Made) -> [i64; 10] {
+fn all_numbers(made: &Allocations) -> [i64; 10] {
     let [
         allocated,
         allocations,

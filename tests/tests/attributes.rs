@@ -361,12 +361,12 @@ fn where_another_attribute_has_replaced_the_lines_that_is_said() {
             report.write_to(format, &mut text).unwrap();
             String::from_utf8(text).unwrap()
         };
-        let json = written(memprof::Format::Json);
+        let json = written(memprof::report::Format::Json);
         assert_eq!(json.matches(REPLACED).count(), 1, "{json}");
-        let markdown = written(memprof::Format::Markdown);
+        let markdown = written(memprof::report::Format::Markdown);
         let paragraph = format!("\n`attributes::below_a_cache`: {REPLACED}\n");
         assert!(markdown.ends_with(&paragraph), "{markdown}");
-        assert!(written(memprof::Format::Page).contains("id=\"notes\""));
+        assert!(written(memprof::report::Format::Html).contains("id=\"notes\""));
     });
 
     let [seen, replaced] = ["above_a_cache_no_cache: ", "::below_a_cache: "].map(|name| {

@@ -1,6 +1,8 @@
 //! Baselines: what functions did to memory when somebody last looked.
 
-use memprof::{Baseline, Quantity, Report, Scope, memprofile};
+use memprof::baseline::Baseline;
+use memprof::report::{Quantity, Report};
+use memprof::{Scope, memprofile};
 use memprof_tests::{Program, block};
 use std::env;
 use std::fs;
@@ -204,7 +206,7 @@ fn what_a_file_has_in_it_gives_a_terminal_no_commands() {
 fn check_work() {
     env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
     let bytes = env::var("BYTES").unwrap().parse().unwrap();
-    memprof::check_baseline("work", &report(bytes, 1));
+    memprof::baseline::check_baseline("work", &report(bytes, 1));
 }
 
 #[test]
@@ -327,7 +329,7 @@ fn in_ci_a_baseline_that_nobody_has_committed_is_an_error_and_is_not_written() {
     let run = |variables: &[(&str, &str)]| {
         let mut program = Program::new(|| {
             env::set_current_dir(env::var_os("FOLDER").unwrap()).unwrap();
-            memprof::check_baseline("work", &report(10, 1));
+            memprof::baseline::check_baseline("work", &report(10, 1));
         });
         program.env("FOLDER", folder.path());
         for (name, value) in variables {

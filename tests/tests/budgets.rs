@@ -3,7 +3,7 @@
 
 use futures::future::join_all;
 use memprof::{
-    InScopeExt, Scope, assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_alloc_async,
+    Scope, ScopeExt, assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_alloc_async,
     assert_no_leak, assert_no_leak_async, measure, memprofile,
 };
 use memprof_tests::{Program, block, pause};
@@ -493,7 +493,7 @@ fn tasks_that_join_the_scope_are_in_the_budget_of_a_future() {
         .build()
         .expect("a runtime starts");
     let spawned = async {
-        let task = tokio::spawn(async { makes(50_000) }.in_current_scope());
+        let task = tokio::spawn(async { makes(50_000) }.with_current_scope());
         task.await.expect("the task doesn't panic")
     };
     let (kept, beside) = runtime.block_on(async {

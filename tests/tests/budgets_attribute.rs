@@ -1,6 +1,6 @@
 //! `#[memprof::test]`: tests that keep to a budget.
 
-use memprof::{InScopeExt, memprofile};
+use memprof::{ScopeExt, memprofile};
 use memprof_tests::{block, pause};
 use std::cell::Cell;
 use std::env;
@@ -14,29 +14,29 @@ use std::thread;
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
 #[memprof::test(
-    max_peak = "1 KiB",
-    max_net = 0,
-    max_allocated = 1500,
-    max_allocations = 2
+    max_peak_bytes = "1 KiB",
+    max_net_bytes = 0,
+    max_allocated_bytes = 1500,
+    max_allocation_count = 2
 )]
 fn a_test_that_keeps_to_its_limits_passes() {
     drop(block(1024));
     drop(block(476));
 }
 
-#[memprof::test(max_peak = 1023)]
+#[memprof::test(max_peak_bytes = 1023)]
 #[should_panic(expected = "! peak_bytes <= 1,023")]
 fn one_byte_more_than_the_peak_fails() {
     drop(block(1024));
 }
 
-#[memprof::test(max_allocated = "1_499 B")]
+#[memprof::test(max_allocated_bytes = "1_499 B")]
 #[should_panic(expected = "! allocated_bytes <= 1,499")]
 fn one_byte_more_than_was_to_be_allocated_fails() {
     drop(block(1500));
 }
 
-#[memprof::test(max_allocations = 1)]
+#[memprof::test(max_allocation_count = 1)]
 #[should_panic(expected = "! allocation_count <= 1")]
 fn one_block_more_fails() {
     drop((block(1), block(1)));
@@ -44,14 +44,14 @@ fn one_block_more_fails() {
 
 static ONCE: LazyLock<Vec<u8>> = LazyLock::new(|| block(10_000));
 
-#[memprof::test(max_net = "0 B", max_peak = 0, warmup = 1)]
+#[memprof::test(max_net_bytes = "0 B", max_peak_bytes = 0, warmup = 1)]
 fn what_is_made_once_is_made_in_the_warm_up() {
     assert_eq!(ONCE.capacity(), 10_000);
 }
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
-#[memprof::test(max_allocations = 0, warmup = 2, runs = 3)]
+#[memprof::test(max_allocation_count = 0, warmup = 2, runs = 3)]
 #[should_panic(expected = "memory budget exceeded in run 2 of 3")]
 fn each_run_keeps_to_the_limits_by_itself() {
     if RUNS.fetch_add(1, Ordering::Relaxed) == 3 {
@@ -61,7 +61,7 @@ fn each_run_keeps_to_the_limits_by_itself() {
 
 static RESULTS: AtomicU32 = AtomicU32::new(0);
 
-#[memprof::test(max_allocations = 1, runs = 5)]
+#[memprof::test(max_allocation_count = 1, runs = 5)]
 fn a_result_is_the_tests() -> Result<(), std::num::ParseIntError> {
     let number: u32 = "1".parse()?;
     RESULTS.fetch_add(number, Ordering::Relaxed);
@@ -88,7 +88,7 @@ fn the_first_error_is_the_result_and_the_end() {
     assert_eq!((result, runs.get()), (Err("third"), 3));
 }
 
-#[memprof::test(max_net = 0)]
+#[memprof::test(max_net_bytes = 0)]
 #[should_panic(expected = "what a test prints counts, too")]
 fn what_is_printed_may_be_why_a_test_fails() {
     let is_shown = env::args_os().any(|word| word == "--nocapture" || word == "--no-capture");
@@ -96,7 +96,7 @@ fn what_is_printed_may_be_why_a_test_fails() {
     println!("hello");
 }
 
-#[memprof::test(max_allocations = 0)]
+#[memprof::test(max_allocation_count = 0)]
 #[should_panic(expected = "in the middle")]
 fn a_test_that_panics_in_the_middle_fails_for_that() {
     drop(block(1));
@@ -118,15 +118,19 @@ fn logs_more(line: &str) -> String {
     line.to_owned()
 }
 
-#[memprof::test(max_net = 30, max_allocations = 1, ignore = "budgets_attribute::logs")]
+#[memprof::test(
+    max_net_bytes = 30,
+    max_allocation_count = 1,
+    ignore = "budgets_attribute::logs"
+)]
 fn functions_that_are_ignored_and_what_they_call_don_t_count() {
     std::mem::forget((logs("twelve bytes"), block(30)));
 }
 
 // Channels make blocks when they are first waited for.
 #[memprof::test(
-    max_net = 0,
-    max_allocations = 0,
+    max_net_bytes = 0,
+    max_allocation_count = 0,
     ignore = "budgets_attribute::logs",
     warmup = 3
 )]
@@ -135,7 +139,7 @@ fn what_is_ignored_may_be_freed_elsewhere() {
     free_elsewhere(block);
 }
 
-#[memprof::test(max_net = 87, ignore = "budgets_attribute::logs")]
+#[memprof::test(max_net_bytes = 87, ignore = "budgets_attribute::logs")]
 #[should_panic(
     expected = "in all: net 88 B, allocated 88 B in 0 blocks, freed 0 B in 0 blocks, 1 block resized,"
 )]
@@ -146,8 +150,8 @@ fn what_is_ignored_may_grow_elsewhere() {
 }
 
 #[memprof::test(
-    max_net = 0,
-    max_allocations = 0,
+    max_net_bytes = 0,
+    max_allocation_count = 0,
     ignore = "budgets_attribute::grows",
     warmup = 1
 )]
@@ -188,7 +192,7 @@ static CHANNEL: LazyLock<Channel> = LazyLock::new(|| {
 });
 
 #[memprof::test(
-    max_allocations = 0,
+    max_allocation_count = 0,
     ignore = "budgets_attribute::logs",
     ignore = "other"
 )]
@@ -199,7 +203,7 @@ fn a_name_that_begins_alike_is_another_function() {
     drop(logs_more("more"));
 }
 
-#[memprof::test(max_net = 0, max_peak = 300, warmup = 1, runs = 2)]
+#[memprof::test(max_net_bytes = 0, max_peak_bytes = 300, warmup = 1, runs = 2)]
 #[tokio::test]
 async fn an_async_test_is_counted_in_its_polls() {
     let kept = block(200);
@@ -209,7 +213,7 @@ async fn an_async_test_is_counted_in_its_polls() {
     drop(kept);
 }
 
-#[memprof::test(max_allocations = 0)]
+#[memprof::test(max_allocation_count = 0)]
 #[tokio::test]
 #[should_panic(expected = "! allocation_count <= 0")]
 async fn an_async_test_fails_too() {
@@ -231,18 +235,18 @@ fn a_failure_of_an_async_test_is_at_the_tests_place() {
     assert_eq!(FILE.get(), Some(true));
 }
 
-#[memprof::test(max_net = "10 kB", runs = 2)]
+#[memprof::test(max_net_bytes = "10 kB", runs = 2)]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_async_test_has_a_result_and_the_tasks_that_join_it()
 -> Result<(), tokio::task::JoinError> {
-    let task = tokio::spawn(async { drop(block(5000)) }.in_current_scope());
+    let task = tokio::spawn(async { drop(block(5000)) }.with_current_scope());
     task.await
 }
 
-#[memprof::test(max_net = 999)]
+#[memprof::test(max_net_bytes = 999)]
 #[tokio::test(flavor = "multi_thread")]
 #[should_panic(expected = "! net_bytes <= 999")]
 async fn what_a_task_that_joins_keeps_counts() {
-    let task = tokio::spawn(async { std::mem::forget(block(1000)) }.in_current_scope());
+    let task = tokio::spawn(async { std::mem::forget(block(1000)) }.with_current_scope());
     task.await.expect("the task doesn't panic");
 }

@@ -50,7 +50,7 @@ macro_rules! tests {
         tests!(@ones $hundreds, $tens: n0 0 n1 1 n2 2 n3 3 n4 4 n5 5 n6 6 n7 7 n8 8 n9 9);
     })* };
     (@ones $hundreds:literal, $tens:literal: $($one:ident $ones:literal)*) => { $(
-        #[memprof::test(max_net = "2 KiB", max_allocations = 100)]
+        #[memprof::test(max_net_bytes = "2 KiB", max_allocation_count = 100)]
         fn $one() {
             super::super::work(1 + 100 * $hundreds + 10 * $tens + $ones);
         }

@@ -1,9 +1,11 @@
 //! A budget in a program whose allocator isn't the counting one fails, and says what to
 //! add: zeroes would keep to every limit.
 
+use memprof::baseline::Baseline;
+use memprof::leak::Epochs;
 use memprof::{
-    Baseline, Epochs, Scope, assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_growth,
-    assert_no_leak, memprofile,
+    Scope, assert_alloc, assert_alloc_async, assert_no_alloc, assert_no_growth, assert_no_leak,
+    memprofile,
 };
 use memprof_tests::{Program, block};
 use std::panic::{self, UnwindSafe};
@@ -29,7 +31,7 @@ fn each_assertion_says_which_three_lines_to_add_and_runs_nothing() {
     assert_fails(|| drop(Epochs::new().begin()));
 }
 
-#[memprof::test(max_net = 0)]
+#[memprof::test(max_net_bytes = 0)]
 #[should_panic(expected = "there has to be\n\n#[cfg(test)]")]
 fn a_test_under_a_budget_says_it_too() {
     unreachable!("it isn't run")
@@ -46,7 +48,7 @@ fn leaks_and_baselines_say_it_too() {
     let report = scope.report();
     let kept = scope.run(makes);
     let after = scope.report();
-    assert_fails(move || drop(memprof::leaks(&report, &after)));
+    assert_fails(move || drop(memprof::leak::leaks(&report, &after)));
     drop(kept);
 
     let folder = tempfile::tempdir().unwrap();
@@ -56,7 +58,7 @@ fn leaks_and_baselines_say_it_too() {
     assert!(!folder.path().join("work.json").exists());
 }
 
-#[memprofile(max_peak = 10, on_exceed = "panic")]
+#[memprofile(max_peak_bytes = 10, on_exceed = "panic")]
 fn guarded() -> Vec<u8> {
     block(100)
 }
@@ -71,7 +73,7 @@ fn functions_under_a_budget_run_and_it_is_said_once_that_nobody_looks() {
     assert!(output.status.success());
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "memprof: `max_peak` and `max_net` are not looked at: they need the counting allocator: \
+        "memprof: `max_peak_bytes` and `max_net_bytes` are not looked at: they need the counting allocator: \
          `#[global_allocator] static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();`\n"
     );
 }

@@ -5,8 +5,9 @@
 
 use http::{Request, Response};
 use http_body_util::Empty;
+use memprof::memprofile;
+use memprof::report::Report;
 use memprof::web::ProfilerLayer;
-use memprof::{Report, memprofile};
 use memprof_tests::{Program, block, line};
 use std::convert::Infallible;
 use std::fs;

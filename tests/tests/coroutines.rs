@@ -175,7 +175,7 @@ fn a_table_of_all_calls_and_a_report_are_marked() {
         // Nothing is put down to what has ended.
         let since = report.since(&before);
         for line in since.functions.iter().flat_map(|function| &function.lines) {
-            assert_eq!(line.made.allocation_count, 0, "{line:#?}");
+            assert_eq!(line.own.allocation_count, 0, "{line:#?}");
         }
         assert_law_3(&report);
     });

@@ -1,10 +1,9 @@
 //! An allocator that counts without noting who made what: all numbers are right but for what
 //! needs owners, which isn't shown.
 
-use memprof::{
-    CountingAlloc, Epochs, Format, Quantity, Report, Scope, assert_alloc, assert_no_leak, growth,
-    leaks, measure, memprofile, report,
-};
+use memprof::leak::{Epochs, growth, leaks};
+use memprof::report::{Format, Quantity, Report};
+use memprof::{CountingAlloc, Scope, assert_alloc, assert_no_leak, measure, memprofile, report};
 use memprof_tests::{Program, block, line, run};
 #[cfg(unix)]
 use memprof_tests::{alone, on_a_c_thread};
@@ -108,10 +107,10 @@ fn a_line_has_what_it_allocated() {
         keeps_and_drops(&mut kept);
         let report = report();
         assert!(report.owners_are_unknown);
-        let made = line(&report, "keeps_and_drops", "// dropped").made;
+        let made = line(&report, "keeps_and_drops", "// dropped").own;
         assert_eq!([made.allocated_bytes, made.allocation_count], [1000, 1]);
-        let made = line(&report, "keeps_and_drops", "clear()").made;
-        assert_eq!(made, memprof::Made::default());
+        let made = line(&report, "keeps_and_drops", "clear()").own;
+        assert_eq!(made, memprof::report::Allocations::default());
     });
 }
 
@@ -160,7 +159,7 @@ fn what_is_not_known_is_no_zero_in_any_format() {
         assert!(markdown.contains(Report::OWNERS_ARE_UNKNOWN), "{markdown}");
         let speedscope = written(&report, Format::Speedscope);
         assert!(!speedscope.contains("alive") && !speedscope.contains("at the peak"));
-        assert!(written(&report, Format::Page).contains("id=\"unknown\""));
+        assert!(written(&report, Format::Html).contains("id=\"unknown\""));
         for quantity in [
             Quantity::LiveBytes,
             Quantity::BytesAtPeak,

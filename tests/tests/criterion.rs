@@ -2,7 +2,7 @@
 
 use criterion::measurement::{Measurement, ValueFormatter};
 use criterion::{BatchSize, Criterion, Throughput};
-use memprof::Allocated;
+use memprof::criterion::HeapMeasurement;
 use memprof_tests::{Program, block};
 use serde_json::Value;
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
-fn criterion(folder: &Path, what: Allocated) -> Criterion<Allocated> {
+fn criterion(folder: &Path, what: HeapMeasurement) -> Criterion<HeapMeasurement> {
     Criterion::default()
         .output_directory(folder)
         .without_plots()
@@ -41,9 +41,10 @@ fn an_iteration_is_measured_to_the_byte_and_to_the_block() {
     let folder = folder.path();
     let work = || (block(1000), block(24));
 
-    criterion(folder, Allocated::Bytes).bench_function("bytes", |bencher| bencher.iter(work));
+    criterion(folder, HeapMeasurement::Bytes).bench_function("bytes", |bencher| bencher.iter(work));
     assert_is(estimate(folder, "bytes"), 1024.0);
-    criterion(folder, Allocated::Blocks).bench_function("blocks", |bencher| bencher.iter(work));
+    criterion(folder, HeapMeasurement::Blocks)
+        .bench_function("blocks", |bencher| bencher.iter(work));
     assert_is(estimate(folder, "blocks"), 2.0);
 }
 
@@ -51,7 +52,7 @@ fn an_iteration_is_measured_to_the_byte_and_to_the_block() {
 fn what_prepares_an_iteration_and_what_drops_its_value_is_not_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    criterion(folder, Allocated::Bytes).bench_function("batched", |bencher| {
+    criterion(folder, HeapMeasurement::Bytes).bench_function("batched", |bencher| {
         let grow = |mut list: Vec<u8>| {
             list.reserve_exact(300);
             list
@@ -64,12 +65,12 @@ fn what_prepares_an_iteration_and_what_drops_its_value_is_not_in_it() {
 
 #[test]
 fn numbers_have_their_units() {
-    let bytes = Allocated::Bytes;
+    let bytes = HeapMeasurement::Bytes;
     assert_eq!(bytes.format_value(211.0).trim(), "211.00 B");
     assert_eq!(bytes.format_value(1536.0).trim(), "1.5000 KiB");
     assert_eq!(bytes.format_value(3.0 * 1_048_576.0).trim(), "3.0000 MiB");
     assert_eq!(
-        Allocated::Blocks.format_value(5000.0).trim(),
+        HeapMeasurement::Blocks.format_value(5000.0).trim(),
         "5000.0 blocks"
     );
     let each = bytes.format_throughput(&Throughput::Elements(4), 10.0);
@@ -81,7 +82,7 @@ fn numbers_have_their_units() {
 fn code_that_allocates_nothing_is_no_failure() {
     let mut program = Program::new(|| {
         let folder = tempfile::tempdir().unwrap();
-        criterion(folder.path(), Allocated::Bytes)
+        criterion(folder.path(), HeapMeasurement::Bytes)
             .bench_function("nothing", |bencher| bencher.iter(|| 1 + 1));
     });
     program.stdout();

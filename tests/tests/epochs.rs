@@ -1,6 +1,7 @@
 //! How old the blocks are that lines have alive, in epochs.
 
-use memprof::{Epochs, InScopeExt, Leak, Scope, leaks, measure, memprofile};
+use memprof::leak::{Epochs, Leak, leaks};
+use memprof::{Scope, ScopeExt, measure, memprofile};
 use memprof_tests::{Program, block, pause, run};
 use std::collections::VecDeque;
 use std::thread;
@@ -17,7 +18,7 @@ fn keeps(bytes: usize) -> Vec<u8> {
 /// Age, bytes and blocks, the oldest first.
 fn ages(leak: &Leak) -> Vec<(u64, i64, i64)> {
     let ages = leak.ages.iter();
-    ages.map(|age| (age.epochs, age.bytes, age.blocks))
+    ages.map(|age| (age.epochs, age.live_bytes, age.live_count))
         .collect()
 }
 
@@ -43,7 +44,7 @@ fn blocks_have_their_ages_whichever_of_them_are_freed_and_where() {
     drop(kept.pop());
     let old = epochs.leaks(2);
     assert_eq!(ages(only(&old)), [(4, 10, 1), (2, 30, 1)]);
-    assert_eq!((old[0].bytes, old[0].blocks), (40, 2));
+    assert_eq!((old[0].live_bytes, old[0].live_count), (40, 2));
     assert_eq!(old[0].source.trim(), "block(bytes) // kept");
     assert_eq!(old[0].function, "epochs::keeps");
 
@@ -75,7 +76,7 @@ fn a_cache_is_silent_from_the_age_on_that_its_entries_reach() {
     assert_eq!(ages(&lines[1])[..2], [(99, 7, 1), (89, 7, 1)]);
     assert_eq!(lines[1].function, "");
     let leak = epochs.leaks(5);
-    assert_eq!((only(&leak).bytes, only(&leak).blocks), (70, 10));
+    assert_eq!((only(&leak).live_bytes, only(&leak).live_count), (70, 10));
 }
 
 #[memprofile(print = "never")]
@@ -126,7 +127,7 @@ async fn tasks_of_several_epochs_may_be_under_way_at_once() {
                 pause().await;
                 keeps(number + 1)
             };
-            tokio::spawn(work.in_scope(&epochs.begin()))
+            tokio::spawn(work.with_scope(&epochs.begin()))
         })
         .collect();
     let mut kept = Vec::new();
@@ -165,7 +166,7 @@ fn epochs_with_blocks_may_take_nearly_all_places() {
                 kept.push(block);
             }
         }
-        assert_eq!(only(&epochs.leaks(0)).blocks, 4000);
+        assert_eq!(only(&epochs.leaks(0)).live_count, 4000);
     });
 }
 

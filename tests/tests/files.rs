@@ -1,7 +1,8 @@
 //! Reports in files: what is written at the end of the process, what is read again, and
 //! what others read of it.
 
-use memprof::{Format, Report, memprofile, report};
+use memprof::report::{Format, Report};
+use memprof::{memprofile, report};
 use memprof_tests::{Program, assert_law_3, block, line, run};
 use proptest::prelude::*;
 use std::fs;
@@ -44,9 +45,9 @@ fn read(folder: &Path) -> Report {
 }
 
 fn assert_kept(report: &Report) {
-    let kept = line(report, "makes", "// kept").made;
+    let kept = line(report, "makes", "// kept").own;
     assert_eq!((kept.live_bytes(), kept.live_count()), (100, 4));
-    let at_once = line(report, "makes", "// at once").made;
+    let at_once = line(report, "makes", "// at once").own;
     assert_eq!(at_once.allocated_bytes, 10_000);
     assert_eq!((at_once.live_bytes(), at_once.temporary_count), (0, 4));
     let in_loop = line(report, "keeps", "kept.push");
@@ -70,7 +71,7 @@ fn the_report_is_written_at_the_end_of_the_process() {
         .stdout();
 
     let report = read(folder.path());
-    assert_eq!(line(&report, "makes", "// kept").made.live_bytes(), 100);
+    assert_eq!(line(&report, "makes", "// kept").own.live_bytes(), 100);
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn the_report_is_written_after_a_panic() {
     .output();
 
     assert!(!output.status.success());
-    let kept = line(&read(folder.path()), "makes", "// kept").made;
+    let kept = line(&read(folder.path()), "makes", "// kept").own;
     assert_eq!((kept.allocated_bytes, kept.live_bytes()), (100, 0));
 }
 
@@ -582,7 +583,7 @@ fn what_a_line_has_taken_over_is_in_a_file() {
         fs::write(&path, text).unwrap();
 
         let read = Report::read(&path).unwrap();
-        let grown = line(&read, "takes_over", "// grown").made;
+        let grown = line(&read, "takes_over", "// grown").own;
         assert_eq!((grown.allocated_bytes, grown.transferred_bytes), (900, 100));
         assert_eq!((grown.live_bytes(), grown.live_count()), (1000, 1));
         assert_law_3(&read);
@@ -729,7 +730,7 @@ fn numbers_may_be_as_large_as_can_be() {
     let large = Report::read(&path).unwrap();
     assert_eq!(large.functions[0].call_count, u64::MAX);
     for name in NAMES {
-        let format = Format::named(name).unwrap();
+        let format = name.parse::<Format>().unwrap();
         large.write_to(format, io::sink()).unwrap();
     }
     large
@@ -742,7 +743,7 @@ fn stacks_that_would_fill_a_disk_are_refused() {
     let deep = chain(9000, 6000);
     for name in ["folded", "pb.gz", "speedscope.json"] {
         let mut out = Vec::new();
-        let format = Format::named(name).unwrap();
+        let format = name.parse::<Format>().unwrap();
         let error = deep.write_to(format, &mut out).unwrap_err();
         assert!(
             error.to_string().contains("stacks of 54006000 frames"),
@@ -751,7 +752,7 @@ fn stacks_that_would_fill_a_disk_are_refused() {
         assert!(out.is_empty(), "{name}");
     }
     for name in ["csv", "html", "json", "md", "prof"] {
-        let format = Format::named(name).unwrap();
+        let format = name.parse::<Format>().unwrap();
         deep.write_to(format, io::sink()).unwrap();
     }
 }
@@ -760,7 +761,7 @@ fn stacks_that_would_fill_a_disk_are_refused() {
 fn stacks_are_written_as_they_are_made() {
     let deep = chain(1000, 300);
     for name in ["folded", "pb.gz", "speedscope.json"] {
-        let format = Format::named(name).unwrap();
+        let format = name.parse::<Format>().unwrap();
         let (written, usage) = memprof::measure(|| deep.write_to(format, io::sink()));
         written.unwrap();
         // Of more than 300,000 frames, 8 B each.
@@ -810,7 +811,7 @@ fn writing_takes_no_more_than_three_times_the_memory_of_the_text() {
     let report = large(10_000);
     let written = |name: &str| {
         let mut file = Vec::with_capacity(16 << 20);
-        let format = Format::named(name).unwrap();
+        let format = name.parse::<Format>().unwrap();
         let (written, usage) = memprof::measure(|| report.write_to(format, &mut file));
         written.unwrap();
         (usage.peak_bytes, u64::try_from(file.len()).unwrap())
@@ -845,7 +846,7 @@ proptest! {
         fs::write(&path, text).unwrap();
         if let Ok(report) = Report::read(&path) {
             for name in NAMES {
-                report.write_to(Format::named(name).unwrap(), io::sink()).unwrap();
+                report.write_to(name.parse::<Format>().unwrap(), io::sink()).unwrap();
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What grows with how often something is done, and what only seems to.
 
-use memprof::{Report, Scope, assert_no_growth, growth, leaks, measure, memprofile};
+use memprof::leak::{growth, leaks};
+use memprof::report::Report;
+use memprof::{Scope, assert_no_growth, measure, memprofile};
 use memprof_tests::block;
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
@@ -233,9 +235,9 @@ fn what_survives_between_two_reports_is_named_and_what_is_level_is_not() {
     let leaks = leaks(&before, &after);
     let lines: Vec<_> = leaks
         .iter()
-        .map(|leak| (leak.source.trim(), leak.bytes, leak.blocks))
+        .map(|leak| (leak.source.trim(), leak.live_bytes, leak.live_count))
         .collect();
     assert_eq!(lines, [("self.kept.push(block(64)); // leaked", 128, 2)]);
-    assert!(memprof::leaks(&after, &after).is_empty());
-    assert_eq!(memprof::leaks(&after, &before), []);
+    assert!(memprof::leak::leaks(&after, &after).is_empty());
+    assert_eq!(memprof::leak::leaks(&after, &before), []);
 }

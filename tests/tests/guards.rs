@@ -1,7 +1,8 @@
-//! `#[memprofile(max_peak = .., max_net = ..)]`: functions that keep to a budget in
+//! `#[memprofile(max_peak_bytes = .., max_net_bytes = ..)]`: functions that keep to a budget in
 //! production, or are told of.
 
-use memprof::{memprofile, on_exceed};
+use memprof::budget::on_exceed;
+use memprof::memprofile;
 use memprof_tests::{Program, block, pause};
 use std::future::Future;
 use std::panic;
@@ -20,8 +21,8 @@ fn is_exceeded(work: impl FnOnce() + panic::UnwindSafe) -> Option<String> {
 
 #[memprofile(
     print = "never",
-    max_peak = "2 KiB",
-    max_net = 100,
+    max_peak_bytes = "2 KiB",
+    max_net_bytes = 100,
     on_exceed = "panic"
 )]
 fn limited(peak: usize, net: usize) -> Vec<u8> {
@@ -29,12 +30,12 @@ fn limited(peak: usize, net: usize) -> Vec<u8> {
     block(net)
 }
 
-#[memprofile(max_peak = "1 MiB")]
+#[memprofile(max_peak_bytes = "1 MiB")]
 fn quiet() {
     drop(block(10));
 }
 
-#[memprofile(max_peak = "1 MiB", print = "call")]
+#[memprofile(max_peak_bytes = "1 MiB", print = "call")]
 fn asked() {
     drop(block(10));
 }
@@ -58,25 +59,25 @@ fn a_call_may_go_up_to_its_limits_and_not_beyond() {
     let line = "memory budget exceeded: guards::limited (tests/tests/guards.rs:";
     assert!(said.starts_with(line), "{said}");
     assert!(
-        said.ends_with(") had a peak of 2,049 B, and max_peak is 2,048 B"),
+        said.ends_with(") had a peak of 2,049 B, and max_peak_bytes is 2,048 B"),
         "{said}"
     );
 
     let said = is_exceeded(|| drop(limited(0, 101))).expect("one byte more");
     assert!(
-        said.ends_with(") left 101 B, and max_net is 100 B"),
+        said.ends_with(") left 101 B, and max_net_bytes is 100 B"),
         "{said}"
     );
 
     let said = is_exceeded(|| drop(limited(3000, 101))).expect("both");
-    let both = ") had a peak of 3,000 B, and max_peak is 2,048 B; left 101 B, and max_net is 100 B";
+    let both = ") had a peak of 3,000 B, and max_peak_bytes is 2,048 B; left 101 B, and max_net_bytes is 100 B";
     assert!(said.ends_with(both), "{said}");
 }
 
 #[memprofile(
     columns = "peak",
     stream = "stderr",
-    max_peak = 10,
+    max_peak_bytes = 10,
     on_exceed = "panic"
 )]
 fn shown(bytes: usize) {
@@ -89,7 +90,12 @@ fn a_function_that_is_shown_is_guarded_too() {
     assert!(is_exceeded(|| shown(11)).is_some());
 }
 
-#[memprofile(print = "never", max_peak = "1 MiB", max_net = 0, on_exceed = "panic")]
+#[memprofile(
+    print = "never",
+    max_peak_bytes = "1 MiB",
+    max_net_bytes = 0,
+    on_exceed = "panic"
+)]
 fn panics(bytes: usize) {
     drop(block(bytes));
     panic!("{}", "for another reason");
@@ -145,16 +151,23 @@ fn a_call_that_panics_is_looked_at_and_keeps_its_panic() {
         "{lines:?}"
     );
     assert!(
-        lines[1].contains(") had a peak of 3,145,728 B, and max_peak is 1,048,576 B (it panicked,"),
+        lines[1].contains(
+            ") had a peak of 3,145,728 B, and max_peak_bytes is 1,048,576 B (it panicked,"
+        ),
         "{lines:?}"
     );
     assert!(
-        lines[2].ends_with(") had a peak of 12 B, and max_peak is 10 B"),
+        lines[2].ends_with(") had a peak of 12 B, and max_peak_bytes is 10 B"),
         "{lines:?}"
     );
 }
 
-#[memprofile(print = "never", max_peak = 300, max_net = 0, on_exceed = "panic")]
+#[memprofile(
+    print = "never",
+    max_peak_bytes = 300,
+    max_net_bytes = 0,
+    on_exceed = "panic"
+)]
 async fn waits(bytes: usize) {
     let kept = block(200);
     pause().await;
@@ -184,13 +197,13 @@ fn an_async_call_is_measured_in_its_polls() {
 
 struct Cache(usize);
 
-#[memprofile(print = "never", max_net = 0, on_exceed = "panic")]
+#[memprofile(print = "never", max_net_bytes = 0, on_exceed = "panic")]
 impl Cache {
     fn finds(&self) -> usize {
         block(10 + self.0).capacity()
     }
 
-    #[memprofile(max_net = 20)]
+    #[memprofile(max_net_bytes = 20)]
     fn fills(&self, bytes: usize) -> Vec<u8> {
         block(self.0 + bytes)
     }
@@ -210,7 +223,7 @@ trait Loads {
 
 #[async_trait::async_trait]
 impl Loads for Cache {
-    #[memprofile(print = "never", max_net = 5, on_exceed = "panic")]
+    #[memprofile(print = "never", max_net_bytes = 5, on_exceed = "panic")]
     async fn load(&self, bytes: usize) -> Vec<u8> {
         pause().await;
         block(bytes)
@@ -227,7 +240,7 @@ async fn a_boxed_future_is_guarded() {
     );
 }
 
-#[memprofile(print = "never", max_peak = 1)]
+#[memprofile(print = "never", max_peak_bytes = 1)]
 fn warned(bytes: usize) {
     drop(block(bytes));
 }
@@ -248,7 +261,7 @@ fn offences_are_lines_on_the_standard_error_and_not_more_than_one_in_a_second() 
         .filter(|line| line.starts_with("memprof: "))
         .collect();
     assert!(
-        lines[0].ends_with(") had a peak of 2 B, and max_peak is 1 B"),
+        lines[0].ends_with(") had a peak of 2 B, and max_peak_bytes is 1 B"),
         "{said}"
     );
     assert!(lines.len() as u64 <= seconds + 1, "{said}");
@@ -265,7 +278,7 @@ fn nothing_is_said_where_profiling_is_off() {
     assert!(!String::from_utf8_lossy(&output.stderr).contains("memprof"));
 }
 
-#[memprofile(print = "never", max_peak = 1, on_exceed = "callback")]
+#[memprofile(print = "never", max_peak_bytes = 1, on_exceed = "callback")]
 fn reported(bytes: usize) {
     drop(block(bytes));
 }
@@ -288,21 +301,21 @@ fn the_program_is_told_of_each_offence_and_its_own_are_passed_over() {
     assert_eq!(BYTES.load(Ordering::Relaxed), (2..10).sum::<u64>());
 }
 
-#[memprofile(print = "never", max_peak = 300, on_exceed = "panic")]
+#[memprofile(print = "never", max_peak_bytes = 300, on_exceed = "panic")]
 async fn is_given_up(bytes: usize) {
     drop(block(bytes));
     pause().await;
     pause().await;
 }
 
-#[memprofile(print = "never", max_net = 0, on_exceed = "panic")]
+#[memprofile(print = "never", max_net_bytes = 0, on_exceed = "panic")]
 async fn keeps_until_it_is_dropped() {
     let kept = block(1000);
     pause().await;
     drop(kept);
 }
 
-#[memprofile(print = "never", max_peak = "1 MiB", on_exceed = "panic")]
+#[memprofile(print = "never", max_peak_bytes = "1 MiB", on_exceed = "panic")]
 async fn panics_in_a_poll(bytes: usize) {
     pause().await;
     drop(block(bytes));
@@ -336,16 +349,18 @@ fn a_future_that_is_given_up_is_a_line_and_no_panic() {
     let lines = three_lines_said(program);
     assert_eq!(lines[0], "and now");
     assert!(
-        lines[1].ends_with(") had a peak of 301 B, and max_peak is 300 B"),
+        lines[1].ends_with(") had a peak of 301 B, and max_peak_bytes is 300 B"),
         "{lines:?}"
     );
     assert!(
-        lines[2].contains(") had a peak of 2,097,152 B, and max_peak is 1,048,576 B (it panicked,"),
+        lines[2].contains(
+            ") had a peak of 2,097,152 B, and max_peak_bytes is 1,048,576 B (it panicked,"
+        ),
         "{lines:?}"
     );
 }
 
-#[memprofile(print = "never", max_peak = "1 KiB", on_exceed = "callback")]
+#[memprofile(print = "never", max_peak_bytes = "1 KiB", on_exceed = "callback")]
 fn is_told_of(bytes: usize) {
     drop(block(bytes));
     panic!("{}", "the call");

@@ -1,7 +1,8 @@
 //! The attribute on what has functions in it: each of them is profiled as if it had
 //! the attribute itself.
 
-use memprof::{Report, memprofile, report};
+use memprof::report::Report;
+use memprof::{memprofile, report};
 use memprof_tests::{block, run};
 use std::fmt::{self, Display};
 use std::future::Future;
@@ -149,7 +150,7 @@ mod inside {
 fn allocated(report: &Report, path: &str) -> Option<u64> {
     let path = format!("items::{path}");
     let found = report.functions.iter().find(|found| found.path == path);
-    found.map(|found| found.made().allocated_bytes)
+    found.map(|found| found.own().allocated_bytes)
 }
 
 #[test]
@@ -315,7 +316,7 @@ fn a_name_is_this_attributes_alone() {
 
 #[memprofile(print = "never", on_exceed = "panic")]
 impl Shelf {
-    #[memprofile(max_net = 0)]
+    #[memprofile(max_net_bytes = 0)]
     fn is_guarded(&mut self) {
         self.blocks.push(block(60));
     }

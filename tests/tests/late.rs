@@ -2,7 +2,8 @@
 //! asks for a profile there, and still it has to be right, or nothing else is.
 #![cfg(unix)]
 
-use memprof::{Made, Report, Scope, Usage, measure, memprofile, report, reset};
+use memprof::report::{Allocations, Report};
+use memprof::{Scope, Usage, measure, memprofile, report, reset};
 use memprof_tests::{alone, block, on_a_c_thread, run};
 use std::cell::Cell;
 use std::mem::forget;
@@ -22,7 +23,7 @@ fn uses_memory() {
 }
 
 /// Bytes and blocks allocated, then freed.
-fn numbers(made: Made) -> [u64; 4] {
+fn numbers(made: Allocations) -> [u64; 4] {
     [
         made.allocated_bytes,
         made.allocation_count,
@@ -54,8 +55,8 @@ const ONCE: [u64; 4] = [110, 2, 100, 1];
 
 fn assert_law_3(report: &Report) {
     let lines = report.functions.iter().flat_map(|function| &function.lines);
-    let made = lines.map(|line| line.made).chain([report.untracked]);
-    let live = |made: Made| [made.live_bytes(), made.live_count()];
+    let made = lines.map(|line| line.own).chain([report.untracked]);
+    let live = |made: Allocations| [made.live_bytes(), made.live_count()];
     let sum = made.map(live).fold([0; 2], |[bytes, count], made| {
         [bytes + made[0], count + made[1]]
     });
@@ -455,7 +456,7 @@ fn what_a_thread_frees_at_the_very_last_is_gone_from_its_scope_and_from_the_peak
             let report = report();
             assert_eq!(report.total.bytes_at_peak, peak);
             let lines = report.functions.iter().flat_map(|function| &function.lines);
-            let lines = lines.map(|line| line.made).chain([report.untracked]);
+            let lines = lines.map(|line| line.own).chain([report.untracked]);
             let sum: u64 = lines.map(|made| made.bytes_at_peak).sum();
             assert_eq!(sum, peak);
             drop(kept);

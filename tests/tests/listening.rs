@@ -1,7 +1,8 @@
 //! A running program hands out its report on a socket, and isn't disturbed by it.
 #![cfg(unix)]
 
-use memprof::{Report, memprofile};
+use memprof::memprofile;
+use memprof::report::Report;
 use memprof_tests::{Program, block, line};
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write};
@@ -68,7 +69,7 @@ impl Running {
 
 fn live_bytes(socket: &Path) -> i64 {
     let report = Report::read(socket).unwrap();
-    line(&report, "keeps", "// kept").made.live_bytes()
+    line(&report, "keeps", "// kept").own.live_bytes()
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! program has one, so it is put together from what the attribute writes.
 
 use memprof::__private::{Options, Print, Site, at, enter};
-use memprof::{LineReport, Scope, report};
+use memprof::report::LineReport;
+use memprof::{Scope, report};
 use memprof_tests::{assert_law_3, block, run};
 
 #[global_allocator]
@@ -47,14 +48,14 @@ fn lines_beyond_those_there_is_room_for_are_nobodys() {
         });
 
         for report in [report(), scope.report()] {
-            let with_blocks = |line: &&LineReport| line.made.allocation_count > 0;
+            let with_blocks = |line: &&LineReport| line.own.allocation_count > 0;
             let [long, short] = &report.functions[..] else {
                 panic!("two functions have run");
             };
             let long: Vec<_> = long.lines.iter().filter(with_blocks).collect();
             assert_eq!(long.len(), 1, "{long:?}");
-            assert_eq!((long[0].number, long[0].made.live_bytes()), (6, 1000));
-            assert_eq!(short.lines[3].made.live_bytes(), 30);
+            assert_eq!((long[0].number, long[0].own.live_bytes()), (6, 1000));
+            assert_eq!(short.lines[3].own.live_bytes(), 30);
             assert!(report.untracked.live_bytes() >= 200);
             assert_law_3(&report);
         }

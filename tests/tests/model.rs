@@ -4,7 +4,8 @@
 //! test to a binary: a report is the process's.
 #![expect(clippy::match_same_arms, reason = "each is to have a line of its own")]
 
-use memprof::{Made, memprofile, report};
+use memprof::report::Allocations;
+use memprof::{memprofile, report};
 use memprof_tests::assert_law_3;
 use proptest::prelude::*;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -185,12 +186,12 @@ fn run_on(
 }
 
 /// What the lines made, according to the report.
-fn reported() -> [Made; LINES] {
+fn reported() -> [Allocations; LINES] {
     let report = report();
     let lines = || report.functions.iter().flat_map(|function| &function.lines);
     let made = |line: usize| {
         let words = format!("// line {line}");
-        Some(lines().find(|line| line.source.contains(&words))?.made)
+        Some(lines().find(|line| line.source.contains(&words))?.own)
     };
     std::array::from_fn(|line| made(line).unwrap_or_default())
 }
@@ -221,7 +222,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn between(before: &Made, after: &Made) -> Self {
+    fn between(before: &Allocations, after: &Allocations) -> Self {
         Self {
             allocated_bytes: after.allocated_bytes - before.allocated_bytes,
             allocation_count: after.allocation_count - before.allocation_count,
@@ -249,8 +250,8 @@ impl Sums {
 }
 
 /// What the process did between two reports, without the reports.
-fn process(reports: [&memprof::Report; 3]) -> [u64; 4] {
-    let numbers = |before: &memprof::Report, after: &memprof::Report| {
+fn process(reports: [&memprof::report::Report; 3]) -> [u64; 4] {
+    let numbers = |before: &memprof::report::Report, after: &memprof::report::Report| {
         let since = after.since(before).total;
         [
             since.allocated_bytes,

@@ -3,7 +3,8 @@
 //! all of it in a scope, too. One test to a binary: a peak is the process's.
 #![expect(clippy::match_same_arms, reason = "each is to have a line of its own")]
 
-use memprof::{LineReport, Report, Scope, memprofile, report, reset};
+use memprof::report::{LineReport, Report};
+use memprof::{Scope, memprofile, report, reset};
 use proptest::prelude::*;
 use std::alloc::{Layout, alloc, dealloc, realloc};
 
@@ -192,11 +193,11 @@ proptest! {
         }
         let empty = scope.report();
 
-        let all = lines(&report).map(|line| line.made);
+        let all = lines(&report).map(|line| line.own);
         prop_assert_eq!(all.map(|made| made.bytes_at_peak), model.at_peak);
         prop_assert_eq!(all.map(|made| made.temporary_count), model.temporary);
         prop_assert_eq!(all.map(|made| made.moved_bytes), model.moved);
-        let in_scope = lines(&in_scope).map(|line| line.made);
+        let in_scope = lines(&in_scope).map(|line| line.own);
         for (line, made) in all.into_iter().enumerate() {
             prop_assert_eq!(made.live_bytes(), model.live[line].cast_signed());
             // Peaks are the process's.

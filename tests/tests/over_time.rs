@@ -1,6 +1,8 @@
 //! Memory over time: who looks at it, and the marks of calls in a file of it.
 
-use memprof::{MemoryOverTime, memory_usage, memprofile};
+use memprof::memprofile;
+use memprof::timeline::MemorySampler;
+use memprof::timeline::MemoryTimeline;
 use memprof_tests::Program;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -42,7 +44,7 @@ fn panics() {
 #[test]
 fn a_closure_runs_once_and_its_answer_is_given() {
     let runs = Cell::new(0);
-    let (memory, answer) = memory_usage()
+    let (memory, answer) = MemorySampler::new()
         .of(|| {
             runs.set(runs.get() + 1);
             "answer"
@@ -56,7 +58,7 @@ fn a_closure_runs_once_and_its_answer_is_given() {
 
 #[test]
 fn what_a_closure_touches_is_seen() {
-    let (memory, touched) = memory_usage().of(|| vec![1_u8; 64 << 20]).unwrap();
+    let (memory, touched) = MemorySampler::new().of(|| vec![1_u8; 64 << 20]).unwrap();
 
     let before = memory.samples[0].resident_bytes;
     let after = memory.samples.last().unwrap().resident_bytes;
@@ -68,7 +70,7 @@ fn what_a_closure_touches_is_seen() {
 #[test]
 fn a_closure_that_panics_does_so_for_its_caller() {
     let look = || {
-        memory_usage()
+        MemorySampler::new()
             .of(|| panic!("on purpose"))
             .map(|_: (_, ())| ())
     };
@@ -83,7 +85,9 @@ fn samples_come_until_a_closure_ends() {
         let _ = seen.send(());
         ControlFlow::Continue(())
     };
-    let sampling = memory_usage().interval(Duration::from_millis(1)).each(each);
+    let sampling = MemorySampler::new()
+        .interval(Duration::from_millis(1))
+        .each(each);
     let (memory, ()) = sampling
         .of(|| (0..20).for_each(|_| is_seen.recv().unwrap()))
         .unwrap();
@@ -96,7 +100,7 @@ fn samples_come_until_a_closure_ends() {
 #[test]
 fn the_highest_is_all_that_is_kept_of_many() {
     let mut highest = 0;
-    let sampling = memory_usage()
+    let sampling = MemorySampler::new()
         .interval(Duration::from_millis(1))
         .timeout(Duration::from_millis(20))
         .max_only()
@@ -113,7 +117,7 @@ fn the_highest_is_all_that_is_kept_of_many() {
 #[test]
 fn whoever_is_told_of_each_sample_can_end_it() {
     let mut left = 3;
-    let sampling = memory_usage()
+    let sampling = MemorySampler::new()
         .interval(Duration::ZERO)
         .timeout(Duration::MAX / 4)
         .each(|_| {
@@ -133,7 +137,7 @@ fn a_program_is_looked_at_until_it_ends() {
     let mut command = Command::new("sh");
     command.args(["-c", "exit 7"]);
     // For ever, which nobody waits for.
-    let sampling = memory_usage()
+    let sampling = MemorySampler::new()
         .interval(Duration::MAX)
         .timeout(Duration::MAX);
     let (memory, status) = sampling.of_command(&mut command).unwrap();
@@ -147,8 +151,8 @@ fn a_program_is_looked_at_until_it_ends() {
 #[cfg(target_os = "linux")]
 fn children_are_summed_or_apart() {
     let mut child = Command::new("sleep").arg("100").spawn().unwrap();
-    let apart = memory_usage().children_apart().of_self().unwrap();
-    let summed = memory_usage()
+    let apart = MemorySampler::new().children_apart().of_self().unwrap();
+    let summed = MemorySampler::new()
         .sum_children()
         .children_apart()
         .of_self()
@@ -168,9 +172,12 @@ fn children_are_summed_or_apart() {
 
 #[test]
 fn a_process_that_is_not_there_is_said() {
-    let error = memory_usage().of_process(u32::MAX).unwrap_err().to_string();
+    let error = MemorySampler::new()
+        .of_process(u32::MAX)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("there is no process 4294967295"), "{error}");
-    let error = memory_usage().of_command(&mut Command::new("/nowhere/to/be found"));
+    let error = MemorySampler::new().of_command(&mut Command::new("/nowhere/to/be found"));
     let error = error.unwrap_err().to_string();
     assert!(
         error.starts_with("the program \"/nowhere/to/be found\" can't be started"),
@@ -178,8 +185,8 @@ fn a_process_that_is_not_there_is_said() {
     );
 }
 
-fn marks(folder: &Path) -> MemoryOverTime {
-    MemoryOverTime::read(folder.join("memory.dat")).unwrap()
+fn marks(folder: &Path) -> MemoryTimeline {
+    MemoryTimeline::read(folder.join("memory.dat")).unwrap()
 }
 
 #[test]
@@ -365,11 +372,11 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("memory.dat");
         fs::write(&path, &text).unwrap();
-        match MemoryOverTime::read(&path) {
+        match MemoryTimeline::read(&path) {
             Ok(memory) => {
                 // What was understood is written as it is read.
                 memory.write(&path).unwrap();
-                let again = MemoryOverTime::read(&path).unwrap();
+                let again = MemoryTimeline::read(&path).unwrap();
                 prop_assert_eq!(again.to_string(), memory.to_string());
             }
             Err(error) => {

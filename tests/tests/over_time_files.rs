@@ -1,15 +1,15 @@
 //! Files of memory over time: what is read of those that others have written, and what is
 //! said of what is none.
 
-use memprof::MemoryOverTime;
+use memprof::timeline::MemoryTimeline;
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
 
-fn read(text: impl AsRef<[u8]>) -> Result<MemoryOverTime, String> {
+fn read(text: impl AsRef<[u8]>) -> Result<MemoryTimeline, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("memory.dat");
     fs::write(&path, text).unwrap();
-    MemoryOverTime::read(&path).map_err(|error| error.to_string())
+    MemoryTimeline::read(&path).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! nobody's, and the process's numbers are right.
 #![cfg(unix)]
 
-use memprof::{CountingAlloc, Made, Report, Usage, measure, memprofile, report};
+use memprof::report::{Allocations, Report};
+use memprof::{CountingAlloc, Usage, measure, memprofile, report};
 use memprof_tests::{Strict, alone, on_a_c_thread, run, with_no_new_memory};
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -147,7 +148,7 @@ fn rubbish(tag: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-fn add(sum: Made, made: Made) -> Made {
+fn add(sum: Allocations, made: Allocations) -> Allocations {
     let mut sum = sum;
     sum.allocated_bytes += made.allocated_bytes;
     sum.allocation_count += made.allocation_count;
@@ -182,7 +183,7 @@ fn assert_right(before: &Report, usage: Usage, of_what: &dyn std::fmt::Debug) {
         "{of_what:?}"
     );
     let lines = since.functions.iter().flat_map(|function| &function.lines);
-    let sum = lines.map(|line| line.made).fold(since.untracked, add);
+    let sum = lines.map(|line| line.own).fold(since.untracked, add);
     assert_eq!(
         (sum.live_bytes(), sum.live_count()),
         (total.live_bytes(), total.live_count()),
@@ -237,16 +238,16 @@ fn whatever_is_written_behind_a_block_one_line_loses_it() {
             let since = report().since(&before);
 
             let lines = since.functions.iter().flat_map(|function| &function.lines);
-            let touched: Vec<Made> = lines
+            let touched: Vec<Allocations> = lines
                 .map(|line| {
-                    let mut freed = Made::default();
-                    freed.freed_bytes = line.made.freed_bytes;
-                    freed.deallocation_count = line.made.deallocation_count;
+                    let mut freed = Allocations::default();
+                    freed.freed_bytes = line.own.freed_bytes;
+                    freed.deallocation_count = line.own.deallocation_count;
                     freed
                 })
-                .filter(|made| *made != Made::default())
+                .filter(|made| *made != Allocations::default())
                 .collect();
-            let mut lost = Made::default();
+            let mut lost = Allocations::default();
             lost.freed_bytes = SIZE as u64;
             lost.deallocation_count = 1;
             // Or nobody's blocks have one less.
@@ -271,7 +272,7 @@ fn a_block_with_the_mark_of_another_line_is_that_lines() {
         let lines = since.functions.iter().flat_map(|function| &function.lines);
         for line in lines {
             let is_loser = line.source.contains("// line 2");
-            assert_eq!(line.made.deallocation_count, u64::from(is_loser));
+            assert_eq!(line.own.deallocation_count, u64::from(is_loser));
         }
     });
 }
@@ -350,7 +351,7 @@ fn blocks_for_whose_owners_there_is_no_memory_are_untracked() {
             let live = |before: &Report| {
                 let since = report().since(before);
                 let made = since.functions.iter().flat_map(|function| &function.lines);
-                let lines: i64 = made.map(|line| line.made.live_bytes()).sum();
+                let lines: i64 = made.map(|line| line.own.live_bytes()).sum();
                 assert_eq!(
                     lines + since.untracked.live_bytes(),
                     since.total.live_bytes()

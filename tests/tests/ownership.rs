@@ -1,7 +1,8 @@
 //! Law 3: what the lines allocated, freed and have alive, and what no line did, add up
 //! to what the process did; to the byte, on any thread.
 
-use memprof::{Made, memprofile, report, reset};
+use memprof::report::Allocations;
+use memprof::{memprofile, report, reset};
 #[cfg(unix)]
 use memprof_tests::alone;
 use memprof_tests::{Row, Table, assert_law_3, block, line, numbers, pause, run};
@@ -32,9 +33,9 @@ fn what_a_line_keeps_is_told_from_what_it_drops() {
         keeps_and_drops(&mut kept, 3000);
 
         let report = report();
-        let temporary = line(&report, "keeps_and_drops", "// temporary").made;
+        let temporary = line(&report, "keeps_and_drops", "// temporary").own;
         assert_eq!(numbers(temporary), [0, 0, 3000 << 20, 3000]);
-        let keeping = line(&report, "keeps_and_drops", "kept.push").made;
+        let keeping = line(&report, "keeps_and_drops", "kept.push").own;
         assert_eq!(numbers(keeping), [3000 << 16, 3000, 3000 << 16, 3000]);
         assert_law_3(&report);
     });
@@ -68,9 +69,12 @@ fn a_block_freed_on_another_thread_is_still_its_lines() {
         let kept = makes(7);
 
         let report = report();
-        let making = line(&report, "makes", "    block(length)").made;
+        let making = line(&report, "makes", "    block(length)").own;
         assert_eq!(numbers(making), [7, 1, 5057, 101]);
-        assert_eq!(line(&report, "frees", "drop(blocks)").made, Made::default());
+        assert_eq!(
+            line(&report, "frees", "drop(blocks)").own,
+            Allocations::default()
+        );
         assert_law_3(&report);
         drop(kept);
     });
@@ -92,8 +96,8 @@ fn a_line_that_lets_a_block_grow_takes_it_over() {
         grows(&mut list);
 
         let report = report();
-        let made = |words| line(&report, "grows", words).made;
-        let transferred = |made: Made| [made.transferred_bytes, made.transferred_count];
+        let made = |words| line(&report, "grows", words).own;
+        let transferred = |made: Allocations| [made.transferred_bytes, made.transferred_count];
         // It was taken over, as large as it was then.
         assert_eq!(numbers(made("let mut own")), [0, 0, 10, 1]);
         assert_eq!(transferred(made("let mut own")), [-10, -1]);
@@ -128,18 +132,16 @@ fn the_innermost_line_makes_a_block() {
         let kept = calls();
 
         let report = report();
-        assert_eq!(line(&report, "calls", "let before").made.live_bytes(), 1);
+        assert_eq!(line(&report, "calls", "let before").own.live_bytes(), 1);
         assert_eq!(
-            line(&report, "calls", "// the callee's").made,
-            Made::default()
+            line(&report, "calls", "// the callee's").own,
+            Allocations::default()
         );
         assert_eq!(
-            line(&report, "makes", "    block(length)")
-                .made
-                .live_bytes(),
+            line(&report, "makes", "    block(length)").own.live_bytes(),
             2
         );
-        assert_eq!(line(&report, "calls", "let after").made.live_bytes(), 3);
+        assert_eq!(line(&report, "calls", "let after").own.live_bytes(), 3);
         assert_law_3(&report);
         drop(kept);
     });
@@ -157,7 +159,7 @@ fn a_generic_function_is_one_function() {
         let kept = (generic::<u64>(), generic::<[u64; 4]>());
 
         let report = report();
-        assert_eq!(line(&report, "generic", "// made").made.live_bytes(), 40);
+        assert_eq!(line(&report, "generic", "// made").own.live_bytes(), 40);
         assert_eq!(report.functions.len(), 1);
         drop(kept);
     });
@@ -182,14 +184,14 @@ fn ten_thousand_short_threads_leak_nothing_and_lose_nothing() {
         }
 
         let first = report();
-        let made = line(&first, "on_a_short_thread", "let made").made;
+        let made = line(&first, "on_a_short_thread", "let made").own;
         assert_eq!(numbers(made), [30_000, 10_000, 30_000, 10_000]);
-        let dropped = line(&first, "on_a_short_thread", "// dropped").made;
+        let dropped = line(&first, "on_a_short_thread", "// dropped").own;
         assert_eq!(numbers(dropped), [0, 0, 50_000, 10_000]);
         assert_law_3(&first);
 
         kept.clear();
-        let made = line(&report(), "on_a_short_thread", "let made").made;
+        let made = line(&report(), "on_a_short_thread", "let made").own;
         assert_eq!(numbers(made), [0, 0, 30_000, 10_000]);
     });
 }
@@ -226,11 +228,11 @@ fn what_tasks_made_is_their_lines_wherever_they_are_polled() {
         let report = report();
         let sum = (0..500).sum::<i64>();
         assert_eq!(
-            numbers(line(&report, "in_a_task", "let first").made),
+            numbers(line(&report, "in_a_task", "let first").own),
             [0, 0, sum, 499]
         );
         assert_eq!(
-            numbers(line(&report, "in_a_task", "let second").made),
+            numbers(line(&report, "in_a_task", "let second").own),
             [2 * sum, 499, 2 * sum, 499]
         );
         assert_law_3(&report);
@@ -246,14 +248,14 @@ fn reports_begin_at_the_last_reset() {
         let new = makes(30);
 
         let report = report();
-        let making = line(&report, "makes", "    block(length)").made;
+        let making = line(&report, "makes", "    block(length)").own;
         assert_eq!(numbers(making), [30, 1, 30, 1]);
         assert_law_3(&report);
 
         drop(old);
         let since = memprof::report().since(&report);
         assert_eq!(
-            line(&since, "makes", "    block(length)").made.live_bytes(),
+            line(&since, "makes", "    block(length)").own.live_bytes(),
             -100
         );
         assert_law_3(&since);
@@ -265,7 +267,7 @@ fn reports_begin_at_the_last_reset() {
 fn reports_in_the_middle() -> i64 {
     let held = block(1000); // held
     let live = line(&report(), "reports_in_the_middle", concat!("//", " held"))
-        .made
+        .own
         .live_bytes();
     drop(held);
     live
@@ -331,7 +333,7 @@ fn what_a_thread_does_while_it_is_torn_down_is_counted_once() {
         let since = report.since(&before);
         assert_eq!(
             line(&since, "makes", "    block(length)")
-                .made
+                .own
                 .allocated_bytes,
             10_000
         );
@@ -373,7 +375,7 @@ fn a_forked_child_counts_its_own_threads_and_those_it_had() {
                 let kept = thread::spawn(|| makes(500)).join().unwrap();
                 let report = report();
                 assert_law_3(&report);
-                let made = line(&report, "makes", "    block(length)").made;
+                let made = line(&report, "makes", "    block(length)").own;
                 assert_eq!(numbers(made), [3500, 4, 3500, 4]);
                 drop(kept);
                 libc::_exit(0);
@@ -411,7 +413,7 @@ fn reports_of_busy_threads_may_lag_and_never_make_anything_up() {
         while !taking.is_finished() {
             let report = report();
             let lines = report.functions.iter().flat_map(|function| &function.lines);
-            for made in lines.map(|line| line.made).chain([report.total]) {
+            for made in lines.map(|line| line.own).chain([report.total]) {
                 assert!(made.deallocation_count <= made.allocation_count, "{made:?}");
                 assert!(made.freed_bytes <= made.allocated_bytes, "{made:?}");
             }
@@ -420,9 +422,9 @@ fn reports_of_busy_threads_may_lag_and_never_make_anything_up() {
         taking.join().unwrap();
 
         let report = report();
-        let boxes = line(&report, "hands_on", "Box::new").made;
+        let boxes = line(&report, "hands_on", "Box::new").own;
         assert!(boxes.allocation_count >= COUNT);
-        assert_eq!(line(&report, "takes", "sum +=").made.deallocation_count, 0);
+        assert_eq!(line(&report, "takes", "sum +=").own.deallocation_count, 0);
         assert_law_3(&report);
     });
 }
@@ -463,7 +465,7 @@ fn a_thread_that_begins_with_a_profiled_call_is_counted_once() {
         let report = report();
         assert_law_3(&report);
         let since = report.since(&before);
-        let making = line(&since, "makes", "    block(length)").made;
+        let making = line(&since, "makes", "    block(length)").own;
         assert_eq!(numbers(making), [5000, 5, 5000, 5]);
         assert!(since.total.live_bytes() < 8000, "{since:#?}");
         drop(kept);
@@ -488,8 +490,8 @@ fn a_report_puts_what_a_busy_thread_does_down_to_no_line_that_did_nothing() {
         let busy = thread::spawn(changes_lines);
         while report().functions.is_empty() {}
         for _ in 0..10_000 {
-            let made = line(&report(), "changes_lines", "// nothing").made;
-            assert_eq!(made, Made::default());
+            let made = line(&report(), "changes_lines", "// nothing").own;
+            assert_eq!(made, Allocations::default());
         }
         IS_OVER.store(true, Ordering::Relaxed);
         busy.join().unwrap();

@@ -1,7 +1,8 @@
 //! Which function called which from which line: paths, what they made, and what is
 //! counted once however functions call each other.
 
-use memprof::{CallReport, Made, Report, memprofile, report};
+use memprof::report::{Allocations, CallNode, Report};
+use memprof::{memprofile, report};
 use memprof_tests::{block, pause, run};
 use std::thread;
 
@@ -12,11 +13,11 @@ static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 /// was made in it and under it.
 fn calls(report: &Report) -> Vec<(String, u64, u64, u64)> {
     let all = report.calls.iter().map(|call| {
-        let sum = |made: fn(&memprof::CallLine) -> Made| {
+        let sum = |made: fn(&memprof::report::CallNodeLine) -> Allocations| {
             let lines = call.lines.iter().map(made);
             lines.map(|made| made.allocated_bytes).sum()
         };
-        let own = sum(|line| line.made);
+        let own = sum(|line| line.own);
         (
             way(report, call),
             call.call_count,
@@ -27,7 +28,7 @@ fn calls(report: &Report) -> Vec<(String, u64, u64, u64)> {
     all.collect()
 }
 
-fn way(report: &Report, call: &CallReport) -> String {
+fn way(report: &Report, call: &CallNode) -> String {
     let function = &report.functions[call.function];
     let name = function.path.rsplit("::").next().unwrap();
     match call.caller {
@@ -67,9 +68,9 @@ fn the_lines_of_a_call_are_those_that_ran_in_the_order_of_the_functions() {
         let report = report();
         let of_function = report.functions[0].lines.iter();
         let of_function = of_function.filter(|line| line.hits > 0);
-        let of_function: Vec<_> = of_function.map(|line| (line.number, line.made)).collect();
+        let of_function: Vec<_> = of_function.map(|line| (line.number, line.own)).collect();
         let of_call = report.calls[0].lines.iter();
-        let of_call: Vec<_> = of_call.map(|line| (line.number, line.made)).collect();
+        let of_call: Vec<_> = of_call.map(|line| (line.number, line.own)).collect();
         assert_eq!(of_call, of_function);
         let numbers: Vec<u32> = of_call.iter().map(|(number, _)| *number).collect();
         assert!(numbers.is_sorted(), "{numbers:?}");
@@ -120,7 +121,7 @@ fn each_way_to_a_function_has_its_own_numbers() {
                 .iter()
                 .find(|found| found.path.ends_with(name));
             let found = found.unwrap();
-            let [made, inclusive] = [found.made(), found.inclusive()];
+            let [made, inclusive] = [found.own(), found.inclusive()];
             (
                 found.call_count,
                 made.allocated_bytes,
@@ -292,14 +293,14 @@ fn ways_that_are_too_many_are_said_and_lose_no_bytes() {
         let made: u64 = report
             .functions
             .iter()
-            .map(|found| found.made().allocated_bytes)
+            .map(|found| found.own().allocated_bytes)
             .sum();
         assert_eq!(made, 9 * 362_880);
         let calls: u64 = report.functions.iter().map(|found| found.call_count).sum();
         assert_eq!(calls, 9 * 362_880);
         assert_eq!(report.total.live_bytes(), {
             let lines = report.functions.iter().flat_map(|found| &found.lines);
-            lines.map(|line| line.made.live_bytes()).sum::<i64>() + report.untracked.live_bytes()
+            lines.map(|line| line.own.live_bytes()).sum::<i64>() + report.untracked.live_bytes()
         });
     });
 }

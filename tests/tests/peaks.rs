@@ -1,7 +1,8 @@
 //! The process's highest heap and whose it was, blocks that are gone as soon as
 //! they are made, and bytes that growing blocks take along.
 
-use memprof::{Report, memprofile, report, reset};
+use memprof::report::Report;
+use memprof::{memprofile, report, reset};
 use memprof_tests::{block, line, run};
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::sync::mpsc::channel;
@@ -13,7 +14,7 @@ static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 /// What the lines had at the peak, and the untracked blocks, is the peak.
 fn assert_adds_up(report: &Report) {
     let lines = report.functions.iter().flat_map(|function| &function.lines);
-    let sum: u64 = lines.map(|line| line.made.bytes_at_peak).sum();
+    let sum: u64 = lines.map(|line| line.own.bytes_at_peak).sum();
     let sum = sum + report.untracked.bytes_at_peak;
     assert_eq!(sum, report.total.bytes_at_peak, "{report:?}");
     let live = u64::try_from(report.total.live_bytes()).unwrap();
@@ -38,13 +39,13 @@ fn three_lines_tell_churn_from_growth() {
         drops_and_keeps(&mut kept, 3000);
         let report = report();
 
-        let temporary = line(&report, "drops_and_keeps", "temporary").made;
+        let temporary = line(&report, "drops_and_keeps", "temporary").own;
         assert_eq!(temporary.allocated_bytes, 3000 << 20);
         assert_eq!(
             (temporary.live_bytes(), temporary.temporary_count),
             (0, 3000)
         );
-        let keeps = line(&report, "drops_and_keeps", "kept.push").made;
+        let keeps = line(&report, "drops_and_keeps", "kept.push").own;
         assert_eq!(keeps.live_bytes(), 3000 * (64 << 10));
         assert_eq!(keeps.temporary_count, 0);
         // The last temporary came before the last that is kept.
@@ -74,7 +75,7 @@ fn what_was_alive_at_the_peak_is_not_what_was_before_or_after() {
             hills(highest);
             let report = report();
             let at_peak = ["let low", "// hill", "// crumb"]
-                .map(|words| line(&report, "hills", words).made.bytes_at_peak);
+                .map(|words| line(&report, "hills", words).own.bytes_at_peak);
             // With the crumb on top.
             assert_eq!(at_peak, [100, 10_000, 1], "{highest}");
             assert_adds_up(&report);
@@ -100,9 +101,9 @@ fn a_peak_in_the_middle_of_a_line_is_seen_whoever_frees_and_grows() {
             assert_adds_up(&report());
         }
         let report = report();
-        assert_eq!(line(&report, "replaces", "grown").made.bytes_at_peak, 6000);
-        assert_eq!(line(&report, "replaces", "// made").made.bytes_at_peak, 0);
-        assert_eq!(line(&report, "replaces", "grown").made.live_bytes(), 400);
+        assert_eq!(line(&report, "replaces", "grown").own.bytes_at_peak, 6000);
+        assert_eq!(line(&report, "replaces", "// made").own.bytes_at_peak, 0);
+        assert_eq!(line(&report, "replaces", "grown").own.live_bytes(), 400);
     });
 }
 
@@ -130,7 +131,7 @@ fn a_peak_is_that_of_all_threads_together() {
         let report = report();
 
         let at_peak = line(&report, "makes_for_others", "theirs")
-            .made
+            .own
             .bytes_at_peak;
         let error = report.peak_error_bytes;
         assert!((1..10_000).contains(&error), "{error}");
@@ -150,7 +151,7 @@ fn a_thread_that_is_alone_again_finds_exact_peaks() {
         reset();
         let kept = makes_for_others(200 << 10);
         let report = report();
-        let made = line(&report, "makes_for_others", "theirs").made;
+        let made = line(&report, "makes_for_others", "theirs").own;
         assert_eq!(made.bytes_at_peak, 200 << 10);
         assert_adds_up(&report);
         drop(kept);
@@ -177,7 +178,7 @@ fn temporary_is_what_is_freed_within_one_further_allocation() {
     run(|| {
         temporaries();
         let report = report();
-        let count = |words| line(&report, "temporaries", words).made.temporary_count;
+        let count = |words| line(&report, "temporaries", words).own.temporary_count;
         assert_eq!(count("at once"), 1);
         assert_eq!(count("one later"), 1);
         assert_eq!(count("two later"), 0);
@@ -194,7 +195,7 @@ fn what_another_thread_frees_is_not_temporary() {
         let kept = makes_for_others(1 << 10);
         thread::spawn(|| drop(kept)).join().unwrap();
         let report = report();
-        let made = line(&report, "makes_for_others", "theirs").made;
+        let made = line(&report, "makes_for_others", "theirs").own;
         assert_eq!((made.deallocation_count, made.temporary_count), (1, 0));
     });
 }
@@ -226,7 +227,7 @@ fn bytes_that_went_along_as_blocks_moved_are_counted() {
         let moved_bytes = grows_to(1 << 22);
         let report = report();
         assert_eq!(
-            line(&report, "grows_to", "here").made.moved_bytes,
+            line(&report, "grows_to", "here").own.moved_bytes,
             moved_bytes
         );
         assert!(moved_bytes > 0);
@@ -253,7 +254,7 @@ fn a_block_that_neither_grows_nor_shrinks_moves_no_bytes_of_any_line() {
         let start = asks_for_the_same_size(start, layout);
         let report = report();
         for line in &report.functions[0].lines {
-            assert_eq!(line.made.moved_bytes, 0, "{line:?}");
+            assert_eq!(line.own.moved_bytes, 0, "{line:?}");
         }
         assert_adds_up(&report);
         // SAFETY: as above.

@@ -1,6 +1,7 @@
 //! How often resident memory is read, and the time of lines.
 
-use memprof::{LineReport, WhileRunning, memprofile, report};
+use memprof::report::{LineExecution, LineReport};
+use memprof::{memprofile, report};
 use memprof_tests::{Program, Table, pause, run};
 use std::future::Future;
 use std::hint::black_box;
@@ -321,7 +322,7 @@ fn the_times_of_lines_add_up_and_recursion_counts_none_twice() {
         assert_eq!((outer.call_count, inner.call_count), (60, 60));
         for function in [outer, inner] {
             let elapsed = |line: &LineReport| {
-                let running: Option<WhileRunning> = line.while_running;
+                let running: Option<LineExecution> = line.while_running;
                 running.map_or(Duration::ZERO, |running| running.elapsed)
             };
             let sum: Duration = function.lines.iter().map(elapsed).sum();

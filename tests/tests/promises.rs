@@ -24,7 +24,7 @@ fn call_all() -> u64 {
     FUNCTIONS.iter().map(|function| function(7)).sum()
 }
 
-#[memprof::test(max_allocations = 0, warmup = 1, runs = 2)]
+#[memprof::test(max_allocation_count = 0, warmup = 1, runs = 2)]
 fn lines_and_the_reading_of_numbers_take_none_of_the_programs_memory() {
     call_all();
     let ((), usage) = memprof::measure(|| ());

@@ -63,7 +63,7 @@ fn app(layer: &QueryProfilerLayer) -> Router {
 }
 
 fn open() -> QueryProfilerLayer {
-    QueryProfilerLayer::new(Access::when(|_, _| true))
+    QueryProfilerLayer::new(Access::from_fn(|_, _| true))
 }
 
 fn request(path: &str) -> Request<Body> {

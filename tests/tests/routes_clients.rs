@@ -11,7 +11,7 @@ use axum::body::Body;
 use browser::Page;
 use http::Request;
 use memprof::memprofile;
-use memprof::web::routes;
+use memprof::web::debug_routes;
 use memprof_tests::block;
 use serde_json::Value;
 use std::fs;
@@ -52,7 +52,7 @@ impl Server {
             std::future::ready(request)
         };
         let router = Router::new()
-            .fallback_service(routes())
+            .fallback_service(debug_routes())
             .layer(axum::middleware::map_request(tell));
         runtime.spawn(async { axum::serve(listener, router).await });
         Self {

@@ -4,7 +4,8 @@
 
 use futures::StreamExt as _;
 use futures::stream::{self, FuturesUnordered};
-use memprof::{Report, measure, memprofile, report};
+use memprof::report::Report;
+use memprof::{measure, memprofile, report};
 use memprof_tests::{assert_law_3, assert_made, block, made, pause, run};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::cell::RefCell;

@@ -1,6 +1,7 @@
 //! Scopes: what a piece of work did, on whichever threads, apart from all the rest.
 
-use memprof::{InScopeExt, Made, Report, Scope, memprofile};
+use memprof::report::{Allocations, Report};
+use memprof::{Scope, ScopeExt, memprofile};
 use memprof_tests::{Program, Table, block, line, pause, run};
 use std::future::Future;
 use std::hint::black_box;
@@ -13,11 +14,11 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof_tests::system(env!("CARGO_CRATE_NAME"));
 
-fn made(report: &Report, function: &str, words: &str) -> Made {
-    line(report, function, words).made
+fn made(report: &Report, function: &str, words: &str) -> Allocations {
+    line(report, function, words).own
 }
 
-fn live(made: Made) -> [i64; 2] {
+fn live(made: Allocations) -> [i64; 2] {
     [made.live_bytes(), made.live_count()]
 }
 
@@ -273,7 +274,7 @@ async fn waits_and_keeps(bytes: usize) -> Vec<u8> {
 async fn a_hundred_tasks_in_as_many_scopes_dont_see_each_other() {
     let tasks = (1..=100_u16).map(|bytes| {
         let scope = Scope::new(bytes.to_string());
-        let task = tokio::spawn(waits_and_keeps(bytes.into()).in_scope(&scope));
+        let task = tokio::spawn(waits_and_keeps(bytes.into()).with_scope(&scope));
         (u64::from(bytes), scope, task)
     });
     for (bytes, scope, task) in tasks.collect::<Vec<_>>() {
@@ -293,11 +294,11 @@ async fn a_hundred_tasks_in_as_many_scopes_dont_see_each_other() {
 async fn what_a_scope_spawns_can_inherit_it() {
     let scope = Scope::new("parent");
     let kept = async {
-        let inherits = tokio::spawn(waits_and_keeps(1000).in_current_scope());
+        let inherits = tokio::spawn(waits_and_keeps(1000).with_current_scope());
         let does_not = tokio::spawn(waits_and_keeps(50));
         (inherits.await.unwrap(), does_not.await.unwrap())
     };
-    let kept = kept.in_scope(&scope).await;
+    let kept = kept.with_scope(&scope).await;
 
     let report = scope.report();
     assert_eq!(
@@ -311,7 +312,7 @@ async fn what_a_scope_spawns_can_inherit_it() {
 fn a_future_dropped_half_way_is_dropped_in_its_scope() {
     let scope = Scope::new("cancelled");
     {
-        let mut future = pin!(waits_and_keeps(400).in_scope(&scope));
+        let mut future = pin!(waits_and_keeps(400).with_scope(&scope));
         let context = &mut Context::from_waker(Waker::noop());
         assert!(future.as_mut().poll(context).is_pending());
         assert_eq!(scope.usage().net_bytes(), 400);
@@ -333,7 +334,7 @@ fn a_block_that_outlives_its_scope_is_still_its_lines() {
     // None of a scope that has another's place.
     let next = Scope::new("next");
     drop(kept);
-    assert_eq!(next.report().total, Made::default());
+    assert_eq!(next.report().total, Allocations::default());
     let since = memprof::report().since(&before);
     assert_eq!(live(made(&since, "outlives", "kept")), [0, 0]);
 }
@@ -418,7 +419,11 @@ fn a_scope_without_room_ends_no_other() {
         let totals = scopes.iter().map(|scope| scope.report().total);
         assert!(totals.into_iter().all(|total| total.allocated_bytes == 20));
         let totals = next.iter().map(|scope| scope.report().total);
-        assert!(totals.into_iter().all(|total| total == Made::default()));
+        assert!(
+            totals
+                .into_iter()
+                .all(|total| total == Allocations::default())
+        );
     });
 }
 
@@ -433,10 +438,12 @@ fn a_scope_without_room_has_nothing_of_whoever_had_the_first_place_and_says_so()
 
         let report = beyond.report();
         assert!(report.lines_are_unknown);
-        assert_eq!(report.total, Made::default());
+        assert_eq!(report.total, Allocations::default());
         assert!(report.functions.is_empty());
         assert!(!others[0].report().lines_are_unknown);
-        let error = memprof::Baseline::new("beyond").check(&report).unwrap_err();
+        let error = memprof::baseline::Baseline::new("beyond")
+            .check(&report)
+            .unwrap_err();
         let error = error.to_string();
         assert!(
             error.starts_with("there were too many scopes at once"),
@@ -457,7 +464,7 @@ fn a_scope_without_room_leaves_its_lines_to_the_one_around_it() {
 
         assert_eq!(live(made(&inner.report(), "keeps", "kept")), [20, 1]);
         assert_eq!(live(made(&outer.report(), "keeps", "kept")), [320, 2]);
-        assert_eq!(beyond.report().total, Made::default());
+        assert_eq!(beyond.report().total, Allocations::default());
         assert_eq!(beyond.usage().net_bytes(), 320);
         drop(kept);
     });
@@ -578,7 +585,7 @@ fn the_time_in_a_scope_is_that_of_its_functions_and_adds_up() {
 #[test]
 fn a_task_that_waits_takes_no_time() {
     let scope = Scope::new("mine");
-    let mut future = pin!(waits().in_scope(&scope));
+    let mut future = pin!(waits().with_scope(&scope));
     let mut context = Context::from_waker(Waker::noop());
     assert!(future.as_mut().poll(&mut context).is_pending());
     let while_waiting = scope.report();

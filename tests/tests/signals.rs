@@ -2,7 +2,8 @@
 //! without one.
 #![cfg(target_os = "linux")]
 
-use memprof::{Report, memprofile, report};
+use memprof::report::Report;
+use memprof::{memprofile, report};
 use memprof_tests::{Program, alone, assert_law_3, block, line};
 use std::alloc::{Layout, handle_alloc_error};
 use std::fs;
@@ -107,7 +108,7 @@ impl Running {
 fn assert_kept(path: &Path, bytes: i64) {
     let report = Report::read(path).unwrap();
     assert_eq!(
-        line(&report, "keeps", "// kept").made.live_bytes(),
+        line(&report, "keeps", "// kept").own.live_bytes(),
         bytes,
         "{report:#?}"
     );
@@ -458,7 +459,7 @@ fn a_killed_program_leaves_the_last_of_its_reports() {
             let report = Report::read(&path).ok()?;
             // The first may be from before the function has begun.
             report.functions.first()?;
-            let kept = line(&report, "keeps", "// kept").made.live_bytes();
+            let kept = line(&report, "keeps", "// kept").own.live_bytes();
             (kept == bytes).then_some(report)
         })
     };
@@ -523,7 +524,7 @@ fn a_report_is_written_when_memory_passes_a_limit() {
         running.go_on();
         running.wait_for("two");
         let dump = wait_until(|| Report::read(&path).ok());
-        let kept = line(&dump, "keeps", "// kept").made.live_bytes();
+        let kept = line(&dump, "keeps", "// kept").own.live_bytes();
         assert_eq!(kept, 100 + (3 << 30));
         assert!(dump.interim_after.is_some());
         running.go_on();
@@ -657,7 +658,7 @@ fn the_threads_for_it_are_in_no_number() {
             assert_eq!(now.peak_error_bytes, 0);
             assert_law_3(&now);
             let since = now.since(&before);
-            assert_eq!(line(&since, "keeps", "// kept").made.live_bytes(), 20);
+            assert_eq!(line(&since, "keeps", "// kept").own.live_bytes(), 20);
             drop((kept, more));
         });
     })

@@ -146,7 +146,7 @@ fn blocks_are_their_lines_whatever_their_size_and_whoever_frees_them() {
     run(|| {
         let sum: usize = AROUND_LIMITS.iter().sum();
         let (sum, count) = (i64::try_from(sum).unwrap(), 16);
-        let made = || numbers(line(&report(), "makes_all", "// each").made);
+        let made = || numbers(line(&report(), "makes_all", "// each").own);
 
         let all = makes_all();
         assert_eq!(made(), [sum, count, sum, count]);
@@ -174,7 +174,7 @@ fn a_block_that_goes_from_one_place_to_the_other_keeps_its_owner() {
             }
             drop(blocks);
         }
-        let live = |words| line(&report(), "resizes", words).made.live_bytes();
+        let live = |words| line(&report(), "resizes", words).own.live_bytes();
         assert_eq!([live("resize(size"), live("// resized")], [0, 0]);
     });
 }
@@ -188,7 +188,7 @@ fn blocks_of_a_scope_are_the_scopes_and_their_lines() {
             let inside = scope.run(makes_all);
             let live = || {
                 line(&scope.report(), "makes_all", "// each")
-                    .made
+                    .own
                     .live_count()
             };
             assert_eq!(live(), 16);

@@ -9,8 +9,9 @@ use futures::channel::mpsc;
 use futures::{StreamExt as _, stream};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
+use memprof::report::{Format, Report};
 use memprof::web::{Outcome, ProfilerLayer, RequestProfile, Restriction, Sort, Trigger};
-use memprof::{Format, Report, Scope, memprofile};
+use memprof::{Scope, memprofile};
 use memprof_tests::{Program, block, line, run};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -108,12 +109,12 @@ async fn sixty_four_requests_at_once_have_a_file_each_of_what_they_did() {
         let name = format!("GET.{size}.page.200.json");
         let report = Report::read(folder.path().join(name)).unwrap();
         assert_eq!(report.functions.len(), 2);
-        let kept = line(&report, "keep", "// kept").made;
+        let kept = line(&report, "keep", "// kept").own;
         assert_eq!(
             (kept.allocated_bytes, kept.live_bytes()),
             (size, i64::try_from(size).unwrap())
         );
-        let at_once = line(&report, "page", "// at once").made;
+        let at_once = line(&report, "page", "// at once").own;
         assert_eq!(at_once.allocated_bytes, 10 * size);
         assert_eq!(at_once.live_bytes(), 0);
     }
@@ -237,7 +238,7 @@ async fn every_end_of_a_request_leaves_a_profile() {
         Outcome::Panicked,
         Outcome::Dropped,
         Outcome::Dropped,
-        Outcome::Cut(StatusCode::OK),
+        Outcome::Aborted(StatusCode::OK),
     ];
     assert_eq!(seen.outcomes(), outcomes);
     assert_eq!(names(folder.path()).len(), 5);
@@ -276,7 +277,7 @@ async fn a_body_is_streamed_as_it_comes() {
     let seen = seen.0.lock().unwrap();
     assert_eq!(seen[0].outcome, Outcome::Response(StatusCode::OK));
     let kept = line(&seen[0].report, "keep", "// kept");
-    assert_eq!((kept.hits, kept.made.live_bytes()), (2, 15));
+    assert_eq!((kept.hits, kept.own.live_bytes()), (2, 15));
 }
 
 #[tokio::test]
@@ -340,7 +341,7 @@ async fn an_answer_that_has_no_body_is_whole_though_nobody_takes_one() {
         Outcome::Response(ok),
         Outcome::Response(no_content),
         Outcome::Response(not_modified),
-        Outcome::Cut(ok),
+        Outcome::Aborted(ok),
         // And of a router of axum, which takes the body away outside of the layer.
         Outcome::Response(ok),
     ];
@@ -457,7 +458,7 @@ async fn only_requests_that_all_triggers_allow_for_are_profiled() {
         [""; 0]
     );
     let chosen = profiled(
-        Trigger::when(|method, path, _| method == "GET" && path != "/1/page"),
+        Trigger::from_fn(|method, path, _| method == "GET" && path != "/1/page"),
         &paths,
     );
     assert_eq!(chosen.await.len(), 3);
@@ -498,7 +499,7 @@ async fn names_stay_in_the_folder_and_are_no_longer_than_they_may_be() {
     assert_eq!(names.len(), 7, "{names:#?}");
     for name in names {
         assert!(name.len() <= 200, "{name}");
-        assert_eq!(Format::of_path(&name), Some(Format::Json), "{name}");
+        assert_eq!(Format::from_path(&name), Some(Format::Json), "{name}");
         assert!(
             !name.starts_with('.') && !name.contains(char::is_control),
             "{name}"

@@ -51,7 +51,7 @@ fn heap_numbers_are_not_available_and_resident_memory_is() {
 async fn the_endpoints_say_that_nothing_is_counted() {
     let get = async |path: &str| {
         let request = Request::get(path).header("host", "localhost");
-        let answer = memprof::web::routes()
+        let answer = memprof::web::debug_routes()
             .oneshot(request.body(()).unwrap())
             .await;
         let (head, body) = answer.unwrap().into_parts();

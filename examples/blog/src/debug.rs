@@ -18,7 +18,7 @@ pub(crate) async fn serve(addr: SocketAddr) -> Result<(), Failure> {
     let listener = TcpListener::bind(addr).await.map_err(cannot_listen)?;
     let bound = listener.local_addr().map_err(cannot_listen)?;
     eprintln!("note: the memory of this process is shown at http://{bound}/debug/memprof/");
-    let router = Router::new().fallback_service(memprof::web::routes());
+    let router = Router::new().fallback_service(memprof::web::debug_routes());
     // It ends with the process: nobody's work is lost by that.
     tokio::spawn(async { axum::serve(listener, router).await });
     Ok(())

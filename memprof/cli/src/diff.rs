@@ -5,7 +5,7 @@ use crate::reading::{is_confidential, read_to_compare};
 use anstyle::Style;
 use clap::ValueEnum;
 use memprof::__command::units::interim;
-use memprof::{FileError, Made, Report};
+use memprof::report::{Allocations, FileError, Report};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -36,10 +36,10 @@ impl Compared {
         }
         let [before, after] = reports.map(|mut report| {
             if !is_whole {
-                report.untracked = Made::default();
-                report.total = Made::default();
+                report.untracked = Allocations::default();
+                report.total = Allocations::default();
                 for (_, line) in lines(&report.clone()) {
-                    report.total += line.made;
+                    report.total += line.own;
                 }
             }
             report
@@ -109,14 +109,14 @@ fn hide_source(reports: &mut [Report]) {
 struct Change<'a> {
     /// In the later report, if it is there; 0 if it has none.
     number: Option<u32>,
-    before: (Made, u64),
-    after: (Made, u64),
+    before: (Allocations, u64),
+    after: (Allocations, u64),
     key: Key<'a>,
 }
 
 impl Change<'_> {
     fn of(&self, quantity: Quantity) -> i128 {
-        let of = |(made, hits): &(Made, u64)| quantity.of(made, *hits);
+        let of = |(made, hits): &(Allocations, u64)| quantity.of(made, *hits);
         of(&self.after) - of(&self.before)
     }
 }
@@ -227,7 +227,7 @@ fn changes<'a>(before: &'a Report, after: &'a Report) -> Vec<Change<'a>> {
                 changes.len() - 1
             });
             if let Some(change) = changes.get_mut(place) {
-                let numbers = (line.made, line.hits);
+                let numbers = (line.own, line.hits);
                 if is_after {
                     change.after = numbers;
                     change.number = Some(line.number);

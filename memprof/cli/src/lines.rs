@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use memprof::__command::printable;
 use memprof::__command::units::{bytes, grouped};
-use memprof::{FunctionReport, LineReport, Made, Report};
+use memprof::report::{Allocations, FunctionReport, LineReport, Report};
 use std::io::{self, Write};
 use std::iter;
 
@@ -64,7 +64,7 @@ impl Quantity {
     }
 
     /// The number of a line that ran `hits` times and made this.
-    pub(crate) fn of(self, made: &Made, hits: u64) -> i128 {
+    pub(crate) fn of(self, made: &Allocations, hits: u64) -> i128 {
         match self {
             Self::LiveBytes => made.live_bytes().into(),
             Self::LiveCount => made.live_count().into(),
@@ -108,10 +108,10 @@ impl Quantity {
     }
 }
 
-impl From<memprof::Quantity> for Quantity {
-    fn from(main: memprof::Quantity) -> Self {
+impl From<memprof::report::Quantity> for Quantity {
+    fn from(main: memprof::report::Quantity) -> Self {
         match main {
-            memprof::Quantity::LiveBytes => Self::LiveBytes,
+            memprof::report::Quantity::LiveBytes => Self::LiveBytes,
             _ => Self::AllocatedBytes,
         }
     }

@@ -1,7 +1,7 @@
 //! Programs that run and hand out their reports: `MEMPROF_LISTEN` of theirs says where.
 
 use crate::reading::{explained, read};
-use memprof::{FileError, Report};
+use memprof::report::{FileError, Report};
 use std::error::Error;
 use std::path::PathBuf;
 

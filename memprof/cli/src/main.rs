@@ -14,7 +14,7 @@ mod view;
 use clap::{Parser, Subcommand, ValueEnum};
 use diff::{Compared, Limit};
 use lines::Quantity;
-use memprof::Format;
+use memprof::report::Format;
 use reading::{explained, read};
 use std::error::Error;
 use std::fmt;
@@ -173,7 +173,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn format_named(name: &str) -> Result<Format, String> {
-    Format::named(name.trim_start_matches('.')).ok_or_else(|| {
+    name.trim_start_matches('.').parse().map_err(|_| {
         "it should be one of speedscope.json, json, html, csv, md, folded, pb.gz, prof".to_owned()
     })
 }

@@ -1,6 +1,7 @@
 //! Reports as the command reads them: without the text of the source, if that is wanted.
 
-use memprof::{Baseline, FileError, Format, Report};
+use memprof::baseline::Baseline;
+use memprof::report::{FileError, Format, Report};
 use std::env;
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -50,7 +51,7 @@ pub(crate) fn read_to_compare(path: &Path) -> Result<(Report, bool), FileError> 
 pub(crate) fn explained(error: FileError, path: &Path) -> Box<dyn Error> {
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     let is_missing = cause.is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::NotFound);
-    if is_missing && Format::of_path(path).is_none() {
+    if is_missing && Format::from_path(path).is_none() {
         let why = "a program listens there from its first call of a profiled function to its end";
         return format!("{error}; {why}").into();
     }

@@ -3,7 +3,7 @@
 use crate::lines::{MORE, Quantity, cell, lines, number, table, write};
 use anstyle::Style;
 use memprof::__command::units::{bytes, interim};
-use memprof::{Made, Report};
+use memprof::report::{Allocations, Report};
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
@@ -27,24 +27,24 @@ pub(crate) fn show(
         .collect();
     let mut chosen: Vec<_> = lines(report)
         .filter(|(of, _)| function.is_none_or(|name| of.path.contains(name)))
-        .filter(|(_, line)| line.made != Made::default())
+        .filter(|(_, line)| line.own != Allocations::default())
         .collect();
-    chosen.sort_by_key(|(_, line)| Reverse(sort.of(&line.made, line.hits)));
+    chosen.sort_by_key(|(_, line)| Reverse(sort.of(&line.own, line.hits)));
 
     let headings = columns.iter().map(|column| column.heading());
     let mut table = table(headings.chain(["Where", "Line"]));
     let all: i128 = chosen
         .iter()
-        .map(|(_, line)| sort.of(&line.made, line.hits))
+        .map(|(_, line)| sort.of(&line.own, line.hits))
         .sum();
     let mut styles = Vec::new();
     for (of, line) in chosen.iter().take(top) {
         // A quarter of all in one line is where to look.
-        let is_much = all > 0 && 4 * sort.of(&line.made, line.hits) >= all;
+        let is_much = all > 0 && 4 * sort.of(&line.own, line.hits) >= all;
         styles.push(if is_much { MORE } else { Style::new() });
         let numbers = columns
             .iter()
-            .map(|column| number(&column.text(column.of(&line.made, line.hits))));
+            .map(|column| number(&column.text(column.of(&line.own, line.hits))));
         let place = format!("{}:{}", cell(&of.path), line.number);
         let texts = [place, cell(&line.source)];
         table.add_row(numbers.chain(texts.map(Into::into)));
@@ -54,7 +54,7 @@ pub(crate) fn show(
         writeln!(out, "and {} lines more", chosen.len() - top)?;
     }
 
-    let sum = |made: &Made, is_known: bool| {
+    let sum = |made: &Allocations, is_known: bool| {
         let text = |part: Quantity| part.text(part.of(made, 0));
         let [alive, at_peak] = [Quantity::LiveBytes, Quantity::BytesAtPeak].map(text);
         let allocated = text(Quantity::AllocatedBytes);

@@ -3,7 +3,7 @@
 use crate::lines::{cell, text};
 use crate::live::Program;
 use memprof::__command::units::{bytes, grouped};
-use memprof::{FileError, FunctionReport, LineReport, Made, Report};
+use memprof::report::{Allocations, FileError, FunctionReport, LineReport, Report};
 use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Alignment, Constraint, Layout};
@@ -240,12 +240,12 @@ impl View {
         let mut rows = Vec::new();
         for (function, of) in self.report.functions.iter().enumerate() {
             for (place, line) in of.lines.iter().enumerate() {
-                if line.made != Made::default() {
+                if line.own != Allocations::default() {
                     // It is in the same place of all reports of a process, since
                     // functions are only ever added.
                     let then = |report: &Report| {
                         let line = report.functions.get(function)?.lines.get(place)?;
-                        Some((line.made, line.hits))
+                        Some((line.own, line.hits))
                     };
                     rows.push(LineNow {
                         function: of,
@@ -360,14 +360,14 @@ struct LineNow<'a> {
     function: &'a FunctionReport,
     line: &'a LineReport,
     /// At the mark.
-    marked: Made,
+    marked: Allocations,
     /// In the report before, with its hits, and how long before.
-    before: Option<(Made, u64, Duration)>,
+    before: Option<(Allocations, u64, Duration)>,
 }
 
 impl LineNow<'_> {
     fn number(&self, column: Column) -> i128 {
-        let made = self.line.made;
+        let made = self.line.own;
         match column {
             Column::Alive => made.live_bytes().into(),
             Column::Blocks => made.live_count().into(),

@@ -16,7 +16,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use memprof::__command::is_seen;
-use memprof::Format;
+use memprof::report::Format;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -153,7 +153,7 @@ fn reports(folder: &Path) -> io::Result<Vec<OsString>> {
         let name = entry?.file_name();
         let is_inside = fs::canonicalize(folder.join(&name))
             .is_ok_and(|file| file.is_file() && file.parent() == Some(folder));
-        if is_inside && (is_over_time(&name) || Format::of_path(&name) == Some(Format::Json)) {
+        if is_inside && (is_over_time(&name) || Format::from_path(&name) == Some(Format::Json)) {
             names.push(name);
         }
     }
@@ -184,7 +184,7 @@ fn report(path: &Path) -> Response {
     let mut text = Vec::new();
     let written = read(path).map_err(|error| error.to_string());
     let written = written.and_then(|report| {
-        let written = report.write_to(Format::Page, &mut text);
+        let written = report.write_to(Format::Html, &mut text);
         written.map_err(|error| error.to_string())
     });
     match written {
@@ -238,7 +238,7 @@ fn document(title: &str, body: &str) -> Vec<u8> {
 }
 
 fn page(status: StatusCode, text: Vec<u8>) -> Response {
-    let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
+    let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CONTENT_SECURITY_POLICY, &policy),

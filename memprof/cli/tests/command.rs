@@ -624,7 +624,7 @@ fn a_running_program_is_dumped_and_its_report_says_that_it_went_on() {
     );
 
     let path = folder.path().join(name);
-    let report = memprof::Report::read(&path).unwrap();
+    let report = memprof::report::Report::read(&path).unwrap();
     let after = report.interim_after.unwrap().as_secs_f64();
     let said = |which: &str, after: f64| {
         format!(

@@ -2,7 +2,7 @@
 //! `mprof` read of it.
 #![cfg(target_os = "linux")]
 
-use memprof::MemoryOverTime;
+use memprof::timeline::MemoryTimeline;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ fn a_run_is_written_to_a_file_of_the_time() {
     let names = names(folder.path());
     assert_eq!(names.len(), 3, "{names:?}");
     for name in names {
-        let memory = MemoryOverTime::read(folder.path().join(name)).unwrap();
+        let memory = MemoryTimeline::read(folder.path().join(name)).unwrap();
         assert_eq!(memory.command, "sh -c 'echo said; exit 3'");
     }
 }
@@ -244,7 +244,7 @@ fn children_are_seen_apart() {
     let path = folder.path().join("a.dat");
     // Each line is in the file at once.
     let memory = loop {
-        match MemoryOverTime::read(&path) {
+        match MemoryTimeline::read(&path) {
             Ok(memory) if memory.children.contains_key(&number) => break memory,
             _ => std::thread::yield_now(),
         }
@@ -279,7 +279,7 @@ fn signals_reach_the_program_and_the_file_is_kept() {
     assert!(sent.unwrap().success());
 
     assert_eq!(run.wait().unwrap().code(), Some(5));
-    let memory = MemoryOverTime::read(folder.path().join("a.dat")).unwrap();
+    let memory = MemoryTimeline::read(folder.path().join("a.dat")).unwrap();
     assert!(memory.peak().unwrap().resident_bytes > 0);
 }
 
@@ -301,14 +301,14 @@ fn a_process_is_attached_to_by_number_until_it_ends() {
         .spawn()
         .unwrap();
     let path = folder.path().join("a.dat");
-    while !MemoryOverTime::read(&path).is_ok_and(|memory| !memory.samples.is_empty()) {
+    while !MemoryTimeline::read(&path).is_ok_and(|memory| !memory.samples.is_empty()) {
         std::thread::yield_now();
     }
     drop(cat.stdin.take());
     cat.wait().unwrap();
 
     stdout(&attach.wait_with_output().unwrap());
-    assert_eq!(MemoryOverTime::read(&path).unwrap().command, "cat");
+    assert_eq!(MemoryTimeline::read(&path).unwrap().command, "cat");
     let said = refusal(&memprof(folder.path(), &["attach", "4194999"]));
     assert!(said.contains("there is no process 4194999"), "{said}");
 }

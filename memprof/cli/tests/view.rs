@@ -1,6 +1,6 @@
 //! What `memprof view` serves, to whom, and what it doesn't.
 
-use memprof::{Format, Report};
+use memprof::report::{Format, Report};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::iter;
@@ -82,7 +82,7 @@ fn a_file_is_a_page_with_the_policy_as_a_header() {
     let answer = server.get("/");
     assert_status(&answer, 200);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(&Format::page_policy()), "{head}");
+    assert!(head.contains(&Format::html_policy()), "{head}");
     assert!(head.contains("x-content-type-options: nosniff"), "{head}");
     assert!(body.contains("<title>memprof</title>"));
     assert!(body.contains("id=\"after.functions.calls\""));
@@ -145,7 +145,7 @@ MEM 25.000000 1000.3000
 
     assert_status(&answer, 200);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(&Format::page_policy()), "{head}");
+    assert!(head.contains(&Format::html_policy()), "{head}");
     assert!(body.contains("<h1>run.dat</h1>\n<svg "), "{body}");
     assert!(body.contains("load&lt;b&gt;"), "{body}");
     assert_eq!(body.matches("</svg>").count(), 1, "{body}");

@@ -15,12 +15,12 @@ use criterion::measurement::{Measurement, ValueFormatter};
 ///
 /// ```
 /// use criterion::Criterion;
-/// use memprof::Allocated;
+/// use memprof::criterion::HeapMeasurement;
 ///
 /// #[global_allocator]
 /// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 ///
-/// fn words(criterion: &mut Criterion<Allocated>) {
+/// fn words(criterion: &mut Criterion<HeapMeasurement>) {
 ///     criterion.bench_function("words", |bencher| {
 ///         bencher.iter(|| "a b c".split(' ').map(String::from).collect::<Vec<_>>());
 ///     });
@@ -28,7 +28,7 @@ use criterion::measurement::{Measurement, ValueFormatter};
 ///
 /// criterion::criterion_group! {
 ///     name = benches;
-///     config = Criterion::default().with_measurement(Allocated::Bytes).without_plots();
+///     config = Criterion::default().with_measurement(HeapMeasurement::Bytes).without_plots();
 ///     targets = words
 /// }
 /// criterion::criterion_main!(benches);
@@ -39,14 +39,14 @@ use criterion::measurement::{Measurement, ValueFormatter};
 /// time, too; here, it is shown as bytes or blocks for each byte or element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Allocated {
+pub enum HeapMeasurement {
     /// Bytes of new blocks, and by which blocks grew.
     Bytes,
     /// New blocks.
     Blocks,
 }
 
-impl Allocated {
+impl HeapMeasurement {
     fn now(self) -> u64 {
         let tally = this_thread::now();
         match self {
@@ -56,7 +56,7 @@ impl Allocated {
     }
 }
 
-impl Measurement for Allocated {
+impl Measurement for HeapMeasurement {
     type Intermediate = u64;
     type Value = u64;
 
@@ -92,7 +92,7 @@ impl Measurement for Allocated {
     }
 }
 
-impl ValueFormatter for Allocated {
+impl ValueFormatter for HeapMeasurement {
     fn scale_values(&self, typical: f64, values: &mut [f64]) -> &'static str {
         let units: &[_] = match self {
             Self::Bytes => &[
@@ -142,7 +142,7 @@ impl ValueFormatter for Allocated {
     }
 }
 
-impl Allocated {
+impl HeapMeasurement {
     fn unit(self) -> &'static str {
         match self {
             Self::Bytes => "B",

@@ -24,7 +24,8 @@ const LEAST_KEPT: usize = 64;
 /// is freed. A block that grows is as old as its growth.
 ///
 /// ```
-/// use memprof::{Epochs, memprofile};
+/// use memprof::leak::Epochs;
+/// use memprof::memprofile;
 /// use std::collections::VecDeque;
 ///
 /// #[global_allocator]
@@ -144,7 +145,7 @@ impl Epochs {
             let report = scope.settled_report();
             let of_lines = report
                 .lines()
-                .map(|(function, line)| (Leak::of(function, line), line.made));
+                .map(|(function, line)| (Leak::of(function, line), line.own));
             let all = iter::once((Leak::of_no_line(), report.untracked)).chain(of_lines);
             for (leak, made) in all.filter(|(_, made)| made.live_count() > 0) {
                 // As it is without blocks.
@@ -157,7 +158,7 @@ impl Epochs {
                 }
             }
         }
-        leaks.sort_by_key(|leak| Reverse(leak.bytes));
+        leaks.sort_by_key(|leak| Reverse(leak.live_bytes));
         leaks
     }
 }

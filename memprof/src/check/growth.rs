@@ -2,7 +2,7 @@
 
 use crate::check::requirements;
 use crate::count::uncounted;
-use crate::model::report::{FunctionReport, LineReport, Made, Report};
+use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
 use crate::model::units::{bytes, grouped};
 use crate::scope::pool;
 use std::borrow::Cow;
@@ -89,7 +89,7 @@ impl fmt::Display for Growth {
 ///
 /// # fn main() {
 /// let (mut number, mut cache, mut seen) = (0, BTreeMap::new(), Vec::new());
-/// let growing = memprof::growth(100, || {
+/// let growing = memprof::leak::growth(100, || {
 ///     number += 1;
 ///     handle(number, &mut cache, &mut seen);
 /// });
@@ -301,12 +301,12 @@ impl Course {
 }
 
 /// What each line made. A generic function is there once for each of its types.
-fn made_by_place(report: &Report) -> BTreeMap<Place, Made> {
+fn made_by_place(report: &Report) -> BTreeMap<Place, Allocations> {
     let mut sums = BTreeMap::new();
     sums.insert((Cow::Borrowed(""), Cow::Borrowed(""), 0), report.untracked);
     for (function, line) in report.lines() {
         let place = (function.path.clone(), function.file.clone(), line.number);
-        *sums.entry(place).or_default() += line.made;
+        *sums.entry(place).or_default() += line.own;
     }
     sums
 }
@@ -343,16 +343,16 @@ fn ratio(number: i64, of: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{Courses, laplace};
-    use crate::model::report::{Made, Report};
+    use crate::model::report::{Allocations, Report};
 
     /// Whether a line grows that had this alive after each run.
     fn grows(runs: u32, alive: impl Fn(u32) -> i64) -> bool {
         let mut courses = Courses::new(runs);
         for run in 1..=runs {
             let allocated_bytes = alive(run).cast_unsigned();
-            let untracked = Made {
+            let untracked = Allocations {
                 allocated_bytes,
-                ..Made::default()
+                ..Allocations::default()
             };
             let report = Report {
                 untracked,

@@ -1,7 +1,7 @@
 //! Lines whose blocks survive.
 
 use crate::check::requirements;
-use crate::model::report::{FunctionReport, LineReport, Made, Report};
+use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
 use crate::model::units::{blocks, bytes, grouped};
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 /// A line whose blocks are still alive: by [`leaks`] those that are more than there were, by
-/// [`Epochs::leaks`](crate::Epochs::leaks) those that are old.
+/// [`Epochs::leaks`](crate::leak::Epochs::leaks) those that are old.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Leak {
@@ -26,17 +26,17 @@ pub struct Leak {
     pub source: Cow<'static, str>,
 
     /// How many bytes are alive, or by how many it is more.
-    pub bytes: i64,
+    pub live_bytes: i64,
 
     /// How many blocks, or by how many it is more; none if those that there were have grown.
-    pub blocks: i64,
+    pub live_count: i64,
 
     /// How old these are, the oldest first. Empty where two reports are compared: which of a
     /// line's blocks are the same, they don't tell.
     pub ages: Vec<Age>,
 }
 
-/// Blocks of a line that were made in the same [epoch](crate::Epochs).
+/// Blocks of a line that were made in the same [epoch](crate::leak::Epochs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Age {
@@ -44,10 +44,10 @@ pub struct Age {
     pub epochs: u64,
 
     /// Bytes that are alive.
-    pub bytes: i64,
+    pub live_bytes: i64,
 
     /// Blocks that are.
-    pub blocks: i64,
+    pub live_count: i64,
 }
 
 impl fmt::Display for Leak {
@@ -61,8 +61,8 @@ impl fmt::Display for Leak {
         write!(
             f,
             "    {} in {}",
-            bytes(self.bytes.into()),
-            blocks(self.blocks.into())
+            bytes(self.live_bytes.into()),
+            blocks(self.live_count.into())
         )?;
         let age = |age: &Age| grouped(age.epochs.into());
         match (self.ages.first(), self.ages.last()) {
@@ -77,7 +77,7 @@ impl fmt::Display for Leak {
 
 /// The lines with more bytes alive in `after` than in `before`, those with most first.
 ///
-/// How old their blocks are is for [`Epochs`](crate::Epochs) to tell.
+/// How old their blocks are is for [`Epochs`](crate::leak::Epochs) to tell.
 ///
 /// A line that frees as much as it makes, as a cache that is full, is none of them. Those of
 /// a program and of another run of it can be compared, too: a line is known by its function,
@@ -104,10 +104,10 @@ impl fmt::Display for Leak {
 /// handle("grace");
 /// let after = memprof::report();
 ///
-/// let leaks = memprof::leaks(&before, &after);
+/// let leaks = memprof::leak::leaks(&before, &after);
 /// assert_eq!(leaks.len(), 1);
 /// assert!(leaks[0].function.ends_with("handle"));
-/// assert_eq!((leaks[0].bytes, leaks[0].blocks), (5, 1));
+/// assert_eq!((leaks[0].live_bytes, leaks[0].live_count), (5, 1));
 /// # }
 /// ```
 ///
@@ -128,10 +128,10 @@ pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
         let are_known = !before.owners_are_unknown && !after.owners_are_unknown;
         assert!(are_known, "{}", requirements::NOBODY_NOTES);
     }
-    let mut known: HashMap<Key<'_>, VecDeque<Made>> = HashMap::new();
+    let mut known: HashMap<Key<'_>, VecDeque<Allocations>> = HashMap::new();
     for (function, line) in before.lines() {
         let key = key(function, line);
-        known.entry(key).or_default().push_back(line.made);
+        known.entry(key).or_default().push_back(line.own);
     }
     let mut leaks = Vec::new();
     for (function, line) in after.lines() {
@@ -140,13 +140,13 @@ pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
         let before = known.get_mut(&key).and_then(VecDeque::pop_front);
         let before = before.unwrap_or_default();
         leaks.push(Leak {
-            bytes: line.made.live_bytes() - before.live_bytes(),
-            blocks: line.made.live_count() - before.live_count(),
+            live_bytes: line.own.live_bytes() - before.live_bytes(),
+            live_count: line.own.live_count() - before.live_count(),
             ..Leak::of(function, line)
         });
     }
-    leaks.retain(|leak| leak.bytes > 0);
-    leaks.sort_by_key(|leak| Reverse(leak.bytes));
+    leaks.retain(|leak| leak.live_bytes > 0);
+    leaks.sort_by_key(|leak| Reverse(leak.live_bytes));
     leaks
 }
 
@@ -168,26 +168,26 @@ impl Leak {
             file: Cow::Borrowed(""),
             line: 0,
             source: Cow::Borrowed(""),
-            bytes: 0,
-            blocks: 0,
+            live_bytes: 0,
+            live_count: 0,
             ages: Vec::new(),
         }
     }
 
     /// Adds blocks that are younger than those it has, or of the same age.
-    pub(crate) fn add(&mut self, epochs: u64, made: &Made) {
+    pub(crate) fn add(&mut self, epochs: u64, made: &Allocations) {
         let (bytes, blocks) = (made.live_bytes(), made.live_count());
-        self.bytes += bytes;
-        self.blocks += blocks;
+        self.live_bytes += bytes;
+        self.live_count += blocks;
         match self.ages.last_mut().filter(|age| age.epochs == epochs) {
             Some(age) => {
-                age.bytes += bytes;
-                age.blocks += blocks;
+                age.live_bytes += bytes;
+                age.live_count += blocks;
             }
             None => self.ages.push(Age {
                 epochs,
-                bytes,
-                blocks,
+                live_bytes: bytes,
+                live_count: blocks,
             }),
         }
     }

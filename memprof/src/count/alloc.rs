@@ -45,7 +45,7 @@ use std::ptr;
 /// - with [`counting`](Self::counting), nowhere: resident memory is that of the inner
 ///   allocator.
 ///
-/// [`Report::tag_bytes`](crate::Report::tag_bytes) is what it takes in a program.
+/// [`Report::tag_bytes`](crate::report::Report::tag_bytes) is what it takes in a program.
 ///
 /// Counters are the calling thread's own,
 /// so threads don't slow each other down. They need thread-locals that the platform
@@ -134,11 +134,11 @@ impl<A> CountingAlloc<A> {
     /// scopes, what each line allocated, and what the process has alive and had at its peak.
     /// What isn't known is what of a line's blocks is still alive, was alive at the peak or
     /// was temporary, which reports say ([`Report::owners_are_unknown`][unknown]):
-    /// [`leaks`](crate::leaks()), [`growth`](crate::growth()), [`Epochs`](crate::Epochs) and
+    /// [`leaks`](crate::leak::leaks()), [`growth`](crate::leak::growth()), [`Epochs`](crate::leak::Epochs) and
     /// baselines refuse, and `assert_no_leak!` holds what is allocated against what is freed,
     /// whichever line made it.
     ///
-    /// [unknown]: crate::Report::owners_are_unknown
+    /// [unknown]: crate::report::Report::owners_are_unknown
     ///
     /// ```
     /// use memprof::CountingAlloc;

@@ -144,7 +144,7 @@ pub(crate) fn say_nobody_guards() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         uncounted::during(false, || {
-            say_what_is_needed("`max_peak` and `max_net` are not looked at: they need");
+            say_what_is_needed("`max_peak_bytes` and `max_net_bytes` are not looked at: they need");
         });
     });
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Which line made what, and what of that is still alive, at one moment.
 ///
-/// Made by [`report`](crate::report), of the whole process, and by
+/// Made by [`report()`](crate::report()), of the whole process, and by
 /// [`Scope::report`](crate::Scope::report), of what was done in a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,15 +20,15 @@ pub struct Report {
 
     /// Which of them called which, from which line: one for each way to a function,
     /// after the one that it was called from.
-    pub calls: Vec<CallReport>,
+    pub calls: Vec<CallNode>,
 
     /// Blocks that no line of a profiled function made.
-    pub untracked: Made,
+    pub untracked: Allocations,
 
     /// All blocks: the sum of all lines and the untracked ones, for each quantity.
-    pub total: Made,
+    pub total: Allocations,
 
-    /// By how much the heap can have stood above [`Made::bytes_at_peak`] of `total`
+    /// By how much the heap can have stood above [`Allocations::bytes_at_peak`] of `total`
     /// without being seen. 0 as long as the process has one thread, and in the report of a
     /// scope, which has no peak. A block that a thread made while another one added up the
     /// heap, and freed before its next allocation, may be missing in addition.
@@ -115,16 +115,16 @@ pub struct LineReport {
     pub hits: u64,
 
     /// The blocks that were made while this was the innermost line running.
-    pub made: Made,
+    pub own: Allocations,
 
     /// Those, and what the profiled functions made that the line called. Of a
     /// function that calls itself, each block is counted once: with the line of the
     /// outermost call that it was made under.
-    pub inclusive: Made,
+    pub inclusive: Allocations,
 
     /// What memory did while the line ran; none of a function that is never printed,
     /// and of a scope. Calls that haven't ended are not in it.
-    pub while_running: Option<WhileRunning>,
+    pub while_running: Option<LineExecution>,
 }
 
 /// What memory did while a line ran, callees included, over all executions.
@@ -132,7 +132,7 @@ pub struct LineReport {
 /// Of a function that calls itself, the outermost calls only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct WhileRunning {
+pub struct LineExecution {
     /// What the thread did to the heap, on each block, whoever made it.
     pub heap: Usage,
 
@@ -158,13 +158,13 @@ pub struct WhileRunning {
 /// A function that is on the way already isn't on it again: recursion is folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CallReport {
+pub struct CallNode {
     /// The function, by its place in [`Report::functions`].
     pub function: usize,
 
     /// Who called it; nobody at the beginning of a way: a thread, a task, or a
     /// function that isn't profiled.
-    pub caller: Option<Caller>,
+    pub caller: Option<CallSite>,
 
     /// How often it was called this way.
     pub call_count: u64,
@@ -178,13 +178,13 @@ pub struct CallReport {
 
     /// What those of its lines made that ran or have blocks alive when it was called this
     /// way, in the order of the function's lines.
-    pub lines: Vec<CallLine>,
+    pub lines: Vec<CallNodeLine>,
 }
 
 /// The line that a function was called from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Caller {
+pub struct CallSite {
     /// The call that the line is of, by its place in [`Report::calls`].
     pub call: usize,
 
@@ -195,7 +195,7 @@ pub struct Caller {
 /// What a line made in a function that was called in one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CallLine {
+pub struct CallNodeLine {
     /// The line's number in its file.
     pub number: u32,
 
@@ -203,10 +203,10 @@ pub struct CallLine {
     pub hits: u64,
 
     /// The blocks that were made while this was the innermost line running.
-    pub made: Made,
+    pub own: Allocations,
 
     /// Those, and what the profiled functions made that the line called.
-    pub inclusive: Made,
+    pub inclusive: Allocations,
 }
 
 /// Blocks made in one place, wherever and whenever they were freed.
@@ -217,7 +217,7 @@ pub struct CallLine {
 /// are transferred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Made {
+pub struct Allocations {
     /// Bytes of new blocks, and by which blocks grew.
     pub allocated_bytes: u64,
 
@@ -252,7 +252,7 @@ pub struct Made {
     pub moved_bytes: u64,
 }
 
-impl Made {
+impl Allocations {
     /// Bytes that are still alive: those that were allocated and transferred, without those
     /// that were freed.
     ///
@@ -330,7 +330,7 @@ impl Made {
     }
 }
 
-impl AddAssign for Made {
+impl AddAssign for Allocations {
     fn add_assign(&mut self, other: Self) {
         // Saturating, since a report may have been read from a file.
         let add = |sum: &mut u64, number: u64| *sum = sum.saturating_add(number);
@@ -387,8 +387,8 @@ impl Report {
 
     /// What the functions made whose path begins with one of `prefixes`, and what those
     /// made that they called.
-    pub(crate) fn made_under(&self, prefixes: &[&str]) -> Made {
-        let mut sum = Made::default();
+    pub(crate) fn made_under(&self, prefixes: &[&str]) -> Allocations {
+        let mut sum = Allocations::default();
         let mut is_under: Vec<bool> = Vec::with_capacity(self.calls.len());
         // A call comes after the one that it was made from.
         for call in &self.calls {
@@ -398,7 +398,7 @@ impl Report {
             let is_in = caller.copied().unwrap_or(false) || is_named();
             is_under.push(is_in);
             if is_in {
-                call.lines.iter().for_each(|line| sum += line.made);
+                call.lines.iter().for_each(|line| sum += line.own);
             }
         }
         sum
@@ -416,7 +416,7 @@ impl Report {
             function.own_elapsed = function.own_elapsed.saturating_sub(before.own_elapsed);
             for (line, before) in function.lines.iter_mut().zip(&before.lines) {
                 line.hits = line.hits.saturating_sub(before.hits);
-                line.made = line.made.since(before.made);
+                line.own = line.own.since(before.own);
                 line.inclusive = line.inclusive.since(before.inclusive);
                 if let (Some(line), Some(before)) = (&mut line.while_running, before.while_running)
                 {
@@ -437,10 +437,10 @@ impl Report {
                     continue;
                 };
                 line.hits = line.hits.saturating_sub(before.hits);
-                line.made = line.made.since(before.made);
+                line.own = line.own.since(before.own);
                 line.inclusive = line.inclusive.since(before.inclusive);
             }
-            call.lines.retain(CallLine::has_numbers);
+            call.lines.retain(CallNodeLine::has_numbers);
         }
     }
 }
@@ -448,16 +448,16 @@ impl Report {
 impl FunctionReport {
     /// What all its lines made.
     #[must_use]
-    pub fn made(&self) -> Made {
-        let mut sum = Made::default();
-        self.lines.iter().for_each(|line| sum += line.made);
+    pub fn own(&self) -> Allocations {
+        let mut sum = Allocations::default();
+        self.lines.iter().for_each(|line| sum += line.own);
         sum
     }
 
     /// What all its lines made, and what the profiled functions made that they called.
     #[must_use]
-    pub fn inclusive(&self) -> Made {
-        let mut sum = Made::default();
+    pub fn inclusive(&self) -> Allocations {
+        let mut sum = Allocations::default();
         self.lines.iter().for_each(|line| sum += line.inclusive);
         sum
     }
@@ -475,14 +475,16 @@ impl FunctionReport {
     }
 }
 
-impl CallLine {
+impl CallNodeLine {
     /// Whether it has any but its own.
     pub(crate) fn has_numbers(&self) -> bool {
-        self.hits > 0 || self.made != Made::default() || self.inclusive != Made::default()
+        self.hits > 0
+            || self.own != Allocations::default()
+            || self.inclusive != Allocations::default()
     }
 }
 
-impl WhileRunning {
+impl LineExecution {
     fn since(self, earlier: Self) -> Self {
         Self {
             heap: self.heap.without(earlier.heap),

@@ -5,7 +5,8 @@ use crate::count::source::{self, HeapSource};
 use crate::count::tag;
 use crate::count::{peak, this_thread, uncounted};
 use crate::model::report::{
-    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
+    Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
+    Report,
 };
 use crate::model::site::Site;
 use crate::record::call_paths::{self, Path};
@@ -46,13 +47,13 @@ static BEFORE: Lock<Option<Report>> = Lock::new(None);
 /// let greetings = greet(&["ada", "grace"]);
 ///
 /// let report = memprof::report();
-/// let alive: Vec<i64> = report.functions[0].lines.iter().map(|line| line.made.live_count()).collect();
+/// let alive: Vec<i64> = report.functions[0].lines.iter().map(|line| line.own.live_count()).collect();
 /// // The first row, the list, the loop, the greetings, and two closing lines.
 /// assert_eq!(alive, [0, 1, 0, 2, 0, 0]);
 ///
 /// drop(greetings);
 /// let freed = memprof::report().since(&report);
-/// assert_eq!(freed.functions[0].lines[3].made.deallocation_count, 2);
+/// assert_eq!(freed.functions[0].lines[3].own.deallocation_count, 2);
 /// # }
 /// ```
 ///
@@ -90,7 +91,7 @@ pub fn reset() {
 /// Where the numbers of a report come from.
 pub(crate) trait Numbers {
     /// What was made by a line, and its executions.
-    fn line(&self, id: u32) -> (Made, u64);
+    fn line(&self, id: u32) -> (Allocations, u64);
 
     /// The calls of a path.
     fn call_count(&self, path: u32) -> u64;
@@ -99,7 +100,7 @@ pub(crate) trait Numbers {
     fn own_elapsed(&self, path: u32) -> Duration;
 
     /// All that was made, if that is known from elsewhere than from the lines.
-    fn total(&self) -> Option<Made>;
+    fn total(&self) -> Option<Allocations>;
 
     /// What memory did while a function ran, if that is known.
     fn settled(&self, site: &Site) -> Option<Settled>;
@@ -110,13 +111,13 @@ pub(crate) struct Settled {
     inclusive_elapsed: Duration,
     own_elapsed: Duration,
     /// In the order of its lines.
-    lines: Box<[WhileRunning]>,
+    lines: Box<[LineExecution]>,
 }
 
 impl Settled {
     fn of(profile: &FunctionProfile) -> Self {
         let elapsed = |ticks| Duration::from_nanos(clock::nanoseconds(ticks));
-        let lines = profile.lines.iter().map(|line| WhileRunning {
+        let lines = profile.lines.iter().map(|line| LineExecution {
             heap: line.heap,
             resident_bytes: line.resident_bytes(),
             resident_increment_bytes: line.resident_increment_bytes(),
@@ -132,8 +133,8 @@ impl Settled {
 }
 
 impl Numbers for Reading {
-    fn line(&self, id: u32) -> (Made, u64) {
-        let made = Made::new(self.of_line(id), self.bytes_at_peak(id));
+    fn line(&self, id: u32) -> (Allocations, u64) {
+        let made = Allocations::new(self.of_line(id), self.bytes_at_peak(id));
         (made, registry::hits(id))
     }
 
@@ -145,9 +146,9 @@ impl Numbers for Reading {
         Duration::ZERO
     }
 
-    fn total(&self) -> Option<Made> {
-        let made = Made::new(self.of_process(), 0);
-        Some(Made {
+    fn total(&self) -> Option<Allocations> {
+        let made = Allocations::new(self.of_process(), 0);
+        Some(Allocations {
             bytes_at_peak: peak::bytes(),
             ..made
         })
@@ -212,8 +213,8 @@ impl Report {
             // What lines beyond these made is untracked, and the next ids are another's.
             let lines = call.lines.iter_mut().take(tag::MOST_LINES);
             for (line, id) in lines.zip(tag::first_id(*number)..) {
-                (line.made, line.hits) = numbers.line(id);
-                line.inclusive = line.made;
+                (line.own, line.hits) = numbers.line(id);
+                line.inclusive = line.own;
             }
         }
         (report.untracked, _) = numbers.line(tag::UNTRACKED);
@@ -230,7 +231,7 @@ impl Report {
 
         report.add_up(&paths);
         if let Some(total) = total {
-            report.total = Made {
+            report.total = Allocations {
                 temporary_count: report.total.temporary_count,
                 moved_bytes: report.total.moved_bytes,
                 ..total
@@ -247,7 +248,7 @@ impl Report {
             function.lines.sort_unstable_by_key(|line| line.number);
         }
         for call in &mut report.calls {
-            call.lines.retain(CallLine::has_numbers);
+            call.lines.retain(CallNodeLine::has_numbers);
             call.lines.sort_unstable_by_key(|line| line.number);
         }
         uncounted::during(false, || drop((paths, sites, settled)));
@@ -259,8 +260,8 @@ impl Report {
         self.owners_are_unknown = true;
         self.untracked = self.untracked.without_owners();
         for line in self.calls.iter_mut().flat_map(|call| &mut call.lines) {
-            line.made = line.made.without_owners();
-            line.inclusive = line.made;
+            line.own = line.own.without_owners();
+            line.inclusive = line.own;
         }
     }
 
@@ -269,7 +270,7 @@ impl Report {
         // A call comes after the one it was made from.
         for index in (0..self.calls.len()).rev() {
             let (callers, calls) = self.calls.split_at_mut(index);
-            let mut inclusive = Made::default();
+            let mut inclusive = Allocations::default();
             let mut inclusive_elapsed = Duration::ZERO;
             if let Some(call) = calls.first() {
                 call.lines
@@ -301,13 +302,13 @@ impl Report {
             function.inclusive_elapsed += call.inclusive_elapsed;
             for (sum, line) in function.lines.iter_mut().zip(&call.lines) {
                 sum.hits += line.hits;
-                sum.made += line.made;
+                sum.own += line.own;
                 sum.inclusive += line.inclusive;
             }
         }
         self.total = self.untracked;
         for line in self.functions.iter().flat_map(|function| &function.lines) {
-            self.total += line.made;
+            self.total += line.own;
         }
     }
 }
@@ -332,7 +333,7 @@ fn place_of(paths: &[(u32, Path)], line: u32) -> Option<usize> {
 }
 
 /// The paths as calls without numbers.
-fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallReport> {
+fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
     let places = sites.iter().map(|site| ptr::from_ref(*site));
     let places: HashMap<_, _> = places.zip(0..).collect();
     let line_number = |path: usize, place: usize| {
@@ -341,15 +342,15 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallReport> {
             .map_or(&[][..], |(_, path)| path.site.lines());
         lines.get(place).copied().unwrap_or(0)
     };
-    let empty = |number: &u32| CallLine {
+    let empty = |number: &u32| CallNodeLine {
         number: *number,
         hits: 0,
-        made: Made::default(),
-        inclusive: Made::default(),
+        own: Allocations::default(),
+        inclusive: Allocations::default(),
     };
-    let calls = paths.iter().map(|(_, path)| CallReport {
+    let calls = paths.iter().map(|(_, path)| CallNode {
         function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
-        caller: place_of(paths, path.caller).map(|call| Caller {
+        caller: place_of(paths, path.caller).map(|call| CallSite {
             call,
             line: line_number(call, tag::place_of(path.caller) as usize),
         }),
@@ -368,8 +369,8 @@ impl FunctionReport {
             number: *number,
             source: Cow::Borrowed(site.source(*number)),
             hits: 0,
-            made: Made::default(),
-            inclusive: Made::default(),
+            own: Allocations::default(),
+            inclusive: Allocations::default(),
             while_running: None,
         });
         Self {

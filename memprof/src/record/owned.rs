@@ -12,7 +12,7 @@ use crate::count::registry::{self, Reading};
 use crate::count::tag;
 use crate::count::{source, this_thread};
 use crate::model::change::Change;
-use crate::model::report::Made;
+use crate::model::report::Allocations;
 use crate::model::site::Site;
 use crate::record::call_paths;
 use std::iter;
@@ -33,7 +33,7 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    fn of(made: &Made) -> Self {
+    fn of(made: &Allocations) -> Self {
         Self {
             live_bytes: made.live_bytes(),
             live_count: made.live_count(),
@@ -71,7 +71,7 @@ impl OfFunction {
         }
         let paths = call_paths::of_site(site, is_patient)?;
         let mut call_count = 0_u64;
-        let mut lines = vec![Made::default(); line_count(site)];
+        let mut lines = vec![Allocations::default(); line_count(site)];
         let reading = if is_patient {
             Reading::begin()
         } else {
@@ -80,7 +80,7 @@ impl OfFunction {
         for path in paths {
             call_count = call_count.wrapping_add(registry::calls(path));
             for (line, id) in lines.iter_mut().zip(tag::first_id(path)..) {
-                *line += Made::new(reading.of_line(id), reading.bytes_at_peak(id));
+                *line += Allocations::new(reading.of_line(id), reading.bytes_at_peak(id));
             }
         }
         Some(Self {
@@ -161,7 +161,7 @@ impl OfCall {
         // Without memory for its counters, nothing is known of it.
         let is_known = self.counters.len() >= self.lines.len();
         let owned = iter::zip(&self.lines, &function.lines).map(|(line, all)| {
-            let own = Owned::of(&Made::new(line.earlier, 0));
+            let own = Owned::of(&Allocations::new(line.earlier, 0));
             Owned {
                 live_bytes: own.live_bytes.min(all.live_bytes),
                 live_count: own.live_count.min(all.live_count),

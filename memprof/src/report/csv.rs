@@ -33,7 +33,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
     writer.write_record(HEADINGS)?;
     for function in &report.functions {
         for line in &function.lines {
-            let made = line.made;
+            let made = line.own;
             let inclusive = line.inclusive;
             let running = line.while_running;
             let resident = running.and_then(|running| running.resident_bytes);

@@ -32,7 +32,7 @@ impl Report {
     /// # let path = folder.path().join("report.json");
     /// memprof::report().write(&path)?;
     ///
-    /// let report = memprof::Report::read(&path)?;
+    /// let report = memprof::report::Report::read(&path)?;
     /// assert_eq!(report.total.deallocation_count, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -42,7 +42,7 @@ impl Report {
     /// If no format has this ending, or the file can't be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let path = path.as_ref();
-        match Format::of_path(path) {
+        match Format::from_path(path) {
             Some(format) => self.write_as(format, path),
             None => Err(FileError::new(path, Problem::Ending)),
         }
@@ -57,7 +57,7 @@ impl Report {
         replace_uncounted(path.as_ref(), |out| self.write_to(format, out))
     }
 
-    /// Writes a [page](Format::Page) of what has changed since `earlier`, which may be of
+    /// Writes a [page](Format::Html) of what has changed since `earlier`, which may be of
     /// another run, or of another version of the program.
     ///
     /// Functions are the same if their paths are; lines, if their texts are, too, whatever
@@ -81,7 +81,7 @@ impl Report {
         path: impl AsRef<Path>,
     ) -> Result<(), FileError> {
         let path = path.as_ref();
-        if Format::of_path(path) != Some(Format::Page) {
+        if Format::from_path(path) != Some(Format::Html) {
             return Err(FileError::new(path, Problem::EndingOfDifference));
         }
         replace_uncounted(path, |out| page::write(Some(earlier), self, out))

@@ -14,7 +14,7 @@ pub(crate) fn write(report: &Report, quantity: Quantity, out: impl io::Write) ->
     }
     let mut out = io::BufWriter::new(out);
     stacks::for_each(report, |frames, line| {
-        let number = quantity.of(&line.made);
+        let number = quantity.of(&line.own);
         if number > 0 {
             let names = frames.iter().rev().map(|frame| name(&frame.name(report)));
             let names: Vec<_> = names.collect();

@@ -3,9 +3,11 @@
 use super::{csv, folded, json, markdown, page, pprof, pstats, speedscope};
 use crate::model::report::Report;
 use crate::report::Quantity;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::str::FromStr;
 
 /// A format for [reports](Report) in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub enum Format {
     ///
     /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
     /// `deallocation_count`, `transferred_bytes`, `transferred_count`, `live_bytes`,
-    /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in [`Made`](crate::Made). All
+    /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in [`Allocations`](crate::report::Allocations). All
     /// numbers are integers, and `resident_bytes` and `resident_increment_bytes` null where they
     /// aren't known. Where [owners are unknown](Report::owners_are_unknown), those of `BLOCKS`
     /// that aren't known are left out.
@@ -49,7 +51,7 @@ pub enum Format {
     /// the tree of calls, by what the report is [about](Report::main_quantity) unless
     /// something else is chosen. It is one file that makes no request, and shows what is in a
     /// report as text only.
-    Page,
+    Html,
 
     /// `.csv`: the lines as a table, with headings as the keys of JSON.
     Csv,
@@ -88,7 +90,7 @@ impl Format {
     const ENDINGS: [(&'static str, Self); 8] = [
         (".speedscope.json", Self::Speedscope),
         (".json", Self::Json),
-        (".html", Self::Page),
+        (".html", Self::Html),
         (".csv", Self::Csv),
         (".md", Self::Markdown),
         (".folded", Self::Folded),
@@ -99,28 +101,16 @@ impl Format {
     /// The format that a file's name ends in.
     ///
     /// ```
-    /// use memprof::Format;
+    /// use memprof::report::Format;
     ///
-    /// assert_eq!(Format::of_path("out/today.pb.gz"), Some(Format::Pprof));
-    /// assert_eq!(Format::of_path("today.txt"), None);
+    /// assert_eq!(Format::from_path("out/today.pb.gz"), Some(Format::Pprof));
+    /// assert_eq!(Format::from_path("today.txt"), None);
     /// ```
     #[must_use]
-    pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
+    pub fn from_path(path: impl AsRef<Path>) -> Option<Self> {
         let name = path.as_ref().file_name()?.to_string_lossy();
         let mut endings = Self::ENDINGS.iter();
         let (_, format) = endings.find(|(ending, _)| name.ends_with(ending))?;
-        Some(*format)
-    }
-
-    /// The format of a name: an ending without its first dot.
-    ///
-    /// ```
-    /// assert_eq!(memprof::Format::named("folded"), Some(memprof::Format::Folded));
-    /// ```
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        let mut endings = Self::ENDINGS.iter();
-        let (_, format) = endings.find(|(ending, _)| ending.get(1..) == Some(name))?;
         Some(*format)
     }
 
@@ -136,15 +126,15 @@ impl Format {
         endings.find(|ending| name.ends_with(ending))
     }
 
-    /// The `Content-Security-Policy` of a [`Page`](Self::Page): its own script and style
+    /// The `Content-Security-Policy` of a [`Html`](Self::Html): its own script and style
     /// by their hashes, and nothing else. It is in the page, and the same for all pages
     /// of this version; a server sends it as a header as well.
     ///
     /// ```
-    /// assert!(memprof::Format::page_policy().starts_with("default-src 'none'; script-src 'sha256-"));
+    /// assert!(memprof::report::Format::html_policy().starts_with("default-src 'none'; script-src 'sha256-"));
     /// ```
     #[must_use]
-    pub fn page_policy() -> String {
+    pub fn html_policy() -> String {
         page::policy()
     }
 
@@ -158,12 +148,50 @@ impl Format {
     }
 }
 
+/// Reads a name: an ending without its first dot.
+///
+/// ```
+/// use memprof::report::Format;
+///
+/// let format: Format = "folded".parse()?;
+/// assert_eq!(format, Format::Folded);
+/// # Ok::<(), memprof::report::UnknownFormat>(())
+/// ```
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let mut endings = Self::ENDINGS.iter();
+        let known = endings.find(|(ending, _)| ending.get(1..) == Some(name));
+        known
+            .map(|(_, format)| *format)
+            .ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// A name that no [`Format`] has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownFormat(String);
+
+impl fmt::Display for UnknownFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no format; it should be one of {}, without the dot",
+            self.0,
+            Format::endings()
+        )
+    }
+}
+
+impl Error for UnknownFormat {}
+
 impl Report {
     /// Writes the report to `out`.
     ///
     /// ```
     /// let mut text = Vec::new();
-    /// memprof::report().write_to(memprof::Format::Csv, &mut text)?;
+    /// memprof::report().write_to(memprof::report::Format::Csv, &mut text)?;
     /// assert!(text.starts_with(b"function,file,line,source,hits,allocated_bytes"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -174,7 +202,7 @@ impl Report {
     pub fn write_to(&self, format: Format, out: impl io::Write) -> io::Result<()> {
         match format {
             Format::Json => json::write(self, out),
-            Format::Page => page::write(None, self, out),
+            Format::Html => page::write(None, self, out),
             Format::Csv => csv::write(self, out),
             Format::Markdown => markdown::write(self, out),
             Format::Folded => folded::write(self, Quantity::default(), out),
@@ -193,7 +221,8 @@ impl Report {
     /// is alive is most often its answer, on the way to the caller.
     ///
     /// ```
-    /// use memprof::{Quantity, memprofile};
+    /// use memprof::memprofile;
+    /// use memprof::report::Quantity;
     ///
     /// #[global_allocator]
     /// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -216,9 +245,9 @@ impl Report {
         const LEAST_LIVE_BYTES: u64 = 4096;
         const LEAST_SHARE_OF_PEAK: u64 = 10;
         let lines = || self.functions.iter().flat_map(|function| &function.lines);
-        let live_bytes = lines().map(|line| Quantity::LiveBytes.of(&line.made));
+        let live_bytes = lines().map(|line| Quantity::LiveBytes.of(&line.own));
         let live_bytes = live_bytes.fold(0, u64::saturating_add);
-        let at_peak = lines().map(|line| line.made.bytes_at_peak);
+        let at_peak = lines().map(|line| line.own.bytes_at_peak);
         let at_peak = at_peak.fold(0, u64::saturating_add);
         let has_peak = self.total.bytes_at_peak > 0;
         if has_peak

@@ -4,7 +4,8 @@
 //! it has a higher number, and may have more keys: those that aren't known are skipped.
 
 use crate::model::report::{
-    CallLine, CallReport, Caller, FunctionReport, LineReport, Made, Report, WhileRunning,
+    Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
+    Report,
 };
 use crate::model::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ const NAME: &str = "memprof report";
 /// The number of the latest shape, which is the one that is written. In version 1, a
 /// block that went over from one line to another was freed in the first and allocated in
 /// the second, so that nothing was transferred.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// No function is on a way twice, so that only a forged file has longer ones.
 const DEEPEST: usize = 10_000;
@@ -170,14 +171,14 @@ fn is_false(is: &bool) -> bool {
 
 #[derive(Serialize, Deserialize)]
 struct Function {
-    name: Cow<'static, str>,
+    path: Cow<'static, str>,
     file: Cow<'static, str>,
     /// The first of its lines; for who reads no further.
     line: u32,
     /// Left out if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Cow<'static, str>>,
-    calls: u64,
+    call_count: u64,
     own_ns: u64,
     inclusive_ns: u64,
     lines: Vec<Line>,
@@ -190,7 +191,7 @@ struct Line {
     source: Cow<'static, str>,
     hits: u64,
     #[serde(flatten)]
-    made: Blocks,
+    own: Blocks,
     inclusive: Blocks,
     while_running: Option<Running>,
 }
@@ -200,7 +201,7 @@ struct Call {
     /// By its place in `functions`.
     function: usize,
     caller: Option<Calling>,
-    calls: u64,
+    call_count: u64,
     own_ns: u64,
     inclusive_ns: u64,
     lines: Vec<LineOfCall>,
@@ -305,7 +306,7 @@ impl Document {
             .iter_mut()
             .flat_map(|function| &mut function.lines);
         for line in lines {
-            line.made.without_owners();
+            line.own.without_owners();
             line.inclusive.without_owners();
         }
         for line in self.calls.iter_mut().flat_map(|call| &mut call.lines) {
@@ -365,11 +366,11 @@ impl Function {
     fn of(function: &FunctionReport) -> Self {
         let lines = function.lines.iter();
         Self {
-            name: function.path.clone(),
+            path: function.path.clone(),
             file: function.file.clone(),
             line: function.lines.first().map_or(0, |line| line.number),
             notes: function.notes.clone(),
-            calls: function.call_count,
+            call_count: function.call_count,
             own_ns: nanoseconds(function.own_elapsed),
             inclusive_ns: nanoseconds(function.inclusive_elapsed),
             lines: lines.map(Line::of).collect(),
@@ -378,10 +379,10 @@ impl Function {
 
     fn into_report(self) -> FunctionReport {
         FunctionReport {
-            path: self.name,
+            path: self.path,
             file: self.file,
             notes: self.notes,
-            call_count: self.calls,
+            call_count: self.call_count,
             inclusive_elapsed: Duration::from_nanos(self.inclusive_ns),
             own_elapsed: Duration::from_nanos(self.own_ns),
             lines: self.lines.into_iter().map(Line::into_report).collect(),
@@ -395,7 +396,7 @@ impl Line {
             number: line.number,
             source: line.source.clone(),
             hits: line.hits,
-            made: Blocks::of(line.made),
+            own: Blocks::of(line.own),
             inclusive: Blocks::of(line.inclusive),
             while_running: line.while_running.map(Running::of),
         }
@@ -406,7 +407,7 @@ impl Line {
             number: self.number,
             source: self.source,
             hits: self.hits,
-            made: self.made.into_made(),
+            own: self.own.into_made(),
             inclusive: self.inclusive.into_made(),
             while_running: self.while_running.map(Running::into_report),
         }
@@ -414,15 +415,15 @@ impl Line {
 }
 
 impl Call {
-    fn of(call: &CallReport) -> Self {
+    fn of(call: &CallNode) -> Self {
         let lines = call.lines.iter().map(|line| LineOfCall {
             line: line.number,
             hits: line.hits,
-            own: Some(line.made)
-                .filter(|own| *own != Made::default())
+            own: Some(line.own)
+                .filter(|own| *own != Allocations::default())
                 .map(Blocks::of),
             inclusive: Some(line.inclusive)
-                .filter(|inclusive| *inclusive != line.made)
+                .filter(|inclusive| *inclusive != line.own)
                 .map(Blocks::of),
         });
         Self {
@@ -431,14 +432,14 @@ impl Call {
                 call: caller.call,
                 line: caller.line,
             }),
-            calls: call.call_count,
+            call_count: call.call_count,
             own_ns: nanoseconds(call.own_elapsed),
             inclusive_ns: nanoseconds(call.inclusive_elapsed),
             lines: lines.collect(),
         }
     }
 
-    fn into_report(self, functions: &[FunctionReport]) -> Result<CallReport, Unreadable> {
+    fn into_report(self, functions: &[FunctionReport]) -> Result<CallNode, Unreadable> {
         let function = functions.get(self.function);
         let function = function.ok_or(Unreadable::Inconsistent("a call is of no function"))?;
         let mut known = function.lines.iter().map(|line| line.number);
@@ -452,21 +453,21 @@ impl Call {
             ));
         }
         let lines = self.lines.into_iter().map(|line| {
-            let made = line.own.map(Blocks::into_made).unwrap_or_default();
-            CallLine {
+            let own = line.own.map(Blocks::into_made).unwrap_or_default();
+            CallNodeLine {
                 number: line.line,
                 hits: line.hits,
-                made,
-                inclusive: line.inclusive.map_or(made, Blocks::into_made),
+                own,
+                inclusive: line.inclusive.map_or(own, Blocks::into_made),
             }
         });
-        Ok(CallReport {
+        Ok(CallNode {
             function: self.function,
-            caller: self.caller.map(|caller| Caller {
+            caller: self.caller.map(|caller| CallSite {
                 call: caller.call,
                 line: caller.line,
             }),
-            call_count: self.calls,
+            call_count: self.call_count,
             own_elapsed: Duration::from_nanos(self.own_ns),
             inclusive_elapsed: Duration::from_nanos(self.inclusive_ns),
             lines: lines.collect(),
@@ -475,7 +476,7 @@ impl Call {
 }
 
 impl Blocks {
-    fn of(made: Made) -> Self {
+    fn of(made: Allocations) -> Self {
         Self {
             allocated_bytes: made.allocated_bytes,
             allocation_count: made.allocation_count,
@@ -503,8 +504,8 @@ impl Blocks {
         self.temporary_count = None;
     }
 
-    fn into_made(self) -> Made {
-        Made {
+    fn into_made(self) -> Allocations {
+        Allocations {
             allocated_bytes: self.allocated_bytes,
             allocation_count: self.allocation_count,
             freed_bytes: self.freed_bytes.unwrap_or(0),
@@ -519,7 +520,7 @@ impl Blocks {
 }
 
 impl Running {
-    fn of(running: WhileRunning) -> Self {
+    fn of(running: LineExecution) -> Self {
         Self {
             resident_bytes: running.resident_bytes,
             resident_increment_bytes: running.resident_increment_bytes,
@@ -535,8 +536,8 @@ impl Running {
         }
     }
 
-    fn into_report(self) -> WhileRunning {
-        WhileRunning {
+    fn into_report(self) -> LineExecution {
+        LineExecution {
             heap: Usage {
                 allocated_bytes: self.allocated_bytes,
                 freed_bytes: self.freed_bytes,

@@ -1,7 +1,7 @@
 //! A report as a table in Markdown, for people who read it in a browser.
 
 use crate::model::printable::printable;
-use crate::model::report::{FunctionReport, LineReport, Made, Report};
+use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
 use crate::model::units::{bytes, grouped, interim};
 use crate::report::quantity::Quantity;
 use std::io;
@@ -44,7 +44,7 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         lines.map(move |line| (function, line))
     });
     let mut lines: Vec<(&FunctionReport, &LineReport)> = lines
-        .filter(|(_, line)| line.made != Made::default())
+        .filter(|(_, line)| line.own != Allocations::default())
         .collect();
     if lines.is_empty() {
         writeln!(out, "No line of a profiled function allocated anything.")?;
@@ -52,7 +52,7 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
     }
     let main = report.main_quantity();
     lines.sort_by_key(|(_, line)| {
-        let made = &line.made;
+        let made = &line.own;
         let main = match main {
             Quantity::LiveBytes => made.live_bytes(),
             _ => made.allocated_bytes.cast_signed(),
@@ -76,11 +76,11 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            of_owner(bytes(line.made.live_bytes().into())),
-            of_owner(grouped(line.made.live_count().into())),
-            of_owner(bytes(line.made.bytes_at_peak.into())),
-            bytes(line.made.allocated_bytes.into()),
-            grouped(line.made.allocation_count.into()),
+            of_owner(bytes(line.own.live_bytes().into())),
+            of_owner(grouped(line.own.live_count().into())),
+            of_owner(bytes(line.own.bytes_at_peak.into())),
+            bytes(line.own.allocated_bytes.into()),
+            grouped(line.own.allocation_count.into()),
             grouped(line.hits.into()),
             code(&format!("{}:{}", function.path, line.number)),
             code(line.source.trim()),

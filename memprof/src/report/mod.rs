@@ -1,7 +1,8 @@
-//! How a profile looks, and a report.
+//! Reports: which line allocated what, and what of that is still alive; and the formats that
+//! they are written in.
 //!
-//! Each file is a face: it reads what was recorded, and what was recorded doesn't know
-//! it.
+//! [`report`](crate::report()) and [`Scope::report`](crate::Scope::report) make one.
+// A report becomes bytes here, in a file for each format. No state of threads is read.
 
 #[cfg(feature = "export")]
 mod csv;
@@ -31,10 +32,15 @@ mod stacks;
 #[cfg(feature = "export")]
 pub use file::FileError;
 #[cfg(feature = "export")]
-pub use format::Format;
+pub use format::{Format, UnknownFormat};
 #[cfg(feature = "export")]
 pub(crate) use markdown::code;
 #[cfg(feature = "web")]
 pub(crate) use pprof::{Sheet, write_on as write_pprof};
 #[cfg(feature = "export")]
 pub use quantity::Quantity;
+
+pub use crate::model::report::{
+    Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
+    Report,
+};

@@ -7,7 +7,7 @@
 mod columns;
 mod pair;
 
-use crate::model::report::{Made, Report};
+use crate::model::report::{Allocations, Report};
 use crate::report::quantity::Quantity;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -39,15 +39,15 @@ const SCRIPT: &str = concat!(
     include_str!("page/main.js"),
 );
 
-type NumberOf = fn(&Made) -> i64;
+type NumberOf = fn(&Allocations) -> i64;
 
 /// What there is of each line, by the names that the script has for it.
 const QUANTITIES: [(&str, NumberOf); 7] = [
-    ("live_bytes", Made::live_bytes),
+    ("live_bytes", Allocations::live_bytes),
     ("bytes_at_peak", |made| signed(made.bytes_at_peak)),
     ("allocated_bytes", |made| signed(made.allocated_bytes)),
     ("allocation_count", |made| signed(made.allocation_count)),
-    ("live_count", Made::live_count),
+    ("live_count", Allocations::live_count),
     ("temporary_count", |made| signed(made.temporary_count)),
     ("moved_bytes", |made| signed(made.moved_bytes)),
 ];
@@ -229,12 +229,12 @@ fn write_numbers(
         let column = |what: &str| name(&format!("{what}.{quantity}"));
         let process = [report.total, report.untracked];
         columns.numbers(&column("process"), process.iter().map(number))?;
-        let own = lines().map(|line| line.map_or(0, |line| number(&line.made)));
+        let own = lines().map(|line| line.map_or(0, |line| number(&line.own)));
         columns.numbers(&column("lines.own"), own)?;
         let inclusive = lines().map(|line| line.map_or(0, |line| number(&line.inclusive)));
         columns.numbers(&column("lines.inclusive"), inclusive)?;
         let rows = pair.calls.iter().flat_map(|call| &call.rows);
-        let rows = rows.map(|row| row.sides[side].map_or(0, |line| number(&line.made)));
+        let rows = rows.map(|row| row.sides[side].map_or(0, |line| number(&line.own)));
         columns.numbers(&column("rows"), rows)?;
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! <https://github.com/google/pprof/blob/main/proto/profile.proto>.
 
 use super::stacks::{self, Frame};
-use crate::model::report::{Made, Report};
+use crate::model::report::{Allocations, Report};
 use crate::report::quantity::Quantity;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -199,7 +199,7 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
     let mut locations = Places::default();
     stacks::for_each(report, |frames, line| {
         let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
-        let sample = Sample::of(location_id.collect(), &known, &line.made);
+        let sample = Sample::of(location_id.collect(), &known, &line.own);
         pieces.write(&Profile::of_sample(sample))
     })?;
     stacks::for_each_time(report, |frames, own_elapsed| {
@@ -264,7 +264,7 @@ impl Profile {
 }
 
 impl Sample {
-    fn of(location_id: Vec<u64>, known: &[SampleType], made: &Made) -> Self {
+    fn of(location_id: Vec<u64>, known: &[SampleType], made: &Allocations) -> Self {
         let values = known.iter().map(|(_, _, quantity)| match quantity {
             // Of a difference, there may be less than nothing.
             Quantity::LiveBytes => made.live_bytes(),

@@ -1,6 +1,6 @@
 //! What the one number of a row is about, in a format that has but one.
 
-use crate::model::report::{Made, Report};
+use crate::model::report::{Allocations, Report};
 
 /// What the one number of a row is about, in a format that has but one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Quantity {
         is_of_allocation || !report.owners_are_unknown
     }
 
-    pub(crate) fn of(self, made: &Made) -> u64 {
+    pub(crate) fn of(self, made: &Allocations) -> u64 {
         match self {
             Self::AllocatedBytes => made.allocated_bytes,
             Self::AllocationCount => made.allocation_count,

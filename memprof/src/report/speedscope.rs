@@ -101,7 +101,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
                 });
             }
         }
-        made.push(line.made);
+        made.push(line.own);
         Ok::<_, Infallible>(())
     });
     made.push(report.untracked);

@@ -1,7 +1,7 @@
 //! The stacks of functions and lines that a report's calls stand for, for the formats
 //! that are made of stacks.
 
-use crate::model::report::{CallLine, CallReport, FunctionReport, Made, Report};
+use crate::model::report::{Allocations, CallNode, CallNodeLine, FunctionReport, Report};
 use std::io;
 use std::time::Duration;
 
@@ -49,16 +49,16 @@ pub(super) fn check(report: &Report) -> io::Result<()> {
 
 /// The lines of a call that made something, or whose blocks were freed or went over to
 /// another line.
-fn lines(call: &CallReport) -> impl Iterator<Item = &CallLine> {
+fn lines(call: &CallNode) -> impl Iterator<Item = &CallNodeLine> {
     let lines = call.lines.iter();
-    lines.filter(|line| line.made != Made::default())
+    lines.filter(|line| line.own != Allocations::default())
 }
 
 /// Calls `act` with the line of each call that ran or made something, and the frames
 /// that led there, the innermost first.
 pub(super) fn for_each<E>(
     report: &Report,
-    mut act: impl FnMut(&[Frame], &CallLine) -> Result<(), E>,
+    mut act: impl FnMut(&[Frame], &CallNodeLine) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut frames = Vec::new();
     for call in &report.calls {
@@ -115,7 +115,7 @@ pub(super) fn for_each_time<E>(
 }
 
 /// Has `frames` be those that led to a call, the innermost, on no line yet, first.
-fn lead_to(report: &Report, call: &CallReport, frames: &mut Vec<Frame>) {
+fn lead_to(report: &Report, call: &CallNode, frames: &mut Vec<Frame>) {
     frames.clear();
     frames.push(Frame {
         function: call.function,

@@ -43,8 +43,8 @@ pub(crate) fn prepare_output() {
         let format = match &named {
             Some(format) => format
                 .to_str()
-                .and_then(|format| Format::named(format.trim().trim_start_matches('.'))),
-            None => Format::of_path(Path::new(&name)),
+                .and_then(|format| format.trim().trim_start_matches('.').parse().ok()),
+            None => Format::from_path(Path::new(&name)),
         };
         let Some(format) = format else {
             let (variable, found) = match &named {

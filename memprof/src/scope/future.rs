@@ -7,16 +7,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Futures in scopes.
-pub trait InScopeExt: Sized {
+pub trait ScopeExt: Sized {
     /// Has the future be in `scope` whenever it is polled, and when it is dropped.
-    fn in_scope(self, scope: &Scope) -> InScope<Self> {
-        InScope {
+    fn with_scope(self, scope: &Scope) -> WithScope<Self> {
+        WithScope {
             future: Some(self),
             scope: Some(scope.clone()),
         }
     }
 
-    /// As [`in_scope`](Self::in_scope), in the scope that the thread is in now, if it
+    /// As [`with_scope`](Self::with_scope), in the scope that the thread is in now, if it
     /// is in one: for a task to inherit it.
     ///
     /// ```
@@ -24,42 +24,42 @@ pub trait InScopeExt: Sized {
     /// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
     /// # #[tokio::main]
     /// # async fn main() {
-    /// use memprof::{InScopeExt, Scope};
+    /// use memprof::{ScopeExt, Scope};
     ///
     /// let scope = Scope::new("request");
     /// let kept = async {
-    ///     let task = tokio::spawn(async { vec![0_u8; 1000] }.in_current_scope());
+    ///     let task = tokio::spawn(async { vec![0_u8; 1000] }.with_current_scope());
     ///     task.await.expect("the task doesn't panic")
     /// };
-    /// let kept = kept.in_scope(&scope).await;
+    /// let kept = kept.with_scope(&scope).await;
     ///
     /// assert_eq!(scope.report().untracked.allocated_bytes, scope.usage().allocated_bytes);
     /// assert!(scope.usage().allocated_bytes >= 1000);
     /// # drop(kept);
     /// # }
     /// ```
-    fn in_current_scope(self) -> InScope<Self> {
-        InScope {
+    fn with_current_scope(self) -> WithScope<Self> {
+        WithScope {
             future: Some(self),
             scope: Scope::current(),
         }
     }
 }
 
-impl<F: Future> InScopeExt for F {}
+impl<F: Future> ScopeExt for F {}
 
 pin_project! {
-    /// A future in a scope: see [`InScopeExt`].
+    /// A future in a scope: see [`ScopeExt`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct InScope<F> {
+    pub struct WithScope<F> {
         // None when it is at its end.
         #[pin]
         future: Option<F>,
         scope: Option<Scope>,
     }
 
-    impl<F> PinnedDrop for InScope<F> {
+    impl<F> PinnedDrop for WithScope<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let _guard = this.scope.as_ref().map(Scope::enter);
@@ -68,7 +68,7 @@ pin_project! {
     }
 }
 
-impl<F: Future> Future for InScope<F> {
+impl<F: Future> Future for WithScope<F> {
     type Output = F::Output;
 
     /// # Panics

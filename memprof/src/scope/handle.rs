@@ -8,7 +8,7 @@
 use crate::count::line_counters::PathCounters;
 use crate::count::tag;
 use crate::count::{scope_counters, uncounted};
-use crate::model::report::{Made, Report};
+use crate::model::report::{Allocations, Report};
 use crate::model::site::Site;
 use crate::model::usage::Usage;
 use crate::record::call_paths;
@@ -24,12 +24,12 @@ use std::time::Duration;
 /// A piece of work with a profile of its own.
 ///
 /// What a thread does between [`enter`](Self::enter) and the end of the guard, and
-/// what a future does that is [in the scope](crate::InScopeExt::in_scope), on whichever
+/// what a future does that is [in the scope](crate::ScopeExt::with_scope), on whichever
 /// threads it is polled, is the scope's; what runs beside it is not. A scope made in
 /// another one is inside it: what is done in it is the outer one's, too.
 ///
 /// ```
-/// use memprof::{InScopeExt, Scope, memprofile};
+/// use memprof::{ScopeExt, Scope, memprofile};
 ///
 /// #[global_allocator]
 /// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -46,13 +46,13 @@ use std::time::Duration;
 /// let mut cache = Vec::with_capacity(10);
 /// let request = Scope::new("GET /");
 ///
-/// handle(&mut cache).in_scope(&request).await;
+/// handle(&mut cache).with_scope(&request).await;
 ///
 /// assert_eq!(request.usage().allocated_bytes, 604);
 /// let report = request.report();
 /// let lines = &report.functions[0].lines;
-/// assert_eq!(lines[1].made.live_bytes(), 0); // the greeting is gone
-/// assert_eq!(lines[2].made.live_bytes(), 4); // what the cache keeps is not
+/// assert_eq!(lines[1].own.live_bytes(), 0); // the greeting is gone
+/// assert_eq!(lines[2].own.live_bytes(), 4); // what the cache keeps is not
 /// # }
 /// ```
 ///
@@ -236,11 +236,11 @@ impl fmt::Debug for Scope {
 }
 
 impl Numbers for &Scope {
-    fn line(&self, id: u32) -> (Made, u64) {
+    fn line(&self, id: u32) -> (Allocations, u64) {
         let counters = scope_counters::path(self.id(), tag::path_of(id));
         let line = counters.and_then(|counters| counters.lines.get(tag::place_of(id) as usize));
         line.map_or_else(Default::default, |line| {
-            (Made::new(line.changes(), 0), line.hits())
+            (Allocations::new(line.changes(), 0), line.hits())
         })
     }
 
@@ -254,7 +254,7 @@ impl Numbers for &Scope {
     }
 
     /// Of the lines, which is all that there is.
-    fn total(&self) -> Option<Made> {
+    fn total(&self) -> Option<Allocations> {
         None
     }
 

@@ -52,7 +52,7 @@ impl Scope {
     /// Has the calling thread be in the scope until the guard is dropped.
     ///
     /// Not for `async` code, where a guard would be held while other tasks run: that
-    /// is what [`in_scope`](crate::InScopeExt::in_scope) is for.
+    /// is what [`with_scope`](crate::ScopeExt::with_scope) is for.
     pub fn enter(&self) -> ScopeGuard {
         let number = Level::new(self.clone(), false).enter();
         ScopeGuard {

@@ -8,7 +8,7 @@ use crate::sys::os;
 use crate::sys::read_file::Input;
 use crate::sys::replace_file::replace;
 use crate::timeline::error::Problem;
-use crate::timeline::{MemoryOverTime, OverTimeError, Reading, Sample, TimedCall};
+use crate::timeline::{MemoryTimeline, Reading, Sample, TimedCall, TimelineError};
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -26,7 +26,7 @@ const LATEST_SECONDS: f64 = 253_402_300_799.0;
 /// No stack has room for so many calls.
 const DEEPEST: u32 = 100_000_000;
 
-impl MemoryOverTime {
+impl MemoryTimeline {
     /// Reads a file that `memprof run`, `mprof run` or [`write`](Self::write) has written.
     ///
     /// Lines of other kinds are left out, and so is a last one that isn't whole yet.
@@ -35,7 +35,7 @@ impl MemoryOverTime {
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("mprofile_20261123120000.dat");
     /// # std::fs::write(&path, "CMDLINE ls\nMEM 1.5 1795390245.2584\n")?;
-    /// let memory = memprof::MemoryOverTime::read(&path)?;
+    /// let memory = memprof::timeline::MemoryTimeline::read(&path)?;
     /// assert_eq!(memory.samples[0].resident_bytes, 3 << 19);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -43,9 +43,9 @@ impl MemoryOverTime {
     /// # Errors
     ///
     /// If it can't be read, or isn't such a file: which line isn't, and why.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, OverTimeError> {
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, TimelineError> {
         let path = path.as_ref();
-        let read_error = |error| OverTimeError::new(Problem::Read(path.to_owned(), error));
+        let read_error = |error| TimelineError::new(Problem::Read(path.to_owned(), error));
         let mut file = BufReader::new(Input::open(path).map_err(read_error)?);
         let mut memory = Self::default();
         let mut is_one = false;
@@ -57,7 +57,7 @@ impl MemoryOverTime {
             let Some(whole) = line.strip_suffix(b"\n") else {
                 if length as u64 == LONGEST_LINE {
                     let what = format!("line {number} is longer than 4 MiB, as none should be");
-                    return Err(OverTimeError::unreadable(path, what));
+                    return Err(TimelineError::unreadable(path, what));
                 }
                 break;
             };
@@ -65,14 +65,14 @@ impl MemoryOverTime {
                 Ok(is_known) => is_one |= is_known,
                 Err(what) => {
                     let what = format!("line {number} is damaged: {what}");
-                    return Err(OverTimeError::unreadable(path, what));
+                    return Err(TimelineError::unreadable(path, what));
                 }
             }
         }
         if !is_one {
             let what = "no line of it begins with CMDLINE, MEM, CHLD or FUNC, as those of a \
                         file that `memprof run` has written";
-            return Err(OverTimeError::unreadable(path, what));
+            return Err(TimelineError::unreadable(path, what));
         }
         Ok(memory)
     }
@@ -84,20 +84,20 @@ impl MemoryOverTime {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("mprofile_20261123120000.dat");
-    /// let memory = memprof::memory_usage().of_self()?;
+    /// let memory = memprof::timeline::MemorySampler::new().of_self()?;
     /// memory.write(&path)?;
-    /// # assert!(memprof::MemoryOverTime::read(&path).is_ok());
+    /// # assert!(memprof::timeline::MemoryTimeline::read(&path).is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
     /// If the file can't be written.
-    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), OverTimeError> {
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), TimelineError> {
         let path = path.as_ref();
         let write = |out: &mut dyn Write| write!(out, "{self}");
         os::without_signals_of_writing(|| replace(path, write))
-            .map_err(|error: io::Error| OverTimeError::new(Problem::Write(path.to_owned(), error)))
+            .map_err(|error: io::Error| TimelineError::new(Problem::Write(path.to_owned(), error)))
     }
 
     /// Adds what a line says; whether it is of a known kind.
@@ -212,7 +212,7 @@ fn seconds(sample: Sample) -> f64 {
     since.unwrap_or_default().as_secs_f64()
 }
 
-impl fmt::Display for MemoryOverTime {
+impl fmt::Display for MemoryTimeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What breaks lines elsewhere would break this one.
         let command = self.command.replace(char::is_control, " ");
@@ -269,7 +269,7 @@ mod tests {
             at: UNIX_EPOCH,
             resident_bytes: 1 << 20,
         };
-        let memory = MemoryOverTime {
+        let memory = MemoryTimeline {
             command: "sh -c 'a\nMEM 9 9'".to_owned(),
             calls: vec![TimedCall {
                 function: "<a::B as c::D>\n::e".to_owned(),
@@ -277,7 +277,7 @@ mod tests {
                 end: sample,
                 depth: 2,
             }],
-            ..MemoryOverTime::default()
+            ..MemoryTimeline::default()
         };
         assert_eq!(
             memory.to_string(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Why memory couldn't be looked at over time, or a file of it not be read or written.
 #[derive(Debug)]
-pub struct OverTimeError(Problem);
+pub struct TimelineError(Problem);
 
 #[derive(Debug)]
 pub(super) enum Problem {
@@ -23,7 +23,7 @@ pub(super) enum Problem {
     Unreadable(PathBuf, String),
 }
 
-impl OverTimeError {
+impl TimelineError {
     pub(super) fn new(problem: Problem) -> Self {
         Self(problem)
     }
@@ -33,7 +33,7 @@ impl OverTimeError {
     }
 }
 
-impl fmt::Display for OverTimeError {
+impl fmt::Display for TimelineError {
     #[expect(
         clippy::unnecessary_debug_formatting,
         reason = "a name may have anything in it"
@@ -57,7 +57,7 @@ impl fmt::Display for OverTimeError {
     }
 }
 
-impl Error for OverTimeError {
+impl Error for TimelineError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             Problem::Start(_, error)

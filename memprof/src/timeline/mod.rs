@@ -11,8 +11,8 @@ mod sampling;
 pub(crate) mod stop;
 mod watched;
 
-pub use error::OverTimeError;
-pub use sampling::{Sampling, memory_usage};
+pub use error::TimelineError;
+pub use sampling::MemorySampler;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -66,7 +66,7 @@ pub struct TimedCall {
     pub depth: u32,
 }
 
-/// Resident memory over time, as [`memory_usage`] has seen it, or a file tells.
+/// Resident memory over time, as [`MemorySampler`] has seen it, or a file tells.
 ///
 /// The file is that of Python's `mprof`, and each reads what the other writes:
 ///
@@ -80,7 +80,7 @@ pub struct TimedCall {
 /// Memory has six decimals there, that of calls four, and so have seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct MemoryOverTime {
+pub struct MemoryTimeline {
     /// The command that was run; empty if it isn't known.
     pub command: String,
 
@@ -94,14 +94,14 @@ pub struct MemoryOverTime {
     pub calls: Vec<TimedCall>,
 }
 
-impl MemoryOverTime {
+impl MemoryTimeline {
     /// The highest sample of the process, the first of them if there are several.
     ///
     /// ```
-    /// let (memory, _) = memprof::memory_usage().of(|| vec![1_u8; 1 << 20])?;
+    /// let (memory, _) = memprof::timeline::MemorySampler::new().of(|| vec![1_u8; 1 << 20])?;
     /// let peak = memory.peak().unwrap();
     /// assert!(memory.samples.iter().all(|sample| sample.resident_bytes <= peak.resident_bytes));
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     #[must_use]
     pub fn peak(&self) -> Option<Sample> {
@@ -117,7 +117,7 @@ impl MemoryOverTime {
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("memory.dat");
     /// # std::fs::write(&path, "FUNC app::load 1.0 10.0 3.0 12.0 0\nMEM 9.0 11.0\n")?;
-    /// let memory = memprof::MemoryOverTime::read(&path)?;
+    /// let memory = memprof::timeline::MemoryTimeline::read(&path)?;
     /// assert_eq!(memory.peak_of("app::load").unwrap().resident_bytes, 9 << 20);
     /// assert_eq!(memory.peak_of("app::save"), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

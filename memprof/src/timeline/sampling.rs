@@ -3,7 +3,7 @@
 use crate::timeline::error::Problem;
 use crate::timeline::process::WaitForEnd;
 use crate::timeline::watched::Watched;
-use crate::timeline::{MemoryOverTime, OverTimeError, Reading};
+use crate::timeline::{MemoryTimeline, Reading, TimelineError};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::process::{Child, Command, ExitStatus};
@@ -19,29 +19,17 @@ type Each<'a> = Box<dyn FnMut(&Reading) -> ControlFlow<()> + Send + 'a>;
 /// ```
 /// use std::time::Duration;
 ///
-/// let (memory, sum) = memprof::memory_usage()
+/// let (memory, sum) = memprof::timeline::MemorySampler::new()
 ///     .interval(Duration::from_millis(1))
 ///     .of(|| vec![1_u64; 1 << 20].iter().sum::<u64>())?;
 ///
 /// assert_eq!(sum, 1 << 20);
 /// let peak = memory.peak().expect("one at the beginning and one at the end at least");
 /// println!("{} MiB", peak.resident_bytes >> 20);
-/// # Ok::<(), memprof::OverTimeError>(())
+/// # Ok::<(), memprof::timeline::TimelineError>(())
 /// ```
-pub fn memory_usage<'a>() -> Sampling<'a> {
-    Sampling {
-        interval: Duration::from_millis(100),
-        timeout: None,
-        sums_children: false,
-        has_children_apart: false,
-        keeps_highest_only: false,
-        each: None,
-    }
-}
-
-/// How resident memory is looked at over time; made by [`memory_usage`].
 #[must_use = "nothing is looked at until it is said at what"]
-pub struct Sampling<'a> {
+pub struct MemorySampler<'a> {
     interval: Duration,
     timeout: Option<Duration>,
     sums_children: bool,
@@ -50,21 +38,33 @@ pub struct Sampling<'a> {
     each: Option<Each<'a>>,
 }
 
-impl fmt::Debug for Sampling<'_> {
+impl fmt::Debug for MemorySampler<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sampling")
+        f.debug_struct("MemorySampler")
             .field("interval", &self.interval)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }
 
-impl<'a> Sampling<'a> {
+impl<'a> MemorySampler<'a> {
+    /// Reads every 100 ms, this process alone, and keeps every reading.
+    pub fn new() -> Self {
+        Self {
+            interval: Duration::from_millis(100),
+            timeout: None,
+            sums_children: false,
+            has_children_apart: false,
+            keeps_highest_only: false,
+            each: None,
+        }
+    }
+
     /// The time from one sample to the next, 0.1 seconds if nothing is said.
     ///
     /// ```
     /// # use std::time::Duration;
-    /// let often = memprof::memory_usage().interval(Duration::from_millis(5));
+    /// let often = memprof::timeline::MemorySampler::new().interval(Duration::from_millis(5));
     /// # let _ = often;
     /// ```
     pub fn interval(mut self, interval: Duration) -> Self {
@@ -76,12 +76,12 @@ impl<'a> Sampling<'a> {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// let memory = memprof::memory_usage()
+    /// let memory = memprof::timeline::MemorySampler::new()
     ///     .interval(Duration::from_millis(2))
     ///     .timeout(Duration::from_millis(10))
     ///     .of_self()?;
     /// assert!(memory.samples.len() > 1);
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -92,9 +92,9 @@ impl<'a> Sampling<'a> {
     /// and of those that they have. Pages that are shared are in there several times.
     ///
     /// ```
-    /// let memory = memprof::memory_usage().sum_children().of_self()?;
+    /// let memory = memprof::timeline::MemorySampler::new().sum_children().of_self()?;
     /// assert!(memory.children.is_empty());
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     pub fn sum_children(mut self) -> Self {
         self.sums_children = true;
@@ -102,14 +102,14 @@ impl<'a> Sampling<'a> {
     }
 
     /// Has the processes that it has started have samples of their own, and those that
-    /// they have: [`MemoryOverTime::children`].
+    /// they have: [`MemoryTimeline::children`].
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
     /// use std::process::Command;
     ///
     /// let mut child = Command::new("sleep").arg("100").spawn()?;
-    /// let memory = memprof::memory_usage().children_apart().of_self()?;
+    /// let memory = memprof::timeline::MemorySampler::new().children_apart().of_self()?;
     /// child.kill()?;
     /// child.wait()?;
     /// assert!(memory.children.contains_key(&child.id()));
@@ -124,9 +124,9 @@ impl<'a> Sampling<'a> {
     /// Keeps the highest sample only, of the process and of each child that is apart.
     ///
     /// ```
-    /// let (memory, ()) = memprof::memory_usage().max_only().of(|| ())?;
+    /// let (memory, ()) = memprof::timeline::MemorySampler::new().max_only().of(|| ())?;
     /// assert_eq!(memory.samples.len(), 1);
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     pub fn max_only(mut self) -> Self {
         self.keeps_highest_only = true;
@@ -135,19 +135,19 @@ impl<'a> Sampling<'a> {
 
     /// Has `act` be told each reading at once. With [`ControlFlow::Break`] it was the last.
     ///
-    /// A reading as text is its lines in a [file](MemoryOverTime#).
+    /// A reading as text is its lines in a [file](MemoryTimeline#).
     ///
     /// ```
     /// use std::ops::ControlFlow;
     ///
     /// let mut lines = String::new();
-    /// let look = memprof::memory_usage().each(|reading| {
+    /// let look = memprof::timeline::MemorySampler::new().each(|reading| {
     ///     lines += &reading.to_string();
     ///     ControlFlow::Continue(())
     /// });
     /// look.of_self()?;
     /// assert!(lines.starts_with("MEM "));
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     pub fn each(mut self, act: impl FnMut(&Reading) -> ControlFlow<()> + Send + 'a) -> Self {
         self.each = Some(Box::new(act));
@@ -159,15 +159,15 @@ impl<'a> Sampling<'a> {
     /// The calling thread waits meanwhile.
     ///
     /// ```
-    /// let memory = memprof::memory_usage().of_self()?;
+    /// let memory = memprof::timeline::MemorySampler::new().of_self()?;
     /// assert_eq!(memory.samples.len(), 1);
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// If the system doesn't tell resident memory, or that of children.
-    pub fn of_self(self) -> Result<MemoryOverTime, OverTimeError> {
+    pub fn of_self(self) -> Result<MemoryTimeline, TimelineError> {
         let watched = Watched::new_self(self.looks_at_children())?;
         let timeout = self.timeout.unwrap_or_default();
         Ok(self.timeout(timeout).look(&watched, |deadline| {
@@ -181,16 +181,16 @@ impl<'a> Sampling<'a> {
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
-    /// let memory = memprof::memory_usage().of_process(std::process::id())?;
+    /// let memory = memprof::timeline::MemorySampler::new().of_process(std::process::id())?;
     /// assert!(memory.samples[0].resident_bytes > 0);
     /// # }
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// If there is no such process, or its memory can't be read. It can on Linux only.
-    pub fn of_process(self, number: u32) -> Result<MemoryOverTime, OverTimeError> {
+    pub fn of_process(self, number: u32) -> Result<MemoryTimeline, TimelineError> {
         let watched = Watched::new(number)?;
         let end = WaitForEnd::of(number);
         let timeout = self.timeout.unwrap_or_default();
@@ -206,11 +206,11 @@ impl<'a> Sampling<'a> {
     /// # #[cfg(target_os = "linux")] {
     /// use std::process::Command;
     ///
-    /// let (memory, status) = memprof::memory_usage().of_command(&mut Command::new("ls"))?;
+    /// let (memory, status) = memprof::timeline::MemorySampler::new().of_command(&mut Command::new("ls"))?;
     /// assert!(status.success());
     /// assert_eq!(memory.command, "ls");
     /// # }
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     ///
     /// # Errors
@@ -220,7 +220,7 @@ impl<'a> Sampling<'a> {
     pub fn of_command(
         self,
         command: &mut Command,
-    ) -> Result<(MemoryOverTime, ExitStatus), OverTimeError> {
+    ) -> Result<(MemoryTimeline, ExitStatus), TimelineError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let words = command.get_args().map(|word| word.to_string_lossy());
         let mut text = program.clone();
@@ -242,7 +242,7 @@ impl<'a> Sampling<'a> {
     /// use std::process::Command;
     ///
     /// let mut child = Command::new("ls").spawn()?;
-    /// let (memory, status) = memprof::memory_usage().of_child(&mut child)?;
+    /// let (memory, status) = memprof::timeline::MemorySampler::new().of_child(&mut child)?;
     /// assert!(status.success());
     /// # let _ = memory;
     /// # }
@@ -255,12 +255,12 @@ impl<'a> Sampling<'a> {
     pub fn of_child(
         self,
         child: &mut Child,
-    ) -> Result<(MemoryOverTime, ExitStatus), OverTimeError> {
+    ) -> Result<(MemoryTimeline, ExitStatus), TimelineError> {
         let watched = Watched::new(child.id())?;
         let end = WaitForEnd::of(child.id());
         let memory = self.look(&watched, |deadline| end.until(deadline));
         let status = child.wait();
-        let status = status.map_err(|error| OverTimeError::new(Problem::Wait(error)))?;
+        let status = status.map_err(|error| TimelineError::new(Problem::Wait(error)))?;
         Ok((memory, status))
     }
 
@@ -271,10 +271,10 @@ impl<'a> Sampling<'a> {
     /// program's own memory, some 30 bytes for each.
     ///
     /// ```
-    /// let (memory, length) = memprof::memory_usage().of(|| "text".len())?;
+    /// let (memory, length) = memprof::timeline::MemorySampler::new().of(|| "text".len())?;
     /// assert_eq!(length, 4);
     /// assert!(memory.samples.len() >= 2);
-    /// # Ok::<(), memprof::OverTimeError>(())
+    /// # Ok::<(), memprof::timeline::TimelineError>(())
     /// ```
     ///
     /// # Errors
@@ -285,7 +285,7 @@ impl<'a> Sampling<'a> {
     /// # Panics
     ///
     /// If `run` does.
-    pub fn of<T>(self, run: impl FnOnce() -> T) -> Result<(MemoryOverTime, T), OverTimeError> {
+    pub fn of<T>(self, run: impl FnOnce() -> T) -> Result<(MemoryTimeline, T), TimelineError> {
         let watched = Watched::new_self(self.looks_at_children())?;
         thread::scope(|scope| {
             let (begun, has_begun) = mpsc::sync_channel::<()>(1);
@@ -294,7 +294,7 @@ impl<'a> Sampling<'a> {
             let looking = thread::Builder::new()
                 .name("memprof".to_owned())
                 .spawn_scoped(scope, look)
-                .map_err(|error| OverTimeError::new(Problem::Thread(error)))?;
+                .map_err(|error| TimelineError::new(Problem::Thread(error)))?;
             // Once there is a sample of before, or it is known that there can't be one.
             let _ = has_begun.recv();
             // Dropped by a panic, too.
@@ -318,7 +318,7 @@ impl<'a> Sampling<'a> {
         watched: &Watched,
         begun: &mpsc::SyncSender<()>,
         running: &Receiver<()>,
-    ) -> MemoryOverTime {
+    ) -> MemoryTimeline {
         let timeout = self.timeout;
         let started = Instant::now();
         let mut look = Look::new(self);
@@ -339,7 +339,7 @@ impl<'a> Sampling<'a> {
 
     /// Looks until the timeout, or `wait_for_end` says that there is nothing more to see.
     /// It is told until when it may wait.
-    fn look(self, watched: &Watched, wait_for_end: impl Fn(Instant) -> bool) -> MemoryOverTime {
+    fn look(self, watched: &Watched, wait_for_end: impl Fn(Instant) -> bool) -> MemoryTimeline {
         let deadline = self.timeout.map(|timeout| later(Instant::now(), timeout));
         let mut look = Look::new(self);
         while look.at(watched).is_continue() {
@@ -360,8 +360,8 @@ fn quoted(word: std::borrow::Cow<'_, str>) -> String {
     }
 }
 
-fn start_error(program: String, error: std::io::Error) -> OverTimeError {
-    OverTimeError::new(Problem::Start(program, error))
+fn start_error(program: String, error: std::io::Error) -> TimelineError {
+    TimelineError::new(Problem::Start(program, error))
 }
 
 /// A moment so much later, or too late for anybody to wait for it.
@@ -372,17 +372,17 @@ fn later(from: Instant, duration: Duration) -> Instant {
 
 /// A look at memory that is under way.
 struct Look<'a> {
-    sampling: Sampling<'a>,
-    seen: MemoryOverTime,
+    sampling: MemorySampler<'a>,
+    seen: MemoryTimeline,
     /// When the next sample is due.
     next: Instant,
 }
 
 impl<'a> Look<'a> {
-    fn new(sampling: Sampling<'a>) -> Self {
+    fn new(sampling: MemorySampler<'a>) -> Self {
         Self {
             sampling,
-            seen: MemoryOverTime::default(),
+            seen: MemoryTimeline::default(),
             next: Instant::now(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::sys::rss;
 use crate::timeline::error::Problem;
 use crate::timeline::process::Process;
-use crate::timeline::{OverTimeError, Reading, Sample};
+use crate::timeline::{Reading, Sample, TimelineError};
 use std::process;
 
 /// This process or another one.
@@ -15,9 +15,9 @@ pub(super) enum Watched {
 }
 
 impl Watched {
-    pub(super) fn new_self(has_children: bool) -> Result<Self, OverTimeError> {
+    pub(super) fn new_self(has_children: bool) -> Result<Self, TimelineError> {
         if rss::resident_bytes().is_none() {
-            return Err(OverTimeError::new(Problem::Unknown));
+            return Err(TimelineError::new(Problem::Unknown));
         }
         if !has_children {
             return Ok(Self::Self_(None));
@@ -28,9 +28,9 @@ impl Watched {
         }
     }
 
-    pub(super) fn new(number: u32) -> Result<Self, OverTimeError> {
+    pub(super) fn new(number: u32) -> Result<Self, TimelineError> {
         let process = Process::new(number);
-        let no_process = || OverTimeError::new(Problem::Process(number));
+        let no_process = || TimelineError::new(Problem::Process(number));
         process.map(Self::Other).ok_or_else(no_process)
     }
 

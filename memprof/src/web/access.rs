@@ -72,13 +72,13 @@ impl Access {
     ///
     /// let access = match std::env::var("PROFILE_TOKEN") {
     ///     Ok(token) => Access::token(&token),
-    ///     Err(_) => Access::when(|_, _| false),
+    ///     Err(_) => Access::from_fn(|_, _| false),
     /// };
     /// ```
     #[must_use]
     pub fn token(token: &str) -> Self {
         if token.is_empty() {
-            return Self::when(|_, _| false);
+            return Self::from_fn(|_, _| false);
         }
         Self(Rule::Token(Sha256::digest(token).into()))
     }
@@ -88,10 +88,12 @@ impl Access {
     /// ```
     /// use memprof::web::Access;
     ///
-    /// let access = Access::when(|headers, _| headers.contains_key("x-staff"));
+    /// let access = Access::from_fn(|headers, _| headers.contains_key("x-staff"));
     /// ```
     #[must_use]
-    pub fn when(allows: impl Fn(&HeaderMap, &Extensions) -> bool + Send + Sync + 'static) -> Self {
+    pub fn from_fn(
+        allows: impl Fn(&HeaderMap, &Extensions) -> bool + Send + Sync + 'static,
+    ) -> Self {
         Self(Rule::When(Arc::new(allows)))
     }
 

@@ -120,7 +120,7 @@ impl Folder {
     /// number in it; and removes the oldest where they are too many.
     pub(super) fn write(&mut self, name: &str, report: &Report) -> io::Result<()> {
         let name = file_name::of_a_file(name);
-        let Some(format) = Format::of_path(&name) else {
+        let Some(format) = Format::from_path(&name) else {
             let message = format!(
                 "the name {name:?} ends in no format of reports: there are {}",
                 Format::endings()

@@ -4,9 +4,10 @@
 //! its service is called, its future polled and its response's body streamed. Nothing is
 //! held back, and any number of requests can be profiled side by side.
 //!
-//! Of the process as a whole, [`routes`] tells over HTTP.
+//! Of the process as a whole, [`debug_routes`] tells over HTTP.
 
 mod access;
+mod endpoints;
 mod file_name;
 mod folder;
 mod host;
@@ -18,7 +19,6 @@ mod query;
 mod query_profiler;
 mod recording;
 mod redact;
-mod routes;
 mod service;
 mod statistics;
 #[cfg(feature = "toolbar")]
@@ -27,13 +27,13 @@ mod trigger;
 mod writer;
 
 pub use access::Access;
+pub use endpoints::{DebugRoutes, DebugRoutesBody, DebugRoutesFuture, debug_routes};
 pub use file_name::FileNameError;
 pub use profiler::ProfilerLayer;
 pub use query_profiler::{
     QueryProfiler, QueryProfilerBody, QueryProfilerFuture, QueryProfilerLayer,
 };
 pub use recording::{Outcome, RequestProfile};
-pub use routes::{Routes, RoutesBody, RoutesFuture, routes};
 pub use service::{Profiler, ProfilerBody, ProfilerFuture};
 pub use statistics::{Restriction, RestrictionError, Sort};
 #[cfg(feature = "toolbar")]

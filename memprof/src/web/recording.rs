@@ -40,7 +40,7 @@ pub struct RequestProfile {
     pub elapsed: Duration,
 
     /// What was done to the heap in its scope, by threads and tasks, too, that are
-    /// [in it](crate::InScopeExt).
+    /// [in it](crate::ScopeExt).
     pub usage: Usage,
 
     /// Which line made what, and what of that is still alive.
@@ -54,7 +54,7 @@ pub enum Outcome {
     /// With a response, to its end.
     Response(StatusCode),
     /// With a response that was dropped before its end, as when the client goes away.
-    Cut(StatusCode),
+    Aborted(StatusCode),
     /// Its service answered with an error.
     Failed,
     /// Its service panicked.
@@ -68,7 +68,7 @@ impl Outcome {
     #[must_use]
     pub fn status(self) -> Option<StatusCode> {
         match self {
-            Self::Response(status) | Self::Cut(status) => Some(status),
+            Self::Response(status) | Self::Aborted(status) => Some(status),
             Self::Failed | Self::Panicked | Self::Dropped => None,
         }
     }
@@ -78,7 +78,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Response(status) => write!(f, "{status}"),
-            Self::Cut(status) => write!(f, "{status}, and nobody took all of it"),
+            Self::Aborted(status) => write!(f, "{status}, and nobody took all of it"),
             Self::Failed => f.write_str("failed"),
             Self::Panicked => f.write_str("panicked"),
             Self::Dropped => f.write_str("dropped before there was an answer"),
@@ -157,7 +157,7 @@ impl Recording {
     /// Notes that the body has come to its end.
     pub(super) fn end_body(&mut self) {
         self.ended.get_or_insert_with(Instant::now);
-        if let Outcome::Cut(status) = self.outcome {
+        if let Outcome::Aborted(status) = self.outcome {
             self.outcome = Outcome::Response(status);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::profiler_settings::ProfilerState;
 use super::recording::{Head, Outcome, Recording};
-use crate::scope::future::{InScope, InScopeExt};
+use crate::scope::future::{ScopeExt, WithScope};
 use bytes::Buf;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response, StatusCode};
@@ -64,7 +64,7 @@ pin_project! {
     #[project = ProfiledProjection]
     enum Profiled<F> {
         Not { #[pin] future: F },
-        Is { #[pin] future: InScope<F> },
+        Is { #[pin] future: WithScope<F> },
     }
 }
 
@@ -94,7 +94,7 @@ impl<F: Future> ProfilerFuture<F> {
         recording.set_outcome(Outcome::Dropped);
         Self {
             future: Profiled::Is {
-                future: InScopeExt::in_scope(future, recording.scope()),
+                future: ScopeExt::with_scope(future, recording.scope()),
             },
             recording: Some(recording),
             is_head,
@@ -124,7 +124,7 @@ where
         let mut recording = this.recording.take();
         Poll::Ready(match answer {
             Ok(response) => {
-                set_outcome(&mut recording, Outcome::Cut(response.status()));
+                set_outcome(&mut recording, Outcome::Aborted(response.status()));
                 let stated_bytes = stated_bytes(&response);
                 let nobody_takes_it = *this.is_head || has_no_body(response.status());
                 let is_empty = response.body().is_end_stream() || stated_bytes == Some(0);

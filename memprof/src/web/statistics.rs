@@ -49,10 +49,10 @@ impl Sort {
             Self::OwnTime => other.own_elapsed.cmp(&one.own_elapsed),
             Self::InclusiveTime => other.inclusive_elapsed.cmp(&one.inclusive_elapsed),
             Self::Allocated => {
-                let allocated = |function: &FunctionReport| function.made().allocated_bytes;
+                let allocated = |function: &FunctionReport| function.own().allocated_bytes;
                 allocated(other).cmp(&allocated(one))
             }
-            Self::Alive => other.made().live_bytes().cmp(&one.made().live_bytes()),
+            Self::Alive => other.own().live_bytes().cmp(&one.own().live_bytes()),
             Self::Place => (&one.file, first_line(one)).cmp(&(&other.file, first_line(other))),
             Self::Name => one.path.cmp(&other.path),
         }
@@ -243,7 +243,7 @@ fn write(
          \x20  ncalls  tottime  percall  cumtime  percall    allocated        alive  filename:lineno(function)"
     )?;
     for function in functions {
-        let made = function.made();
+        let made = function.own();
         writeln!(
             text,
             "{:9} {:>8} {:>8} {:>8} {:>8} {:>12} {:>12}  {}",

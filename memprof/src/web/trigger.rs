@@ -57,10 +57,12 @@ impl Trigger {
     /// use memprof::web::{ProfilerLayer, Trigger};
     ///
     /// let layer = ProfilerLayer::new()
-    ///     .trigger(Trigger::when(|_, path, _| path.starts_with("/api/")));
+    ///     .trigger(Trigger::from_fn(|_, path, _| path.starts_with("/api/")));
     /// ```
     #[must_use]
-    pub fn when(asks: impl Fn(&Method, &str, &HeaderMap) -> bool + Send + Sync + 'static) -> Self {
+    pub fn from_fn(
+        asks: impl Fn(&Method, &str, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
         Self(Kind::When(Arc::new(asks)))
     }
 

@@ -41,7 +41,7 @@ pub fn waits_in_a_box(turns: usize) -> Pin<Box<dyn Future<Output = usize>>> {
 /// An item with functions in it.
 pub struct Thing(pub Vec<u8>);
 
-#[cfg_attr(profiled, memprof::memprofile(print = "exit", max_net = 0))]
+#[cfg_attr(profiled, memprof::memprofile(print = "exit", max_net_bytes = 0))]
 impl Thing {
     pub fn takes(&mut self, other: Self) -> usize {
         self.0.extend(other.0);

@@ -2,7 +2,8 @@
 
 use http::Request;
 use http_body_util::BodyExt as _;
-use memprof::{CountingAlloc, Report, Usage, memprofile};
+use memprof::report::Report;
+use memprof::{CountingAlloc, Usage, memprofile};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
@@ -110,12 +111,12 @@ fn a_program_prints_nothing_and_has_nothing_of_ours_in_it() {
     }
 }
 
-#[memprof::test(max_allocations = 0, runs = 2)]
+#[memprof::test(max_allocation_count = 0, runs = 2)]
 fn a_test_has_no_budget() {
     drop(profiled());
 }
 
-#[memprofile(max_peak = 0, on_exceed = "panic")]
+#[memprofile(max_peak_bytes = 0, on_exceed = "panic")]
 fn guarded() -> usize {
     profiled().capacity()
 }
@@ -131,7 +132,7 @@ fn assertions_run_their_code_and_look_at_no_limit() {
     let mut kept = Vec::new();
     memprof::assert_no_leak!(kept = profiled());
     memprof::assert_no_growth(20, || kept.extend(profiled()));
-    let mut epochs = memprof::Epochs::new();
+    let mut epochs = memprof::leak::Epochs::new();
     (0..5000).for_each(|_| kept.extend(epochs.begin().run(profiled)));
     assert_eq!(epochs.leaks(0), []);
 }
@@ -140,7 +141,7 @@ fn assertions_run_their_code_and_look_at_no_limit() {
 async fn the_endpoints_say_that_nothing_is_counted() {
     let get = async |path: &str| {
         let request = Request::get(path).header("host", "localhost").body(());
-        let answer = memprof::web::routes()
+        let answer = memprof::web::debug_routes()
             .oneshot(request.expect("it is one"))
             .await;
         let (head, body) = answer.expect("it never fails").into_parts();

@@ -186,55 +186,55 @@ fn in_an_item_only_the_function_concerned_is_one_line() {
     assert_eq!(table.note(), None);
 }
 
-#[memprofile(max_net = 0, on_exceed = "panic")]
+#[memprofile(max_net_bytes = 0, on_exceed = "panic")]
 fn leaves(call: Box<Fn() -> Vec<u8>>) -> Vec<u8> {
     call()
 }
 
-#[memprofile(max_peak = 10, on_exceed = "panic")]
+#[memprofile(max_peak_bytes = 10, on_exceed = "panic")]
 async fn rises(call: Box<Fn() -> Vec<u8>>) {
     drop(call());
 }
 
-#[memprofile(max_peak = 10, on_exceed = "panic")]
+#[memprofile(max_peak_bytes = 10, on_exceed = "panic")]
 async fn rises_inside(size: usize) {
     let call: Box<Fn() -> Vec<u8>> = Box::new(move || block(size));
     drop(call());
 }
 
 #[test]
-#[should_panic(expected = "left 1,000 B, and max_net is 0 B")]
+#[should_panic(expected = "left 1,000 B, and max_net_bytes is 0 B")]
 fn a_budget_holds() {
     leaves(Box::new(|| block(1000)));
 }
 
 #[test]
-#[should_panic(expected = "and max_peak is 10 B")]
+#[should_panic(expected = "and max_peak_bytes is 10 B")]
 fn a_budget_of_an_async_fn_holds() {
     done(rises(Box::new(|| block(11))));
 }
 
 #[test]
-#[should_panic(expected = "and max_peak is 10 B")]
+#[should_panic(expected = "and max_peak_bytes is 10 B")]
 fn a_budget_of_an_async_fn_whose_body_cannot_be_read_holds() {
     done(rises_inside(11));
 }
 
-#[memprof::test(max_allocated = 10)]
+#[memprof::test(max_allocated_bytes = 10)]
 #[should_panic(expected = "! allocated_bytes <= 10")]
 fn a_test_that_cannot_be_read_keeps_to_its_limits() {
     let call: &Fn() -> Vec<u8> = &|| block(11);
     drop(call());
 }
 
-#[memprof::test(max_allocated = 0)]
+#[memprof::test(max_allocated_bytes = 0)]
 fn a_test_whose_head_cannot_be_read_returns_what_it_says() -> Result<(), PhantomData<Fn(u8)>> {
     #![allow(unused_variables)]
     let unused = 1;
     Ok(())
 }
 
-#[memprof::test(max_allocated = 10)]
+#[memprof::test(max_allocated_bytes = 10)]
 #[tokio::test]
 #[should_panic(expected = "! allocated_bytes <= 10")]
 async fn an_async_test_that_cannot_be_read_keeps_to_its_limits() {
@@ -452,7 +452,7 @@ fn a_report_in_a_file_says_why_too() {
     let mut program = Program::new(|| assert_eq!(in_the_body(1), 1));
     let (_folder, path) = program.report_as("report.json");
 
-    let report = memprof::Report::read(&path).unwrap();
+    let report = memprof::report::Report::read(&path).unwrap();
     let [function] = &report.functions[..] else {
         panic!("{:?}", report);
     };

@@ -5,7 +5,7 @@ use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption;
 use headless_chrome::protocol::cdp::types::Event;
 use headless_chrome::protocol::cdp::{Emulation, Network, Page as PageDomain};
 use headless_chrome::{Browser, LaunchOptions, Tab};
-use memprof::Report;
+use memprof::report::Report;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

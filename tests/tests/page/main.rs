@@ -10,7 +10,7 @@ mod speedscope;
 
 use browser::Page;
 use headless_chrome::browser::tab::point::Point;
-use memprof::{Format, Report};
+use memprof::report::{Format, Report};
 use recorded::{HOSTILE, NAMES, equals, report, timed};
 use std::path::Path;
 
@@ -449,9 +449,9 @@ fn a_difference_has_what_came_and_what_went() {
 #[test]
 fn the_policy_is_in_the_page_and_allows_the_script_by_its_hash() {
     let mut text = Vec::new();
-    report(4, NAMES).write_to(Format::Page, &mut text).unwrap();
+    report(4, NAMES).write_to(Format::Html, &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
-    assert!(text.contains(&format!("content=\"{}\"", Format::page_policy())));
+    assert!(text.contains(&format!("content=\"{}\"", Format::html_policy())));
     // Only our own script and style; the rest is in an alphabet without `<`.
     assert_eq!(text.matches("<script>").count(), 1);
     assert!(!text.contains("</script><script>window"));

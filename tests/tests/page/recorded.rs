@@ -1,6 +1,6 @@
 //! Reports of which all is known, as a page shows them.
 
-use memprof::Report;
+use memprof::report::Report;
 use serde_json::{Value, json};
 use std::fs;
 

@@ -25,7 +25,7 @@ async fn page() -> Vec<u8> {
             .header("x-hostile", "</script><script>refused.push('run')</script>");
         Ok::<_, Infallible>(response.body(post).unwrap())
     });
-    let layer = QueryProfilerLayer::new(Access::when(|_, _| true));
+    let layer = QueryProfilerLayer::new(Access::from_fn(|_, _| true));
     let request = Request::get("/2/post?profile").body(()).unwrap();
     let response = layer.layer(service).oneshot(request).await.unwrap();
     response

@@ -4,11 +4,11 @@ use crate::{answer, get, keep, post, request};
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, LOCATION};
 use http::{Method, Request, StatusCode};
-use memprof::web::routes;
+use memprof::web::debug_routes;
 
 #[tokio::test]
 async fn only_our_own_names_are_answered() {
-    let routes = routes().allow_host("metrics.example.org");
+    let routes = debug_routes().allow_host("metrics.example.org");
     let status = async |uri: &str, hosts: &[&str]| {
         let mut request = Request::get(uri);
         for host in hosts {
@@ -70,7 +70,7 @@ async fn only_our_own_names_are_answered() {
 
 #[tokio::test]
 async fn no_foreign_page_can_set_the_mark() {
-    let routes = routes();
+    let routes = debug_routes();
     let path = "/debug/memprof/mark";
     let ours = "http://127.0.0.1:5001";
     for headers in [
@@ -100,7 +100,7 @@ async fn no_foreign_page_can_set_the_mark() {
 
 #[tokio::test]
 async fn what_there_isnt_is_said_in_a_sentence() {
-    let routes = routes();
+    let routes = debug_routes();
     let long = format!("/{}", "x".repeat(10_000));
     for path in [
         "/",
@@ -130,7 +130,7 @@ async fn what_there_isnt_is_said_in_a_sentence() {
 
 #[tokio::test]
 async fn queries_that_make_no_sense_are_refused() {
-    let routes = routes();
+    let routes = debug_routes();
     for (query, sentence) in [
         (
             "seconds=0",
@@ -186,7 +186,7 @@ async fn queries_that_make_no_sense_are_refused() {
 
 #[tokio::test]
 async fn there_is_nothing_but_to_get() {
-    let routes = routes();
+    let routes = debug_routes();
     let methods = [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
     for path in [
         "/debug/memprof/",
@@ -216,7 +216,7 @@ async fn there_is_nothing_but_to_get() {
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
-    let routes = routes();
+    let routes = debug_routes();
     for path in [
         "/debug/memprof/style.css",
         "/debug/pprof/",
@@ -235,7 +235,7 @@ async fn head_is_get_without_the_body() {
 
 #[tokio::test]
 async fn a_browser_is_told_to_trust_nothing_but_what_is_ours() {
-    let routes = routes();
+    let routes = debug_routes();
     for path in [
         "/debug/memprof/",
         "/debug/pprof/",
@@ -258,14 +258,20 @@ async fn a_browser_is_told_to_trust_nothing_but_what_is_ours() {
     let policy = page.header(CONTENT_SECURITY_POLICY);
     assert_eq!(
         policy,
-        format!("{}; frame-ancestors 'none'", memprof::Format::page_policy())
+        format!(
+            "{}; frame-ancestors 'none'",
+            memprof::report::Format::html_policy()
+        )
     );
 }
 
 #[tokio::test]
 async fn the_source_is_left_out_if_that_is_wanted() {
     keep(10);
-    for (routes, has_source) in [(routes(), true), (routes().confidential(), false)] {
+    for (routes, has_source) in [
+        (debug_routes(), true),
+        (debug_routes().confidential(), false),
+    ] {
         for path in [
             "/debug/memprof/",
             "/debug/memprof/report.json",

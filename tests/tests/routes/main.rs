@@ -9,8 +9,9 @@ use http::header::{HOST, LOCATION};
 use http::request::Builder;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use memprof::web::{Routes, routes};
-use memprof::{Report, memprofile};
+use memprof::memprofile;
+use memprof::report::Report;
+use memprof::web::{DebugRoutes, debug_routes};
 use memprof_tests::{Program, block};
 use std::sync::Mutex;
 use tower::{Service as _, ServiceExt as _};
@@ -43,7 +44,7 @@ impl Answer {
     }
 }
 
-async fn answer(routes: &Routes, request: Request<Body>) -> Answer {
+async fn answer(routes: &DebugRoutes, request: Request<Body>) -> Answer {
     let response = routes.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     Answer {
@@ -58,12 +59,12 @@ fn request(method: Method, path: &str) -> Builder {
     request.header(HOST, "127.0.0.1:5001")
 }
 
-async fn get(routes: &Routes, path: &str) -> Answer {
+async fn get(routes: &DebugRoutes, path: &str) -> Answer {
     let request = request(Method::GET, path).body(Body::empty());
     answer(routes, request.unwrap()).await
 }
 
-async fn post(routes: &Routes, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn post(routes: &DebugRoutes, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = request(Method::POST, path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -95,7 +96,7 @@ fn text_of(html: &str) -> String {
 #[tokio::test]
 async fn there_is_a_page_with_the_lines_that_keep_memory() {
     keep(1_000_000);
-    let page = get(&routes(), "/debug/memprof/").await;
+    let page = get(&debug_routes(), "/debug/memprof/").await;
 
     assert_eq!(page.status, StatusCode::OK);
     let rows = rows(page.text(), "lines");
@@ -122,7 +123,7 @@ fn growth_since_the_mark_is_a_leak_if_it_goes_on_and_a_cache_if_it_ends() {
 
     let mut program = Program::new(|| {
         let (mut cache, mut seen) = ([const { Vec::new() }; 4], Vec::with_capacity(100));
-        let routes = routes();
+        let routes = debug_routes();
         let get = || block_on(get(&routes, "/debug/memprof/"));
         let none = [[""; 0]; 0];
         handle(0, &mut cache, &mut seen);
@@ -178,7 +179,7 @@ fn a_list_that_grows_for_ever_is_rising_though_it_does_so_in_steps() {
 
     let mut program = Program::new(|| {
         let mut seen = Vec::new();
-        let routes = routes();
+        let routes = debug_routes();
         let get = || block_on(get(&routes, "/debug/memprof/"));
         get();
         for report in 1..=60 {
@@ -210,7 +211,7 @@ fn a_small_leak_is_no_leak_to_speak_of_until_it_goes_on() {
 
     let mut program = Program::new(|| {
         let mut seen = Vec::with_capacity(100);
-        let routes = routes();
+        let routes = debug_routes();
         let said = || {
             let page = block_on(get(&routes, "/debug/memprof/"));
             let sentences = [
@@ -234,7 +235,7 @@ fn a_small_leak_is_no_leak_to_speak_of_until_it_goes_on() {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn what_the_allocator_keeps_is_told_from_a_leak() {
     let mut program = Program::new(|| {
-        let routes = routes();
+        let routes = debug_routes();
         let get = || block_on(get(&routes, "/debug/memprof/"));
         get();
         // The last of them stays, and so does the room of all that are before it.
@@ -274,7 +275,7 @@ async fn what_is_made_and_freed_in_some_seconds_is_a_profile_of_its_own() {
     }
 
     at_once();
-    let routes = routes();
+    let routes = debug_routes();
     let path = "/debug/pprof/allocs?seconds=1&debug=1";
     let mut difference = Box::pin(get(&routes, path));
     // This thread, which is the runtime's only one, goes on meanwhile.
@@ -302,7 +303,7 @@ async fn what_is_made_and_freed_in_some_seconds_is_a_profile_of_its_own() {
 
 #[tokio::test]
 async fn a_difference_that_nobody_waits_for_any_more_gives_its_place_back() {
-    let routes = routes();
+    let routes = debug_routes();
     for _ in 0..3 {
         let begin = |_| {
             let request = request(Method::GET, "/debug/pprof/heap?seconds=600");
@@ -325,7 +326,7 @@ async fn a_difference_that_nobody_waits_for_any_more_gives_its_place_back() {
 #[tokio::test]
 async fn the_report_is_there_in_every_format_the_page_names() {
     keep(10);
-    let routes = routes();
+    let routes = debug_routes();
     let page = get(&routes, "/debug/memprof/").await;
     let links = page.text().split("href=\"report.").skip(1);
     let endings: Vec<&str> = links.map(|link| link.split_once('"').unwrap().0).collect();
@@ -363,7 +364,7 @@ async fn metrics_have_the_first_lines_only() {
             .parse()
             .unwrap()
     };
-    let answer = get(&routes().metrics_lines(1), "/metrics").await;
+    let answer = get(&debug_routes().metrics_lines(1), "/metrics").await;
     assert_eq!(
         answer.header("content-type"),
         "text/plain; version=0.0.4; charset=utf-8"
@@ -388,7 +389,7 @@ async fn metrics_have_the_first_lines_only() {
     let labels = "{file=\"tests/tests/routes/main.rs\",function=\"routes::keep\",line=\"";
     assert!(first.unwrap().contains(labels), "{text}");
 
-    let none = get(&routes().metrics_lines(0), "/metrics").await;
+    let none = get(&debug_routes().metrics_lines(0), "/metrics").await;
     assert_eq!(lines(none.text()), 0);
 }
 
@@ -403,7 +404,7 @@ async fn a_name_in_a_metric_is_escaped() {
         }
     }
     Named::<'"'>::keep();
-    let answer = get(&routes().metrics_lines(1000), "/metrics").await;
+    let answer = get(&debug_routes().metrics_lines(1000), "/metrics").await;
     let rows = answer
         .text()
         .lines()
@@ -415,8 +416,8 @@ async fn a_name_in_a_metric_is_escaped() {
 
 #[tokio::test]
 async fn a_router_has_them_as_its_fallback_or_below_a_path() {
-    let fallback = Router::new().fallback_service(routes());
-    let nested = Router::new().nest_service("/internal", routes());
+    let fallback = Router::new().fallback_service(debug_routes());
+    let nested = Router::new().nest_service("/internal", debug_routes());
     for (router, prefix) in [(fallback, ""), (nested, "/internal")] {
         let path = format!("{prefix}/debug/memprof/style.css");
         let request = request(Method::GET, &path).body(Body::empty()).unwrap();
@@ -428,7 +429,7 @@ async fn a_router_has_them_as_its_fallback_or_below_a_path() {
 #[test]
 fn the_numbers_are_since_the_process_began_and_our_own_blocks_are_none() {
     let mut program = Program::new(|| {
-        let routes = routes();
+        let routes = debug_routes();
         let live = || {
             let metrics = block_on(get(&routes, "/metrics"));
             let mut rows = metrics.text().lines();

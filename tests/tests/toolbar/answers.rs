@@ -83,7 +83,7 @@ async fn what_is_no_page_of_its_own_is_left_alone() {
     let app = routes()
         .route("/saved", get(saved))
         .route("/inline", get(inline))
-        .fallback_service(memprof::web::routes());
+        .fallback_service(memprof::web::debug_routes());
     let site = Site(app.layer(layer().intercept_redirects(true)));
     let send = |path: &'static str, place: Option<&'static str>| {
         let mut request = Request::get(path).header("host", "localhost");

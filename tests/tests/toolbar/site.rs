@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use memprof::web::toolbar::{self, LogLayer, Redacted};
 use memprof::web::{Access, DebugToolbarLayer};
-use memprof::{InScopeExt as _, memprofile};
+use memprof::{ScopeExt as _, memprofile};
 use memprof_tests::block;
 use std::convert::Infallible;
 use std::sync::Once;
@@ -43,7 +43,7 @@ async fn index() -> Html<String> {
     }
     tracing::info!(token = "abc123", "page {}", 1);
     let spawned = async { tracing::warn!("from a task") };
-    tokio::spawn(spawned.in_current_scope()).await.unwrap();
+    tokio::spawn(spawned.with_current_scope()).await.unwrap();
     toolbar::template("index.html", &context);
     Html("<!doctype html><html><body><h1>Hello</h1></body></html>".to_owned())
 }
@@ -71,7 +71,7 @@ pub(crate) fn layer() -> DebugToolbarLayer {
         let subscriber = tracing_subscriber::registry().with(LogLayer::new());
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
-    DebugToolbarLayer::new(Access::when(|headers, _| {
+    DebugToolbarLayer::new(Access::from_fn(|headers, _| {
         !headers.contains_key("x-stranger")
     }))
 }

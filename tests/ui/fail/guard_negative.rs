@@ -1,6 +1,6 @@
 use memprof::memprofile;
 
-#[memprofile(max_net = -1)]
+#[memprofile(max_net_bytes = -1)]
 fn answer() -> u32 {
     42
 }

@@ -1,6 +1,6 @@
 use memprof::memprofile;
 
-#[memprofile(max_net = 0, on_exceed = "abort")]
+#[memprofile(max_net_bytes = 0, on_exceed = "abort")]
 fn answer() -> u32 {
     42
 }

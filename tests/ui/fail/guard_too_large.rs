@@ -1,6 +1,6 @@
 use memprof::memprofile;
 
-#[memprofile(max_peak = "18446744073709551616 B")]
+#[memprofile(max_peak_bytes = "18446744073709551616 B")]
 fn answer() -> u32 {
     42
 }

@@ -1,6 +1,6 @@
 use memprof::memprofile;
 
-#[memprofile(max_peak = "1 MiBs")]
+#[memprofile(max_peak_bytes = "1 MiBs")]
 fn answer() -> u32 {
     42
 }

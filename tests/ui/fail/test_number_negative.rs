@@ -1,4 +1,4 @@
-#[memprof::test(max_allocations = -1)]
+#[memprof::test(max_allocation_count = -1)]
 fn test() {}
 
 fn main() {}

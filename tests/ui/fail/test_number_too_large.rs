@@ -1,4 +1,4 @@
-#[memprof::test(max_allocations = 18446744073709551616)]
+#[memprof::test(max_allocation_count = 18446744073709551616)]
 fn test() {}
 
 fn main() {}

@@ -1,4 +1,4 @@
-#[memprof::test(max_allocations = "1 MiB")]
+#[memprof::test(max_allocation_count = "1 MiB")]
 fn test() {}
 
 fn main() {}

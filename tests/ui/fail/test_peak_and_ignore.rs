@@ -1,4 +1,4 @@
-#[memprof::test(max_peak = 0, ignore = "app::log")]
+#[memprof::test(max_peak_bytes = 0, ignore = "app::log")]
 fn test() {}
 
 fn main() {}

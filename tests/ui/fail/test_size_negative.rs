@@ -1,4 +1,4 @@
-#[memprof::test(max_net = "-1 B")]
+#[memprof::test(max_net_bytes = "-1 B")]
 fn test() {}
 
 fn main() {}

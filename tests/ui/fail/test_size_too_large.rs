@@ -1,4 +1,4 @@
-#[memprof::test(max_peak = "17179869184 GiB")]
+#[memprof::test(max_peak_bytes = "17179869184 GiB")]
 fn test() {}
 
 fn main() {}

@@ -1,4 +1,4 @@
-#[memprof::test(max_peak = "1 MiBs")]
+#[memprof::test(max_peak_bytes = "1 MiBs")]
 fn test() {}
 
 fn main() {}

@@ -1,4 +1,4 @@
-#[memprof::test(max_net = 0)]
+#[memprof::test(max_net_bytes = 0)]
 fn test(number: u32) {
     let _ = number;
 }

@@ -3,7 +3,7 @@
 use crate::lines::text;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use memprof::Sample;
+use memprof::timeline::Sample;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 

@@ -4,7 +4,7 @@ use crate::lines::text;
 use clap::Args;
 use jiff::Zoned;
 use jiff::civil::DateTime;
-use memprof::MemoryOverTime;
+use memprof::timeline::MemoryTimeline;
 use std::collections::HashSet;
 use std::error::Error;
 use std::ffi::OsString;
@@ -121,7 +121,7 @@ impl Rm {
         for file in &files {
             // `run -o` takes any name, so where the ending isn't .dat the content decides.
             let is_dat = file.extension().is_some_and(|ending| ending == "dat");
-            let is_ours = || is_dat || MemoryOverTime::read(file).is_ok();
+            let is_ours = || is_dat || MemoryTimeline::read(file).is_ok();
             if !file.is_file() || !is_ours() {
                 let name = file.display().to_string();
                 return Err(format!(

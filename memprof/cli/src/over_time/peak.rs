@@ -3,7 +3,7 @@
 use super::files;
 use crate::lines::text;
 use clap::Args;
-use memprof::{MemoryOverTime, Sample};
+use memprof::timeline::{MemoryTimeline, Sample};
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
@@ -22,7 +22,7 @@ pub(crate) struct Peak {
 impl Peak {
     pub(crate) fn run(&self, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         for file in files::chosen(&self.files)? {
-            let memory = MemoryOverTime::read(&file)?;
+            let memory = MemoryTimeline::read(&file)?;
             let name = file.display().to_string();
             let peak = match &self.func {
                 Some(function) => memory.peak_of(function).ok_or_else(|| {

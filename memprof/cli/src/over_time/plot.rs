@@ -3,7 +3,7 @@
 use super::drawing::{Call, Drawing, NARROWEST, highest, mebibytes, seconds, start};
 use super::{chart, files, picture};
 use clap::Args;
-use memprof::{MemoryOverTime, Sample};
+use memprof::timeline::{MemoryTimeline, Sample};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsString;
@@ -90,7 +90,7 @@ impl Plot {
             mebibytes: (0.0, 0.0),
         };
         for file in files {
-            let memory = MemoryOverTime::read(file)?;
+            let memory = MemoryTimeline::read(file)?;
             self.add(&mut drawing, &memory, file, is_alone)?;
             if is_alone && self.title.is_none() {
                 drawing.title.clone_from(&memory.command);
@@ -103,7 +103,7 @@ impl Plot {
     fn add(
         &self,
         drawing: &mut Drawing,
-        memory: &MemoryOverTime,
+        memory: &MemoryTimeline,
         file: &Path,
         is_alone: bool,
     ) -> Result<(), String> {

@@ -4,9 +4,9 @@ use super::limit::StopAt;
 use super::signals::Caught;
 use super::{drawing, files, process, say};
 use clap::Args;
-use memprof::__command::Identity;
-use memprof::__command::{InPlace, append, opened};
-use memprof::{MemoryOverTime, Reading, Sampling, memory_usage};
+
+use memprof::__command::{Identity, InPlace, append, opened};
+use memprof::timeline::{MemorySampler, MemoryTimeline, Reading};
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -147,9 +147,9 @@ impl Attach {
 }
 
 impl Looking {
-    fn sampling<'a>(&self) -> Sampling<'a> {
+    fn sampling<'a>(&self) -> MemorySampler<'a> {
         // The others are in the file.
-        let mut sampling = memory_usage().interval(self.interval).max_only();
+        let mut sampling = MemorySampler::new().interval(self.interval).max_only();
         if let Some(timeout) = self.timeout {
             sampling = sampling.timeout(timeout);
         }
@@ -280,7 +280,7 @@ impl Out {
     }
 
     fn begin(&mut self, command: &str) {
-        let mut nothing_yet = MemoryOverTime::default();
+        let mut nothing_yet = MemoryTimeline::default();
         command.clone_into(&mut nothing_yet.command);
         let written = self.file.write_all(nothing_yet.to_string().as_bytes());
         self.failed = written.err();

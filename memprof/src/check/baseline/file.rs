@@ -1,7 +1,7 @@
 //! A baseline as a file: JSON with a line for each line, to be read in a diff.
 
 use crate::model::printable::printable;
-use crate::model::report::{FunctionReport, LineReport, Made, Report};
+use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
 use crate::report::Quantity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub(super) struct Row {
     allocation_count: u64,
     live_bytes: i64,
     live_count: i64,
-    /// As in [`Made`].
+    /// As in [`Allocations`].
     #[serde(default, skip_serializing_if = "is_zero")]
     transferred_bytes: i64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -79,11 +79,13 @@ struct Document {
 /// The lines that made something: by function, and in the order of the source.
 pub(super) fn rows(report: &Report) -> Vec<Row> {
     // A generic function is there once for each of its types.
-    let mut sums: BTreeMap<_, (&str, Made)> = BTreeMap::new();
+    let mut sums: BTreeMap<_, (&str, Allocations)> = BTreeMap::new();
     for (function, line) in report.lines() {
         let place = (&*function.path, &*function.file, line.number);
-        let (_, sum) = sums.entry(place).or_insert((&line.source, Made::default()));
-        *sum += line.made;
+        let (_, sum) = sums
+            .entry(place)
+            .or_insert((&line.source, Allocations::default()));
+        *sum += line.own;
     }
     let made_something = sums.into_iter().filter(|(_, (_, made))| {
         made.allocation_count > 0
@@ -113,20 +115,20 @@ pub(super) fn report(rows: Vec<Row>) -> Report {
             let owned = allocated.wrapping_add(transferred.cast_unsigned());
             owned.wrapping_sub(live.cast_unsigned())
         };
-        let made = Made {
+        let made = Allocations {
             allocated_bytes: row.allocated_bytes,
             allocation_count: row.allocation_count,
             freed_bytes: freed(row.allocated_bytes, row.transferred_bytes, row.live_bytes),
             deallocation_count: freed(row.allocation_count, row.transferred_count, row.live_count),
             transferred_bytes: row.transferred_bytes,
             transferred_count: row.transferred_count,
-            ..Made::default()
+            ..Allocations::default()
         };
         let line = LineReport {
             number: 0,
             source: row.line.into(),
             hits: 0,
-            made,
+            own: made,
             inclusive: made,
             while_running: None,
         };

@@ -28,7 +28,9 @@ const FOLDER: &str = "memprof-baselines";
 /// What functions may do, as `memprof-baselines/name.json` says.
 ///
 /// ```
-/// use memprof::{Baseline, Quantity, Scope, memprofile};
+/// use memprof::baseline::Baseline;
+/// use memprof::report::Quantity;
+/// use memprof::{Scope, memprofile};
 ///
 /// #[global_allocator]
 /// static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();

@@ -3,7 +3,7 @@
 
 use crate::check::budget::limit::{Comparison, Done, Quantity, Terms};
 use crate::count::uncounted;
-use crate::model::report::{CallReport, Made, Report};
+use crate::model::report::{Allocations, CallNode, Report};
 use crate::model::units::{blocks, bytes, grouped};
 use std::cmp::Reverse;
 use std::env;
@@ -129,7 +129,7 @@ fn summary(done: &Done<'_>) -> String {
 
 /// Names the lines with most of what there was too much of.
 fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
-    let weight = |made: &Made| match exceeded {
+    let weight = |made: &Allocations| match exceeded {
         // What isn't known names no lines: those with most of what they allocated do.
         _ if report.owners_are_unknown && exceeded != Quantity::AllocationCount => {
             made.allocated_bytes.cast_signed()
@@ -148,7 +148,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
         .iter()
         .enumerate()
         .flat_map(|(place, function)| function.lines.iter().map(move |line| (place, line)))
-        .filter(|(_, line)| weight(&line.made) > 0)
+        .filter(|(_, line)| weight(&line.own) > 0)
         .collect();
     if lines.is_empty() {
         if weight(&report.untracked) > 0 {
@@ -159,7 +159,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
         }
         return;
     }
-    lines.sort_by_key(|(_, line)| Reverse(weight(&line.made)));
+    lines.sort_by_key(|(_, line)| Reverse(weight(&line.own)));
     text.push_str(match exceeded {
         _ if report.owners_are_unknown => "by line, in the order of what they allocated:\n",
         Quantity::PeakBytes => "by line, without what was freed at once:\n",
@@ -175,7 +175,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
             "    {path}:{}: {}\n        {}{}",
             line.number,
             line.source.trim(),
-            of_made(&line.made, report),
+            of_made(&line.own, report),
             callers(report, *place, line.number, weight),
         );
     }
@@ -197,7 +197,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
 
 /// About how many bytes a line can have had alive at the same time: which of its blocks were
 /// there at the peak, nobody knows, but of those that were freed at once, there was one.
-fn at_once_bytes(made: &Made) -> u64 {
+fn at_once_bytes(made: &Allocations) -> u64 {
     // Of a block that was taken over, all bytes, and of one that was given away, none.
     let owned = |made: u64, transferred: i64| made.saturating_add_signed(transferred);
     let all_bytes = owned(made.allocated_bytes, made.transferred_bytes);
@@ -208,7 +208,7 @@ fn at_once_bytes(made: &Made) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-fn of_made(made: &Made, report: &Report) -> String {
+fn of_made(made: &Allocations, report: &Report) -> String {
     let alive = if report.owners_are_unknown {
         String::new()
     } else {
@@ -222,10 +222,15 @@ fn of_made(made: &Made, report: &Report) -> String {
 }
 
 /// The way to a line on which it made most: `, from app::run:12, from app::main:3`.
-fn callers(report: &Report, function: usize, line: u32, weight: impl Fn(&Made) -> i64) -> String {
-    let in_call = |call: &CallReport| {
+fn callers(
+    report: &Report,
+    function: usize,
+    line: u32,
+    weight: impl Fn(&Allocations) -> i64,
+) -> String {
+    let in_call = |call: &CallNode| {
         let line = call.lines.iter().find(|of_call| of_call.number == line);
-        line.map_or(0, |line| weight(&line.made))
+        line.map_or(0, |line| weight(&line.own))
     };
     let calls = report.calls.iter().filter(|call| call.function == function);
     let mut call = calls.max_by_key(|call| in_call(call));

@@ -29,7 +29,7 @@ const PAUSE_NANOSECONDS: u64 = 1_000_000_000;
 /// [`on_exceed`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Offence {
+pub struct BudgetViolation {
     /// The function's path.
     pub function: &'static str,
 
@@ -52,15 +52,20 @@ pub struct Offence {
     pub has_panicked: bool,
 }
 
-impl fmt::Display for Offence {
+impl fmt::Display for BudgetViolation {
     /// One line, without an end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}:{})", self.function, self.file, self.line)?;
         let peak = i128::from(self.usage.peak_bytes);
         let net = i128::from(self.usage.net_bytes());
         let limits = [
-            (" had a peak of", peak, "max_peak", self.max_peak_bytes),
-            (" left", net, "max_net", self.max_net_bytes),
+            (
+                " had a peak of",
+                peak,
+                "max_peak_bytes",
+                self.max_peak_bytes,
+            ),
+            (" left", net, "max_net_bytes", self.max_net_bytes),
         ];
         let mut separator = "";
         for (did, number, name, most) in limits {
@@ -142,7 +147,7 @@ impl Guard {
 
     #[cold]
     fn exceed(&self, usage: Usage, end: End) {
-        let offence = Offence {
+        let offence = BudgetViolation {
             function: self.site.path(),
             file: self.site.file(),
             line: self.site.lines().first().copied().unwrap_or(0),
@@ -171,7 +176,7 @@ impl Guard {
     }
 
     /// Says one line; but not if one was said less than a second ago.
-    fn warn(&self, offence: &Offence) {
+    fn warn(&self, offence: &BudgetViolation) {
         let now = clock::nanoseconds(clock::ticks()).max(1);
         let next = self.next_line.load(Ordering::Relaxed);
         let later = now.saturating_add(PAUSE_NANOSECONDS);
@@ -203,7 +208,7 @@ pub(crate) enum End {
     GivenUp,
 }
 
-type Callback = Arc<dyn Fn(&Offence) + Send + Sync>;
+type Callback = Arc<dyn Fn(&BudgetViolation) + Send + Sync>;
 
 static CALLBACK: Lock<Option<Callback>> = Lock::new(None);
 
@@ -229,13 +234,13 @@ thread_local! {
 ///
 /// static WORST: AtomicU64 = AtomicU64::new(0);
 ///
-/// #[memprofile(print = "never", max_peak = "1 KiB", on_exceed = "callback")]
+/// #[memprofile(print = "never", max_peak_bytes = "1 KiB", on_exceed = "callback")]
 /// fn load(size: usize) -> usize {
 ///     vec![1_u8; size].len()
 /// }
 ///
 /// # fn main() {
-/// memprof::on_exceed(|offence| {
+/// memprof::budget::on_exceed(|offence| {
 ///     WORST.fetch_max(offence.usage.peak_bytes, Ordering::Relaxed);
 /// });
 /// load(1000);
@@ -244,7 +249,7 @@ thread_local! {
 /// assert_eq!(WORST.load(Ordering::Relaxed), 5000);
 /// # }
 /// ```
-pub fn on_exceed(act: impl Fn(&Offence) + Send + Sync + 'static) {
+pub fn on_exceed(act: impl Fn(&BudgetViolation) + Send + Sync + 'static) {
     let act: Callback = Arc::new(act);
     let before = CALLBACK.lock().replace(act);
     // Not under the lock: it is the program's, and may do anything.
@@ -255,7 +260,7 @@ fn callback() -> Option<Callback> {
     CALLBACK.lock().clone()
 }
 
-fn call_back(act: &Callback, offence: &Offence) {
+fn call_back(act: &Callback, offence: &BudgetViolation) {
     /// Says that it is over, after a panic, too.
     struct Calling;
 

@@ -4,7 +4,9 @@
 //! Lines are the same if their functions and texts are, as for `memprof diff`; by their
 //! number where the text was left out.
 
-use crate::model::report::{CallLine, CallReport, FunctionReport, LineReport, Made, Report};
+use crate::model::report::{
+    Allocations, CallNode, CallNodeLine, FunctionReport, LineReport, Report,
+};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -12,10 +14,10 @@ use std::time::Duration;
 type Sides<'a, T> = [Option<&'a T>; 2];
 
 /// A call and the place of a line among those of its function.
-type Caller = (usize, usize);
+type CallSite = (usize, usize);
 
 /// Where the calls of a function from one place are.
-type Known = HashMap<(Option<Caller>, usize), usize>;
+type Known = HashMap<(Option<CallSite>, usize), usize>;
 
 #[derive(Debug, Default)]
 pub(super) struct Pair<'a> {
@@ -38,7 +40,7 @@ pub(super) struct Line<'a> {
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     pub(super) function: usize,
-    pub(super) caller: Option<Caller>,
+    pub(super) caller: Option<CallSite>,
     /// How long threads were in it, in each report.
     pub(super) own_elapsed: [Duration; 2],
     /// The lines that made something.
@@ -49,7 +51,7 @@ pub(super) struct Call<'a> {
 pub(super) struct Row<'a> {
     /// By its place among those of the function.
     pub(super) line: usize,
-    pub(super) sides: Sides<'a, CallLine>,
+    pub(super) sides: Sides<'a, CallNodeLine>,
 }
 
 impl<'a> Pair<'a> {
@@ -96,7 +98,7 @@ impl<'a> Pair<'a> {
     fn add_calls(
         &mut self,
         side: usize,
-        calls: &'a [CallReport],
+        calls: &'a [CallNode],
         places: &[usize],
         is_compared: bool,
         known: &mut Known,
@@ -152,7 +154,7 @@ impl<'a> Pair<'a> {
             let lines = call
                 .lines
                 .iter()
-                .filter(|line| line.made != Made::default());
+                .filter(|line| line.own != Allocations::default());
             there.rows.reserve_exact(lines.clone().count());
             for line in lines {
                 let Some(place) = place_of(function, line.number) else {
@@ -254,8 +256,8 @@ mod tests {
             number: *number,
             source: (*source).to_owned().into(),
             hits: 1,
-            made: Made::default(),
-            inclusive: Made::default(),
+            own: Allocations::default(),
+            inclusive: Allocations::default(),
             while_running: None,
         };
         lines.iter().map(line).collect()
@@ -294,9 +296,9 @@ mod tests {
 
     #[test]
     fn a_call_is_the_same_if_its_caller_and_its_line_are() {
-        let call = |function, caller: Option<(usize, u32)>| CallReport {
+        let call = |function, caller: Option<(usize, u32)>| CallNode {
             function,
-            caller: caller.map(|(call, line)| crate::model::report::Caller { call, line }),
+            caller: caller.map(|(call, line)| crate::model::report::CallSite { call, line }),
             call_count: 1,
             own_elapsed: Duration::ZERO,
             inclusive_elapsed: Duration::ZERO,

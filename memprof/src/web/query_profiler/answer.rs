@@ -46,7 +46,7 @@ impl Answer {
         *response.status_mut() = self.status;
         response.extensions_mut().insert(PageOfOurs);
         let headers = response.headers_mut();
-        let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
+        let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
         ours::describe(headers, self.content_type, &policy, "no-referrer");
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         response

@@ -6,6 +6,7 @@ use super::recorded::{Line, Rendered, Statement};
 use super::text::{Cut, Pairs, cut};
 use crate::count::peak;
 use crate::count::uncounted::Own;
+use crate::model::report::{CallNode, CallNodeLine, FunctionReport, LineReport};
 use crate::sys::rss;
 use crate::web::id::Id;
 use crate::web::recording::{Outcome, RequestProfile};
@@ -241,10 +242,10 @@ impl Exchange {
         let lines: usize = report.functions.iter().map(|it| it.lines.len()).sum();
         let rows: usize = report.calls.iter().map(|call| call.lines.len()).sum();
         let bytes = profile.path.capacity()
-            + report.functions.capacity() * size_of::<crate::FunctionReport>()
-            + lines * size_of::<crate::LineReport>()
-            + report.calls.capacity() * size_of::<crate::CallReport>()
-            + rows * size_of::<crate::CallLine>();
+            + report.functions.capacity() * size_of::<FunctionReport>()
+            + lines * size_of::<LineReport>()
+            + report.calls.capacity() * size_of::<CallNode>()
+            + rows * size_of::<CallNodeLine>();
         self.state().bytes += bytes;
         let ended = Ended {
             profile,

@@ -101,7 +101,7 @@ pub(super) fn answer(toolbar: &Arc<Toolbar>, head: &Head<'_>) -> Option<Answer> 
         Made::Report(text) => {
             let mut response = response(StatusCode::OK, HTML, &text);
             uncounted::during(false, || drop(text));
-            let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
+            let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
             if let Ok(policy) = HeaderValue::try_from(policy) {
                 let headers = response.headers_mut();
                 headers.insert(CONTENT_SECURITY_POLICY, policy);

@@ -197,7 +197,7 @@ fn outcome_of(outcome: Outcome) -> (String, &'static str) {
     };
     let text = match outcome {
         Outcome::Response(status) => status.as_str().to_owned(),
-        Outcome::Cut(status) => format!("{} cut", status.as_u16()),
+        Outcome::Aborted(status) => format!("{} cut", status.as_u16()),
         Outcome::Failed => "failed".to_owned(),
         Outcome::Panicked => "panicked".to_owned(),
         Outcome::Dropped => "dropped".to_owned(),

@@ -134,11 +134,11 @@ fn by_line(profile: &RequestProfile) -> Table {
         lines.map(move |line| (&*function.file, line))
     });
     let mut lines: Vec<_> = lines
-        .filter(|(_, line)| line.made.allocated_bytes > 0 || line.made.live_bytes() > 0)
+        .filter(|(_, line)| line.own.allocated_bytes > 0 || line.own.live_bytes() > 0)
         .collect();
     let main = profile.report.main_quantity();
     lines.sort_by_key(|(_, line)| {
-        let made = &line.made;
+        let made = &line.own;
         Reverse((main.of(made), made.allocated_bytes, made.live_bytes()))
     });
     let rest = (
@@ -148,7 +148,7 @@ fn by_line(profile: &RequestProfile) -> Table {
     );
     let lines = lines.into_iter().take(LINES).map(|(file, line)| {
         let place = format!("{file}:{}", line.number);
-        (&line.made, place, line.source.trim())
+        (&line.own, place, line.source.trim())
     });
     let is_known = !profile.report.owners_are_unknown;
     let mut table = Table::new(["Alive", "Allocated", "Blocks", "Line", "Source"]);

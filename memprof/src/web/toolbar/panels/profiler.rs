@@ -1,10 +1,10 @@
 //! The functions and lines that a request ran.
 
+use crate::model::report::{Allocations, FunctionReport, Report};
 use crate::model::units::{bytes, grouped, time};
 use crate::web::LINES_ARE_UNKNOWN;
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
-use crate::{FunctionReport, Made, Report};
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Panel for Profiler {
 }
 
 /// The bytes alive of these, if they are known.
-fn alive(made: &Made, is_unknown: bool) -> String {
+fn alive(made: &Allocations, is_unknown: bool) -> String {
     if is_unknown {
         String::new()
     } else {
@@ -79,7 +79,7 @@ fn table(functions: &[&FunctionReport], is_unknown: bool) -> Table {
         "Function",
     ];
     functions.iter().fold(Table::new(heads), |table, function| {
-        let made = function.made();
+        let made = function.own();
         table.row([
             grouped(function.call_count.into()),
             text(function.own_elapsed),
@@ -97,8 +97,8 @@ fn lines(function: &FunctionReport, is_unknown: bool) -> Table {
         table.row([
             line.number.to_string(),
             grouped(line.hits.into()),
-            bytes(line.made.allocated_bytes.into()),
-            alive(&line.made, is_unknown),
+            bytes(line.own.allocated_bytes.into()),
+            alive(&line.own, is_unknown),
             line.source.to_string(),
         ])
     })

@@ -204,15 +204,15 @@ struct Row<'a> {
 }
 
 fn rows<'a>(lines: &'a [Line<'_>], history: &History) -> Vec<Row<'a>> {
-    let largest = lines.first().map_or(0, |line| line.made.live_bytes());
+    let largest = lines.first().map_or(0, |line| line.own.live_bytes());
     let rows = lines.iter().map(|line| {
         let growth = history.growth(&line.key);
-        let live_bytes = line.made.live_bytes();
+        let live_bytes = line.own.live_bytes();
         Row {
             live: bytes(live_bytes.into()),
-            blocks: grouped(line.made.live_count().into()),
-            peak: bytes(line.made.bytes_at_peak.into()),
-            allocated: bytes(line.made.allocated_bytes.into()),
+            blocks: grouped(line.own.live_count().into()),
+            peak: bytes(line.own.bytes_at_peak.into()),
+            allocated: bytes(line.own.allocated_bytes.into()),
             hits: grouped(line.hits.into()),
             growth: change_in_bytes(growth.bytes),
             rise_count: growth.rise_count,

@@ -95,12 +95,12 @@ impl Metrics {
         let help = format!("Bytes alive that a line made; the {count} lines with most of them.");
         let labels = ["function", "file", "line"];
         let gauge = IntGaugeVec::new(Opts::new("memprof_line_live_bytes", help), &labels)?;
-        let alive = lines.iter().filter(|line| line.made.live_bytes() > 0);
-        for Line { key, made, .. } in alive.take(count) {
+        let alive = lines.iter().filter(|line| line.own.live_bytes() > 0);
+        for Line { key, own, .. } in alive.take(count) {
             let values = [&*key.function, &*key.file, &*key.number.to_string()];
             gauge
                 .get_metric_with_label_values(&values)?
-                .set(made.live_bytes());
+                .set(own.live_bytes());
         }
         self.register(gauge)
     }

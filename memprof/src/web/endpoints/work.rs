@@ -4,7 +4,7 @@
 //! It needs no timer of a runtime, and does one thing after the other. What nobody waits
 //! for any more isn't done.
 
-use super::answer::{Answer, RoutesBody};
+use super::answer::{Answer, DebugRoutesBody};
 use crate::count::{this_thread, uncounted};
 use crate::sys::os;
 use http::{Response, StatusCode};
@@ -171,10 +171,10 @@ impl Queue {
     }
 }
 
-/// The future of [`Routes`](super::Routes). What it waits for is given up when it is
+/// The future of [`DebugRoutes`](super::DebugRoutes). What it waits for is given up when it is
 /// dropped.
 #[must_use = "futures do nothing unless polled"]
-pub struct RoutesFuture {
+pub struct DebugRoutesFuture {
     is_head: bool,
     wait: Wait,
 }
@@ -188,7 +188,7 @@ enum Wait {
     },
 }
 
-impl RoutesFuture {
+impl DebugRoutesFuture {
     pub(super) fn answered(is_head: bool, answer: Answer) -> Self {
         let wait = Wait::Answered(Some(answer));
         Self { is_head, wait }
@@ -204,8 +204,8 @@ impl RoutesFuture {
     }
 }
 
-impl Future for RoutesFuture {
-    type Output = Result<Response<RoutesBody>, Infallible>;
+impl Future for DebugRoutesFuture {
+    type Output = Result<Response<DebugRoutesBody>, Infallible>;
 
     /// # Panics
     ///
@@ -229,7 +229,7 @@ impl Future for RoutesFuture {
     }
 }
 
-impl Drop for RoutesFuture {
+impl Drop for DebugRoutesFuture {
     fn drop(&mut self) {
         uncounted::during(false, || match &mut self.wait {
             Wait::Answered(answer) => drop(answer.take()),
@@ -238,9 +238,9 @@ impl Drop for RoutesFuture {
     }
 }
 
-impl fmt::Debug for RoutesFuture {
+impl fmt::Debug for DebugRoutesFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoutesFuture").finish_non_exhaustive()
+        f.debug_struct("DebugRoutesFuture").finish_non_exhaustive()
     }
 }
 

@@ -89,11 +89,11 @@ impl Answer {
     }
 
     /// The response, without its body if that wasn't asked for.
-    pub(super) fn into_response(mut self, is_head: bool) -> Response<RoutesBody> {
+    pub(super) fn into_response(mut self, is_head: bool) -> Response<DebugRoutesBody> {
         let body = OwnBytes(Own::new(|| mem::take(&mut self.body)));
         let length = body.0.len();
         let data = (!is_head && length > 0).then(|| Bytes::from_owner(body));
-        let mut response = Response::new(RoutesBody { data });
+        let mut response = Response::new(DebugRoutesBody { data });
         *response.status_mut() = self.status;
         response.extensions_mut().insert(PageOfOurs);
         let headers = response.headers_mut();
@@ -123,13 +123,13 @@ impl AsRef<[u8]> for OwnBytes {
     }
 }
 
-/// The body of a response of [`Routes`](super::Routes): all of it in one piece.
+/// The body of a response of [`DebugRoutes`](super::DebugRoutes): all of it in one piece.
 #[derive(Debug)]
-pub struct RoutesBody {
+pub struct DebugRoutesBody {
     data: Option<Bytes>,
 }
 
-impl Body for RoutesBody {
+impl Body for DebugRoutesBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -1,7 +1,7 @@
 //! A report as a table in plain text, for a terminal or a browser.
 
 use super::lines;
-use crate::model::report::{Made, Report};
+use crate::model::report::{Allocations, Report};
 use crate::model::units::{bytes, grouped};
 use crate::report::Quantity;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -12,11 +12,11 @@ use std::time::Duration;
 /// The lines that made something, those with most of `quantity` first.
 pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) -> String {
     let mut lines = lines::by_live_bytes(report);
-    lines.retain(|line| line.made != Made::default());
+    lines.retain(|line| line.own != Allocations::default());
     let is_unknown = report.owners_are_unknown;
     let of_owner = |number: String| if is_unknown { String::new() } else { number };
     if quantity == Quantity::AllocatedBytes {
-        lines.sort_by_key(|line| Reverse(line.made.allocated_bytes));
+        lines.sort_by_key(|line| Reverse(line.own.allocated_bytes));
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -31,10 +31,10 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
     ]);
     for line in &lines {
         table.add_row([
-            of_owner(bytes(line.made.live_bytes().into())),
-            of_owner(grouped(line.made.live_count().into())),
-            bytes(line.made.allocated_bytes.into()),
-            grouped(line.made.allocation_count.into()),
+            of_owner(bytes(line.own.live_bytes().into())),
+            of_owner(grouped(line.own.live_count().into())),
+            bytes(line.own.allocated_bytes.into()),
+            grouped(line.own.allocation_count.into()),
             format!("{}:{}", line.key.function, line.key.number),
             line.source.to_owned(),
         ]);

@@ -15,8 +15,8 @@ mod text;
 mod verdict;
 mod work;
 
-pub use answer::RoutesBody;
-pub use work::RoutesFuture;
+pub use answer::DebugRoutesBody;
+pub use work::DebugRoutesFuture;
 
 use super::host::{self, Hosts};
 use crate::count::source::HeapSource;
@@ -52,30 +52,30 @@ const ALL: &str =
 /// ```
 /// # fn main() {
 /// let app: axum::Router = axum::Router::new()
-///     .fallback_service(memprof::web::routes());
+///     .fallback_service(memprof::web::debug_routes());
 /// # }
 /// ```
 ///
 /// Better on an address of its own, that nobody else can reach: who can ask sees the names
 /// and the source of profiled functions. Only requests for an address or `localhost` are
-/// answered, and those for a name that is [allowed](Routes::allow_host): else any site that
+/// answered, and those for a name that is [allowed](DebugRoutes::allow_host): else any site that
 /// somebody on this machine looks at could ask, by giving its own name our address.
 ///
 /// The numbers are of the process since it began; [`reset`](crate::reset) begins the peak
 /// anew, and nothing else. Without a [`CountingAlloc`](crate::CountingAlloc) there is
 /// resident memory, and a word on what is missing.
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new(Told {
+pub fn debug_routes() -> DebugRoutes {
+    DebugRoutes::new(Told {
         hosts: Hosts::default(),
         line_count: 20,
         has_source: true,
     })
 }
 
-/// The service of [`routes`]. Its clones share the mark.
+/// The service of [`debug_routes`]. Its clones share the mark.
 #[derive(Clone, Debug)]
-pub struct Routes {
+pub struct DebugRoutes {
     settings: Arc<Settings>,
 }
 
@@ -96,7 +96,7 @@ struct Told {
     has_source: bool,
 }
 
-impl Routes {
+impl DebugRoutes {
     fn new(told: Told) -> Self {
         let settings = Settings {
             told,
@@ -118,7 +118,7 @@ impl Routes {
     /// Answers requests for this name, too, on any port.
     ///
     /// ```
-    /// let routes = memprof::web::routes().allow_host("metrics.example.org");
+    /// let routes = memprof::web::debug_routes().allow_host("metrics.example.org");
     /// ```
     #[must_use]
     pub fn allow_host(self, name: impl Into<String>) -> Self {
@@ -184,7 +184,7 @@ impl Routes {
             "/metrics" => return Some(self.metrics()),
             path => {
                 let ending = path.strip_prefix("/debug/memprof/report.")?;
-                return Some(self.file(Format::named(ending)?));
+                return Some(self.file(ending.parse().ok()?));
             }
         };
         Some(Step::Done(answer))
@@ -279,28 +279,28 @@ impl Drop for Settings {
     }
 }
 
-impl<B> Service<Request<B>> for Routes {
-    type Response = Response<RoutesBody>;
+impl<B> Service<Request<B>> for DebugRoutes {
+    type Response = Response<DebugRoutesBody>;
     type Error = Infallible;
-    type Future = RoutesFuture;
+    type Future = DebugRoutesFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> RoutesFuture {
+    fn call(&mut self, request: Request<B>) -> DebugRoutesFuture {
         let start = || Own::new(Worker::start);
         let worker = self.settings.worker.get_or_init(start).as_ref();
         let is_head = request.method() == Method::HEAD;
         let (future, _) = uncounted::during(false, || match (self.step(&request), worker) {
-            (Step::Done(answer), _) => RoutesFuture::answered(is_head, answer),
+            (Step::Done(answer), _) => DebugRoutesFuture::answered(is_head, answer),
             (Step::After(_, work), Some(worker)) => {
-                RoutesFuture::asked(is_head, worker.clone(), work)
+                DebugRoutesFuture::asked(is_head, worker.clone(), work)
             }
             (Step::After(..), None) => {
                 let sentence = "There is no answer: no thread could be started for it.";
                 let refusal = Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, sentence);
-                RoutesFuture::answered(is_head, refusal)
+                DebugRoutesFuture::answered(is_head, refusal)
             }
         });
         future

@@ -13,8 +13,8 @@ pub(super) fn of(report: &Report, format: Format) -> Answer {
     }
     let content_type = match format {
         // To be looked at, which is what it is for.
-        Format::Page => {
-            let policy = format!("{}; frame-ancestors 'none'", Format::page_policy());
+        Format::Html => {
+            let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
             return Answer::page(file).with_policy(policy);
         }
         Format::Json | Format::Speedscope => "application/json",

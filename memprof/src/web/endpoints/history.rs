@@ -93,7 +93,7 @@ impl History {
         self.report_count = 0;
         self.lines.clear();
         for line in lines {
-            let live_bytes = line.made.live_bytes();
+            let live_bytes = line.own.live_bytes();
             let track = Track {
                 bytes_at_mark: live_bytes,
                 live_bytes,
@@ -144,7 +144,7 @@ impl History {
 
 impl Track {
     fn add(&mut self, line: &Line<'_>) {
-        let live_bytes = line.made.live_bytes();
+        let live_bytes = line.own.live_bytes();
         let growth = &mut self.growth;
         if live_bytes > self.highest_bytes {
             growth.step_count += u32::from(growth.level_count > 0);

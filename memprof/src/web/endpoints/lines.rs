@@ -1,6 +1,6 @@
 //! The lines of a report, each once.
 
-use crate::model::report::{Made, Report};
+use crate::model::report::{Allocations, Report};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ pub(super) struct Line<'a> {
     pub(super) key: Key,
     pub(super) source: &'a str,
     pub(super) hits: u64,
-    pub(super) made: Made,
+    pub(super) own: Allocations,
 }
 
 /// By what a line is known: its function, its file and its number.
@@ -41,17 +41,17 @@ pub(super) fn by_live_bytes(report: &Report) -> Vec<Line<'_>> {
                     key,
                     source: line.source.trim(),
                     hits: line.hits,
-                    made: line.made,
+                    own: line.own,
                 });
             }
             Entry::Occupied(place) => {
                 if let Some(known) = lines.get_mut(*place.get()) {
                     known.hits += line.hits;
-                    known.made += line.made;
+                    known.own += line.own;
                 }
             }
         }
     }
-    lines.sort_by_key(|line| Reverse(line.made.live_bytes()));
+    lines.sort_by_key(|line| Reverse(line.own.live_bytes()));
     lines
 }
