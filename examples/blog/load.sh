@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What the layers cost the blog's index: requests per second, and the server's time on
-# processors for a request, in medians of several rounds in each of which all have their
-# turn; with both, the median of what they were to the plain blog's in the same round.
+# Measures what each of memprof's layers costs on the blog's index page: requests per second, and
+# the server's CPU time per request. Each round measures all variants in turn. For both numbers, the
+# script prints the median over the rounds, and the median of the ratios to the plain blog in the
+# same round.
 #
 #     examples/blog/load.sh [ROUNDS [SECONDS]]
 #
@@ -28,7 +29,7 @@ for index in "${!names[@]}"; do
     addresses+=("$address") pids+=($!)
 done
 
-# Somebody with ten posts.
+# A user with ten posts.
 user="username=writer&password=secret"
 jar=(--silent --output /dev/null --cookie-jar "$folder/jar" --cookie "$folder/jar")
 curl "${jar[@]}" --data "$user" "${addresses[0]}/auth/register"
@@ -37,7 +38,7 @@ for post in $(seq 10); do
     curl "${jar[@]}" --data "title=Post $post&body=Some text of it." "${addresses[0]}/create"
 done
 
-# In ticks of 10 ms: of its user's code, and of the kernel for it.
+# CPU time of a process, user and system, in ticks of 10 ms.
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 
 for round in $(seq "$rounds"); do
@@ -52,7 +53,7 @@ for round in $(seq "$rounds"); do
 done
 
 median() { sort -n | sed -n "$(((rounds + 1) / 2))p"; }
-# To what they were without any in the same round.
+# The median of the ratios to the plain blog in the same round.
 ratio() { paste "$folder/$1.$2" "$folder/$1.0" | awk '{ print $1 / $2 }' | median; }
 for index in "${!names[@]}"; do
     printf '%-28s %6.0f requests/s  %.2f   %6.1f us each  %.2f\n' "${names[$index]}" \

@@ -1,4 +1,4 @@
-//! What may be written between the attribute's parentheses.
+//! The options of `#[memprofile(..)]`, and how they are parsed.
 
 use crate::budget;
 use proc_macro2::{Span, TokenStream};
@@ -10,8 +10,7 @@ use syn::{Ident, LitInt, LitStr, Path, Result, Token};
 /// The most decimals a number in MiB can have: a byte is 2^-20 of one.
 const MOST_DECIMALS: u8 = 20;
 
-/// The words of `columns`, each with the variant of `Column` it stands for. The
-/// environment variable of that name takes the same words.
+/// The names of columns, each with its variant of `Column`. `MEMPROF_COLUMNS` takes the same names.
 const COLUMNS: [(&str, &str); 13] = [
     ("mem_usage", "MemUsage"),
     ("increment", "Increment"),
@@ -28,13 +27,13 @@ const COLUMNS: [(&str, &str); 13] = [
     ("temporary", "Temporary"),
 ];
 
-/// The options' names, as they are told.
+/// The names of the options, for error messages.
 const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `max_peak_bytes`, `max_net_bytes`, `on_exceed` and `crate`";
 
-/// How many of [`COLUMNS`] are there by default.
+/// The first columns of [`COLUMNS`], this many, are the default.
 const DEFAULT_COLUMNS: usize = 2;
 
-/// The attribute's options, each as what it becomes in the generated code.
+/// The options of the attribute, in the form that generated code needs.
 #[derive(Clone, Default)]
 pub(crate) struct Args {
     /// `precision = 4`: decimals of the numbers in MiB.
@@ -51,16 +50,16 @@ pub(crate) struct Args {
     max_peak_bytes: Option<u64>,
     /// `max_net_bytes = 0`: bytes.
     max_net_bytes: Option<u64>,
-    /// `on_exceed = "panic"`: a variant of `OnExceed`, and where it is said.
+    /// `on_exceed = "panic"`: a variant of `OnExceed`, and the span of the option's name.
     on_exceed: Option<(&'static str, Span)>,
-    /// `crate = my::memprof`: where the library is.
+    /// `crate = my::memprof`: the path of the library.
     path: Option<Path>,
-    /// `skip`: where it is said, and whether anything else is.
+    /// `skip`: its span, and whether there are other options.
     skip: Option<(Span, bool)>,
 }
 
 impl Args {
-    /// The options on an item by itself.
+    /// Checks the options of an attribute that the compiler calls: `skip` is an error.
     pub(crate) fn of_an_item(self) -> Result<Self> {
         match self.skip {
             Some((span, _)) => Err(syn::Error::new(
@@ -72,12 +71,13 @@ impl Args {
         }
     }
 
-    /// The options on an item inside another with the attribute; none if it is skipped.
+    /// Checks the options of an attribute inside an item that has the attribute. Returns `None` for
+    /// `skip`.
     pub(crate) fn of_an_inner_item(self) -> Result<Option<Self>> {
         match self.skip {
             Some((span, true)) => Err(syn::Error::new(
                 span,
-                "`skip` leaves this out, so that it has no other options: take `skip` away, or them",
+                "`skip` can't be combined with other options: remove `skip`, or the others",
             )),
             Some((_, false)) => Ok(None),
             None => Ok(Some(self)),
@@ -88,7 +88,7 @@ impl Args {
         self.on_exceed.is_some()
     }
 
-    /// These options, and `outer`'s where these say nothing.
+    /// These options, with those of `outer` as defaults.
     pub(crate) fn over(self, outer: &Self) -> Self {
         Self {
             precision: self.precision.or(outer.precision),
@@ -104,7 +104,7 @@ impl Args {
         }
     }
 
-    /// The path of what generated code may name.
+    /// The path of the module whose items generated code may name.
     pub(crate) fn private(&self) -> TokenStream {
         match &self.path {
             Some(path) => quote!(#path::__private),
@@ -131,7 +131,7 @@ impl Args {
         })
     }
 
-    /// Refuses what means nothing for a function with these options alone.
+    /// Checks that the options make sense for a function: `on_exceed` needs a limit.
     pub(crate) fn check(&self) -> Result<()> {
         match self.on_exceed {
             Some((_, span)) if self.guard().is_none() => Err(syn::Error::new(
@@ -157,7 +157,7 @@ impl Args {
         if let Some(stream) = self.stream.map(variant) {
             options.extend(quote!(.stream(#private::Stream::#stream)));
         }
-        // Who asks for a budget wants to hear of what exceeds it.
+        // With a budget, the default is to report violations only.
         let budget = self.guard().map(|_| "Never");
         if let Some(print) = self.print.or(budget).map(variant) {
             options.extend(quote!(.print(#private::Print::#print)));
@@ -174,7 +174,7 @@ impl Parse for Args {
         let mut args = Self::default();
         let mut count = 0;
         while !input.is_empty() {
-            // `crate` is a keyword, and an option all the same.
+            // `parse_any`, since `crate` is a keyword.
             let name = input.call(Ident::parse_any).map_err(|error| {
                 let message = format!("an option begins with its name: there are {NAMES}");
                 syn::Error::new(error.span(), message)
@@ -239,7 +239,7 @@ impl Parse for Args {
     }
 }
 
-/// Reads ` = value` into `option`, which must not have been given before.
+/// Parses ` = value` into `option`. It is an error if the option was given before.
 fn once<T>(
     option: &mut Option<T>,
     name: &Ident,
@@ -324,7 +324,7 @@ pub(crate) fn path(input: ParseStream<'_>) -> Result<Path> {
     })
 }
 
-/// Reads a string that is one of `words`; the answer is its variant.
+/// Parses a string that is one of `words`, and returns its variant.
 fn one_of(
     input: ParseStream<'_>,
     name: &str,

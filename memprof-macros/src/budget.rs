@@ -1,4 +1,4 @@
-//! Budgets as attributes say them: `max_peak = "1 MiB"`.
+//! Limits on memory in attributes, such as `max_peak_bytes = "1 MiB"`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -16,7 +16,7 @@ const UNITS: [(&str, u64); 7] = [
     ("GB", 1_000_000_000),
 ];
 
-/// A limit that a number may not exceed.
+/// The most that a quantity may be.
 #[derive(Clone, Copy)]
 pub(crate) struct Limit {
     /// A variant of `Quantity`.
@@ -29,7 +29,7 @@ impl Limit {
         Self { quantity, most }
     }
 
-    /// As an expression of type `Limit`.
+    /// The limit as an expression of the library's type `Limit`.
     pub(crate) fn expression(self, private: &TokenStream) -> TokenStream {
         let quantity = Ident::new(self.quantity, Span::mixed_site());
         let most = self.most;
@@ -37,7 +37,7 @@ impl Limit {
     }
 }
 
-/// Reads a number of bytes: `1024` or `"1 KiB"`.
+/// Parses a number of bytes: `1024` or `"1 KiB"`.
 pub(crate) fn bytes(name: &str, input: ParseStream<'_>) -> Result<u64> {
     let expected = || {
         let units = UNITS.map(|(unit, _)| unit).join(", ");
@@ -75,7 +75,7 @@ pub(crate) fn bytes(name: &str, input: ParseStream<'_>) -> Result<u64> {
         .ok_or_else(|| error(too_large(name)))
 }
 
-/// Reads a number of something, such as `3`.
+/// Parses a number, such as `3`.
 pub(crate) fn count(name: &str, input: ParseStream<'_>) -> Result<u64> {
     let expected = || format!("`{name}` is a number, such as `{name} = 3`");
     refuse_minus(name, input)?;
@@ -106,5 +106,5 @@ fn negative(name: &str) -> String {
 }
 
 fn too_large(name: &str) -> String {
-    format!("`{name}` is more than the {} that are counted to", u64::MAX)
+    format!("`{name}` can be at most {}", u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What can't be profiled, and how it is said.
+//! Items that can't be profiled, and the error messages for them.
 
 use crate::function::{self, Function, NotRead};
 use crate::macro_fragments::Fragments;
@@ -13,15 +13,15 @@ const ON_IT_ALREADY: &str =
 
 /// Why an item is not profiled.
 pub(crate) enum Refusal {
-    /// It can't be, and its author should know.
+    /// It can't be.
     Error(Error),
-    /// The same, of an expression: the answer has to be one, too.
+    /// It can't be, and is an expression: the macro's output has to be an expression, too.
     Expression(Error),
-    /// It is half typed, and the compiler says so.
+    /// It is incomplete, as while it is being typed. The compiler reports that.
     HalfTyped,
 }
 
-/// The function to profile.
+/// Parses the function to profile.
 pub(crate) fn function(item: TokenStream, fragments: &Fragments) -> Result<Function, Refusal> {
     let function = Function::read(&item, fragments).map_err(|reason| match reason {
         NotRead::Other => other_item(item),
@@ -33,7 +33,7 @@ pub(crate) fn function(item: TokenStream, fragments: &Fragments) -> Result<Funct
         .map_err(Refusal::Error)
 }
 
-/// Whether a function can be.
+/// Checks that a function can be profiled.
 pub(crate) fn can_be_profiled(function: &ItemFn) -> Result<(), Error> {
     if let Some(const_token) = &function.sig.constness {
         return Err(Error::new(
@@ -62,7 +62,7 @@ pub(crate) fn can_be_profiled(function: &ItemFn) -> Result<(), Error> {
     Ok(())
 }
 
-/// For an attribute that finds what another has made of the function.
+/// The error for an attribute on a function that another `#[memprofile]` has already expanded.
 pub(crate) fn on_it_already(attribute: Span) -> Error {
     Error::new(
         attribute,
@@ -79,7 +79,7 @@ fn is_naked(attribute: &Attribute) -> bool {
                 .is_ok_and(|name| name == "naked")
 }
 
-/// Says what an item is that isn't a function, or not the whole of one.
+/// The refusal of an item that isn't a function, or not a whole one.
 fn other_item(item: TokenStream) -> Refusal {
     let tokens = || item.clone().into_iter();
     let is_open = !matches!(tokens().last(), Some(TokenTree::Punct(last)) if last.as_char() == ';');
@@ -130,7 +130,7 @@ fn other_item(item: TokenStream) -> Refusal {
     }
 }
 
-/// Reads an item up to the word that says what it is: `fn`, `struct` or another.
+/// Parses an item up to the keyword that tells its kind, such as `fn` or `struct`.
 fn keyword(input: ParseStream<'_>) -> syn::Result<Ident> {
     input.call(Attribute::parse_outer)?;
     input.parse::<Visibility>()?;
@@ -159,7 +159,7 @@ fn keyword(input: ParseStream<'_>) -> syn::Result<Ident> {
     Ok(keyword)
 }
 
-/// Reads `name!` and anything.
+/// Parses `name!` followed by anything.
 fn is_macro_call(input: ParseStream<'_>) -> syn::Result<()> {
     input.call(Attribute::parse_outer)?;
     input.call(Path::parse_mod_style)?;

@@ -1,4 +1,4 @@
-//! `#[memprofile]`, from its item to what comes out.
+//! The expansion of `#[memprofile]`.
 
 use crate::args::Args;
 use crate::check::{self, Refusal};
@@ -9,17 +9,17 @@ use crate::profiled::{Setting, profile};
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
-/// Writes the function in `item` with its lines measured.
+/// Expands the attribute on `item`, a function or an item with functions inside.
 ///
-/// Where it can't be, the answer is the error *and* the item as it was, so that
-/// its callers don't draw errors of their own.
+/// If it can't be profiled, the output is the error *and* the unchanged item, so that code which
+/// uses the item doesn't cause further errors.
 pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     let attribute = Span::call_site();
     let fragments = Fragments::of(&item);
     let function = check::function(item.clone(), &fragments);
     let is_function = function.is_ok();
     let refuse = |error: syn::Error| {
-        // An attribute inside is for the one around it to read, which is gone.
+        // Attributes inside are read by the outer one, which is gone in the output.
         let item = if is_function {
             item.clone()
         } else {

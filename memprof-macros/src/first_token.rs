@@ -1,20 +1,20 @@
-//! Where statements and expressions begin: their first words, and the attributes before.
+//! Where statements and expressions begin: their first tokens, and the attributes before them.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, ExprClosure, Label, Meta, Pat, Path, Stmt};
 
-/// Where something begins that may have a line, its attributes left out.
+/// The first token of code that may have a line, without its attributes.
 #[derive(Clone)]
 pub(crate) struct Start {
     pub(crate) span: Span,
     word: Word,
-    /// Where it ends, if it is a statement with a semicolon.
+    /// The semicolon, if the code is a statement that ends in one.
     pub(crate) semicolon: Option<Span>,
 }
 
-/// What it begins with.
+/// The text of the first token.
 #[derive(Clone)]
 enum Word {
     Keyword(&'static str),
@@ -45,7 +45,7 @@ impl Start {
         }
     }
 
-    /// Of a loop or a block.
+    /// The start of a loop or a block: its label or, if there is none, `start`.
     pub(crate) fn labelled(label: Option<&Label>, start: Self) -> Self {
         label.map_or(start, |label| Self::other(label.name.apostrophe))
     }
@@ -73,7 +73,7 @@ impl Start {
         Self::other(pattern.span())
     }
 
-    /// None for an item.
+    /// Returns `None` for an item.
     pub(crate) fn of_stmt(stmt: &Stmt) -> Option<Self> {
         let (start, semicolon) = match stmt {
             Stmt::Local(stmt) => {
@@ -156,13 +156,13 @@ impl Start {
         }
     }
 
-    /// Whether an attribute has put it in, under the span of something else. A name
-    /// doesn't tell: attributes rename, too.
+    /// Whether another attribute has inserted this code, under the span of something else. Names
+    /// don't tell, since attributes rename, too.
     pub(crate) fn is_put_in(&self) -> bool {
         matches!(self.word, Word::Keyword(_)) && self.is_written() == Some(false)
     }
 
-    /// Whether the word is what stands there, if that is known.
+    /// Whether the source has this token at its span. `None` if that isn't known.
     pub(crate) fn is_written(&self) -> Option<bool> {
         let text = self.span.source_text()?;
         match &self.word {
@@ -177,11 +177,11 @@ pub(crate) fn is_cfg(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg")
 }
 
-/// What has to hold for something to be kept, if a `#[cfg]` says that.
+/// The predicate of a `#[cfg]` attribute.
 pub(crate) fn predicate(attribute: &Attribute) -> Option<TokenStream> {
     match &attribute.meta {
         Meta::List(list) if is_cfg(attribute) => {
-            // It may end in a comma, which stands in a list only.
+            // Inside `all(..)`, since it may end in a comma.
             let tokens = &list.tokens;
             Some(quote!(all(#tokens)))
         }
@@ -198,8 +198,8 @@ pub(crate) fn attrs_of_stmt(stmt: &Stmt) -> &[Attribute] {
     }
 }
 
-/// The attributes at the beginning of an expression; `syn` gives those of a
-/// statement to the operand it begins with.
+/// The attributes at the beginning of an expression. `syn` attaches those of a statement to its
+/// first operand.
 fn attrs_of_expr(expr: &Expr) -> &[Attribute] {
     match expr {
         Expr::Assign(expr) => attrs_of_expr(&expr.left),

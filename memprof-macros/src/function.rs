@@ -1,13 +1,14 @@
-//! A function, read as far as it can be.
+//! A function, parsed as far as possible.
 //!
-//! `syn` doesn't know the syntax of every edition and every compiler: `Box<Fn()>` without
-//! `dyn`, `gen { .. }`, what comes tomorrow. Where it can't read a body, or a head, the
-//! function is still found by the shape of its tokens: attributes, words, `fn`, a name,
-//! parameters in parentheses, a body in braces. Its tokens go out as they came in.
+//! `syn` doesn't know the syntax of every edition and compiler, such as `Box<Fn()>` without `dyn`,
+//! `gen { .. }`, or later additions. If it can't parse a body or a head, the function is recognized
+//! by the shape of its tokens: attributes, keywords, `fn`, a name, parameters in parentheses and a
+//! body in braces. The unparsed tokens are emitted unchanged.
 
 use crate::macro_fragments::Fragments;
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _, quote};
+use std::slice;
 use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::token::Brace;
@@ -19,17 +20,18 @@ use syn::{
 /// A function with a body.
 #[derive(Clone)]
 pub(crate) struct Function {
-    /// All of it that could be read. Where `unread` has the body, the block is empty; where
-    /// it has the head, the signature has only words and the name.
+    /// The parsed part. If `unread` is set, the block is empty; if it has a head, the signature
+    /// consists of the keywords and the name only.
     pub(crate) item: ItemFn,
     pub(crate) unread: Option<Unread>,
 }
 
-/// What of a function couldn't be read.
+/// The part of a function that couldn't be parsed.
 #[derive(Clone)]
 pub(crate) struct Unread {
-    /// In its braces, without its inner attributes.
+    /// The body in its braces, without its inner attributes.
     pub(crate) body: Group,
+    /// The head, if that couldn't be parsed either.
     pub(crate) head: Option<Head>,
     pub(crate) why: Error,
 }
@@ -37,18 +39,19 @@ pub(crate) struct Unread {
 /// The head of a function, from its visibility on.
 #[derive(Clone)]
 pub(crate) struct Head {
-    /// Up to the parameters.
+    /// The tokens before the parameters.
     pub(crate) before: TokenStream,
-    /// In their parentheses.
+    /// The parameters in their parentheses.
     pub(crate) parameters: Group,
-    /// What it returns, and what has to hold for that.
+    /// The return type and the `where` clause.
     pub(crate) after: TokenStream,
-    /// The type that it returns, if it names one.
+    /// The return type alone, if there is one.
     pub(crate) output: Option<TokenStream>,
 }
 
 impl Head {
-    /// The parameters, of which types may be just tokens; nothing if a pattern can't be read.
+    /// Parses the parameters; types that can't be parsed stay tokens. Returns `None` if a pattern
+    /// can't be parsed.
     pub(crate) fn inputs(&self) -> Option<Punctuated<FnArg, Token![,]>> {
         let mut inputs = Punctuated::new();
         let mut angles = Angles::default();
@@ -69,7 +72,7 @@ impl Head {
     }
 }
 
-/// A parameter, of which the type may be just tokens.
+/// Parses a parameter; a type that can't be parsed stays tokens.
 fn input(tokens: TokenStream) -> Option<FnArg> {
     let by_pattern = |input: ParseStream<'_>| {
         if input.peek(Token![self]) || input.peek2(Token![self]) {
@@ -94,13 +97,13 @@ impl ToTokens for Head {
     }
 }
 
-/// What there is in place of a function.
+/// Why an item isn't a function that can be profiled.
 pub(crate) enum NotRead {
     /// Another item, or a function without a body.
     Other,
-    /// A head that ends in `->`: it is half typed, and the compiler says so.
+    /// A head that ends in `->`: the code is incomplete, and the compiler reports that.
     HalfTyped,
-    /// A function that can't be profiled at all, with its attributes.
+    /// A function that can't be profiled at all, with its attributes and the error.
     Refused(Vec<Attribute>, Error),
 }
 
@@ -113,7 +116,7 @@ impl Function {
             Ok(item) => return Ok(Self { item, unread: None }),
             Err(why) => why,
         };
-        // It knows `default fn`, too.
+        // `ImplItemFn` accepts `default fn`, too.
         match fragments.parse::<ImplItemFn>(item.clone()) {
             Ok(item) => Ok(Self {
                 item: of_impl(item),
@@ -176,14 +179,14 @@ impl Function {
         })
     }
 
-    /// The same with other attributes.
+    /// The function with `attrs` in place of its attributes.
     pub(crate) fn with(&self, attrs: Vec<Attribute>) -> Self {
         let mut function = self.clone();
         function.item.attrs = attrs;
         function
     }
 
-    /// Whether the attribute has been on it already.
+    /// Whether `#[memprofile]` has already expanded this function.
     pub(crate) fn has_been_profiled(&self) -> bool {
         const NAME: &str = "__MemprofSite";
         if let Some(unread) = &self.unread {
@@ -194,7 +197,7 @@ impl Function {
         matches!(self.item.block.stmts.first(), Some(Stmt::Item(Item::Enum(first))) if first.ident == NAME)
     }
 
-    /// Its attributes, those inside the body apart.
+    /// The inner attributes of the body and the outer attributes.
     pub(crate) fn attrs(&self) -> (Vec<Attribute>, Vec<Attribute>) {
         let is_inner = |attribute: &Attribute| matches!(attribute.style, AttrStyle::Inner(_));
         self.item.attrs.iter().cloned().partition(is_inner)
@@ -259,7 +262,7 @@ fn of_impl(item: ImplItemFn) -> ItemFn {
     }
 }
 
-/// Says of an item that nothing of it can be read.
+/// The error for an item that can't be parsed at all.
 pub(crate) fn unreadable(error: &Error) -> Error {
     Error::new(
         error.span(),
@@ -270,11 +273,11 @@ pub(crate) fn unreadable(error: &Error) -> Error {
     )
 }
 
-/// A function by its tokens alone.
+/// A function, recognized by the shape of its tokens.
 struct Shape {
     outer: Vec<Attribute>,
     head: Head,
-    /// `async`, `const`, `unsafe` and `extern "C"`, as they stand before `fn`.
+    /// `async`, `const`, `unsafe` and `extern "C"`, in front of `fn`.
     words: Vec<TokenTree>,
     gen_word: Option<Ident>,
     fn_word: Ident,
@@ -294,73 +297,26 @@ impl Shape {
             inside.outer.splice(0..0, outer);
             return Ok(inside);
         }
-        let none = || Error::new(proc_macro2::Span::call_site(), "no function");
         let Some((TokenTree::Group(body), head)) = tokens.split_last() else {
-            return Err(none());
+            return Err(no_function());
         };
-        let body = braces(body.clone()).ok_or_else(none)?;
+        let body = braces(body.clone()).ok_or_else(no_function)?;
         let mut rest = head.iter();
         let mut words = Vec::new();
         let mut gen_word = None;
-        let fn_word = loop {
-            match rest.next() {
-                Some(TokenTree::Ident(word)) if word == "fn" => break word.clone(),
-                Some(TokenTree::Ident(word)) if word == "gen" => gen_word = Some(word.clone()),
-                Some(TokenTree::Ident(word)) => {
-                    const KNOWN: [&str; 4] = ["async", "const", "extern", "unsafe"];
-                    if KNOWN.iter().any(|known| word == known) {
-                        words.push(TokenTree::Ident(word.clone()));
-                    } else if is_another_item(word) {
-                        return Err(none());
-                    }
-                }
-                Some(TokenTree::Literal(abi)) => words.push(TokenTree::Literal(abi.clone())),
-                // `pub(crate)`, and a visibility that a `macro_rules!` was given.
-                Some(TokenTree::Group(_)) => {}
-                Some(TokenTree::Punct(_)) | None => return Err(none()),
-            }
-        };
+        let fn_word = words_before_fn(&mut rest, &mut words, &mut gen_word)?;
         let Some(TokenTree::Ident(name)) = rest.next() else {
-            return Err(none());
+            return Err(no_function());
         };
-        let mut angles = Angles::default();
-        let parameters = rest.by_ref().find_map(|token| match token {
-            TokenTree::Group(group)
-                if group.delimiter() == Delimiter::Parenthesis && angles.are_closed() =>
-            {
-                Some(group.clone())
-            }
-            token => {
-                angles.pass(token);
-                None
-            }
-        });
-        let Some(parameters) = parameters else {
-            return Err(none());
-        };
-        let after = rest.clone().cloned().collect();
-        let before = head.iter().take(head.len() - rest.len() - 1).cloned();
-        let before = before.collect();
-        let mut output: Option<Vec<TokenTree>> = None;
-        let mut angles = Angles::default();
-        for token in rest {
-            match (token, &mut output) {
-                (TokenTree::Ident(word), _) if word == "where" && angles.are_closed() => break,
-                (token, Some(output)) => output.push(token.clone()),
-                (TokenTree::Punct(arrow), None) if arrow.as_char() == '>' => {
-                    output = Some(Vec::new());
-                    continue;
-                }
-                _ => {}
-            }
-            angles.pass(token);
-        }
+        let parameters = parameters(&mut rest).ok_or_else(no_function)?;
+        let before = head.iter().take(head.len() - rest.len() - 1);
+        let output = output(rest.clone());
         Ok(Self {
             outer,
             head: Head {
-                before,
+                before: before.cloned().collect(),
                 parameters,
-                after,
+                after: rest.cloned().collect(),
                 output: output
                     .as_ref()
                     .map(|output| output.iter().cloned().collect()),
@@ -375,7 +331,73 @@ impl Shape {
     }
 }
 
-/// The braces that a group is, or that a `macro_rules!` has put in its place.
+fn no_function() -> Error {
+    Error::new(proc_macro2::Span::call_site(), "no function")
+}
+
+/// Reads up to `fn`, which is returned. `gen` is not among the words.
+fn words_before_fn(
+    rest: &mut slice::Iter<'_, TokenTree>,
+    words: &mut Vec<TokenTree>,
+    gen_word: &mut Option<Ident>,
+) -> Result<Ident> {
+    const KNOWN: [&str; 4] = ["async", "const", "extern", "unsafe"];
+    loop {
+        match rest.next() {
+            Some(TokenTree::Ident(word)) if word == "fn" => return Ok(word.clone()),
+            Some(TokenTree::Ident(word)) if word == "gen" => *gen_word = Some(word.clone()),
+            Some(TokenTree::Ident(word)) => {
+                if KNOWN.iter().any(|known| word == known) {
+                    words.push(TokenTree::Ident(word.clone()));
+                } else if is_another_item(word) {
+                    return Err(no_function());
+                }
+            }
+            Some(TokenTree::Literal(abi)) => words.push(TokenTree::Literal(abi.clone())),
+            // `pub(crate)`, or a visibility that a `macro_rules!` macro has substituted.
+            Some(TokenTree::Group(_)) => {}
+            Some(TokenTree::Punct(_)) | None => return Err(no_function()),
+        }
+    }
+}
+
+/// Reads up to the parameters, past generics that may have parentheses of their own.
+fn parameters(rest: &mut slice::Iter<'_, TokenTree>) -> Option<Group> {
+    let mut angles = Angles::default();
+    rest.find_map(|token| match token {
+        TokenTree::Group(group)
+            if group.delimiter() == Delimiter::Parenthesis && angles.are_closed() =>
+        {
+            Some(group.clone())
+        }
+        token => {
+            angles.pass(token);
+            None
+        }
+    })
+}
+
+/// The tokens of the return type, up to a `where`. Nothing if there is no arrow.
+fn output(rest: slice::Iter<'_, TokenTree>) -> Option<Vec<TokenTree>> {
+    let mut output: Option<Vec<TokenTree>> = None;
+    let mut angles = Angles::default();
+    for token in rest {
+        match (token, &mut output) {
+            (TokenTree::Ident(word), _) if word == "where" && angles.are_closed() => break,
+            (token, Some(output)) => output.push(token.clone()),
+            (TokenTree::Punct(arrow), None) if arrow.as_char() == '>' => {
+                output = Some(Vec::new());
+                continue;
+            }
+            _ => {}
+        }
+        angles.pass(token);
+    }
+    output
+}
+
+/// The group if it is in braces, or the braces inside the invisible group that a `macro_rules!`
+/// macro has substituted.
 pub(crate) fn braces(mut group: Group) -> Option<Group> {
     while group.delimiter() == Delimiter::None {
         let mut inside = group.stream().into_iter();
@@ -387,7 +409,7 @@ pub(crate) fn braces(mut group: Group) -> Option<Group> {
     (group.delimiter() == Delimiter::Brace).then_some(group)
 }
 
-/// Whether `word` begins the name of something that isn't a function.
+/// Whether `word` is a keyword of an item that isn't a function.
 fn is_another_item(word: &Ident) -> bool {
     const WORDS: [&str; 9] = [
         "enum", "impl", "let", "macro", "mod", "static", "struct", "trait", "type",
@@ -403,7 +425,7 @@ fn without_inner(body: Group) -> Result<(Vec<Attribute>, Group)> {
     };
     let (inner, rest) = split.parse2(body.stream())?;
     if inner.is_empty() {
-        // As it came: what a `macro_rules!` has put in keeps its delimiters.
+        // Unchanged, so that a substituted group keeps its invisible delimiters.
         return Ok((inner, body));
     }
     let mut without = Group::new(Delimiter::Brace, rest);
@@ -411,7 +433,7 @@ fn without_inner(body: Group) -> Result<(Vec<Attribute>, Group)> {
     Ok((inner, without))
 }
 
-/// Which of `<` are open, in a list of tokens outside of expressions.
+/// Counts open `<` in a list of tokens outside of expressions.
 #[derive(Default)]
 pub(crate) struct Angles {
     depth: usize,

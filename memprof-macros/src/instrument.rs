@@ -1,11 +1,18 @@
-//! Which lines a function has, and where in it they are opened.
+//! Inserts probes into the body of a function: the places where its lines are opened.
 //!
-//! Nothing of the user's code is moved, only calls and braces are put between:
-//! a call that opens a line before each statement, and guards that open one when
-//! a block is left. What may not change by it is what the code means, and the
-//! edition of a brace decides when temporaries are dropped: a brace that ends
-//! one of the user's expressions carries the user's span, and is always printed
-//! by us, never left to `syn`.
+//! The user's code isn't moved. Only calls and braces are inserted between: a call before each
+//! statement that opens its line, and guards that open or resume a line when a block is left.
+//!
+//! # What may not change
+//!
+//! The meaning of the code, including the order of drops. The edition of a closing brace decides
+//! when temporaries are dropped. So a brace that ends one of the user's expressions has the user's
+//! span, and is always emitted here, never by `syn`.
+//!
+//! # The open line
+//!
+//! [`Walk`] keeps track of the line that is known to be open at each point, so that it doesn't
+//! insert a probe for a line that is open already. After a branch or a loop, none is known.
 
 use crate::first_token::{self, Start};
 use crate::lines::Lines;
@@ -21,16 +28,16 @@ use syn::{
     Token, Type,
 };
 
-/// Puts the probes into a function's body.
+/// Inserts the probes into the body of a function.
 pub(crate) struct Walk<'a, 'b> {
-    /// The path of what generated code may name.
+    /// The path of the module whose items generated code may name.
     private: &'a TokenStream,
     lines: &'a mut Lines<'b>,
-    /// The line known to be open where the walk is, by its place.
+    /// The place of the line that is known to be open at this point.
     open: Option<u32>,
-    /// The line on which the statement begins that the walk is in.
+    /// The place of the line on which the current statement begins.
     around: u32,
-    /// How many probes have been put in.
+    /// The number of probes inserted so far.
     probe_count: usize,
 }
 
@@ -48,8 +55,8 @@ impl<'a, 'b> Walk<'a, 'b> {
     /// Walks the body of a function.
     pub(crate) fn body(&mut self, block: &mut Block) {
         if block.stmts.is_empty() {
-            // Only parameters die here, and a table without any line would look
-            // as if the function had not run.
+            // Only parameters are dropped here, but a table without any line would look as if the
+            // function hadn't run.
             let braces = block.brace_token.span;
             if let Some(place) = self.lines.place_of_close(braces) {
                 block.stmts.push(self.probe(place, braces.close(), &[]));
@@ -58,8 +65,8 @@ impl<'a, 'b> Walk<'a, 'b> {
         self.block(block);
     }
 
-    /// A statement that opens the line at `place`, if `attrs`, those of the
-    /// statement it stands before, leave that in.
+    /// A statement that opens the line at `place`. `attrs` are the attributes of the statement
+    /// after it: the probe is compiled under the same `#[cfg]`.
     fn probe(&mut self, place: u32, before: Span, attrs: &[Attribute]) -> Stmt {
         self.probe_count += 1;
         self.open = Some(place);
@@ -84,7 +91,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         verbatim(quote_spanned!(span=> #kept #private::at(#place);))
     }
 
-    /// A statement whose guard opens the line at `place` when its block is left.
+    /// A statement that declares a guard, which opens the line at `place` when its block is left.
     fn at_exit(&mut self, place: u32, located: Span, attr: Option<&TokenStream>) -> Stmt {
         self.probe_count += 1;
         let private = self.private;
@@ -92,22 +99,21 @@ impl<'a, 'b> Walk<'a, 'b> {
         verbatim(quote_spanned!(span=> #attr let _at_exit = #private::at_exit(#place);))
     }
 
-    /// A statement whose guard goes on with the line at `place` when its block
-    /// is left.
+    /// A statement that declares a guard, which resumes the line at `place` when its block is left.
     fn back_at_exit(&mut self, place: u32, located: Span) -> Stmt {
         let private = self.private;
         let span = Span::mixed_site().located_at(located);
         verbatim(quote_spanned!(span=> let _back_at_exit = #private::back_at_exit(#place);))
     }
 
-    /// Walks a list of statements, with `self.open` as on entry.
+    /// Walks a list of statements. `self.open` is the line that is open on entry.
     fn block(&mut self, block: &mut Block) {
         let braces = block.brace_token.span;
         let reached = reachability::count(&block.stmts);
         let guarded = self.last_lets(&block.stmts);
         let guarded: Vec<_> = guarded
             .into_iter()
-            // A `#[cfg]` may leave out what never ends, or all that comes after it.
+            // A `#[cfg]` may remove the diverging statement, or all statements after it.
             .filter(|(index, _)| {
                 index + 1 < reached && !reachability::diverges(&block.stmts[*index])
             })
@@ -147,11 +153,11 @@ impl<'a, 'b> Walk<'a, 'b> {
         block.stmts = stmts;
     }
 
-    /// The statements that may be a block's last `let`, by which of them are left out,
-    /// each with the `#[cfg]` under which it is.
+    /// The `let` statements that may be the last one of their block, depending on `#[cfg]`: their
+    /// indices, each with the `#[cfg]` under which it is the last.
     ///
-    /// A guard after it is dropped before all of the block's locals, and they die on the
-    /// closing brace's line.
+    /// A guard declared after the last `let` is dropped before all locals of the block, which are
+    /// then dropped on the line of the closing brace.
     fn last_lets(&self, stmts: &[Stmt]) -> Vec<(usize, Option<TokenStream>)> {
         let mut lets = Vec::new();
         let mut later = Vec::new();
@@ -194,8 +200,8 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
     }
 
-    /// Walks an expression that is a statement, or the value of one: after a
-    /// block in it there is nothing more to do on the line it began in.
+    /// Walks an expression that makes up a whole statement, or its value: nothing more runs on the
+    /// line it began on after a block inside it.
     fn whole(&mut self, expr: &mut Expr) {
         match expr {
             Expr::Assign(assign) if is_place(&assign.left) => self.whole(&mut assign.right),
@@ -215,9 +221,9 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
     }
 
-    /// Walks `expr` if it has blocks of its own; whether it has.
+    /// Walks `expr` if it is control flow with blocks, and returns whether it is.
     ///
-    /// Leaving one of them opens the line at `resume`.
+    /// Leaving one of the blocks resumes the line at `resume`.
     fn control_flow(&mut self, expr: &mut Expr, resume: Option<u32>) -> bool {
         match expr {
             Expr::If(expr) => self.branches(|walk| walk.if_expr(expr, resume)),
@@ -225,10 +231,10 @@ impl<'a, 'b> Walk<'a, 'b> {
             Expr::Block(expr) => self.branches(|walk| walk.branch(resume, &mut expr.block)),
             Expr::Unsafe(expr) => self.branches(|walk| walk.branch(resume, &mut expr.block)),
             Expr::Loop(expr) => {
-                // At the second time round another line is open than at the first.
+                // The line open at the second iteration isn't the one open at the first.
                 self.open = None;
                 self.branches(|walk| walk.branch(None, &mut expr.body));
-                // A `break` may leave any line open, and its value may be used.
+                // No line is resumed: a `break` may come from any line, and its value may be used.
             }
             Expr::While(expr) => {
                 let keyword = Start::keyword(expr.while_token.span, "while");
@@ -247,8 +253,8 @@ impl<'a, 'b> Walk<'a, 'b> {
         true
     }
 
-    /// Walks blocks of which one is run, or none: what is open after them isn't
-    /// known, unless nothing has been opened.
+    /// Walks blocks of which at most one runs. If they contain probes, it isn't known afterwards
+    /// which line is open.
     fn branches(&mut self, walk: impl FnOnce(&mut Self)) {
         let probe_count = self.probe_count;
         walk(self);
@@ -257,7 +263,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
     }
 
-    /// Walks one of those blocks, with `self.open` the same after as before.
+    /// Walks one of these blocks. `self.open` is the same afterwards.
     fn branch(&mut self, resume: Option<u32>, block: &mut Block) {
         let open = self.open;
         let probe_count = self.probe_count;
@@ -265,29 +271,29 @@ impl<'a, 'b> Walk<'a, 'b> {
         if let Some(resume) = resume
             && self.probe_count != probe_count
         {
-            // First, so that it is dropped last.
+            // The first statement, so that it is dropped last.
             let back_at_exit = self.back_at_exit(resume, block.brace_token.span.open());
             block.stmts.insert(0, back_at_exit);
         }
         self.open = open;
     }
 
-    /// Walks a body after which the loop's header runs again.
+    /// Walks the body of a loop whose header runs again after each iteration.
     fn loop_body(&mut self, header: &Start, body: &mut Block) {
         let place = self.lines.place(header, self.around);
         self.open = place;
         self.branch(None, body);
         if let Some(place) = place {
-            // First, so that it is dropped last, by a `continue`, too.
+            // The first statement, so that it is dropped last, also by a `continue`.
             let at_exit = self.at_exit(place, header.span, None);
             body.stmts.insert(0, at_exit);
         }
     }
 
-    /// Walks a loop that is a part of an expression.
+    /// Walks a loop that is part of an expression.
     ///
-    /// It may be left from any of its lines, so going back is for a block around
-    /// it, whose brace may be the last of the user's expression.
+    /// It may be left from any of its lines, so the line is resumed by a guard in a block around
+    /// the loop. The closing brace of that block may end the user's expression.
     fn nested_loop(&mut self, expr: &mut Expr, resume: Option<u32>) {
         let span = Start::of_expr(expr).span;
         let probe_count = self.probe_count;
@@ -307,8 +313,8 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Walks the body of a closure, which may run at any time and on any thread.
     ///
-    /// The braces around it carry the user's span, or the closure would take our
-    /// edition, and capture by its rules.
+    /// The braces around it have the user's span. With ours, the closure would capture by the rules
+    /// of our edition.
     fn closure(&mut self, closure: &mut ExprClosure) {
         let start = Start::of_closure(closure);
         let runs_now = closure.asyncness.is_none() && closure.constness.is_none();
@@ -322,8 +328,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                 let braces = body.block.brace_token;
                 let mut block = body.block;
                 self.at_another_time(place, |walk| walk.block(&mut block));
-                // Bare, and all on the statement's line, its braces would be said to be
-                // unnecessary in ours.
+                // In parentheses: a lint would call its braces unnecessary inside ours.
                 let span = Span::mixed_site().located_at(start.span);
                 (braces, parenthesised(braced(block), span))
             }
@@ -346,8 +351,8 @@ impl<'a, 'b> Walk<'a, 'b> {
         });
     }
 
-    /// Walks an `async` block, which is polled at any time and on any thread; what is
-    /// to stand in its place.
+    /// Walks an `async` block, which may be polled at any time and on any thread. Returns the
+    /// expression that replaces it.
     fn async_block(&mut self, block: &mut ExprAsync) -> Expr {
         let start = Start::keyword(block.async_token.span, "async");
         let place = self.place_of_block(&start);
@@ -357,26 +362,26 @@ impl<'a, 'b> Walk<'a, 'b> {
         Expr::Verbatim(quote_spanned!(span=> #private::block(&__MEMPROF_SITE, #place, #block)))
     }
 
-    /// The line that a closure or an `async` block begins on; if an attribute or a
-    /// macro has made it, the line that it is used on.
+    /// The place of the line that a closure or an `async` block begins on or, if an attribute or a
+    /// macro has generated it, of the line that uses it.
     fn place_of_block(&mut self, start: &Start) -> u32 {
         let place = self.lines.place(start, self.around);
         place.or(self.open).unwrap_or(0)
     }
 
-    /// Walks code that runs at another time than what is around it, and begins on the
-    /// line at `place`.
+    /// Walks code that runs at another time than the code around it, and begins on the line at
+    /// `place`.
     fn at_another_time<T>(&mut self, place: u32, walk: impl FnOnce(&mut Self) -> T) -> T {
         let open = self.open;
-        // Where it stands on the statement's line, it is no other execution of it.
+        // If it begins on the line of the statement, it isn't counted as another execution.
         self.open = open.filter(|open| *open == place);
         let answer = walk(self);
         self.open = open;
         answer
     }
 
-    /// As [`at_another_time`](Self::at_another_time), for an expression; it, in braces
-    /// if anything has to stand before it.
+    /// As [`at_another_time`](Self::at_another_time), for an expression. Returns it, in braces if a
+    /// probe has to stand before it.
     fn expr_at_another_time(&mut self, place: u32, expr: Expr) -> Expr {
         let mut expr = expr;
         let span = Span::mixed_site().located_at(Start::of_expr(&expr).span);
@@ -389,7 +394,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         self.branch(resume, &mut expr.then_branch);
         match expr.else_branch.as_mut().map(|(_, branch)| &mut **branch) {
             Some(Expr::Block(branch)) => self.branch(resume, &mut branch.block),
-            // Its brace ends the user's `if`, which would else take our edition.
+            // The brace ends the user's `if`, so it has the user's span and thereby edition.
             Some(branch @ Expr::If(_)) => {
                 let span = Start::of_expr(branch).span;
                 self.in_braces(resume, branch, span);
@@ -413,8 +418,8 @@ impl<'a, 'b> Walk<'a, 'b> {
         }
     }
 
-    /// Walks the guard of an arm, which has a line if that isn't its pattern's. After it
-    /// the `match` goes on, on the line it began in.
+    /// Walks the guard of an arm, which has a line of its own if it begins on another line than its
+    /// pattern. After the guard, the line of the `match` is resumed.
     fn guard(&mut self, pattern: &mut PatGuard) {
         let guard = &mut *pattern.guard;
         if computes_only(guard) {
@@ -442,9 +447,9 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Walks an arm that is an expression.
     ///
-    /// What has to run before it is put into the head of a `match` around it, so that
-    /// it stays an arm: as the tail of a block, its temporaries would be dropped in
-    /// another order where it panics.
+    /// A probe before it goes into the scrutinee of a `match` around it, so that the expression
+    /// stays an arm: as the tail of a block, its temporaries would be dropped in another order when
+    /// it panics.
     fn arm(&mut self, resume: Option<u32>, body: &mut Expr) {
         let open = self.open;
         let probe_count = self.probe_count;
@@ -478,7 +483,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         put_after(at, quote_spanned!(span=> ()), expr, span);
     }
 
-    /// Goes on with the line at `resume` when an arm or a guard is left.
+    /// Resumes the line at `resume` when an arm or a guard is left.
     fn put_back_at_exit_before(&self, resume: u32, expr: &mut Expr, span: Span) {
         let private = self.private;
         let back_at_exit = quote_spanned!(span=> #private::back_at_exit(#resume));
@@ -490,8 +495,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         );
     }
 
-    /// Walks an expression as a branch, and puts it into braces if anything has to
-    /// stand before it.
+    /// Walks an expression as a branch, and puts it into braces if a probe has to stand before it.
     fn in_braces(&mut self, resume: Option<u32>, branch: &mut Expr, brace_span: Span) {
         let span = Start::of_expr(branch).span;
         let probe_count = self.probe_count;
@@ -504,7 +508,7 @@ impl<'a, 'b> Walk<'a, 'b> {
         *branch = match block.stmts.pop() {
             Some(Stmt::Expr(expr, None)) if self.probe_count == probe_count => expr,
             Some(Stmt::Expr(expr, None)) if is_macro_in_braces(&expr) => {
-                // Bare, it would be a statement here, and expand to statements.
+                // Without parentheses it would be a statement here, and expand to statements.
                 let span = Span::mixed_site().located_at(span);
                 let expr = parenthesised(expr, span);
                 block.stmts.push(Stmt::Expr(expr, None));
@@ -518,17 +522,17 @@ impl<'a, 'b> Walk<'a, 'b> {
     }
 }
 
-/// Finds the blocks inside an expression, wherever they are; after one of them
-/// the rest of the expression goes on, on the line it began in.
+/// Finds the blocks anywhere inside an expression. After each of them, the line that the expression
+/// began on is resumed for the rest of it.
 impl VisitMut for Walk<'_, '_> {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         let resume = self.open;
         match expr {
             Expr::Closure(closure) => self.closure(closure),
             Expr::Async(block) => *expr = self.async_block(block),
-            // Their code runs at another time, or isn't seen.
+            // Their code runs at another time or isn't instrumented.
             Expr::Const(_) | Expr::TryBlock(_) | Expr::Macro(_) => {}
-            // The length is a constant.
+            // The length is evaluated at compile time.
             Expr::Repeat(repeat) => self.visit_expr_mut(&mut repeat.expr),
             Expr::If(_) | Expr::Match(_) | Expr::Block(_) | Expr::Unsafe(_) => {
                 self.control_flow(expr, resume);
@@ -539,7 +543,7 @@ impl VisitMut for Walk<'_, '_> {
         }
     }
 
-    // Nothing in these runs as part of a statement.
+    // No code in these runs as part of a statement.
     fn visit_item_mut(&mut self, _: &mut Item) {}
     fn visit_macro_mut(&mut self, _: &mut Macro) {}
     fn visit_pat_mut(&mut self, _: &mut Pat) {}
@@ -569,7 +573,7 @@ fn parenthesised(expr: Expr, span: Span) -> Expr {
     })
 }
 
-/// Makes `expr` the only arm, of that pattern, of a `match` on `before`.
+/// Makes `expr` the only arm of a `match` on `before`, with that pattern.
 fn put_after(before: TokenStream, pattern: TokenStream, expr: &mut Expr, span: Span) {
     let body = std::mem::replace(expr, Expr::Verbatim(TokenStream::new()));
     *expr = Expr::Match(ExprMatch {
@@ -587,12 +591,12 @@ fn put_after(before: TokenStream, pattern: TokenStream, expr: &mut Expr, span: S
     });
 }
 
-/// Whether `expr` is all of `name! { .. }`.
+/// Whether `expr` is a macro call in braces, `name! { .. }`.
 fn is_macro_in_braces(expr: &Expr) -> bool {
     matches!(expr, Expr::Macro(expr) if matches!(expr.mac.delimiter, MacroDelimiter::Brace(_)))
 }
 
-/// Whether assigning to `expr` runs nothing but the assignment.
+/// Whether evaluating `expr` as the left side of an assignment runs no code.
 fn is_place(expr: &Expr) -> bool {
     match expr {
         Expr::Path(_) | Expr::Infer(_) => true,
@@ -601,7 +605,7 @@ fn is_place(expr: &Expr) -> bool {
     }
 }
 
-/// Whether there is a `let` among the conditions in `expr`, which must stay where it is.
+/// Whether there is a `let` among the conditions in `expr`, which then can't be moved.
 fn has_let(expr: &Expr) -> bool {
     match expr {
         Expr::Let(_) => true,
@@ -610,7 +614,7 @@ fn has_let(expr: &Expr) -> bool {
     }
 }
 
-/// Whether a closure with this body is a coroutine, which is left in the middle.
+/// Whether a closure with this body is a coroutine, which can be suspended in the middle.
 fn yields(body: &Expr) -> bool {
     struct Yields(bool);
     impl Visit<'_> for Yields {
@@ -625,8 +629,7 @@ fn yields(body: &Expr) -> bool {
     search.0
 }
 
-/// Whether `expr` is made of numbers, names and operators only, so that nothing to
-/// speak of happens in it.
+/// Whether `expr` consists of literals, names and operators only, so that it isn't worth a probe.
 fn computes_only(expr: &Expr) -> bool {
     match expr {
         Expr::Lit(_) | Expr::Path(_) => true,

@@ -1,4 +1,4 @@
-//! Items with functions in them: `impl` blocks, traits and modules.
+//! `#[memprofile]` on items with functions inside: `impl` blocks, traits and modules.
 
 use crate::args::Args;
 use crate::check;
@@ -15,9 +15,9 @@ use syn::{
     TraitItemFn, Visibility, parse_quote,
 };
 
-/// Profiles every function in an item that can be, as far as their own attributes
-/// don't say otherwise; `args` are defaults for them. Nothing if it is none of the
-/// items that have functions in them.
+/// Profiles every function in an item that can be profiled, with `args` as defaults for the options
+/// of the functions' own attributes. Returns `None` if the item isn't an `impl` block, a trait or a
+/// module with a body.
 pub(crate) fn memprofile(
     args: &Args,
     item: TokenStream,
@@ -53,16 +53,17 @@ pub(crate) fn memprofile(
     })
 }
 
-/// The functions in an item, one after the other.
+/// The state of a walk over the functions in an item.
 struct Functions<'a> {
+    /// The default options at this point.
     args: Args,
-    /// What a `macro_rules!` has put in as one piece.
+    /// The fragments that a `macro_rules!` macro has substituted.
     fragments: &'a Fragments,
-    /// Whether another attribute is still to read them, on what they stand in.
+    /// Whether another attribute on an enclosing item will still read the functions.
     is_read_on: bool,
-    /// Whether one of those seen has a budget.
+    /// Whether a function so far has a budget.
     has_budget: bool,
-    /// What is wrong with the options of some.
+    /// The errors found so far.
     error: Option<syn::Error>,
 }
 
@@ -142,7 +143,7 @@ impl Functions<'_> {
             Item::Impl(item) => self.inside(|item| &mut item.attrs, item, Self::of_impl),
             Item::Trait(item) => self.inside(|item| &mut item.attrs, item, Self::of_trait),
             Item::Mod(item) => self.inside(|item| &mut item.attrs, item, Self::of_mod),
-            // Nobody is left to use it.
+            // The attributes that use this import are removed.
             Item::Use(item) if own_attribute::is_used_by(&item.tree) && may_be_unused(item) => {
                 item.attrs.push(parse_quote!(#[allow(unused_imports)]));
             }
@@ -150,8 +151,8 @@ impl Functions<'_> {
         }
     }
 
-    /// What can't be read as an item: a function, or what has functions in it, as far as the
-    /// shape of its tokens tells. All else stays as it came.
+    /// Profiles tokens that `syn` can't parse as an item, if by their shape they are a function or
+    /// an item with functions inside. Other tokens are returned unchanged.
     fn unread(&mut self, tokens: TokenStream) -> TokenStream {
         match Function::read(&tokens, self.fragments) {
             Ok(function) => return self.profile(function),
@@ -170,7 +171,7 @@ impl Functions<'_> {
         }
     }
 
-    /// An item that is known by its shape.
+    /// Profiles the functions of an item that was recognized by its shape.
     fn outlined(&mut self, mut outline: Outline) -> TokenStream {
         if let Some(both) = own_attribute::both_ways(&outline.attrs) {
             let both = both.map(|attrs| {
@@ -180,7 +181,7 @@ impl Functions<'_> {
             });
             return both.into_iter().collect();
         }
-        // As a `const fn`, it is left alone unless it asks itself.
+        // Like a `const fn`, it is left as it is, unless it has the attribute itself.
         if let Err(error) = outline.can_be_profiled() {
             if let Ok(Some(own)) = Own::take(&mut outline.attrs, &self.args)
                 && own.attribute.is_some()
@@ -214,7 +215,7 @@ impl Functions<'_> {
         }
     }
 
-    /// Goes on inside an item, with the options of its own attribute over the others.
+    /// Walks a nested item, whose own attribute overrides the default options.
     fn inside<T>(
         &mut self,
         attrs: fn(&mut T) -> &mut Vec<Attribute>,
@@ -243,8 +244,8 @@ impl Functions<'_> {
         }
     }
 
-    /// A function, profiled if it can be. It is no mistake that it can't, unless it was
-    /// asked for by its own attribute.
+    /// Profiles a function if it can be profiled. It is an error if it can't only if the function
+    /// has the attribute itself.
     fn profile(&mut self, mut function: Function) -> TokenStream {
         if let Some(both) = own_attribute::both_ways(&function.item.attrs) {
             let both = both.map(|attrs| self.profile(function.with(attrs)));
@@ -265,13 +266,13 @@ impl Functions<'_> {
             return function.into_token_stream();
         }
         self.has_budget |= own.args.guard().is_some();
-        // What it stands in may say `on_exceed` for other functions.
+        // An `on_exceed` of the enclosing item may be for other functions.
         if own.says_on_exceed
             && let Err(error) = own.args.check()
         {
             self.add(error);
         }
-        // As it was read: read once more, its braces would be in one place.
+        // The function as parsed: parsed once more, its braces would have one span.
         let setting = Setting {
             attribute: own.attribute,
             fragments: self.fragments,
@@ -288,14 +289,14 @@ impl Functions<'_> {
     }
 }
 
-/// Whether a `use` may be called unused, and nothing of its own says what comes of that:
-/// an `#[expect]` would find nothing, and a `#[forbid]` minds an `#[allow]`.
+/// Whether a `use` can cause an `unused_imports` warning and has no lint attribute of its own: an
+/// `#[expect]` would be unfulfilled, and `#[forbid]` rejects an `#[allow]`.
 fn may_be_unused(item: &ItemUse) -> bool {
     matches!(item.vis, Visibility::Inherited)
         && !item.attrs.iter().any(reachability::may_be_about_lints)
 }
 
-/// The attributes of an item that is looked into.
+/// The attributes of an item that is or contains functions.
 fn attrs_of(item: &mut Item) -> Option<&mut Vec<Attribute>> {
     match item {
         Item::Fn(item) => Some(&mut item.attrs),

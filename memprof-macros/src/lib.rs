@@ -1,13 +1,31 @@
-//! The attributes of `memprof`, which re-exports them.
+//! The attribute macros of `memprof`, which re-exports them.
 //!
-//! Each file answers one question: `args` what may be written, `check` what is
-//! refused, `items` which functions are in an item, `own_attribute` which attributes on them are
-//! this one, `lines` which lines are a function's, `instrument` where in it they are opened,
-//! `first_token` where statements begin, `reachability` which of them are reached, `source` what
-//! stands in the files, `macro_fragments` what a `macro_rules!` has put in, `profiled` what comes
-//! out of a function, `expand` of the whole. Where `syn` can't read the code, `function` and `outline` find what they can by the
-//! shape of its tokens. `test` is the other attribute, for tests, and `budget` how much memory something
-//! may take.
+//! Each file answers one question.
+//!
+//! Input:
+//!
+//! - `args`: the options of `#[memprofile]`.
+//! - `budget`: limits on memory, as both attributes take them.
+//! - `check`: what is refused, and with which message.
+//! - `items`: the functions inside an `impl` block, a trait or a module.
+//! - `own_attribute`: which attributes on those functions are this one.
+//! - `function` and `outline`: functions and items that `syn` can't parse, found by the shape of
+//!   their tokens.
+//!
+//! Lines:
+//!
+//! - `lines`: the lines of a function.
+//! - `first_token`: where statements and expressions begin.
+//! - `source`: spans, and the text of source files.
+//! - `macro_fragments`: what a `macro_rules!` macro has substituted.
+//!
+//! Output:
+//!
+//! - `expand`: `#[memprofile]` as a whole.
+//! - `profiled`: the code generated for a function.
+//! - `instrument`: where probes are inserted in a body.
+//! - `reachability`: which statements of a block can be reached.
+//! - `test`: `#[memprof::test]`.
 
 mod args;
 mod budget;
@@ -28,10 +46,10 @@ mod test;
 
 use proc_macro::TokenStream;
 
-/// Profiles a function line by line, or all the functions in an item.
+/// Profiles a function line by line, or every function in an item.
 ///
-/// Each time the function returns, a table is printed: its source, and beside
-/// each line what the line did to memory.
+/// Each time the function returns, memprof prints a table: the source of the function and, next to
+/// each line, what the line did to memory.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -48,25 +66,19 @@ use proc_macro::TokenStream;
 /// # fn main() { assert_eq!(shout(&["a", "b"]), "AB"); }
 /// ```
 ///
-/// # Where it goes
+/// # Where it can be used
 ///
-/// On any function with a body: free functions and methods, in traits and their
-/// implementations, `async`, `unsafe`, generic. Not on a `const fn`, which may run
-/// where there is nothing to measure. The function means what it meant: it has
-/// the same signature, drops what it dropped in the same order, and is `Send`
-/// where it was. Only the closure that an `async fn` returns as an `impl Fn(..)` has to
-/// name the types of its arguments: `|text: &str| text.len()`. A `gen fn` is refused.
+/// On any function with a body: free functions and methods, in traits and their implementations,
+/// `async`, `unsafe`, generic. The attribute doesn't change what the function means: signature,
+/// drop order and auto traits such as `Send` stay the same. There is one exception: a closure that
+/// an `async fn` returns as an `impl Fn(..)` has to name the types of its arguments, as in
+/// `|text: &str| text.len()`.
 ///
-/// Syntax that the attribute can't read, such as `Box<Fn()>` without `dyn` or a `gen` block,
-/// costs a function its lines: all of it is on the line of `fn`, and a note below its table
-/// and in reports says so. Budgets hold as for any other function.
-///
-/// On an `impl` block, a trait or a module `{ … }` it is on all functions inside that
-/// it can be on, those of `impl` blocks, traits and modules inside included. Its
-/// options are defaults for theirs; `#[memprofile(skip)]` leaves one out. An attribute
-/// inside may be in a `cfg_attr`, and has the name that the one around it has. Functions
-/// that a call of a macro inside writes aren't seen. A module
-/// with `mod file;` in it can't have any attribute of this kind: compilers refuse that.
+/// On an `impl` block, a trait or a module `{ … }`, the attribute applies to every function inside
+/// that it can profile, including those in nested `impl` blocks, traits and modules. Its options
+/// are the defaults for these functions; an attribute on a function overrides them, and
+/// `#[memprofile(skip)]` leaves the function out. An attribute on a function inside may be in a
+/// `cfg_attr`, and must be written under the same name as the outer one.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -87,75 +99,87 @@ use proc_macro::TokenStream;
 /// # fn main() { let mut names = Names(Vec::new()); names.add("a"); assert_eq!(names.len(), 1); }
 /// ```
 ///
+/// Functions that a macro call inside the item generates are not profiled. The compiler accepts no
+/// attribute macro on a module that contains `mod file;`.
+///
+/// If the attribute can't parse part of a function, for example `Box<Fn()>` without `dyn` or a
+/// `gen` block, all numbers of the function are on the line of `fn`; a note below its table and in
+/// reports says so. Budgets work as for any other function.
+///
 /// # Lines
 ///
-/// A line is a statement of the body or of a block in it: of `if`, `else`,
-/// `match`, a loop, an `unsafe` block, a `let … else`. A statement over several
-/// lines is the first of them; several on one line are one.
+/// A line is a statement of the body, or of a block in the body: of `if`, `else`, `match`, a loop,
+/// an `unsafe` block or a `let … else`. A statement that spans several lines is reported on its
+/// first line; several statements on one line are reported together. A line that never ran has no
+/// numbers.
 ///
-/// - What a loop's condition or iterator does is its header's, each time round.
-/// - Locals die on the closing brace of their block, and so do the arguments of an
-///   `async fn`; where other code is on the brace's line, that is a hit more. Those of
-///   another function die after it, on the line of its caller.
-/// - The pattern and the guard of a `match` arm are the `match`'s, but for a guard without
-///   a `let` that begins on another line than its pattern: that has its own.
-/// - Closures and `async` blocks have lines of their own, but for closures that only
-///   compute, such as `|n| n + 1`, and for `async` closures, which are on the line that
-///   polls them. Run by the function itself, their lines are in the table of the call; on
-///   another thread, in a task or after the function has returned, they are in
+/// - **Loops.** The condition or the iterator is on the line of the loop's header, which has one
+///   hit more than the body has iterations.
+/// - **Drops.** Locals are dropped on the closing brace of their block, and so are the arguments of
+///   an `async fn`. If there is other code on the line of that brace, the drop adds one hit to the
+///   line. The arguments of a function that isn't `async` are dropped after its call, on the line
+///   of its caller.
+/// - **Match arms.** Patterns and guards are on the line of the `match`. A guard without `let` that
+///   begins on a later line than its pattern has a line of its own.
+/// - **Closures and `async` blocks** have lines of their own. Closures that only compute, such as
+///   `|n| n + 1`, do not, and `async` closures are reported on the line that polls them. If the
+///   function itself runs a closure or a block, its lines are in the table of the call. If it runs
+///   on another thread, in a task or after the function has returned, its lines are in
 ///   `memprof::report` only.
-/// - Lines that never ran have no numbers.
-/// - A call of a macro is one line. In a function that a `macro_rules!` writes, the lines
-///   are those of its text, or of the body that it was given, if that is most of it or its
-///   end; what has no line there, such as a `$block` in that text, is on the line that
-///   names it, or on the first.
-/// - The text is what was compiled. In a doc test the numbers are those of the file that it
-///   is in; where rustdoc doesn't know them they are the test's own, and a note says so.
-/// - Other attributes may stand above or below, such as `#[tokio::main]`,
-///   `#[async_trait]` and `#[tracing::instrument]`: what they put into the function is on
-///   its first row, if it does anything to the heap.
+/// - **Macros.** A macro call is one line. In a function that a `macro_rules!` macro generates, the
+///   lines are those of the macro's own text; or those of the body that was passed to the macro, if
+///   that makes up most of the function or its end. Code that has no line there, such as a `$block`
+///   in the macro's text, is reported on the line that names it, or on the first line.
+/// - **Doc tests.** The numbers are those of the file that contains the doc test. If rustdoc
+///   doesn't provide them, they are those of the file that rustdoc generates, and a note says so.
+/// - **Other attributes**, such as `#[tokio::main]`, `#[async_trait]` and `#[tracing::instrument]`,
+///   may stand above or below. What the code they insert does to the heap is on the first row.
+///
+/// The source shown is the text that was compiled.
 ///
 /// # Columns
 ///
+/// Resident memory is in MiB (2^20 bytes), heap sizes are in bytes. Unless stated otherwise, a
+/// number is the sum over the line's executions and includes the functions that the line called.
+///
 /// | name | heading | |
 /// |---|---|---|
-/// | `mem_usage` | `Mem usage` | resident memory when the line was last left, or the last reading before that, in MiB |
-/// | `increment` | `Increment` | what the line changed in it, over all executions, in MiB |
-/// | `hits` | `Hits` | how often the line was begun |
+/// | `mem_usage` | `Mem usage` | resident memory of the process when the line was last left, or the last reading before that, in MiB |
+/// | `increment` | `Increment` | by how much the line changed resident memory, in MiB |
+/// | `hits` | `Hits` | executions of the line |
 /// | `allocated` | `Allocated` | bytes allocated |
 /// | `freed` | `Freed` | bytes freed |
-/// | `net` | `Net` | bytes allocated less bytes freed |
-/// | `peak` | `Peak` | how far the heap stood above the start of the line, at the most, in bytes |
+/// | `net` | `Net` | bytes allocated minus bytes freed |
+/// | `peak` | `Peak` | the highest that the heap rose above its size at the start of an execution, in bytes |
 /// | `count` | `Count` | blocks allocated |
-/// | `time` | `Time` | how long the line ran, callees included; of an `async fn`, in its polls |
-/// | `live` | `Live` | bytes that are alive of the blocks that the line made itself |
-/// | `live_count` | `Live count` | blocks that are alive of those |
-/// | `at_peak` | `At peak` | bytes of them that were alive when the heap of the process stood highest |
-/// | `temporary` | `Temporary` | blocks of them that were freed at once, before their thread had made more than one other |
+/// | `time` | `Time` | time the line ran; in an `async fn`, time it was polled |
+/// | `live` | `Live` | bytes that are still alive of the blocks that the line itself allocated |
+/// | `live_count` | `Live count` | number of those blocks |
+/// | `at_peak` | `At peak` | bytes of the line's blocks that were alive when the heap of the process was largest |
+/// | `temporary` | `Temporary` | blocks of the line that were freed before their thread had allocated more than one other block |
 ///
-/// MiB are 2^20 bytes. The first row shows resident memory before the function
-/// ran, in both columns that are about it. With `time`, the line below the table has
-/// how long the calls took, in all and without the functions they called whose time
-/// is shown, too.
+/// The first row shows resident memory on entry, before the first line ran, in both resident
+/// columns. With `time`, the line below the table also shows how long the calls took: in total, and
+/// without the profiled functions they called whose time is shown, too.
 ///
 /// ## What a line owns
 ///
-/// `live`, `live_count`, `at_peak` and `temporary` are about the blocks that were made while
-/// the line was the innermost line running: what a profiled function made that it called is
-/// that function's. A block is the line's until it is freed, on any thread.
+/// `live`, `live_count`, `at_peak` and `temporary` are about the blocks that were allocated while
+/// the line was the innermost profiled line: a block allocated in a profiled function that the line
+/// called belongs to a line of that function. A block stays attributed to its line until any thread
+/// frees it.
 ///
-/// - With `print = "exit"`, they are about all calls since the process began, whatever was
-///   `reset()`, and about closures and tasks that ran on other threads. The peak is the
-///   highest since the process began or the last `reset()`.
-/// - With `print = "call"`, they are about the one call, as it stands at its end, calls
-///   of the same function from inside it included: what its lines made in it, less
-///   what the call itself freed of their blocks. Where it frees blocks of earlier calls, a
-///   number is what was added, and may be negative. What other calls do on other threads is
-///   not in it. Where another thread frees some of the call's blocks before it ends,
-///   while the line has blocks of other calls alive, those may still count as alive.
+/// - With `print = "exit"`, the numbers cover all calls since the process began, including closures
+///   and tasks that ran on other threads; `reset()` doesn't change that. The peak is the highest
+///   since the process began or since the last `reset()`.
+/// - With `print = "call"`, the numbers cover this call at its end, including recursive calls: what
+///   its lines allocated during the call, minus what the call itself freed of their blocks. If it
+///   frees blocks of earlier calls, the number is the difference and can be negative. What other
+///   calls do on other threads is not included. If another thread frees some of the call's blocks
+///   before the call ends, while the line has blocks of other calls alive, the freed blocks can
+///   still count as alive.
 ///
-/// They need the allocator of the library, and are `n/a` without it. Asking for them
-/// makes no line slower.
+/// These columns need `CountingAlloc` and show `n/a` without it. They don't make lines slower.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -175,7 +199,7 @@ use proc_macro::TokenStream;
 /// # }
 /// ```
 ///
-/// # The words below the table
+/// # Below the table
 ///
 /// ```text
 /// cache::fill: heap net 19,660,800 B, allocated 19,968,000 B, freed 307,200 B, peak 19,660,800 B
@@ -183,25 +207,25 @@ use proc_macro::TokenStream;
 /// Freed at once: 300 of 600 blocks, all made in line 5
 /// ```
 ///
-/// Resident memory stays with the line that first touched it, though its blocks are long
-/// gone, so below the numbers two lines say who owns what, whichever columns there are:
+/// The first line is about the call, or about all calls with `print = "exit"`. Resident memory
+/// stays with the line that first touched it, even after its blocks are freed, so up to two more
+/// lines say which lines own memory, whichever columns are shown:
 ///
 /// - `Still alive`, if the function's lines have at least 65,536 bytes alive: the lines that
-///   made nine tenths of it, three at the most.
-/// - `Freed at once`, if at least 100 blocks were temporary, and they are at least a tenth of
-///   all that the function's lines made: the lines that made nine tenths of these.
+///   allocated nine tenths of it, at most three.
+/// - `Freed at once`, if at least 100 blocks were temporary and these are at least a tenth of the
+///   blocks that the function's lines allocated: the lines that allocated nine tenths of them.
 ///
-/// They are about the function as a whole: all its calls since the process began, those on
-/// other threads and those that still run included. Below the table of one call of several,
-/// they say so: `Still alive of what 3 calls made`. Without the library's allocator, there
-/// are none.
+/// Both cover all calls of the function since the process began, including calls on other threads
+/// and calls that are still running. Below the table of one call out of several they say so, as in
+/// `Still alive of what 3 calls made`. They are omitted without `CountingAlloc`.
 ///
 /// # Options
 ///
 /// ## `precision = N`
 ///
-/// Decimals of the numbers in MiB, from 0 to 20; 1 by default. A page of 4 KiB
-/// takes 4 to be seen.
+/// Decimals of the numbers in MiB, from 0 to 20. The default is 1; it takes 4 to see a page of 4
+/// KiB.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -214,8 +238,8 @@ use proc_macro::TokenStream;
 ///
 /// ## `columns = "…"`
 ///
-/// The columns, in their order; `default` stands for `mem_usage, increment`,
-/// `all` for all of them. What the [columns](#columns) show stands above.
+/// The [columns](#columns) of the table, in this order. `default` stands for `mem_usage, increment`
+/// and `all` for all columns.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -232,10 +256,9 @@ use proc_macro::TokenStream;
 ///
 /// ## `stream = "stdout" | "stderr"`
 ///
-/// Where the table goes; `stdout` by default. It goes there past what `print!`
-/// holds back and past `cargo test`'s capture, and tables don't mix. What the
-/// program itself prints may come in the middle of a table that a pipe can't take
-/// at once.
+/// The stream that the table is written to. The default is `stdout`. The table bypasses the buffer
+/// of `print!` and the output capture of `cargo test`. Two tables never mix, but the program's own
+/// output can appear in the middle of a table that a pipe can't take at once.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -248,10 +271,13 @@ use proc_macro::TokenStream;
 ///
 /// ## `print = "call" | "exit" | "never"`
 ///
-/// When: at the end of each `call`, the default; once for all calls at the `exit`
-/// of the process, after a panic, too, and after `std::process::exit` (but on Windows), not
-/// after a signal or an abort; or `never`, which is the default with a budget. In the table of all calls, what a call
-/// inside another call of the same function did is counted once, in the outer one.
+/// When the table is printed:
+///
+/// - `call`, the default: at the end of each call.
+/// - `exit`: once for all calls, when the process exits; also after a panic and, except on Windows,
+///   after `std::process::exit`, but not after a signal or an abort. What a recursive call did is
+///   counted once, in the outermost call.
+/// - `never`: not at all. This is the default with a budget.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -264,13 +290,15 @@ use proc_macro::TokenStream;
 ///
 /// ## `rss = "adaptive" | "exact" | "off"`
 ///
-/// How often resident memory is read, which is a system call of half a microsecond.
-/// `adaptive`, the default, reads it after the first 16 executions of a line on a
-/// thread, and whenever the thread has run for twenty times as long as a reading takes
-/// or has allocated and freed 64 KiB since the last one: in a loop of cheap statements
-/// that is a twentieth of the time. What changed in between lands at the next
-/// reading, and the line below the table says how many there were. `exact` reads
-/// after each line, `off` never.
+/// How often resident memory is read. A reading is a system call of half a microsecond.
+///
+/// - `adaptive`, the default: after the first 16 executions of a line on a thread; then whenever
+///   the thread has run for twenty times as long as a reading takes, or has allocated and freed 64
+///   KiB, since its last reading. In a loop of cheap statements, readings take a twentieth of the
+///   time. A change is noticed at the next reading, and the line below the table says how many
+///   readings there were.
+/// - `exact`: after each line.
+/// - `off`: never.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -285,19 +313,28 @@ use proc_macro::TokenStream;
 ///
 /// ## `max_peak_bytes = "…"`, `max_net_bytes = "…"`, `on_exceed = "warn" | "panic" | "callback"`
 ///
-/// A budget for each call: how far the heap may stand above where the call began, and how
-/// many bytes it may leave, callees included; of the thread, or of the task in its polls. A
-/// size is a number of bytes, or has a unit, as in `"1 MiB"` and `"10 kB"`. On an item,
-/// `on_exceed` is for those inside that have a budget.
+/// A budget for each call. `max_peak_bytes` limits how far the heap may rise above its size at the
+/// start of the call, `max_net_bytes` how many bytes the call may leave allocated. Both include the
+/// functions that the call calls, and cover what the thread does or, in an `async fn`, what the
+/// task's polls do. A size is a number of bytes or a string with a unit, such as `"1 MiB"` or
+/// `"10 kB"`. On an `impl` block, a trait or a module, `on_exceed` applies to the functions inside
+/// that have a budget.
 ///
-/// One that exceeds it is a line on the standard error, at most one in a second for each
-/// function, or a panic, or is given to what `memprof::budget::on_exceed` has set.
+/// A call that exceeds its budget
 ///
-/// A call that ends in a panic is held to `max_peak_bytes`, with what the panic itself takes: a
-/// backtrace is megabytes. It leaves its message, so that `max_net_bytes` is not for it. A future
-/// that is dropped before its end is looked at then. About both there is a line, and never
-/// another panic. Under `MEMPROF=off`, nothing is looked at, and neither is it where the
-/// global allocator isn't a `CountingAlloc`, which is said once on the standard error.
+/// - writes a line to the standard error, at most one per second and function (`warn`, the
+///   default),
+/// - panics (`panic`), or
+/// - calls the function set with `memprof::budget::on_exceed`, or writes the line if none is set
+///   (`callback`).
+///
+/// A call that ends in a panic is checked against `max_peak_bytes` only, because the panic message
+/// is still allocated. Its peak includes the panic itself, whose backtrace can take megabytes. A
+/// future that is dropped before it completes is checked when it is dropped. Neither case panics
+/// again: with `panic`, a line is written instead.
+///
+/// Budgets are not checked under `MEMPROF=off`, nor if the global allocator isn't a
+/// `CountingAlloc`; the latter is reported once on the standard error.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -313,7 +350,7 @@ use proc_macro::TokenStream;
 ///
 /// ## `crate = path`
 ///
-/// Where the library is, if not at `::memprof`: renamed in `Cargo.toml`, or
+/// The path of the library, if it isn't `::memprof`: because it is renamed in `Cargo.toml`, or
 /// re-exported.
 ///
 /// ```
@@ -327,12 +364,27 @@ use proc_macro::TokenStream;
 /// }
 /// # fn main() { elsewhere(); }
 /// ```
+///
+/// # Errors
+///
+/// The attribute is rejected at compile time on a `const fn` and on the functions of a `const`
+/// trait or `impl`, which may run where there is no memory to measure; on a naked function; on a
+/// `gen fn`; and on anything that isn't a function with a body, an `impl` block, a trait or a
+/// module. Inside an `impl` block, a trait or a module, a function that can't be profiled is left
+/// as it is unless it has the attribute itself; a `gen fn` needs `#[memprofile(skip)]`.
+///
+/// # Panics
+///
+/// Only with `on_exceed = "panic"`: when a call returns and has exceeded its budget.
 #[proc_macro_attribute]
 pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::memprofile(args.into(), item.into()).into()
 }
 
-/// A test that keeps to a budget.
+/// A test with a memory budget.
+///
+/// The attribute takes the place of `#[test]`. A test that exceeds a limit fails, and its message
+/// shows what was measured and the lines of profiled functions that took most.
 ///
 /// ```
 /// #[cfg(test)]
@@ -347,12 +399,15 @@ pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # fn main() {}
 /// ```
 ///
-/// It stands for `#[test]`. What counts is what counts for `memprof::assert_alloc!`: what the
-/// test does itself, whatever runs beside it, and what joins its scope. A test that exceeds a
-/// limit fails with what was measured, and the lines of profiled functions that took most.
+/// What is counted is what `memprof::assert_alloc!` counts: what the test itself does and what
+/// joins its scope, whatever other tests run at the same time.
 ///
-/// An `async` test has the attribute of its runtime below. The runtime isn't counted, and
-/// neither is what the test spawns, unless it is `.with_current_scope()`:
+/// A test returns `()` or a `Result`.
+///
+/// # Async tests
+///
+/// An `async` test needs the attribute of its runtime below this one. What the runtime allocates is
+/// not counted; what the test spawns is counted only with `.with_current_scope()`.
 ///
 /// ```
 /// # #[cfg(test)]
@@ -371,26 +426,36 @@ pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | option | |
 /// |---|---|
-/// | `max_peak_bytes = "1 MiB"` | how far the heap may stand above where the test began |
-/// | `max_net_bytes = 0` | bytes that may be left at its end |
-/// | `max_allocated_bytes = "1 MB"` | bytes that it may allocate in all |
-/// | `max_allocation_count = 100` | blocks that it may allocate |
-/// | `warmup = 1` | runs of the body that come first and don't count: for what is made once, by `std` and by lazy values |
-/// | `runs = 3` | runs that count, each for itself; 1 by default |
-/// | `ignore = "app::log"` | profiled functions whose blocks don't count, nor those of what they call, by how their paths begin; may be given again. Then `max_net_bytes` is on what the others made and is alive, whoever freed the rest. Not with `max_peak_bytes`: nobody knows what the peak would be without them |
-/// | `crate = tools::memprof` | where the library is, if not at `::memprof` |
+/// | `max_peak_bytes = "1 MiB"` | how far the heap may rise above its size at the start of the test |
+/// | `max_net_bytes = 0` | bytes that the test may leave allocated |
+/// | `max_allocated_bytes = "1 MB"` | bytes that the test may allocate in total |
+/// | `max_allocation_count = 100` | blocks that the test may allocate |
+/// | `warmup = 1` | runs of the body that come first and aren't checked, for what `std` and lazy values allocate once; 0 by default |
+/// | `runs = 3` | runs that are checked, each on its own; 1 by default |
+/// | `ignore = "app::log"` | a path prefix: blocks that profiled functions with this prefix allocate, directly or in their callees, don't count. May be given several times, but not with `max_peak_bytes`, since the peak without these blocks is unknown. `max_net_bytes` then limits what is alive of all other blocks, whoever freed the rest |
+/// | `crate = tools::memprof` | the path of the library, if it isn't `::memprof` |
 ///
-/// Sizes are a number of bytes, or have a unit: `B`, `KiB`, `MiB` and `GiB`, of 1,024; `kB`, `MB`
-/// and `GB`, of 1,000. A test returns `()` or a `Result`.
+/// A size is a number of bytes, or a string with a unit: `B`; `KiB`, `MiB` and `GiB`, powers of
+/// 1,024; `kB`, `MB` and `GB`, powers of 1,000.
 ///
-/// # What may surprise
+/// # Errors
 ///
-/// - What a test prints is kept in memory by `cargo test`, which counts; with `--nocapture` it
-///   isn't. Allow for it, or don't print.
-/// - Nothing that makes a test of a function goes *above*: `#[test]` would register it twice,
-///   and `#[tokio::test]` have the runtime counted. Neither can be seen from here.
-/// - `use memprof::*` makes each `#[test]` below it ambiguous (E0659), since this is another
-///   `test`: name what you use.
+/// The attribute is rejected at compile time on a function with parameters, and on an `async fn`
+/// without the attribute of a runtime below.
+///
+/// # Panics
+///
+/// The test panics if a run exceeds a limit, or if the global allocator isn't a `CountingAlloc`.
+///
+/// # Pitfalls
+///
+/// - `cargo test` keeps what a test prints in memory, which counts; with `--nocapture` it doesn't.
+///   Allow for it, or don't print.
+/// - Don't put an attribute that makes the function a test *above* this one: `#[test]` would
+///   register the test twice, and with `#[tokio::test]` the runtime would be counted. This
+///   attribute can't detect either.
+/// - `use memprof::*` makes every `#[test]` below it ambiguous (E0659), because it imports another
+///   `test`: import items by name.
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     test::test(args.into(), &item.into()).into()

@@ -1,9 +1,12 @@
-//! Which lines are a function's, and which of them can be opened.
+//! The lines of a function, and which of them can be opened.
 //!
-//! Those from its first attribute to its closing brace, as people wrote them. What
-//! other macros have made of a function says the same of itself with less right: an
-//! attribute may give what it puts in the place of a word of the user's, and a
-//! `macro_rules!` may put a body to a head from another place.
+//! A function's lines reach from its first attribute to its closing brace in the source. Tokens
+//! that other macros have inserted can have misleading spans: an attribute may give its tokens the
+//! span of one of the user's, and a `macro_rules!` macro may combine a head and a body from
+//! different places.
+//!
+//! A line is identified by its number in the file, and in generated code by its place: its index in
+//! the list of lines that can be opened.
 
 use crate::first_token::Start;
 use crate::macro_fragments::Fragments;
@@ -14,34 +17,35 @@ use quote::ToTokens;
 use std::collections::HashMap;
 use syn::{Block, Stmt};
 
-/// The beginning of a function.
+/// The spans of a function's head.
 pub(crate) struct Head {
-    /// The word `fn`.
+    /// The keyword `fn`.
     pub(crate) fn_token: Span,
-    /// Attributes, visibility, the word `fn` and the name.
+    /// Attributes, visibility, the keyword `fn` and the name.
     pub(crate) all: Vec<Span>,
 }
 
-/// The body of a function, as text.
+/// Where the body of a function is in the source.
 struct Body {
-    /// Its brace, or if nobody wrote that the first thing that somebody did.
+    /// The opening brace or, if it isn't in the source, the first token that is.
     begin: Span,
-    /// All of it, if it has braces that somebody wrote; or what it begins with.
+    /// The whole body if its braces are in the source; otherwise the same as `begin`.
     whole: Span,
-    /// Where its first statement can be.
+    /// The first position where a statement can be.
     inside: Position,
+    /// The number of the last line.
     last: u32,
-    /// The line of the brace that closes it.
+    /// The number of the line of the closing brace.
     close: Option<u32>,
-    /// Where the brace is that stands for that one, if a `macro_rules!` has put its own
-    /// around what it was given.
+    /// The position of the closing brace of a `macro_rules!` macro that has put its own braces
+    /// around the statements passed to it.
     other_close: Option<Position>,
-    /// Whether the head is somewhere else.
+    /// Whether the head is in another place than the body.
     is_apart: bool,
 }
 
 impl Body {
-    /// Finds a body, the statements of which begin at `starts`.
+    /// Finds a body whose statements begin at `starts`.
     fn find(fn_token: Span, block: &Block, starts: &[Start], fragments: &Fragments) -> Self {
         let braces = block.brace_token.span;
         let [open, close] = [braces.open(), source::close(braces)];
@@ -73,7 +77,7 @@ impl Body {
         }
     }
 
-    /// A body without braces of its own, up to the last of `tokens`.
+    /// A body whose braces aren't in the source. It ends with the last of `tokens`.
     fn of_tokens(tokens: TokenStream, begin: Span, inside: Position) -> Self {
         let file = begin.unwrap().file();
         let last = source::last(tokens, &file).unwrap_or(begin);
@@ -89,7 +93,7 @@ impl Body {
         }
     }
 
-    /// The line of the first of `head` that stands before the body.
+    /// The number of the first line: that of the first span of `head` before the body.
     fn first_line(&self, head: &Head) -> u32 {
         let file = self.begin.unwrap().file();
         let begin = Position::of(self.begin);
@@ -107,15 +111,16 @@ impl Body {
     }
 }
 
-/// The statements that a `macro_rules!` was given for a body with braces of its own.
+/// The statements that were passed to a `macro_rules!` macro which has put its own braces around
+/// them.
 struct Given {
     begin: Span,
     tokens: TokenStream,
 }
 
 impl Given {
-    /// Finds them in `block`, the statements of which begin at `starts`; nothing if most
-    /// of them, and the last, are the macro's.
+    /// Finds them in `block`, whose statements begin at `starts`. Returns `None` if the last
+    /// statement and at least half of all are the macro's own.
     fn find(block: &Block, starts: &[Start], fragments: &Fragments) -> Option<Self> {
         let braces = block.brace_token.span;
         let [open, close] = [braces.open(), source::close(braces)];
@@ -127,7 +132,7 @@ impl Given {
                 tokens: block.stmts.last().to_token_stream(),
             });
         }
-        // Not a `$name` that the macro's own text goes on after, or ends with.
+        // Excludes a `$name` that is only part of a statement of the macro's own text.
         let is_given = |stmt: &&Stmt| {
             let tokens: Vec<_> = stmt.to_token_stream().into_iter().collect();
             Start::of_stmt(stmt).is_some_and(|start| {
@@ -152,8 +157,8 @@ impl Given {
     }
 }
 
-/// Whether `text` closes a bracket that it hasn't opened, as it does from within a
-/// `macro_rules!` to where that is used.
+/// Whether `text` closes a bracket that it hasn't opened, as does the text between the inside of a
+/// `macro_rules!` definition and a use of the macro.
 fn leaves_a_group(text: &str) -> bool {
     let mut depth = 0_u32;
     text.chars().any(|letter| {
@@ -167,24 +172,23 @@ fn leaves_a_group(text: &str) -> bool {
     })
 }
 
-/// The lines of the source that a function takes up, and those among them that
-/// can be opened.
+/// The source lines of a function, and those of them that can be opened.
 pub(crate) struct Lines<'a> {
     fragments: &'a Fragments,
     file: String,
     first: u32,
     body: Body,
-    /// The numbers of the lines that can be opened, in the order in which they
-    /// were met; the first is that of the table's first row.
+    /// The numbers of the lines that can be opened, in the order in which they were found. The
+    /// first is that of the table's first row.
     opened: Vec<u32>,
-    /// Where each of them is there.
+    /// The index of each of them in `opened`.
     places: HashMap<u32, u32>,
-    /// Whether there is a statement or an expression that is in the source.
+    /// Whether a statement or an expression of the body is in the source.
     have_code: bool,
 }
 
 impl<'a> Lines<'a> {
-    /// The lines of a function, the statements of which begin at `starts`.
+    /// The lines of a function whose statements begin at `starts`.
     pub(crate) fn new(
         head: &Head,
         block: &Block,
@@ -205,12 +209,11 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The place of the line of what begins at `start`, among those that can be opened.
+    /// The place of the line of the code that begins at `start`.
     ///
-    /// What a `macro_rules!` has put in has the line that it is named on or ends on, if
-    /// that is one of the function's, or else that at `around`, on which what it stands
-    /// in begins. What an attribute has put in has none: it stands nowhere but on the
-    /// attribute.
+    /// Code that a `macro_rules!` macro has substituted is on the line that names it or on which it
+    /// ends, if that is a line of the function; otherwise on the line at `around`, where the
+    /// statement around it begins. Code that an attribute has inserted has no line.
     pub(crate) fn place(&mut self, start: &Start, around: u32) -> Option<u32> {
         let place = match self.number(start) {
             Some(number) => self.place_of(number),
@@ -220,26 +223,26 @@ impl<'a> Lines<'a> {
         place
     }
 
-    /// Whether something of the body that was asked for its [place](Self::place) is in the
-    /// source, and not put in by an attribute.
+    /// Whether [`place`](Self::place) has found code of the body that is in the source, and not
+    /// inserted by an attribute.
     pub(crate) fn have_code(&self) -> bool {
         self.have_code
     }
 
-    /// Whether two things begin on one line.
+    /// Whether both begin on the same line.
     pub(crate) fn are_on_one(&self, first: &Start, second: &Start) -> bool {
         self.number(first) == self.number(second)
     }
 
-    /// Whether what begins at `start` has a line.
+    /// Whether the code that begins at `start` has a line.
     pub(crate) fn is_on_a_line(&self, start: &Start) -> bool {
         self.number(start).is_some() || start.is_written() == Some(true)
     }
 
     /// The place of the line on which a block of the user's statements is closed.
     ///
-    /// None where that is in another function. Where an attribute has put its own braces
-    /// around the statements, it is the body's.
+    /// Returns `None` if that is outside of the function. If an attribute has put its own braces
+    /// around the statements, it is the line on which the body is closed.
     pub(crate) fn place_of_close(&mut self, braces: DelimSpan) -> Option<u32> {
         let close = source::close(braces);
         let is_bodys = self.body.other_close == Some(Position::of(close));
@@ -251,13 +254,13 @@ impl<'a> Lines<'a> {
         self.place_of(number?)
     }
 
-    /// The place of the line of a word in the head, as of `fn`.
+    /// The place of the line of a token in the head, such as `fn`.
     pub(crate) fn place_in_head(&mut self, word: Span) -> u32 {
         let number = self.number_in_head(word);
         self.place_of(number).unwrap_or(0)
     }
 
-    /// Its number: that of the first line, if it is on none of them.
+    /// The number of that line, or of the first line if the token is outside of the function.
     pub(crate) fn number_in_head(&self, word: Span) -> u32 {
         let number = source::line(word);
         let is_here =
@@ -265,7 +268,8 @@ impl<'a> Lines<'a> {
         if is_here { number } else { self.first }
     }
 
-    /// The number of the line of what begins at `start`, or is named or ends, in the body.
+    /// The number of the line on which code begins, is named by a macro, or ends, whichever is
+    /// found first in the body.
     fn number(&self, start: &Start) -> Option<u32> {
         if start.is_put_in() {
             return None;
@@ -276,7 +280,7 @@ impl<'a> Lines<'a> {
             .or_else(|| self.number_here(start.semicolon?))
     }
 
-    /// The number of the line that `span` is on, if it is one of the body's.
+    /// The number of the line that `span` is on, if it is a line of the body.
     fn number_here(&self, span: Span) -> Option<u32> {
         let number = source::line(span);
         let is_here = number <= self.body.last
@@ -306,8 +310,8 @@ impl<'a> Lines<'a> {
         &self.opened
     }
 
-    /// The lines' text, comments and all; that of `item`, the function, which the
-    /// attribute at `attribute` is on, where the file has another.
+    /// The text of the lines, including comments. If the file's text isn't what was compiled, the
+    /// text is that of the tokens of `item`, the function, and of the attribute on it.
     pub(crate) fn text(&self, item: &impl ToTokens, attribute: Option<Span>) -> Text {
         let [first, last] = [self.first, self.body.last];
         if let Some(lines) = source::lines(self.body.whole, first, last) {
@@ -331,17 +335,17 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The text of a function.
+/// The source text of a function.
 pub(crate) struct Text {
     pub(crate) source: String,
-    /// What is to be added to the lines' numbers, for them to be the file's.
+    /// What has to be added to line numbers to get those of the file.
     offset: i64,
-    /// Whether the numbers are the file's then, as far as is known.
+    /// Whether the resulting numbers are those of the file, as far as is known.
     pub(crate) is_of_the_file: bool,
 }
 
 impl Text {
-    /// The number that a line has for people.
+    /// The number of a line in the file, as it is shown to users.
     pub(crate) fn number(&self, number: u32) -> u32 {
         u32::try_from(i64::from(number) + self.offset).unwrap_or(number)
     }

@@ -1,5 +1,5 @@
-//! What a `macro_rules!` has put in as one piece, for a `$body:block`, `$value:expr` or
-//! `$step:stmt`: it comes between invisible delimiters.
+//! Fragments that a `macro_rules!` macro has substituted for a `$body:block`, `$value:expr` or
+//! `$step:stmt`. Each one is a group with invisible delimiters.
 
 use crate::source::Position;
 use proc_macro2::{Delimiter, Group, Punct, Spacing, Span, TokenStream, TokenTree};
@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use syn::Result;
 use syn::parse::Parse;
 
-/// The words that a statement begins with which may need no semicolon.
+/// The keywords of statements that may need no semicolon.
 const BLOCK_LIKE: [&str; 6] = ["for", "if", "loop", "match", "unsafe", "while"];
 
-/// The pieces in an item: where each begins, and where the macro says `$body`, if it
-/// does so once.
+/// The fragments in an item: the file and position where each one begins, and the span of the
+/// `$name` that it was substituted for. That is `None` if there are several for one position.
 #[derive(Default)]
 pub(crate) struct Fragments(HashMap<(String, Position), Option<Span>>);
 
@@ -41,13 +41,14 @@ impl Fragments {
         }
     }
 
-    /// Whether a piece begins at `start`.
+    /// Whether a fragment begins at `start`.
     pub(crate) fn have(&self, start: Span) -> bool {
         let start = || (start.unwrap().file(), Position::of(start));
         !self.0.is_empty() && self.0.contains_key(&start())
     }
 
-    /// Where the macro says `$body`, if a piece begins at `start` and it does so once.
+    /// The span of the `$name` for which the fragment at `start` was substituted, if there is a
+    /// single one.
     pub(crate) fn named_at(&self, start: Span) -> Option<Span> {
         if self.0.is_empty() {
             return None;
@@ -56,10 +57,10 @@ impl Fragments {
         self.0.get(&start).copied().flatten()
     }
 
-    /// Reads an item that these pieces are in.
+    /// Parses the item that contains these fragments.
     ///
-    /// `syn` takes each for an expression, which a `let` isn't, and wants a semicolon
-    /// after it, which a block doesn't need.
+    /// `syn` takes each fragment for an expression, which a `let` isn't, and requires a semicolon
+    /// after it, which a block doesn't need. So the delimiters of such fragments are removed.
     pub(crate) fn parse<T: Parse>(&self, item: TokenStream) -> Result<T> {
         if self.0.is_empty() {
             return syn::parse2(item);
@@ -72,7 +73,8 @@ impl Fragments {
     }
 }
 
-/// `tokens` without the delimiters of some pieces; nothing if there are none of those.
+/// `tokens` without the delimiters of the fragments whose first token satisfies `which`. Returns
+/// `None` if there are none.
 fn opened(tokens: &TokenStream, which: fn(&TokenTree) -> bool) -> Option<TokenStream> {
     let mut is_changed = false;
     let mut all = TokenStream::new();
@@ -106,7 +108,7 @@ fn opened(tokens: &TokenStream, which: fn(&TokenTree) -> bool) -> Option<TokenSt
     is_changed.then_some(all)
 }
 
-/// Whether what begins so is a `let`, or anything with attributes.
+/// Whether a fragment with this first token is a `let`, or anything with attributes.
 fn is_declaration(first: &TokenTree) -> bool {
     match first {
         TokenTree::Ident(word) => word == "let",

@@ -1,5 +1,5 @@
-//! Items with functions in them that can't be read as a whole: an `impl` block, a trait or
-//! a module, found by the shape of their tokens, and cut into what they contain.
+//! `impl` blocks, traits and modules that `syn` can't parse as a whole. They are recognized by the
+//! shape of their tokens and split into the items inside.
 
 use crate::function::Angles;
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
@@ -7,7 +7,7 @@ use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{AttrStyle, Attribute, Error, Result};
 
-/// What an item with functions in it is.
+/// The kinds of items with functions inside.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Impl,
@@ -15,14 +15,14 @@ pub(crate) enum Kind {
     Trait,
 }
 
-/// An item with functions in it.
+/// An item with functions inside.
 #[derive(Clone)]
 pub(crate) struct Outline {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) kind: Kind,
-    /// The word by which all its functions are `const`.
+    /// The `const` of a trait or an `impl`, which makes all its functions `const`.
     const_word: Option<Ident>,
-    /// From its visibility to before its braces.
+    /// The tokens from the visibility up to the braces.
     head: TokenStream,
     braces: Group,
     /// The items inside.
@@ -30,7 +30,7 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// Nothing of what isn't such an item.
+    /// Returns `None` for other items.
     pub(crate) fn of(item: TokenStream) -> Option<Self> {
         Self::read.parse2(item).ok()
     }
@@ -71,7 +71,7 @@ impl Outline {
 }
 
 impl Outline {
-    /// Whether its functions can be profiled.
+    /// Checks that its functions can be profiled.
     pub(crate) fn can_be_profiled(&self) -> Result<()> {
         match &self.const_word {
             None => Ok(()),
@@ -99,7 +99,7 @@ impl ToTokens for Outline {
     }
 }
 
-/// What an item without its attributes is, by the words at its beginning.
+/// The kind of an item without its attributes, by the keywords at its beginning.
 fn kind(tokens: &[TokenTree]) -> Option<Kind> {
     for (index, token) in tokens.iter().enumerate() {
         match token {
@@ -122,7 +122,7 @@ fn kind(tokens: &[TokenTree]) -> Option<Kind> {
     None
 }
 
-/// The `const` of a trait or an `impl`, which comes before bounds, and not in `<..>`.
+/// Finds the `const` of a trait or an `impl`, which stands before bounds and outside of `<..>`.
 fn const_word(head: &[TokenTree]) -> Option<Ident> {
     let mut angles = Angles::default();
     for token in head {
@@ -148,8 +148,8 @@ fn is_before(word: &str) -> bool {
     )
 }
 
-/// Cuts the inside of an item into the items there: each ends with a semicolon, or with
-/// braces that aren't those of a value, of a `use` or of an argument of a type.
+/// Splits the inside of an item into items. Each one ends with a semicolon, or with braces that
+/// don't belong to a value, a `use` or a generic argument.
 fn pieces(tokens: TokenStream) -> Vec<TokenStream> {
     let mut all = Vec::new();
     let mut piece: Vec<TokenTree> = Vec::new();
@@ -177,7 +177,7 @@ fn pieces(tokens: TokenStream) -> Vec<TokenStream> {
     all
 }
 
-/// Whether an item that begins so ends with a semicolon, whatever braces come before.
+/// Whether an item with these first tokens ends with a semicolon, even after braces.
 fn ends_with_a_semicolon(piece: &[TokenTree]) -> bool {
     let words = piece.iter().filter_map(|token| match token {
         TokenTree::Ident(word) => Some(word.to_string()),

@@ -1,5 +1,7 @@
-//! Which attributes are this one, inside the item that it is on: by its name, and in the
-//! `cfg_attr` that may put it there.
+//! Finds `#[memprofile]` attributes inside an item that has the attribute: by their name, and
+//! inside of `cfg_attr`.
+//!
+//! The outer attribute is expanded first. It reads the options of those inside and removes them.
 
 use crate::args::Args;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
@@ -8,18 +10,18 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Path, Result, Token, UseTree, parse_quote};
 
-/// What an item inside says of itself.
+/// What the attributes of an inner item say.
 pub(crate) struct Own {
-    /// Its options over those of what it stands in.
+    /// Its options, with those of the enclosing item as defaults.
     pub(crate) args: Args,
-    /// Where its attribute is, if it has one.
+    /// The span of its attribute, if it has one.
     pub(crate) attribute: Option<Span>,
-    /// Whether `on_exceed` is among its own options.
+    /// Whether its own options include `on_exceed`.
     pub(crate) says_on_exceed: bool,
 }
 
 impl Own {
-    /// Takes an item's own attributes from among `attrs`. Nothing if it says `skip`.
+    /// Removes this attribute from `attrs` and reads its options. Returns `None` for `skip`.
     pub(crate) fn take(attrs: &mut Vec<Attribute>, outer: &Args) -> Result<Option<Self>> {
         let mut own = Self {
             args: outer.clone(),
@@ -60,9 +62,10 @@ fn args(meta: &Meta) -> Result<Args> {
     })
 }
 
-/// Whether `path` is the attribute's: by its own name, wherever that is, or as it is
-/// written where it is just being used, or by the name there alone. Elsewhere others may
-/// have that name.
+/// Whether `path` names this attribute: it ends in `memprofile`, equals the path of the attribute
+/// that is being expanded, or is the last segment of that path alone.
+///
+/// In other paths, the last segment may be the name of another attribute.
 pub(crate) fn is_ours(path: &Path) -> bool {
     let Some(last) = path.segments.last() else {
         return false;
@@ -76,8 +79,8 @@ pub(crate) fn is_ours(path: &Path) -> bool {
     })
 }
 
-/// Whether a `use` brings it in, for items beside that `use` alone: the one around takes it
-/// off them.
+/// Whether a `use` imports this attribute. If only items next to the `use` need it, the import is
+/// unused after the outer attribute has removed theirs.
 pub(crate) fn is_used_by(tree: &UseTree) -> bool {
     match tree {
         UseTree::Path(path) => is_used_by(&path.tree),
@@ -92,10 +95,10 @@ fn is_name(name: &Ident) -> bool {
     name == "memprofile" || path_here().is_some_and(|here| is_last(&here, name))
 }
 
-/// The attribute's path here, where `use` may have given it another name.
+/// The path of the attribute that is being expanded, as written: a `use` may have renamed it.
 fn path_here() -> Option<Path> {
     let text = Span::call_site().source_text()?;
-    // From a `cfg_attr` it comes without its brackets.
+    // Inside of a `cfg_attr`, the text has no brackets.
     let text = text.strip_prefix("#[").unwrap_or(&text);
     let path = text.split(['(', '[', '{', ']']).next()?;
     syn::parse_str(path).ok()
@@ -113,7 +116,7 @@ fn are_same(left: &Path, right: &Path) -> bool {
     left.leading_colon.is_some() == right.leading_colon.is_some() && names(left) == names(right)
 }
 
-/// A `cfg_attr`.
+/// A parsed `cfg_attr`.
 pub(crate) struct Conditional {
     predicate: TokenStream,
     pub(crate) metas: Vec<Meta>,
@@ -148,8 +151,8 @@ impl Conditional {
     }
 }
 
-/// The attributes of an item that has this one in a `cfg_attr`: where that holds, and
-/// where it doesn't. Nothing of another item.
+/// For an item with this attribute in a `cfg_attr`: its attributes if the predicate holds, and its
+/// attributes if it doesn't. Returns `None` for other items.
 pub(crate) fn both_ways(attrs: &[Attribute]) -> Option<[Vec<Attribute>; 2]> {
     let (index, conditional) = attrs.iter().enumerate().find_map(|(index, attribute)| {
         let conditional = Conditional::of(&attribute.meta)?;
@@ -166,12 +169,13 @@ pub(crate) fn both_ways(attrs: &[Attribute]) -> Option<[Vec<Attribute>; 2]> {
     Some([holds, holds_not])
 }
 
-/// An item without the attributes inside that the one around it would have read.
+/// Removes the attributes inside an item that the outer attribute would have read.
 pub(crate) fn without(item: TokenStream) -> TokenStream {
     changed(&item, |_| true).unwrap_or(item)
 }
 
-/// `tokens` without attributes that are ours and `which`; nothing if there are none.
+/// `tokens` without the attributes that are this one and satisfy `which`. Returns `None` if there
+/// are none.
 fn changed(tokens: &TokenStream, which: fn(&Meta) -> bool) -> Option<TokenStream> {
     let mut is_changed = false;
     let mut all = TokenStream::new();
@@ -193,7 +197,7 @@ fn changed(tokens: &TokenStream, which: fn(&Meta) -> bool) -> Option<TokenStream
             all.extend([token]);
             continue;
         };
-        // The others go back as they came, invisible delimiters and all.
+        // Other groups are kept unchanged, including invisible delimiters.
         match changed(&group.stream(), which) {
             None => all.extend([token]),
             Some(inside) => {
@@ -207,7 +211,7 @@ fn changed(tokens: &TokenStream, which: fn(&Meta) -> bool) -> Option<TokenStream
     is_changed.then_some(all)
 }
 
-/// Whether an attribute is one of ours and `which`, or puts one there.
+/// Whether an attribute is this one and satisfies `which`, or is a `cfg_attr` with such a one.
 fn has(meta: &Meta, which: fn(&Meta) -> bool) -> bool {
     if is_ours(meta.path()) {
         return which(meta);
@@ -215,7 +219,7 @@ fn has(meta: &Meta, which: fn(&Meta) -> bool) -> bool {
     Conditional::of(meta).is_some_and(|inside| inside.metas.iter().any(|meta| has(meta, which)))
 }
 
-/// What is left of an attribute without those, if anything is.
+/// The rest of an attribute after such attributes are removed from it, if there is any.
 fn rest(meta: Meta, which: fn(&Meta) -> bool) -> Option<Meta> {
     if !has(&meta, which) {
         return Some(meta);

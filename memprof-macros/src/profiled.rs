@@ -1,7 +1,8 @@
-//! A function with its lines measured.
+//! The code generated for a profiled function.
 //!
-//! A function that isn't `async` keeps its signature and gets a frame around its
-//! body:
+//! # Functions that aren't `async`
+//!
+//! The signature stays, and the body gets a frame:
 //!
 //! ```text
 //! fn f(a: A) -> R {
@@ -12,8 +13,10 @@
 //! }
 //! ```
 //!
-//! An `async fn` becomes a function that returns the future of the same body,
-//! owned by a `Task` that measures its polls:
+//! # `async` functions
+//!
+//! An `async fn` becomes a function that returns the future of the same body, wrapped in a `Task`
+//! that measures its polls:
 //!
 //! ```text
 //! fn f(a: A, __arg1: B) -> impl Future<Output = R> {
@@ -23,14 +26,15 @@
 //! }
 //! ```
 //!
-//! That is what the compiler makes of an `async fn` itself, so callers see no
-//! difference, and it is a level of futures less than awaiting the task inside an
-//! `async fn`. The latter is what comes out where the keyword has to stay: where
-//! another attribute looks for it, and with a return type of `!`.
+//! The compiler desugars an `async fn` in the same way, so callers see no difference. Awaiting the
+//! task inside of an `async fn` would add a level of futures; that is done only if the keyword has
+//! to stay, because another attribute looks for it or the return type is `!`.
 //!
-//! The outer braces carry the user's span, or the compiler takes the whole item
-//! for generated and keeps its lints back. The ones around the body carry ours,
-//! edition 2024: the body's last temporaries die before the frame does.
+//! # Spans
+//!
+//! The outer braces have the user's span: otherwise the compiler takes the whole item for generated
+//! code and suppresses its lints. The braces around the body have our span, and so edition 2024, in
+//! which the body's last temporaries are dropped before the frame.
 
 use crate::args::Args;
 use crate::first_token::Start;
@@ -53,17 +57,17 @@ use syn::{
     Signature, Stmt, Token, Type,
 };
 
-/// What a function doesn't say of itself.
+/// The context of a function.
 pub(crate) struct Setting<'a> {
-    /// Where our attribute is on it, if it has one.
+    /// The span of this attribute on the function, if it has one.
     pub(crate) attribute: Option<Span>,
-    /// What a `macro_rules!` has put in as one piece.
+    /// The fragments that a `macro_rules!` macro has substituted.
     pub(crate) fragments: &'a Fragments,
-    /// Whether another attribute is still to read it, on what it stands in.
+    /// Whether another attribute on an enclosing item will still read the function.
     pub(crate) is_read_on: bool,
 }
 
-/// Writes a function with its lines measured.
+/// Generates the profiled function.
 pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -> TokenStream {
     if cfg!(feature = "off") || is_for_clippy() {
         return function.into_token_stream();
@@ -140,10 +144,10 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
     quote!(#(#outer)* #vis #defaultness #sig #body)
 }
 
-/// The body of a function that isn't `async`, in a frame.
+/// The body of a function that isn't `async`, with its frame.
 fn framed(args: &Args, block: &TokenStream) -> TokenStream {
     let private = args.private();
-    // First, since it is to be dropped last.
+    // The guard comes first, so that it is dropped last.
     let guard = args.guard();
     let guard = guard.map(|_| quote!(let _guard = #private::guard(&__MEMPROF_GUARD);));
     quote! {
@@ -153,7 +157,7 @@ fn framed(args: &Args, block: &TokenStream) -> TokenStream {
     }
 }
 
-/// A body that can't be read, as one line: that of `fn`.
+/// A body that can't be parsed. All of it is on the line of `fn`.
 fn whole_body(
     private: &TokenStream,
     lines: &mut Lines<'_>,
@@ -166,7 +170,7 @@ fn whole_body(
     quote_spanned!(span=> { #private::at(#place); #body })
 }
 
-/// Why such a function has one line.
+/// The note below the table of such a function.
 fn note(unread: &Unread, lines: &Lines<'_>, text: &Text, fn_token: Span) -> String {
     let why = unread.why.to_string().replace('\n', " ");
     let span = unread.why.span();
@@ -181,8 +185,8 @@ fn note(unread: &Unread, lines: &Lines<'_>, text: &Text, fn_token: Span) -> Stri
     )
 }
 
-/// The head and the body of an `async fn` whose head can't be read, and keeps its `async`;
-/// nothing if not even the patterns of its parameters can be.
+/// The head and the body of an `async fn` whose head can't be parsed. It stays `async`. Returns
+/// `None` if the patterns of its parameters can't be parsed, either.
 fn unread_async(
     args: &Args,
     head: &UnreadHead,
@@ -193,7 +197,7 @@ fn unread_async(
     let output = head.output.as_ref();
     let output = output.and_then(|output| match syn::parse2::<Type>(output.clone()) {
         Ok(ty) => Some(ty),
-        // There is no other way to take it out.
+        // An `impl Trait` can be replaced in parsed types only.
         Err(_) if has_word(output, "impl") => None,
         Err(_) => Some(Type::Verbatim(output.clone())),
     });
@@ -222,10 +226,10 @@ fn has_word(tokens: &TokenStream, word: &str) -> bool {
     })
 }
 
-/// Whether it is clippy that compiles the program, and nothing of it will run.
+/// Whether clippy is running.
 ///
-/// It is to see what people wrote: what comes out of here has lints of its own, and
-/// hides some of theirs.
+/// The function is then left unchanged: clippy has to check what the user wrote. Generated code
+/// causes other lints and hides some of the user's.
 fn is_for_clippy() -> bool {
     static ANSWER: LazyLock<bool> = LazyLock::new(|| {
         let compiler = env::current_exe().unwrap_or_default();
@@ -234,8 +238,8 @@ fn is_for_clippy() -> bool {
     *ANSWER
 }
 
-/// The `async` block in a function that consists of boxing it, as `#[async_trait]`
-/// makes them: its lines are the function's.
+/// The `async` block of a function that only boxes it, as `#[async_trait]` generates. Its lines are
+/// those of the function.
 fn boxed_async_block<'a>(sig: &Signature, block: &'a mut Block) -> Option<&'a mut Expr> {
     if sig.asyncness.is_some() {
         return None;
@@ -254,7 +258,7 @@ fn boxed_async_block<'a>(sig: &Signature, block: &'a mut Block) -> Option<&'a mu
     (is_pin && matches!(boxed, Expr::Async(_))).then_some(boxed)
 }
 
-/// Where the head of a function is, from the first attribute on that isn't a comment.
+/// The spans of a function's head, from the first attribute that isn't a doc comment.
 fn head(
     outer: &[Attribute],
     vis: &syn::Visibility,
@@ -277,17 +281,17 @@ fn head(
     }
 }
 
-/// What is said of a function of which no statement is in the source, since another attribute
-/// has put its body in the place of the one that is.
+/// The note for a function without any statement in the source, because another attribute has
+/// replaced its body.
 const REPLACED: &str = "The lines of this function can't be shown: an attribute above \
                         `#[memprofile]` has replaced its body. Put `#[memprofile]` above that \
                         attribute.";
 
-/// What is said of a function that has no other note, where its text isn't that of the file.
+/// The note for a function whose text isn't that of the file, unless it has another note.
 const NOT_OF_THE_FILE: &str =
-    "Its lines are those of the text that was compiled, which isn't what the file has there.";
+    "The source shown is the text that was compiled, which differs from the file.";
 
-/// The function as static data.
+/// The statics of the function: its `Site`, and its `Guard` if it has a budget.
 fn site(args: &Args, lines: &Lines<'_>, text: &Text, note: Option<&str>) -> TokenStream {
     let private = args.private();
     let file = lines.file();
@@ -312,7 +316,7 @@ fn site(args: &Args, lines: &Lines<'_>, text: &Text, note: Option<&str>) -> Toke
     }
 }
 
-/// The future of a call, under the budget of its function if that has one.
+/// The future of a call, with the guard of the function's budget if it has one.
 fn guarded_task(args: &Args, task: &TokenStream) -> TokenStream {
     let private = args.private();
     match args.guard() {
@@ -321,7 +325,7 @@ fn guarded_task(args: &Args, task: &TokenStream) -> TokenStream {
     }
 }
 
-/// The body of what was an `async fn`, whose signature is changed to fit.
+/// The new body of an `async fn`. The signature is changed to match.
 fn async_body(
     args: &Args,
     is_read_on: bool,
@@ -350,14 +354,13 @@ fn async_body(
         return quote!(#task.await);
     }
     sig.asyncness = None;
-    // Of our edition, 2024: such an `impl` captures every lifetime, as the
-    // future of an `async fn` does.
+    // With our span, and so of edition 2024: such an `impl` captures every lifetime, as does the
+    // future of an `async fn`.
     sig.output = syn::parse_quote!(-> impl #private::Future<Output = #output>);
     task
 }
 
-/// Whether an attribute is the compiler's own, and doesn't mind whether the
-/// function it is on is `async`.
+/// Whether an attribute is the compiler's own, and works whether or not the function is `async`.
 pub(crate) fn is_builtin(attribute: &Attribute) -> bool {
     const BUILTIN: [&str; 10] = [
         "allow",
@@ -371,21 +374,21 @@ pub(crate) fn is_builtin(attribute: &Attribute) -> bool {
         "inline",
         "warn",
     ];
-    // A lint that is looked for where an `async fn` stands in a trait.
+    // This lint is about `async fn` in traits.
     let minds = reachability::names(attribute, "async_fn_in_trait");
     !minds && BUILTIN.iter().any(|name| attribute.path().is_ident(name))
 }
 
-/// Moves each argument into the body, in order, so that they die there as they
-/// would in an `async fn`: after the locals, the last one first.
+/// Moves each argument into the body, in order, so that they are dropped there as in an
+/// `async fn`: after the locals, the last one first.
 ///
-/// A pattern is taken apart in there, too, and the argument gets a name for it.
+/// Patterns are destructured in the body, too; the parameter gets a name for that.
 fn own_arguments(inputs: &mut Punctuated<FnArg, Token![,]>) -> TokenStream {
     let mut moves = TokenStream::new();
     for (index, argument) in inputs.iter_mut().enumerate() {
         match argument {
             FnArg::Receiver(receiver) => {
-                // Makes the body capture all of `self`, if it only uses a field, too.
+                // Makes the body capture all of `self`, even if it only uses a field.
                 let this = Ident::new("self", receiver.self_token.span);
                 moves.extend(quote!(let _ = &#this;));
             }
@@ -409,7 +412,7 @@ fn own_arguments(inputs: &mut Punctuated<FnArg, Token![,]>) -> TokenStream {
                 } else {
                     let name = format_ident!("__arg{index}", span = Span::mixed_site());
                     let whole = std::mem::replace(&mut **pat, syn::parse_quote!(#name));
-                    // Twice, so that what the pattern leaves of it dies in here, too.
+                    // Two statements, so that what the pattern doesn't bind is dropped here, too.
                     moves.extend(quote!(#attrs let #name = #name; #attrs let #whole = #name;));
                 }
             }
@@ -418,8 +421,8 @@ fn own_arguments(inputs: &mut Punctuated<FnArg, Token![,]>) -> TokenStream {
     moves
 }
 
-/// Puts `allow` in the place of `expect`: where an argument has two names, the
-/// expectation of one of them wouldn't be fulfilled.
+/// Replaces `expect` by `allow`: if an argument has two names, the expectation would be unfulfilled
+/// for one of them.
 fn allow(meta: &mut Meta) {
     if let Some(mut conditional) = Conditional::of(meta) {
         conditional.metas.iter_mut().for_each(allow);
@@ -431,8 +434,8 @@ fn allow(meta: &mut Meta) {
     }
 }
 
-/// What an attribute of a parameter is on the `let` of it; nothing if it is another
-/// attribute that reads it.
+/// The attribute of a parameter as an attribute of its `let`. Returns `None` for one that is meant
+/// for another macro.
 fn of_a_let(attribute: &Attribute) -> Option<Attribute> {
     fn kept(meta: Meta) -> Option<Meta> {
         const KEPT: [&str; 5] = ["allow", "cfg", "deny", "forbid", "warn"];
@@ -451,14 +454,14 @@ fn of_a_let(attribute: &Attribute) -> Option<Attribute> {
     })
 }
 
-/// Whether a pattern of this name may be a unit struct or a constant, which
-/// names nothing: `let Unit = Unit;` would make another one.
+/// Whether a pattern of this name may be a unit struct or a constant. It then binds nothing, and
+/// `let Unit = Unit;` would create another value.
 fn is_like_a_constant(name: &Ident) -> bool {
     name.to_string().starts_with(char::is_uppercase)
 }
 
-/// A `return` that never runs, and tells the body the function's return type:
-/// an `async` block has none, and without it wouldn't coerce what it returns.
+/// A `return` that never runs and gives the body the function's return type. An `async` block has
+/// none, and without it wouldn't coerce the value it returns.
 fn return_edge(private: &TokenStream, output: &ReturnType) -> TokenStream {
     let ReturnType::Type(_, ty) = output else {
         return TokenStream::new();
@@ -475,9 +478,9 @@ fn return_edge(private: &TokenStream, output: &ReturnType) -> TokenStream {
     }
 }
 
-/// Takes what a `macro_rules!` put in for an `$e:expr` out of its invisible
-/// delimiters, which the compiler doesn't see any more when they come from us.
-/// Printed without, an operand gets the parentheses that it needs.
+/// Removes the invisible delimiters around expressions that a `macro_rules!` macro has substituted
+/// for an `$e:expr`. The compiler ignores them in our output. Without them, `syn` prints the
+/// parentheses that an operand needs.
 struct Ungroup;
 
 impl VisitMut for Ungroup {
@@ -492,7 +495,7 @@ impl VisitMut for Ungroup {
     }
 }
 
-/// Puts `_` in the place of each `impl Trait`, which can't stand in a body.
+/// Replaces each `impl Trait` by `_`, since it isn't allowed in a body.
 struct WithoutImplTrait;
 
 impl VisitMut for WithoutImplTrait {

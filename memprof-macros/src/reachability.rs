@@ -1,15 +1,15 @@
-//! Which statements of a block are reached, as far as its text tells.
+//! Which statements of a block can be reached, as far as its text tells.
 //!
-//! The compiler warns of the first that isn't, and shall find the user's there and none
-//! of ours, which would need an `#[allow]` that some crates forbid. A call of somebody's
-//! function that never returns looks like any other: after it, it does find ours.
+//! The compiler warns about the first unreachable statement. This has to be one of the user's: a
+//! probe would need an `#[allow]`, which some crates forbid. A call of a user's function that never
+//! returns can't be recognized, so that the warning after it is about a probe.
 
 use crate::first_token;
 use quote::ToTokens as _;
 use syn::visit::Visit;
 use syn::{Attribute, Block, Expr, ExprBreak, Local, Macro, Path, Stmt};
 
-/// How many of the places before the statements and after the last one are reached.
+/// The number of positions that are reached, out of those before each statement and after the last.
 pub(crate) fn count(stmts: &[Stmt]) -> usize {
     let is_last =
         |stmt| diverges(stmt) && !first_token::attrs_of_stmt(stmt).iter().any(is_conditional);
@@ -23,7 +23,7 @@ pub(crate) fn count(stmts: &[Stmt]) -> usize {
     count.unwrap_or(stmts.len() + 1)
 }
 
-/// Whether an attribute may keep the compiler from saying that a statement isn't reached.
+/// Whether an attribute may suppress the warning that a statement is unreachable.
 pub(crate) fn is_allowed_not_to_be(attribute: &Attribute) -> bool {
     let path = attribute.path();
     let is_about_lints = ["allow", "expect", "cfg_attr"]
@@ -33,18 +33,18 @@ pub(crate) fn is_allowed_not_to_be(attribute: &Attribute) -> bool {
     is_about_lints && lints.iter().any(|lint| names(attribute, lint))
 }
 
-/// Whether an attribute says what comes of some lint, or a `cfg_attr` might.
+/// Whether an attribute sets the level of a lint, or is a `cfg_attr` that may do so.
 pub(crate) fn may_be_about_lints(attribute: &Attribute) -> bool {
     const NAMES: [&str; 6] = ["allow", "cfg_attr", "deny", "expect", "forbid", "warn"];
     NAMES.iter().any(|name| attribute.path().is_ident(name))
 }
 
-/// Whether an attribute says that a statement isn't reached.
+/// Whether an attribute says that a statement is unreachable.
 fn is_said_not_to_be(attribute: &Attribute) -> bool {
     attribute.path().is_ident("expect") && names(attribute, "unreachable_code")
 }
 
-/// Whether an attribute has the name of a lint in it.
+/// Whether an attribute contains the name of a lint.
 pub(crate) fn names(attribute: &Attribute, lint: &str) -> bool {
     let text = attribute.meta.to_token_stream().to_string();
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
@@ -56,7 +56,7 @@ fn is_conditional(attribute: &Attribute) -> bool {
     first_token::is_cfg(attribute) || attribute.path().is_ident("cfg_attr")
 }
 
-/// Whether nothing comes after a statement, if no `#[cfg]` leaves it out.
+/// Whether the code after a statement is never reached, unless a `#[cfg]` removes the statement.
 pub(crate) fn diverges(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::Local(Local {
@@ -101,14 +101,14 @@ fn block_never_ends(block: &Block) -> bool {
     count(&block.stmts) <= block.stmts.len()
 }
 
-/// Whether it is one of the macros of `std` that do nothing but panic.
+/// Whether the macro is one of `std`'s that only panic.
 fn is_panic(call: &Macro) -> bool {
     const NAMES: [&str; 4] = ["panic", "todo", "unimplemented", "unreachable"];
     let last = call.path.segments.last();
     last.is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
 }
 
-/// Whether it is one of the functions of `std` that don't return, named with its module.
+/// Whether the function is one of `std`'s that never return, named with its module.
 fn never_returns(function: &Path) -> bool {
     const NAMES: [[&str; 2]; 4] = [
         ["panic", "panic_any"],
@@ -125,7 +125,7 @@ fn never_returns(function: &Path) -> bool {
         .any(|names| module == names[0] && name == names[1])
 }
 
-/// Looks for a `break`, which may be in what a macro is given, too.
+/// Looks for a `break`. Any macro call counts as one, since its arguments may contain one.
 struct Breaks {
     is_found: bool,
 }

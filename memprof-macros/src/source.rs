@@ -1,4 +1,7 @@
-//! Places in the source, and the text that is there.
+//! Positions in source files, and the text there.
+//!
+//! The text of a file is used only if it is what was compiled. It may differ: the spans of a doc
+//! test point into a file that rustdoc generates, and a file may have been changed since.
 
 use proc_macro2::extra::DelimSpan;
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
@@ -8,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A place in a file: line and column, from 1.
+/// A position in a file: line and column, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) line: usize,
@@ -25,7 +28,7 @@ impl Position {
         }
     }
 
-    /// That of the next character in the line.
+    /// The position of the next character in the line.
     pub(crate) fn next(self) -> Self {
         Self {
             column: self.column + 1,
@@ -44,10 +47,10 @@ pub(crate) fn end(span: Span) -> Span {
     span.unwrap().end().into()
 }
 
-/// Where braces are closed.
+/// The span of the closing brace.
 ///
-/// Another attribute may have put the code between into braces of its own, which are
-/// then opened and closed in one place: all of what they are around.
+/// If another attribute has put its own braces around code, both can have one span, which covers
+/// that code. The end of this span is returned then.
 pub(crate) fn close(braces: DelimSpan) -> Span {
     let [open, close] = [braces.open(), braces.close()];
     if Position::of(open) == Position::of(close) && !is_attribute(close) {
@@ -57,27 +60,26 @@ pub(crate) fn close(braces: DelimSpan) -> Span {
     }
 }
 
-/// Whether `span` is all of an attribute, as of what the attribute has put in.
+/// Whether `span` covers an attribute, as that of tokens inserted by the attribute does.
 pub(crate) fn is_attribute(span: Span) -> bool {
     span.source_text()
         .is_some_and(|text| text.starts_with("#["))
 }
 
-/// Whether `span` begins between two others.
+/// Whether `span` begins between `open` and `close`, in the same file.
 pub(crate) fn is_between(span: Span, open: Span, close: Span) -> bool {
     let [first, after] = [Position::of(open), Position::of(close)];
     span.unwrap().file() == open.unwrap().file() && (first..after).contains(&Position::of(span))
 }
 
-/// Whether braces were written by people. Those that an attribute has put in may say
-/// that they are anywhere.
+/// Whether braces are in the source. Braces inserted by an attribute can have any span.
 pub(crate) fn are_written(braces: DelimSpan) -> bool {
     let text = |span: Span| span.source_text();
     text(braces.open()).is_none_or(|text| text.starts_with('{'))
         && text(braces.close()).is_none_or(|text| text.ends_with('}'))
 }
 
-/// Of `tokens` that are in `file`, the one that ends last.
+/// The span of the token that ends last among the `tokens` from `file`.
 pub(crate) fn last(tokens: TokenStream, file: &str) -> Option<Span> {
     let spans = tokens.into_iter().filter_map(|token| {
         let span = token.span();
@@ -92,9 +94,9 @@ pub(crate) fn last(tokens: TokenStream, file: &str) -> Option<Span> {
     spans.max_by_key(|span| Position::of(end(*span)))
 }
 
-/// The text from the beginning of one span to that of another, which has to be in the
-/// same file and come after it. It is empty where there is no file, as in an editor
-/// that expands a buffer in memory.
+/// The text from the beginning of one span to the beginning of another. Returns `None` unless `to`
+/// is in the same file and not before `from`. The text is empty if there is no file, for example in
+/// an editor that expands a buffer in memory.
 pub(crate) fn text_between(from: Span, to: Span) -> Option<String> {
     let [first, after] = [Position::of(from), Position::of(to)];
     if from.unwrap().file() != to.unwrap().file() || first > after {
@@ -105,10 +107,10 @@ pub(crate) fn text_between(from: Span, to: Span) -> Option<String> {
     Some(text.unwrap_or_default())
 }
 
-/// The file that `span` is in, if what was compiled is what stands there.
+/// The file that `span` is in, if its text there is what was compiled.
 ///
-/// A doc test has the name of the file that it is in, and places in another, which rustdoc
-/// makes of it; and a file may be another one by the time it is read here.
+/// The spans of a doc test name the file that contains it, but their positions are in the file that
+/// rustdoc generates from it. A file may also have changed by the time it is read here.
 fn file_of(span: Span) -> Option<PathBuf> {
     let compiled = span.source_text()?;
     let path = span.unwrap().local_file()?;
@@ -117,7 +119,7 @@ fn file_of(span: Span) -> Option<PathBuf> {
     is_there.then_some(path)
 }
 
-/// The line of the closing brace that comes next after `span`, if one does.
+/// The line of the closing brace right after `span`, if there is one.
 pub(crate) fn brace_after(span: Span) -> Option<u32> {
     let path = file_of(span)?;
     let end = Position::of(end(span));
@@ -125,8 +127,8 @@ pub(crate) fn brace_after(span: Span) -> Option<u32> {
     (next == '}').then(|| u32::try_from(line).ok())?
 }
 
-/// The lines from `first` to `last` of the file that `span` is in, whole, since tokens have
-/// neither comments nor the head's spacing. Nothing if that isn't what was compiled.
+/// The lines from `first` to `last` of the file that `span` is in, with the comments and spacing
+/// that tokens lack. Returns `None` if the file isn't what was compiled.
 pub(crate) fn lines(span: Span, first: u32, last: u32) -> Option<Vec<String>> {
     let path = file_of(span)?;
     let [first, last] = [first, last].map(|number| number as usize);
@@ -137,8 +139,8 @@ pub(crate) fn lines(span: Span, first: u32, last: u32) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// The same lines as they were compiled: what `tokens` have of them, with the comments that
-/// are in brackets of some kind. Blank where that isn't known.
+/// The same lines, put together from the text of `tokens`, as they were compiled. Comments are
+/// included only inside of brackets. Text that isn't known is left blank.
 pub(crate) fn compiled_lines(
     tokens: TokenStream,
     file: &str,
@@ -188,22 +190,23 @@ fn put_all(tokens: TokenStream, put: &mut impl FnMut(Span) -> bool) {
     }
 }
 
-/// By how many lines the file that a doc test is in comes after what rustdoc has made of it.
+/// What has to be added to a line number of a doc test, in the file that rustdoc generates, to get
+/// the number in the file that contains the doc test.
 ///
-/// Rustdoc says it to the compiler, whose messages have the file's lines; what it says is
-/// taken only if `lines`, the first of which is `first` there, are what stands in the file.
+/// Rustdoc passes this offset to the compiler for its messages. It is used only if the file has
+/// `lines` there, the first of which has the number `first` in the generated file.
 pub(crate) fn doc_test_offset(span: Span, first: u32, lines: &[String]) -> Option<i64> {
     let offset: i64 = env::var("UNSTABLE_RUSTDOC_TEST_LINE").ok()?.parse().ok()?;
     let path = span.unwrap().local_file()?;
     let skipped = usize::try_from(i64::from(first) + offset - 1).ok()?;
     let there = SourceFile::with(&path, |file| file.lines(skipped, lines.len()));
-    // They stand in a comment there, and may be hidden from readers.
+    // In the file, they are in a comment and may have the `#` of hidden lines.
     let are_same = |(there, line): (&String, &String)| there.trim_end().ends_with(line.trim());
     let is_there = there.len() == lines.len() && there.iter().zip(lines).all(are_same);
     is_there.then_some(offset)
 }
 
-/// A file that functions are in. It is kept for the next of them.
+/// A source file. The latest one is cached, for the next function in it.
 struct SourceFile {
     path: PathBuf,
     modified: Option<SystemTime>,
@@ -215,7 +218,7 @@ thread_local! {
 }
 
 impl SourceFile {
-    /// Does something with a file, which is empty if it can't be read.
+    /// Calls `act` with a file, which is empty if it can't be read.
     fn with<T>(path: &Path, act: impl FnOnce(&Self) -> T) -> T {
         let modified = fs::metadata(path).and_then(|file| file.modified()).ok();
         LATEST.with_borrow_mut(|latest| {
@@ -227,7 +230,7 @@ impl SourceFile {
     fn read(path: &Path, modified: Option<SystemTime>) -> Self {
         let bytes = fs::read(path).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        // The compiler leaves it out, too.
+        // The compiler skips a byte order mark, too.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         Self {
             path: path.to_owned(),
@@ -253,7 +256,7 @@ impl SourceFile {
         lines.join("\n")
     }
 
-    /// The next character from `position` on that isn't blank, and its line.
+    /// The first character at or after `position` that isn't blank, and its line.
     fn next_after(&self, position: Position) -> Option<(usize, char)> {
         let lines = self.lines.iter().enumerate().skip(position.line - 1);
         let mut skipped = position.column - 1;

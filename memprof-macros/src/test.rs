@@ -1,4 +1,4 @@
-//! The attribute `test`: a test whose body keeps to a budget.
+//! `#[memprof::test]`: a test with a memory budget.
 //!
 //! ```text
 //! #[::core::prelude::v1::test]
@@ -7,7 +7,7 @@
 //! }
 //! ```
 //!
-//! An `async fn` stays one, with what is below it to run it:
+//! An `async fn` stays `async`, with the attribute of its runtime below:
 //!
 //! ```text
 //! #[tokio::test]
@@ -25,22 +25,22 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, ItemFn, LitStr, Path, Result, ReturnType, Token};
 
-/// The options' names, as they are told.
+/// The names of the options, for error messages.
 const NAMES: &str = "`max_peak_bytes`, `max_net_bytes`, `max_allocated_bytes`, `max_allocation_count`, `warmup`, `runs`, `ignore` and \
                      `crate`";
 
 /// The attribute's options.
 #[derive(Default)]
 struct Args {
-    /// The name of each, too.
+    /// Each limit with the name of its option.
     limits: Vec<(Ident, Limit)>,
-    /// `warmup = 1`: runs that don't count.
+    /// `warmup = 1`: runs that aren't checked.
     warmup: Option<u32>,
-    /// `runs = 3`: runs that do.
+    /// `runs = 3`: runs that are.
     runs: Option<u32>,
-    /// `ignore = "app::log"`: paths of functions that don't.
+    /// `ignore = "app::log"`: path prefixes of functions whose blocks don't count.
     ignored: Vec<LitStr>,
-    /// `crate = my::memprof`: where the library is.
+    /// `crate = my::memprof`: the path of the library.
     path: Option<Path>,
 }
 
@@ -119,14 +119,14 @@ impl Args {
             .iter()
             .find(|(name, _)| name == "max_peak_bytes");
         if let (Some((name, _)), [_, ..]) = (peak, &self.ignored[..]) {
-            let message = "`max_peak_bytes` and `ignore` don't go together: what the peak would be without some of \
-                           the blocks, nobody knows";
+            let message = "`max_peak_bytes` and `ignore` can't be combined: the peak without the ignored blocks is \
+                           unknown";
             return Err(Error::new(name.span(), message));
         }
         Ok(())
     }
 
-    /// What is to be done, as an expression of type `Trial`.
+    /// The options as an expression of type `Trial`.
     fn trial(&self, private: &TokenStream) -> TokenStream {
         let limits = self
             .limits
@@ -172,9 +172,9 @@ fn prefix(input: ParseStream<'_>) -> Result<LitStr> {
     Ok(literal)
 }
 
-/// Writes the test in `item` so that it keeps to its budget.
+/// Expands the attribute on `item`, a test function.
 ///
-/// Where it can't be, the answer is the error *and* the item as it was.
+/// If it is refused, the output is the error *and* the unchanged item.
 pub(crate) fn test(args: TokenStream, item: &TokenStream) -> TokenStream {
     let written = syn::parse2::<Args>(args)
         .and_then(|args| written(&args, &function(item)?))
@@ -182,7 +182,7 @@ pub(crate) fn test(args: TokenStream, item: &TokenStream) -> TokenStream {
     written.unwrap_or_else(|error| quote!(#error #item))
 }
 
-/// The test, of which nothing has to be read but that it is a function.
+/// Parses the test. It only has to be recognizable as a function.
 fn function(item: &TokenStream) -> Result<Function> {
     Function::read(item, &Fragments::of(item)).map_err(|_| {
         let error = syn::parse2::<ItemFn>(item.clone()).err();
@@ -213,7 +213,7 @@ fn written(args: &Args, function: &Function) -> Result<TokenStream> {
     if let (Some(keyword), false) = (&sig.asyncness, has_runner) {
         return Err(Error::new(
             keyword.span,
-            "an `async` test needs somebody to run it: put the attribute of its runtime below, such as \
+            "an `async` test needs a runtime: put the attribute of the runtime below, such as \
              `#[tokio::test]`",
         ));
     }
@@ -234,11 +234,11 @@ fn written(args: &Args, function: &Function) -> Result<TokenStream> {
     let trial = args.trial(&private);
     let runner = (!has_runner).then(|| quote!(#[::core::prelude::v1::test]));
     let body = if sig.asyncness.is_some() {
-        // The type is said where an `async` block has none.
+        // Gives the `async` block the return type.
         let edge = output.map(|ty| quote!(if false { return #private::never::<#ty>(); }));
         quote!(#private::Trial::run_async(&#trial, || async { #edge #block }).await.value())
     } else {
-        // Braces of the user's, without others around them: the lints are theirs.
+        // The user's own braces, with no others around them, so that lints apply as usual.
         let output = output.unwrap_or_else(|| quote!(()));
         quote!(#private::Trial::run(&#trial, || -> #output #block))
     };

@@ -1,7 +1,7 @@
-//! What allocators that count cost, around the same System.
+//! The cost of counting allocators around `System`.
 //!
-//! Each is called directly, through a call that isn't inlined, as a program calls
-//! its global allocator.
+//! Each allocator is called directly through a function that isn't inlined, as a program calls its
+//! global allocator.
 
 use crate::harness::{Contestant, Harness, time};
 use crate::peers;
@@ -23,8 +23,7 @@ pub(crate) fn compare(harness: &Harness) {
         "alloc and free, 16 to 512 B, ns a pair",
         &contestants::<Churn>(),
     );
-    // Without dhat: a thread waits while the other is in its lock, so that two never
-    // run at once.
+    // Without dhat: it has a lock, so its threads wait for each other and never run in parallel.
     let mut without_dhat = contestants::<ShortChurn>();
     without_dhat.pop();
     harness.compare_at_once("the same, on each of two threads at once", &without_dhat);
@@ -53,17 +52,17 @@ pub(crate) fn compare(harness: &Harness) {
     size_classes::print(harness);
 }
 
-/// Something to do with an allocator.
+/// A workload for an allocator.
 trait Work {
     const STEPS: u32;
-    /// Fewer for dhat, which takes a hundred times the time.
+    /// Steps for dhat: fewer, since it is a hundred times slower.
     const DHAT_STEPS: u32;
 
-    /// Does it, and says how long a step took.
+    /// Runs the workload, and returns the time per step.
     fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64;
 }
 
-/// Those that do any work, System first and dhat last.
+/// All contestants for a workload, `System` first and dhat last.
 fn contestants<W: Work>() -> Vec<Contestant> {
     vec![
         Contestant::new("System", || W::go(&System, W::STEPS)),
@@ -77,26 +76,26 @@ fn contestants<W: Work>() -> Vec<Contestant> {
 
 #[inline(never)]
 fn allocate(allocator: &impl GlobalAlloc, layout: Layout) -> *mut u8 {
-    // SAFETY: no layout here is of size zero.
+    // SAFETY: no layout in this file has size zero.
     unsafe { allocator.alloc(layout) }
 }
 
 #[inline(never)]
 fn allocate_zeroed(allocator: &impl GlobalAlloc, layout: Layout) -> *mut u8 {
-    // SAFETY: no layout here is of size zero.
+    // SAFETY: no layout in this file has size zero.
     unsafe { allocator.alloc_zeroed(layout) }
 }
 
 #[inline(never)]
 fn grow(allocator: &impl GlobalAlloc, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-    // SAFETY: the callers' block is this allocator's, of this layout, and they have
-    // a layout of this size.
+    // SAFETY: callers pass a block of this allocator with its current layout, and a non-zero size
+    // for which they have constructed a `Layout`, so it doesn't overflow.
     unsafe { allocator.realloc(block, layout, size) }
 }
 
 #[inline(never)]
 fn free(allocator: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
-    // SAFETY: the callers free each block once, with its allocator and layout.
+    // SAFETY: callers free each block once, with its allocator and current layout.
     unsafe { allocator.dealloc(block, layout) }
 }
 
@@ -104,7 +103,7 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 8).expect("sizes here are far from the largest")
 }
 
-/// Sizes between 16 and 512, without a pattern that a predictor could learn.
+/// Layouts of 16 to 512 bytes, without a pattern that a branch predictor could learn.
 fn layouts() -> impl Iterator<Item = Layout> {
     let mut state = 0x2545_F491_u32;
     std::iter::repeat_with(move || {
@@ -115,7 +114,7 @@ fn layouts() -> impl Iterator<Item = Layout> {
     })
 }
 
-/// One block after the other, freed at once.
+/// Allocates blocks and frees each one at once.
 struct Churn;
 
 impl Work for Churn {
@@ -132,8 +131,8 @@ impl Work for Churn {
     }
 }
 
-/// As [`Churn`], for so short a time that two threads get it at once now and then
-/// on a machine that does other things, too.
+/// [`Churn`] with fewer steps, so that two threads sometimes run in parallel for the whole time
+/// even on a busy machine.
 struct ShortChurn;
 
 impl Work for ShortChurn {
@@ -145,7 +144,7 @@ impl Work for ShortChurn {
     }
 }
 
-/// One block after the other, freed when 1,024 others have been made.
+/// Allocates blocks and frees each one after 1,024 others were allocated.
 struct Ring;
 
 impl Work for Ring {
@@ -171,7 +170,7 @@ impl Work for Ring {
     }
 }
 
-/// A heap that grows, and is then freed from its first block to its last.
+/// Allocates many blocks, and then frees them in the same order.
 struct Heap;
 
 impl Work for Heap {
@@ -179,7 +178,7 @@ impl Work for Heap {
     const DHAT_STEPS: u32 = 100_000;
 
     fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
-        // Written before, so that its own pages are there.
+        // Filled beforehand, so that its own pages are already resident.
         let mut blocks: Vec<(*mut u8, Layout)> = layouts()
             .take(steps as usize)
             .map(|layout| (std::ptr::null_mut(), layout))
@@ -195,7 +194,7 @@ impl Work for Heap {
     }
 }
 
-/// A block that doubles twelve times.
+/// Reallocates a block to twice its size, twelve times.
 struct Growth;
 
 impl Work for Growth {
@@ -219,8 +218,8 @@ impl Work for Growth {
     }
 }
 
-/// A large block of zeros, which the kernel has as pages that take no memory
-/// until somebody writes to them.
+/// Allocates a large zeroed block. The kernel maps its pages without memory until they are written
+/// to.
 struct Zeroed;
 
 const ZEROED: usize = 64 << 20;
@@ -229,7 +228,7 @@ impl Work for Zeroed {
     const STEPS: u32 = 400;
     const DHAT_STEPS: u32 = 1;
 
-    /// Microseconds, other than the rest.
+    /// Returns microseconds, unlike the other workloads.
     fn go(allocator: &impl GlobalAlloc, steps: u32) -> f64 {
         let nanoseconds = time(steps, || {
             for _ in 0..steps {
@@ -241,8 +240,8 @@ impl Work for Zeroed {
     }
 }
 
-/// For each of [`contestants`], how much of a large block of zeros is in RAM
-/// before the program has touched it. None where that can't be known.
+/// For each of [`contestants`], how many KiB of a large zeroed block are resident before the
+/// program has touched it. `None` where that can't be determined.
 fn kib_touched() -> [Option<usize>; 6] {
     let dhat = || {
         let _profiler = peers::dhat();
@@ -258,17 +257,17 @@ fn kib_touched() -> [Option<usize>; 6] {
     ]
 }
 
-/// KiB, by the block's own pages, where nothing else in the process shows.
+/// KiB of the block's pages that are resident, whatever the rest of the process does.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn touched(allocator: &impl GlobalAlloc) -> Option<usize> {
-    // SAFETY: no memory is involved.
+    // SAFETY: the call accesses no memory of the program.
     let page_size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
     let block = allocate_zeroed(allocator, layout(ZEROED));
-    // glibc puts its own header before the block, onto a page more.
+    // glibc's header lies before the block, so one page more is spanned.
     let mut pages = vec![0_u8; ZEROED / page_size + 1];
     let first = block.map_addr(|address| address - address % page_size);
-    // SAFETY: it only looks, writes a byte for each page, and says so if there are
-    // no such pages.
+    // SAFETY: `pages` has a byte for each of the pages asked about. The call doesn't access the
+    // pages themselves, and returns an error if they aren't mapped.
     let answer = unsafe {
         libc::mincore(
             first.cast(),
@@ -286,8 +285,8 @@ fn touched(_: &impl GlobalAlloc) -> Option<usize> {
     None
 }
 
-/// What memprof's eight bytes behind a block come to, since glibc has blocks in
-/// steps of 16 bytes only.
+/// How much heap memprof's eight bytes behind each block take. glibc rounds block sizes to 16
+/// bytes, so the increase depends on the size.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod tag {
     use super::{MEMPROF, allocate, free, layout};
@@ -311,20 +310,20 @@ mod tag {
     }
 
     fn heap_bytes(allocator: &impl GlobalAlloc, size: usize) -> u32 {
-        // Several, since a block may fill a gap that is a little larger than it.
+        // Several blocks, since one may be placed in a free chunk that is a little larger.
         let blocks = [(); 8].map(|()| allocate(allocator, layout(size)));
-        // SAFETY: with both allocators it is `malloc` that made the block.
+        // SAFETY: with both allocators, the block was allocated by `malloc` and not freed yet.
         let usable = blocks.map(|block| unsafe { libc::malloc_usable_size(block.cast()) });
         for block in blocks {
             free(allocator, block, layout(size));
         }
-        // glibc keeps a word of its own before each block.
+        // glibc stores a word before each block.
         let least = usable.into_iter().min().unwrap_or(0) + size_of::<usize>();
         u32::try_from(least).expect("blocks here are small")
     }
 }
 
-/// Allocators with size classes, in which a block that fills its class has no room for a tag.
+/// Allocators with size classes, in which a block that fills its class leaves no room for a tag.
 pub(crate) mod size_classes {
     use super::{Churn, Growth, Heap, Ring, Work};
     use crate::harness::{Contestant, Harness};
@@ -334,10 +333,10 @@ pub(crate) mod size_classes {
     use std::env;
     use tikv_jemallocator::Jemalloc;
 
-    /// So many bytes of blocks are allocated of a size.
+    /// The total size of the blocks that a child allocates.
     const BYTES: usize = 64 << 20;
 
-    /// Says to a child what it is to allocate.
+    /// The environment variable that tells a child what to allocate: block size and allocator.
     const CHILD: &str = "MEMPROF_BENCH_SIZE_CLASS";
 
     static ASIDE: CountingAlloc<MiMalloc> = CountingAlloc::new(MiMalloc);
@@ -347,7 +346,7 @@ pub(crate) mod size_classes {
     static BEHIND_JE: CountingAlloc<Jemalloc> = CountingAlloc::new(Jemalloc).with_tags_behind();
     static COUNTING_JE: CountingAlloc<Jemalloc> = CountingAlloc::counting(Jemalloc);
 
-    /// The time that memprof takes around mimalloc, in each of the places for owners.
+    /// Compares the time of memprof around mimalloc, for each place where owners can be stored.
     pub(super) fn compare_speed(harness: &Harness) {
         harness.compare(
             "mimalloc: alloc and free, 16 to 512 B, ns a pair",
@@ -390,7 +389,7 @@ pub(crate) mod size_classes {
         })
     }
 
-    /// Whether this process is one that [`print`] started. It has said its number then.
+    /// Whether this process was started by [`print`]. If so, it has printed its measurement.
     pub(crate) fn is_child() -> bool {
         let child = env::var(CHILD).ok();
         let wanted = child.as_deref().and_then(|child| child.split_once(' '));
@@ -401,14 +400,15 @@ pub(crate) mod size_classes {
         let allocator = named(name).expect("the parent knows the names");
         let before = memprof::resident_bytes().unwrap_or(0);
         for _ in 0..BYTES / size {
-            // SAFETY: the size isn't 0, and all of the block is written.
+            // SAFETY: the size isn't 0, and the write covers exactly the allocated block.
             unsafe { allocator.alloc(super::layout(size)).write_bytes(1, size) };
         }
         println!("{}", memprof::resident_bytes().unwrap_or(0) - before);
         true
     }
 
-    /// Resident memory that blocks of one size take, each of these in a process of its own.
+    /// Prints how much resident memory a block takes, by size. Each number is measured in a
+    /// separate process.
     #[cfg(target_os = "linux")]
     pub(super) fn print(harness: &Harness) {
         let sizes: &[usize] = if harness.is_short() {
@@ -436,7 +436,7 @@ pub(crate) mod size_classes {
         }
     }
 
-    /// Resident bytes for a block.
+    /// Resident bytes per block, measured in a child process.
     #[cfg(target_os = "linux")]
     fn resident(name: &str, size: usize) -> f64 {
         let own = env::current_exe().expect("the benchmark knows where it is");

@@ -1,4 +1,4 @@
-//! Has the benchmark know which compiler built it.
+//! Passes the compiler's version to the benchmark.
 
 use std::env;
 use std::process::Command;

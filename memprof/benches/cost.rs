@@ -1,9 +1,8 @@
-//! What memprof costs, beside its peers, in one run.
+//! Compares the cost of memprof with that of similar tools.
 //!
-//! `cargo bench -p memprof-bench` prints a table for each kind of work: who did
-//! it, in what time, and how many times that of the table's first row.
-//! [`harness`] says how time is taken, [`allocators`] and [`probes`] what the
-//! work is.
+//! `cargo bench -p memprof-bench` prints a table for each workload: the tool, its time, and the
+//! ratio to the first row. [`harness`] describes how time is measured, [`allocators`] and
+//! [`probes`] the workloads.
 
 mod allocators;
 mod harness;
@@ -12,8 +11,8 @@ mod probes;
 
 use crate::harness::Harness;
 
-/// For what is measured in the profiled functions of [`probes`]. The allocators
-/// that are compared are none of them this one: they are called directly.
+/// Counts for the profiled functions of [`probes`]. The allocators in [`allocators`] are called
+/// directly and don't go through this one.
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 

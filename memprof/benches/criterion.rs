@@ -1,4 +1,5 @@
-//! Criterion measures what an iteration allocates: `cargo bench -p memprof-bench --bench criterion`.
+//! Measures allocated bytes per iteration with criterion:
+//! `cargo bench -p memprof-bench --bench criterion`.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use memprof::criterion::HeapMeasurement;

@@ -1,7 +1,7 @@
-//! Divan shows what an iteration allocates beside its time: `cargo bench -p memprof-bench --bench divan`.
+//! Uses memprof with divan: `cargo bench -p memprof-bench --bench divan`.
 //!
-//! Its own allocator goes around this one. Its counters are for rates: bytes and blocks in a
-//! second.
+//! Divan's allocator wraps `CountingAlloc` and shows what an iteration allocates beside its time.
+//! The counters, which are set from memprof's numbers, show bytes and blocks per second.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher, black_box};

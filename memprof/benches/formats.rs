@@ -1,5 +1,5 @@
-//! How long reports take to be read and written, in each format: one of 10,000 lines, and
-//! one of a million calls.
+//! Measures reading a report, and writing it in each format, for a report of 10,000 lines and one
+//! of a million calls.
 
 use memprof::report::Report;
 use std::error::Error;
@@ -23,7 +23,7 @@ const BLOCKS: &str = r#""allocated_bytes": 640, "allocation_count": 10, "freed_b
     "deallocation_count": 1, "bytes_at_peak": 576, "temporary_count": 1, "moved_bytes": 0"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` only wants to know that it runs.
+    // `cargo test --benches` only checks that the benchmark runs.
     let is_bench = std::env::args().any(|arg| arg == "--bench");
     let part = if is_bench { 1 } else { 1000 };
     let path = std::env::temp_dir().join(format!("memprof-formats-{}.json", std::process::id()));
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     calls
 }
 
-/// Reads and writes a report of so many lines, in functions of ten, and so many calls.
+/// Reads and writes a report with this many lines, in functions of ten, and this many calls.
 fn time(
     what: &str,
     path: &Path,
@@ -57,7 +57,7 @@ fn time(
     Ok(())
 }
 
-/// A report as JSON: each function is called by ten others, or by nobody.
+/// A report as JSON. All calls but the first have a caller, and a caller makes up to ten calls.
 fn text(function_count: usize, call_count: usize) -> Result<String, std::fmt::Error> {
     let function_count = function_count.max(1);
     let mut text = format!(

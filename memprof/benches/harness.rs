@@ -1,10 +1,9 @@
-//! Contestants that take turns, and a table of what each took.
+//! Runs contestants in turns, and prints a table of their times.
 //!
-//! Machines are noisy, so contestants take turns, round by round, and each figure
-//! is the median over the rounds; a ratio is the median of the ratios within a
-//! round. Time is the CPU time of the measuring thread. Where two threads are to
-//! run at once, a go counts only if they did: if the two got at least 1.7 times the
-//! CPU time that passed on the clock.
+//! Machines are noisy, so in each round every contestant runs once. A figure is the median over
+//! the rounds, and a ratio is the median of the ratios within a round. Time is the CPU time of the
+//! measuring thread. For work on two threads at once, a run counts only if the threads really ran
+//! in parallel: if together they got at least 1.7 times as much CPU time as wall-clock time passed.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,10 +11,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What has to run around the goes of a contestant, until it is dropped.
+/// A guard that is held while a contestant runs, such as a running profiler.
 pub(crate) type Session = Box<dyn Any>;
 
-/// One row of a table.
+/// One row of a table: a name, and the work to time.
 pub(crate) struct Contestant {
     name: &'static str,
     go: fn() -> f64,
@@ -23,7 +22,7 @@ pub(crate) struct Contestant {
 }
 
 impl Contestant {
-    /// `go` does a contestant's work once, and says how long a step of it took.
+    /// `go` does the work once, and returns the time per step.
     pub(crate) fn new(name: &'static str, go: fn() -> f64) -> Self {
         Self {
             name,
@@ -32,7 +31,7 @@ impl Contestant {
         }
     }
 
-    /// The same in a session, which no other contestant's goes are in.
+    /// Runs the contestant within a session, which doesn't cover the other contestants.
     pub(crate) fn during(self, session: fn() -> Session) -> Self {
         Self { session, ..self }
     }
@@ -45,7 +44,7 @@ pub(crate) struct Harness {
 
 impl Harness {
     pub(crate) fn from_args() -> Self {
-        // `cargo test --benches` only wants to know that it runs.
+        // `cargo test --benches` only checks that the benchmark runs.
         let is_bench = std::env::args().any(|arg| arg == "--bench");
         Self {
             rounds: if is_bench { 41 } else { 3 },
@@ -53,12 +52,12 @@ impl Harness {
         }
     }
 
-    /// Whether it only wants to know that the benchmark runs.
+    /// Whether this run only checks that the benchmark works.
     pub(crate) fn is_short(&self) -> bool {
         self.rounds < 10
     }
 
-    /// Says what is compared, how, and on what.
+    /// Prints what is compared, how, and on which machine.
     pub(crate) fn heading(&self, what: &str) {
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         println!("{what}");
@@ -71,21 +70,21 @@ impl Harness {
         );
     }
 
-    /// A table of work on one thread.
+    /// Prints a table of work on one thread.
     pub(crate) fn compare(&self, what: &str, contestants: &[Contestant]) {
         self.table(what, contestants, &[], |go| Some(go()));
     }
 
-    /// The same, with something `beside` each row.
+    /// Like [`compare`](Self::compare), with a text at the end of each row.
     pub(crate) fn compare_beside(&self, what: &str, rows: Vec<(Contestant, String)>) {
         let (contestants, beside): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         self.table(what, &contestants, &beside, |go| Some(go()));
     }
 
-    /// A table of work that two threads do at once.
+    /// Prints a table of work that two threads do at once.
     pub(crate) fn compare_at_once(&self, what: &str, contestants: &[Contestant]) {
         self.table(what, contestants, &[], |go| {
-            // Machines have other things to do; not for ever, though.
+            // Other processes may keep the threads from running in parallel. Give up eventually.
             (0..200).find_map(|_| self.second.at_once(go))
         });
     }
@@ -133,7 +132,7 @@ fn median(figures: impl Iterator<Item = f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Nanoseconds of this thread's CPU time for one of the `steps` of `work`.
+/// Runs `work`, and returns this thread's CPU time per step, in nanoseconds.
 pub(crate) fn time(steps: u32, work: impl FnOnce()) -> f64 {
     let start = thread_time();
     work();
@@ -146,7 +145,7 @@ fn thread_time() -> Duration {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the clock writes to a `timespec` that is borrowed for the call.
+    // SAFETY: `now` is a valid `timespec` to write to for the duration of the call.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
     Duration::new(
         now.tv_sec.unsigned_abs(),
@@ -160,7 +159,7 @@ fn thread_time() -> Duration {
     START.elapsed()
 }
 
-/// What a go took on one of two threads, and from when to when.
+/// The measurements of one run on one of two threads.
 struct Taken {
     step: f64,
     cpu: Duration,
@@ -168,12 +167,12 @@ struct Taken {
     to: Instant,
 }
 
-/// How many threads have come to a start.
+/// How many times a thread has arrived at a start.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 fn start_together(go: fn() -> f64) -> Taken {
-    // Awake, unlike at a `Barrier`: one thread that wakes the other is as likely as
-    // not to have it on its own CPU.
+    // The threads spin instead of sleeping at a `Barrier`: a thread that wakes another one often
+    // gets it scheduled on its own CPU.
     let start = WAITING.fetch_add(1, Ordering::AcqRel) / 2 * 2 + 2;
     while WAITING.load(Ordering::Acquire) < start {
         std::hint::spin_loop();
@@ -188,10 +187,10 @@ fn start_together(go: fn() -> f64) -> Taken {
     }
 }
 
-/// A thread that does the same as the main one.
+/// A thread that runs the same work as the main thread.
 ///
-/// The same thread every time: hotpath has room for 256 that ever allocated, and
-/// those that come later share their counters.
+/// One thread serves all runs: hotpath has counters for the first 256 threads that allocate, and
+/// later threads share theirs.
 struct SecondThread {
     goes: SyncSender<fn() -> f64>,
     taken: Receiver<Taken>,
@@ -211,14 +210,14 @@ impl SecondThread {
         Self { goes, taken }
     }
 
-    /// The mean over two threads that do the same at once; none if they did not.
+    /// Runs `go` on both threads at once, and returns their mean. `None` if they didn't run in
+    /// parallel.
     fn at_once(&self, go: fn() -> f64) -> Option<f64> {
         self.goes.send(go).expect("the second thread doesn't panic");
         let mine = start_together(go);
         let other = self.taken.recv().expect("the second thread doesn't panic");
         let cpu = mine.cpu + other.cpu;
-        // From the first start to the last end, or two that went one after the other
-        // would count.
+        // From the first start to the last end, so that runs one after the other don't count.
         let clock = mine.to.max(other.to) - mine.from.min(other.from);
         if cpu.as_secs_f64() / clock.as_secs_f64() < 1.7 {
             thread::yield_now();
@@ -240,7 +239,7 @@ fn cpu_model() -> String {
 
 fn kernel() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // What comes after the version is a builder's.
+    // The suffix after the version is the distribution's.
     match release.trim().split('-').next() {
         Some(version) if !version.is_empty() => format!("Linux {version}"),
         _ => std::env::consts::OS.to_owned(),

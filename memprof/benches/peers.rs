@@ -1,22 +1,21 @@
-//! What has to run around the rounds of some peers.
+//! Sessions of other profilers.
 //!
-//! dhat and hotpath count only while a profiler of theirs is running, which is
-//! felt in the whole process.
+//! dhat and hotpath count only while their profiler runs, which slows down the whole process.
 
 use crate::harness::Session;
 use hotpath::{Format, HotpathGuard, HotpathGuardBuilder};
 use std::alloc::{GlobalAlloc, Layout};
 use std::time::{Duration, Instant};
 
-/// Starts hotpath's profiler, without the report it prints in the end.
+/// Starts hotpath's profiler, without the report that it prints at the end.
 ///
-/// Once for all rounds, since the threads of a second one never rest. To be called
-/// before any other thread is started.
+/// It must be called before any other thread is started, and only once for all rounds: the threads
+/// of a second profiler never go idle.
 pub(crate) fn start_hotpath() -> HotpathGuard {
-    // It serves its numbers over HTTP, and looks at the process's threads every
-    // 250 ms: not here, and once an hour.
+    // Turn off its HTTP server, and let it inspect the process's threads once an hour instead of
+    // every 250 ms.
     //
-    // SAFETY: there is no other thread that could read the environment.
+    // SAFETY: there is no other thread yet that could access the environment.
     unsafe {
         std::env::set_var("HOTPATH_METRICS_SERVER_OFF", "1");
         std::env::set_var("HOTPATH_THREADS_INTERVAL_MS", "3600000");
@@ -26,14 +25,14 @@ pub(crate) fn start_hotpath() -> HotpathGuard {
         .build()
 }
 
-/// Until hotpath has worked off what calls of measured functions left to it: it
-/// does so every 50 ms, on a thread of its own that others would feel.
+/// A session that ends when hotpath has processed the recorded calls. It does so every 50 ms on a
+/// background thread, which would otherwise disturb the next contestant.
 pub(crate) fn hotpath_calls() -> Session {
     struct Rest;
 
     impl Drop for Rest {
         fn drop(&mut self) {
-            // Awake, as others come to their turns.
+            // Spin instead of sleeping, so that the next contestant starts as the others do.
             let start = Instant::now();
             while start.elapsed() < Duration::from_millis(70) {
                 std::hint::spin_loop();
@@ -44,13 +43,13 @@ pub(crate) fn hotpath_calls() -> Session {
     Box::new(Rest)
 }
 
-/// dhat's heap profile, without the file it writes in the end.
+/// Runs dhat's heap profiler, without the file that it writes at the end.
 pub(crate) fn dhat() -> Session {
     let profiler = dhat::Profiler::builder().testing().build();
-    // The first block has the profiler find out which frames to leave out of its
-    // backtraces.
+    // On the first block, the profiler determines which frames to leave out of backtraces. Do that
+    // before the measurement.
     let layout = Layout::new::<u64>();
-    // SAFETY: the layout isn't of size zero, and the block is freed as it was made.
+    // SAFETY: the layout has a non-zero size, and the block is freed with the same layout.
     unsafe { dhat::Alloc.dealloc(dhat::Alloc.alloc(layout), layout) };
     Box::new(profiler)
 }

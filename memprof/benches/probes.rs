@@ -1,5 +1,5 @@
-//! What the profiled function pays: a probe before each line, a reading of
-//! resident memory, a call.
+//! The cost in a profiled function: of a probe before each line, of reading resident memory, and of
+//! a call.
 
 use crate::harness::{Contestant, Harness, Session, time};
 use crate::peers;
@@ -77,7 +77,7 @@ pub(crate) fn compare(harness: &Harness) {
     );
 }
 
-/// Probes alone, as the attribute writes them before each line.
+/// Probes alone, as the attribute generates them before each line.
 mod probe {
     use super::{Cell, Column, Options, Print, Site, black_box, private, thread, time};
 
@@ -95,18 +95,18 @@ mod probe {
         static LINE: Cell<u32> = const { Cell::new(0) };
     }
 
-    // A call, as a probe is.
+    // Not inlined, like a probe.
     #[inline(never)]
     fn set(line: u32) {
         LINE.set(line);
     }
 
-    /// The least that a probe could do.
+    /// A lower bound for a probe.
     pub(super) fn thread_local() -> f64 {
         each(set)
     }
 
-    /// As they are where profiling is off: there is no call to be in.
+    /// Probes with profiling off: there is no current call.
     pub(super) fn off() -> f64 {
         each(|line| private::at(line))
     }
@@ -117,9 +117,9 @@ mod probe {
         Site::new(|| "probes", "", 1, "", lines).with(options.print(print))
     }
 
-    /// What probes cost in a call of the function described by `site`.
+    /// Probes within a call of the function described by `site`.
     ///
-    /// The call is on a thread that ends in the middle of it: no table is printed.
+    /// The call never returns, since its thread ends first, so no table is printed.
     fn within(site: &'static Site) -> f64 {
         let call = move || {
             std::mem::forget(private::enter(site));
@@ -139,12 +139,12 @@ mod probe {
     }
 }
 
-/// A loop under the attribute itself.
+/// A loop in a function with the attribute.
 mod line {
     use super::{black_box, memprofile, time};
 
-    /// Rounds of the loop. Each is five lines: its header, three statements, and
-    /// the closing brace, where the locals die.
+    /// Iterations of the loop. Each executes five lines: the loop header, three statements, and the
+    /// closing brace, where locals are dropped.
     const NUMBERS: u32 = 20_000;
 
     fn each(function: fn(u32) -> u32) -> f64 {
@@ -153,8 +153,8 @@ mod line {
         })
     }
 
-    /// The same function under each attribute. Its body stands where the macro is used,
-    /// since the lines of one that stood here would all be one.
+    /// Defines the same function with each attribute. The body is an argument of the macro: a body
+    /// written inside the macro would have all its statements on one line.
     macro_rules! under_each {
         ($($name:ident: $(#[$attribute:meta])?,)* |$numbers:ident| $body:tt) => {
             $(pub(super) fn $name() -> f64 {
@@ -184,7 +184,7 @@ mod line {
     }
 }
 
-/// A call as a whole, of a function with little in it.
+/// A whole call of a small function.
 mod call {
     use super::{black_box, memprofile, time};
 
@@ -225,7 +225,7 @@ mod call {
     }
 }
 
-/// What it takes to watch code that does nothing.
+/// The cost of measuring code that does nothing.
 mod empty {
     use super::{black_box, time};
     use memprof::{Scope, assert_alloc, assert_no_alloc};
@@ -279,8 +279,8 @@ mod empty {
     }
 }
 
-/// Code that makes a block: then an assertion's scope has something in it, and the next one
-/// needs another.
+/// The cost of measuring code that allocates a block: the scope of an assertion then holds
+/// counters, and the next assertion needs another scope.
 mod one_block {
     use super::{black_box, time};
     use memprof::{Scope, assert_alloc, assert_no_leak};
@@ -319,8 +319,8 @@ mod one_block {
     }
 }
 
-/// Standard output goes nowhere until the session ends: printing a table for each
-/// call is part of the work, reading it isn't.
+/// Redirects stdout to `/dev/null` until the session ends: printing a table for each call is part
+/// of the measured work, displaying it isn't.
 #[cfg(unix)]
 fn muted() -> Session {
     use std::fs::File;
@@ -337,7 +337,7 @@ fn muted() -> Session {
 
     fn lead_stdout_to(file: &impl AsRawFd) {
         stdout().flush().expect("standard output can be written to");
-        // SAFETY: both are open, and no Rust object owns standard output's number.
+        // SAFETY: both descriptors are open, and no Rust object owns the descriptor of stdout.
         let number = unsafe { libc::dup2(file.as_raw_fd(), libc::STDOUT_FILENO) };
         assert_eq!(number, libc::STDOUT_FILENO, "an open file has no other");
     }
@@ -359,7 +359,7 @@ mod resident {
     use super::{black_box, time};
     use std::os::unix::fs::FileExt;
 
-    /// The system call alone.
+    /// The system call alone, as a lower bound.
     pub(super) fn pread() -> f64 {
         let statm = std::fs::File::open("/proc/self/statm").expect("/proc is mounted");
         let mut buffer = [0; 128];

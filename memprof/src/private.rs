@@ -1,5 +1,4 @@
-//! The only thing that generated code names. Not for people: it changes with
-//! every release.
+//! The only module that generated code names. Not public API: it changes with every release.
 
 pub use crate::check::budget::limit::{Comparison, Limit, NO_ALLOC, NO_LEAK, Quantity};
 pub use crate::check::budget::test::Trial;

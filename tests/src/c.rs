@@ -1,6 +1,5 @@
-//! What only C makes: a thread on which nothing has been allocated, by `std`
-//! neither, before the program's own code runs; a process without any thread
-//! but the program's own; and a limit for the size of files.
+//! What needs the C library: threads on which nothing, not even `std`, allocates before the test's
+//! code runs; processes with a single thread; resource limits; and named pipes.
 
 use std::ffi::{CString, c_void};
 use std::mem;
@@ -17,22 +16,22 @@ struct Acts<'a> {
     key: libc::pthread_key_t,
 }
 
-/// Runs `at_first` on a new thread of C's, and `at_last` on it when the locals of
-/// Rust are gone, in a destructor that C has for each thread; waits until the
-/// thread is no more, and its stack unmapped.
+/// Runs `at_first` on a new thread created by the C library. Then runs `at_last` in a pthread key
+/// destructor of that thread, when Rust's thread-locals have been destroyed. Waits until the
+/// thread has ended and its stack is unmapped.
 ///
 /// # Panics
 ///
-/// If there can't be such a thread.
+/// If the thread can't be created.
 pub fn on_a_c_thread(mut at_first: impl FnMut() + Send, mut at_last: impl FnMut() + Send) {
     let mut acts = Acts {
         at_first: &mut at_first,
         at_last: &mut at_last,
         key: 0,
     };
-    // SAFETY: the thread borrows what is on this one's stack, and is waited for. It
-    // sets the key's value once, and so its destructor is called once; the key is
-    // deleted afterwards. A C library doesn't keep a stack of this size for later.
+    // SAFETY: the thread borrows `acts` from this stack frame, which is valid until the thread is
+    // joined. The thread sets the key's value once, so its destructor runs once; the key is deleted
+    // after the join. (The stack is so large that the C library doesn't cache it.)
     unsafe {
         let answer = libc::pthread_key_create(&raw mut acts.key, Some(end));
         assert_eq!(answer, 0);
@@ -49,15 +48,15 @@ pub fn on_a_c_thread(mut at_first: impl FnMut() + Send, mut at_last: impl FnMut(
     }
 }
 
-/// Runs `main` in a forked child, in which there is no thread but this one. That of
-/// the test harness, which starts the tests, would be in the process's numbers.
+/// Runs `main` in a forked child, which has no other thread. In the parent, the main thread of the
+/// test harness would contribute to the numbers of the process.
 ///
 /// # Panics
 ///
-/// If `main` does, or there can't be a child.
+/// If `main` panics, or the process can't be forked.
 pub fn alone(main: impl FnOnce()) {
-    // SAFETY: the harness alone has another thread, and the child goes on without
-    // anything of it; it ends without going back there.
+    // SAFETY: the only other thread is that of the harness. The child uses none of its state, and
+    // exits without returning to it.
     unsafe {
         let child = libc::fork();
         if child == 0 {
@@ -72,77 +71,77 @@ pub fn alone(main: impl FnOnce()) {
 
 extern "C" fn begin(acts: *mut c_void) -> *mut c_void {
     let acts_ptr = acts.cast::<Acts<'_>>();
-    // SAFETY: nobody else looks at them until the thread has ended.
+    // SAFETY: the creator keeps `acts` alive and doesn't access it until the thread has ended.
     let acts = unsafe { &mut *acts_ptr };
     (acts.at_first)();
-    // SAFETY: the key is there until the thread has ended.
+    // SAFETY: the key is deleted only after the thread has ended.
     unsafe { libc::pthread_setspecific(acts.key, acts_ptr.cast()) };
     ptr::null_mut()
 }
 
 extern "C" fn end(acts: *mut c_void) {
-    // SAFETY: as in `begin`, which has returned.
+    // SAFETY: as in `begin`, which has returned and no longer uses its reference.
     let acts = unsafe { &mut *acts.cast::<Acts<'_>>() };
     (acts.at_last)();
 }
 
-/// Has files of the calling process grow no further than this: a write past it fails.
+/// Limits the size of files that the calling process writes: a write beyond it fails.
 ///
 /// # Panics
 ///
-/// If there is no such limit to be set.
+/// If the limit can't be set.
 pub fn limit_files(bytes: u64) {
-    // SAFETY: a signal that is ignored has a write fail instead of ending the process.
+    // SAFETY: `SIG_IGN` is a valid action. With the signal ignored, a write fails instead of ending
+    // the process.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     limit_files_by_signal(bytes);
 }
 
-/// As [`limit_files`], but a write past it ends the process by a signal, as it does where
-/// the program does nothing about that.
+/// Like [`limit_files`], but a write beyond the limit ends the process by a signal, which is the
+/// default.
 ///
 /// # Panics
 ///
-/// If there is no such limit to be set.
+/// If the limit can't be set.
 pub fn limit_files_by_signal(bytes: u64) {
     let most = libc::rlimit {
         rlim_cur: bytes,
         rlim_max: bytes,
     };
-    // SAFETY: the limit is read for the length of the call.
+    // SAFETY: `most` is a valid `rlimit` to read for the duration of the call.
     let answer = unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const most) };
     assert_eq!(answer, 0);
 }
 
-/// Makes a pipe with a name.
+/// Creates a named pipe.
 ///
 /// # Panics
 ///
-/// If it can't be made.
+/// If it can't be created.
 pub fn make_pipe(path: &Path) {
     let path = CString::new(path.as_os_str().as_bytes()).expect("a path without a zero byte");
-    // SAFETY: the path is borrowed for the call.
+    // SAFETY: `path` is a NUL-terminated string for the duration of the call.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o666) }, 0);
 }
 
-/// Whether the calling process may do what other users may not.
+/// Whether the calling process runs as root.
 #[must_use]
 pub fn is_root() -> bool {
-    // SAFETY: it takes nothing, and answers with a number.
+    // SAFETY: the call has no preconditions.
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Runs `work` while the system gives the process no more memory: what it has is all there
-/// is.
+/// Runs `work` while the process can't map more memory.
 ///
 /// # Panics
 ///
-/// If there is no such limit to be set.
+/// If the limit can't be set.
 pub fn with_no_new_memory<T>(work: impl FnOnce() -> T) -> T {
     let mut before = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: both limits are borrowed for the calls.
+    // SAFETY: `before` and `none` are valid for the duration of the calls.
     unsafe {
         assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut before), 0);
         let none = libc::rlimit {

@@ -1,16 +1,16 @@
-//! What the tests' programs are made of.
+//! Building blocks of the tests' programs.
 
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
 use std::task::Poll;
 
-/// One block of `bytes` bytes, or none if that is 0.
+/// Allocates one block of `bytes` bytes, or nothing if that is 0.
 #[must_use]
 pub fn block(bytes: usize) -> Vec<u8> {
     black_box(Vec::with_capacity(bytes))
 }
 
-/// Pending once; it needs no memory, as a runtime's own would.
+/// A future that is pending once. Unlike that of a runtime, it allocates nothing.
 pub fn pause() -> impl Future<Output = ()> {
     let mut waited = false;
     poll_fn(move |context| {

@@ -1,7 +1,7 @@
-//! Doc tests with profiled functions: their lines are those of the file that they are in.
+//! Doc tests with profiled functions: reported line numbers are those of the containing file.
 
-/// With an allocator of its own, rustdoc merges a test with no others, and the compiler
-/// has the name of this file with the places of another.
+/// A doc test with a global allocator isn't merged with others. The compiler then reports the
+/// name of this file with positions in the extracted test.
 ///
 /// ```
 /// #[global_allocator]
@@ -36,7 +36,7 @@
 /// assert_eq!(hidden.source.trim(), "let made = made;");
 /// ```
 ///
-/// What is merged is a file of its own.
+/// Merged doc tests are compiled as a separate file.
 ///
 /// ```
 /// #[memprof::memprofile(print = "never")]
@@ -57,7 +57,7 @@ pub fn in_a_comment() {}
 #[doc = include_str!("doc_tests.md")]
 pub fn in_a_file() {}
 
-/// Rustdoc doesn't know the place of a line in a text that a macro has made.
+/// Rustdoc doesn't know the line numbers of a text that a macro produced.
 ///
 #[doc = concat!(
     "```\n",
@@ -72,7 +72,7 @@ pub fn in_a_file() {}
     "let [function] = &report.functions[..] else { panic!(\"{report:?}\") };\n",
     "assert_eq!(function.lines[1].source, \"    vec![1_u8; 10]\");\n",
     "let note = function.notes.first().unwrap();\n",
-    "assert!(note.contains(\"which isn't what the file has there\"), \"{note}\");\n",
+    "assert!(note.contains(\"which differs from the file\"), \"{note}\");\n",
     "```",
 )]
 pub fn by_a_macro() {}

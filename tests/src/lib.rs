@@ -1,9 +1,9 @@
-//! What the tests share: a program to profile, and the tables it printed; an
-//! allocator that watches the one around it; threads and processes as C makes them.
+//! Test support: [`Program`] runs code in a child process, [`Table`] parses the tables that it
+//! prints, [`Strict`] is an allocator that checks its caller, and the functions of `c` create
+//! threads and processes through the C library.
 //!
-//! The numbers of a table are read back from the text that a user would see. A
-//! test that wants to see them runs its program in a process of its own, by
-//! [`run`], which is the same test binary once more.
+//! The numbers of a table are parsed from the text that a user sees. [`run`] executes a closure in
+//! a child process, which is the same test binary, and returns the tables that it printed.
 
 mod allocator;
 #[cfg(unix)]
@@ -26,3 +26,8 @@ pub use made::{assert_law_3, assert_made, line, made, numbers};
 pub use program::{Program, run};
 pub use strict::{Fault, Strict};
 pub use table::{Row, Table};
+
+/// The programs of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

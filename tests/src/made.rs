@@ -1,15 +1,15 @@
-//! What lines made, held against what they should have made.
+//! Compares the allocations of lines in a report with expected numbers.
 
 use memprof::report::{Allocations, FunctionReport, LineReport, Report};
 
-/// Bytes and blocks that are alive, and all that there ever were.
+/// Bytes and blocks alive, bytes and blocks allocated.
 #[must_use]
 pub fn numbers(made: Allocations) -> [i64; 4] {
     let [bytes, blocks] = [made.allocated_bytes, made.allocation_count].map(u64::cast_signed);
     [made.live_bytes(), made.live_count(), bytes, blocks]
 }
 
-/// The line of `function`, the end of a path, that contains `words`.
+/// The line that contains `words`, in the function whose path ends in `function`.
 ///
 /// # Panics
 ///
@@ -25,23 +25,23 @@ pub fn line<'a>(report: &'a Report, function: &str, words: &str) -> &'a LineRepo
     }
 }
 
-/// What a [`line()`] made, and has alive: bytes and blocks alive, bytes and blocks made.
+/// The [`numbers`] of a [`line()`].
 ///
 /// # Panics
 ///
-/// As [`line()`].
+/// Like [`line()`].
 #[must_use]
 #[track_caller]
 pub fn made(report: &Report, function: &str, words: &str) -> [i64; 4] {
     numbers(line(report, function, words).own)
 }
 
-/// Asserts that the lines of `function` made what `expected` says, as
-/// [`made`] tells it, and all other lines of it nothing.
+/// Asserts that lines of `function` have the [`numbers`] in `expected`, and that its other lines
+/// allocated nothing.
 ///
 /// # Panics
 ///
-/// If not.
+/// If a number differs.
 #[track_caller]
 pub fn assert_made(report: &Report, function: &str, expected: &[(&str, [i64; 4])]) {
     for (words, line) in expected {
@@ -75,12 +75,12 @@ fn sum(all: impl Iterator<Item = [i64; 4]>) -> [i64; 4] {
     })
 }
 
-/// Asserts law 3, for each quantity: what the lines did and what no line did add up to what
-/// the process did. No function allocated or freed more, its callees included.
+/// Asserts law 3 for each quantity: the sum over all lines and the untracked rest is the total of
+/// the process. No function, callees included, allocated or freed more than the process.
 ///
 /// # Panics
 ///
-/// If not.
+/// If the law doesn't hold.
 #[track_caller]
 pub fn assert_law_3(report: &Report) {
     let lines = report.functions.iter().flat_map(|function| &function.lines);
@@ -93,7 +93,7 @@ pub fn assert_law_3(report: &Report) {
     assert_eq!(sum, process, "{report:#?}");
     for function in &report.functions {
         let inclusive = all_numbers(&function.inclusive());
-        // The others may be negative elsewhere.
+        // The other quantities may be negative for some lines, so a function can exceed the total.
         for index in 0..CAN_ONLY_GROW {
             let is_within = inclusive[index] <= process[index];
             assert!(is_within, "{index} of {}: {report:#?}", function.path);
@@ -101,11 +101,11 @@ pub fn assert_law_3(report: &Report) {
     }
 }
 
-/// How many of [`all_numbers`] can only grow: the first ones.
+/// The first numbers of [`all_numbers`], which never decrease.
 const CAN_ONLY_GROW: usize = 6;
 
-/// Each quantity of what was made, but for bytes at the peak: where threads run, these are
-/// not of one moment.
+/// All quantities except the bytes at the peak, which are taken at different moments while other
+/// threads run.
 fn all_numbers(made: &Allocations) -> [i64; 10] {
     let [
         allocated,

@@ -1,4 +1,4 @@
-//! A program under profile, as a process of its own.
+//! Runs a closure of a test as a program in a child process.
 
 use crate::Table;
 use std::any::type_name;
@@ -8,27 +8,27 @@ use std::path::PathBuf;
 use std::process::{Command, Output, exit};
 use tempfile::TempDir;
 
-/// Says to a child which program it is to be.
+/// The environment variable that tells a child process which program to run.
 const CHILD: &str = "TESTED_PROGRAM";
 
-/// A program to be run in a process of its own: a closure in a test.
+/// A closure of a test, to be run in a child process.
 #[derive(Debug)]
 pub struct Program {
     command: Command,
 }
 
 impl Program {
-    /// The program that consists of `main`, a closure written in the test that
-    /// calls this.
+    /// A program that runs `main`, a closure written in the test that calls this function.
     ///
-    /// In the child, which comes to the same place, this runs `main` and exits. It
-    /// knows the place by the test's name, so that a test can have one program.
+    /// The child is the same test binary, and runs the same test. When it calls this function, it
+    /// runs `main` and exits. Programs are told apart by the name of the test, so a test can have
+    /// only one.
     ///
     /// # Panics
     ///
     /// If the path of the test's binary isn't known.
     pub fn new<F: FnOnce()>(main: F) -> Self {
-        // `binary::test::{{closure}}`, and of `async` tests and modules more.
+        // The name is `binary::test::{{closure}}`; `async` tests and modules add more parts.
         let path = type_name::<F>();
         let test = path.split_once("::").map_or(path, |(_, test)| test);
         let test = test
@@ -41,7 +41,7 @@ impl Program {
         let binary = env::current_exe().expect("a test knows its binary");
         let mut command = Command::new(binary);
         command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-        // Nor is it in CI, wherever the test is.
+        // The program doesn't run in CI, even if the test does.
         for name in ["CI", "GITHUB_STEP_SUMMARY"] {
             command.env_remove(name);
         }
@@ -51,21 +51,23 @@ impl Program {
             }
         }
         command.env(CHILD, path);
+        #[cfg(unix)]
+        with_default_signals(&mut command);
         Self { command }
     }
 
-    /// Sets a variable of its environment.
+    /// Sets a variable in the program's environment.
     pub fn env(&mut self, name: &str, value: impl AsRef<OsStr>) -> &mut Self {
         self.command.env(name, value);
         self
     }
 
-    /// The command that starts it, for other streams.
+    /// The command that starts the program, for example to redirect its streams.
     pub fn command(&mut self) -> &mut Command {
         &mut self.command
     }
 
-    /// Runs it, whatever becomes of it.
+    /// Runs the program, and returns its output and exit status.
     ///
     /// # Panics
     ///
@@ -76,7 +78,7 @@ impl Program {
             .expect("the test binary can be started again")
     }
 
-    /// Runs it; its standard output.
+    /// Runs the program, and returns its standard output.
     ///
     /// # Panics
     ///
@@ -93,12 +95,12 @@ impl Program {
         stdout
     }
 
-    /// Runs it, and has its report written to a file of that name, which is there for as
-    /// long as its folder is.
+    /// Runs the program, which writes its report to a file with this name. The file exists as long
+    /// as the returned folder.
     ///
     /// # Panics
     ///
-    /// If it doesn't exit with success, or there is no place for files.
+    /// If it doesn't exit with success, or the folder can't be created.
     pub fn report_as(&mut self, name: &str) -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("there is a folder for temporary files");
         let path = folder.path().join(name);
@@ -106,7 +108,7 @@ impl Program {
         (folder, path)
     }
 
-    /// Runs it, and reads the tables on its standard output.
+    /// Runs the program, and parses the tables on its standard output.
     ///
     /// # Panics
     ///
@@ -116,8 +118,25 @@ impl Program {
     }
 }
 
-/// Runs the program that consists of `main` in a process of its own, and reads
-/// the tables it prints.
+/// Runs `main` in a child process, and parses the tables that it prints.
 pub fn run<F: FnOnce()>(main: F) -> Vec<Table> {
     Program::new(main).tables()
+}
+
+/// Restores the default action for signals that end a program. They are ignored if a shell started
+/// the tests in the background, or with `nohup`.
+#[cfg(unix)]
+fn with_default_signals(command: &mut Command) {
+    use std::os::unix::process::CommandExt as _;
+    let reset = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+            // SAFETY: `signal` is async-signal-safe, so it may be called between fork and exec.
+            // `SIG_DFL` is a valid action.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec, the closure only makes async-signal-safe calls, and it
+    // doesn't allocate.
+    unsafe { command.pre_exec(reset) };
 }

@@ -1,18 +1,18 @@
-//! An allocator to put inside another one, which it watches.
+//! An inner allocator that checks how the allocator around it uses it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Gives the system's blocks, and takes back only what it gave.
+/// Hands out blocks of the system's allocator, and checks what comes back.
 ///
-/// Blocks lie between bytes that nobody may write. New ones are full of rubbish,
-/// unless they were asked for zeroed, and freed ones are filled with it. What is
-/// wrong is noted, not said at once, since an allocator must not panic. Nothing
-/// here uses the global allocator, so that nothing of it is in anybody's counters.
+/// Each block has margins on both sides that must not be written. New blocks are filled with
+/// garbage, unless they were requested zeroed, and so are freed blocks. A [`Fault`] is recorded
+/// instead of reported at once, since an allocator must not panic. Nothing here uses the global
+/// allocator, so it doesn't show in any counter.
 ///
-/// A reference to it is an allocator.
+/// `&Strict` implements [`GlobalAlloc`].
 #[derive(Debug)]
 pub struct Strict {
     state: Mutex<State>,
@@ -27,30 +27,30 @@ struct State {
     fault: Option<Fault>,
 }
 
-/// A block that somebody has.
+/// A block that is allocated.
 #[derive(Clone, Copy, Debug)]
 struct Given {
     address: usize,
     layout: Layout,
-    /// The size up to which it can grow where it is.
+    /// The size up to which the block can grow in place.
     room: usize,
 }
 
-/// What somebody did who may not.
+/// A violation of the contract of [`GlobalAlloc`].
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// In words.
+    /// A description.
     pub what: &'static str,
-    /// The size and the alignment that came with it.
+    /// The size and the alignment that were passed.
     pub size_and_align: (usize, usize),
-    /// The layout with which the block was given, if it was.
+    /// The layout with which the block was allocated, if it was.
     pub given: Option<Layout>,
 }
 
-/// Larger blocks aren't given.
+/// The largest size that is handed out; larger requests fail.
 const LARGEST: usize = 64 << 20;
 
-/// Bytes that are watched on either side of a block.
+/// The size of the margin on either side of a block, in bytes.
 const MARGIN: usize = 64;
 
 const UNTOUCHED: u8 = 0x5c;
@@ -58,7 +58,7 @@ const RUBBISH: u8 = 0xa5;
 const FREED: u8 = 0xdd;
 
 impl Strict {
-    /// One that can have `blocks` blocks out at once.
+    /// An allocator that can have at most `blocks` blocks allocated at once.
     #[must_use]
     pub fn with_room_for(blocks: usize) -> Self {
         Self {
@@ -72,38 +72,37 @@ impl Strict {
         }
     }
 
-    /// Has everything fail that is asked for from now on, or again nothing.
+    /// Makes all later requests fail, or none.
     pub fn set_failing(&self, fails: bool) {
         self.state().fails = fails;
     }
 
-    /// Has blocks change their size where they are, if there is room, or again
-    /// always move.
+    /// Makes `realloc` resize blocks in place if there is room, or always move them.
     pub fn set_staying(&self, stays: bool) {
         self.state().stays = stays;
     }
 
-    /// The layout that `block` was given with, if somebody has it.
+    /// The layout that `block` was allocated with, if it is allocated.
     #[must_use]
     pub fn given(&self, block: *mut u8) -> Option<Layout> {
         let state = self.state();
         Some(state.given[state.place(block)?].layout)
     }
 
-    /// How many blocks are out.
+    /// The number of allocated blocks.
     #[must_use]
     pub fn given_count(&self) -> usize {
         self.state().given.len()
     }
 
-    /// What was answered last, null too.
+    /// The address that was last returned, which may be null.
     #[must_use]
     pub fn last_answer(&self) -> usize {
         self.state().last_answer
     }
 
-    /// The first thing that was wrong, if anything was; of the margins of blocks
-    /// that are still out, too.
+    /// The first fault, if there was one. Also checks the margins of blocks that are still
+    /// allocated.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         let mut state = self.state();
@@ -119,12 +118,12 @@ impl Strict {
     }
 }
 
-/// Bytes in front of a block, a multiple of its alignment.
+/// The number of bytes in front of a block, which is a multiple of its alignment.
 fn front(align: usize) -> usize {
     align.max(MARGIN)
 }
 
-/// The layout of a block with all that is around it.
+/// The layout of a block including its margins.
 fn whole(room: usize, align: usize) -> Layout {
     Layout::from_size_align(front(align) + room + MARGIN, align).expect("a moderate size")
 }
@@ -143,7 +142,7 @@ impl State {
         self.given.iter().position(|given| given.address == address)
     }
 
-    /// The place of a block that comes back with a layout.
+    /// Checks a block that is passed with `layout`, and returns its index.
     fn check_block(&mut self, block: *mut u8, layout: Layout) -> Option<usize> {
         let [size, align] = [layout.size(), layout.align()];
         let Some(place) = self.place(block) else {
@@ -159,7 +158,7 @@ impl State {
         Some(place)
     }
 
-    /// Whether a block can be asked for.
+    /// Checks a request, and returns whether it is to succeed.
     fn check_request(&mut self, size: usize, align: usize) -> bool {
         if size == 0 {
             self.note("a block of no bytes", size, align, None);
@@ -171,7 +170,8 @@ impl State {
     }
 
     fn check_margins(&mut self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block is out, and has margins.
+        // SAFETY: the block is allocated with this layout, so both margins are initialised bytes of
+        // the same system block.
         let margins = unsafe {
             [block.sub(MARGIN), block.add(layout.size())]
                 .map(|margin| slice::from_raw_parts(margin, MARGIN))
@@ -188,8 +188,8 @@ impl State {
         }
         assert!(self.given.len() < self.given.capacity(), "room for a block");
         let room = size + MARGIN;
-        // SAFETY: the layout is of more than no bytes, and all that is written is
-        // inside it.
+        // SAFETY: `check_request` has ruled out size 0 and sizes above `LARGEST`, so the layouts
+        // are valid. All writes are within the system block: `front` bytes, `room` and a margin.
         unsafe {
             let all = whole(room, align);
             let base = if zeroed {
@@ -213,10 +213,11 @@ impl State {
         }
     }
 
-    /// Frees the block at a place, which is `block`.
+    /// Frees `block`, whose index is `place`.
     fn take(&mut self, place: usize, block: *mut u8) {
         let Given { layout, room, .. } = self.given.swap_remove(place);
-        // SAFETY: the block was made with this room, and nobody has it any more.
+        // SAFETY: the system block was allocated with this layout, and its owner has just given it
+        // back.
         unsafe {
             block.write_bytes(FREED, layout.size());
             let base = block.sub(front(layout.align()));
@@ -229,8 +230,8 @@ impl State {
         if !self.check_request(size, layout.align()) {
             return ptr::null_mut();
         }
-        // SAFETY: the layout has been checked, and all that is written is inside
-        // the two blocks and their margins.
+        // SAFETY: `check_request` has ruled out size 0 and sizes above `LARGEST`, so the layouts
+        // are valid. All writes are within the two blocks, which don't overlap, and their margins.
         unsafe {
             if self.stays && size <= room {
                 self.given[place].layout = Layout::from_size_align_unchecked(size, layout.align());
@@ -249,8 +250,8 @@ impl State {
     }
 }
 
-// SAFETY: blocks are the system's, each in the middle of one that is larger, with
-// the alignment asked for; what comes back is checked.
+// SAFETY: each block lies within a larger block of the system, at an offset that is a multiple of
+// the requested alignment. Blocks that come back are looked up before they are freed.
 unsafe impl GlobalAlloc for &Strict {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let mut state = self.state();

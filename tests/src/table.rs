@@ -1,21 +1,21 @@
-//! A table as it was printed, read back.
+//! Parses the tables that a profiled program prints.
 
 use std::collections::HashMap;
 
 /// One table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// What stands after `Filename:`.
+    /// The text after `Filename:`.
     pub file: String,
     /// The headings between `Line #` and `Line Contents`.
     pub headings: Vec<String>,
     /// The lines of the function.
     pub rows: Vec<Row>,
-    /// The line below.
+    /// The summary line below the rows.
     pub summary: String,
-    /// The lines of plain words below that.
+    /// The sentences below the summary, without notes.
     pub words: Vec<String>,
-    /// What is said of the rows under it, without `note: `.
+    /// The notes below the summary, without the prefix `note: `.
     pub notes: Vec<String>,
 }
 
@@ -30,18 +30,18 @@ pub struct Row {
 }
 
 impl Table {
-    /// What is said under it of the rows, if anything is.
+    /// The first note, if there is one.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.notes.first().map(String::as_str)
     }
 
-    /// The tables in what a program printed.
+    /// Parses the tables in a program's output.
     ///
     /// # Panics
     ///
-    /// If one of them isn't laid out as a table: headings, a rule of their
-    /// length, columns that end where their headings end, a line below.
+    /// If the layout of a table is wrong: it has headings, a rule of the same length, columns that
+    /// end where their headings end, and a summary.
     #[must_use]
     pub fn all_in(text: &str) -> Vec<Self> {
         text.split("Filename: ").skip(1).map(Self::read).collect()
@@ -63,7 +63,7 @@ impl Table {
             "the rule of {text}"
         );
 
-        // Where each column ends, and the text begins.
+        // Find the end of each column.
         let (numbers, _) = head
             .split_once("   Line Contents")
             .expect("a heading for the text");
@@ -76,7 +76,7 @@ impl Table {
         let mut rest = numbers;
         while !rest.is_empty() {
             let word = rest.trim_start();
-            // Some have a space in them, and none is as wide as its column.
+            // Headings may contain a single space; at least two spaces separate them.
             let length = word.find("  ").unwrap_or(word.len());
             headings.push(word[..length].to_owned());
             end += rest.len() - word.len() + length;
@@ -132,16 +132,15 @@ impl Table {
         rows[0]
     }
 
-    /// Asserts that the rows have the numbers that `expected` says, and all other
-    /// rows did nothing to the heap: hits, bytes allocated and freed, net, peak,
+    /// Asserts that the rows have the numbers in `expected`, and that all other rows didn't touch
+    /// the heap. The numbers are hits, bytes allocated, bytes freed, net bytes, peak bytes, and
     /// blocks allocated.
     ///
-    /// A row is named by words of its text, that of the function's last brace by
-    /// `}`.
+    /// A row is identified by a part of its text, and the last row by `}`.
     ///
     /// # Panics
     ///
-    /// If not; if the table lacks one of these columns.
+    /// If a number differs, or the table lacks one of these columns.
     #[track_caller]
     pub fn assert_heap(&self, expected: &[(&str, [i64; 6])]) {
         const HEADINGS: [&str; 6] = ["Hits", "Allocated", "Freed", "Net", "Peak", "Count"];
@@ -167,8 +166,8 @@ impl Table {
         }
     }
 
-    /// The sum of a column over all rows, the first one left out for the columns
-    /// about resident memory, where it is what there was before.
+    /// The sum of a column over all rows. For `Increment`, the first row is left out: it shows
+    /// resident memory on entry.
     #[must_use]
     pub fn sum(&self, heading: &str) -> i64 {
         let skipped = usize::from(heading == "Increment");
@@ -180,11 +179,11 @@ impl Table {
         numbers.sum()
     }
 
-    /// A number of the line below, such as that after `allocated`.
+    /// The number of bytes after `word` in the summary, such as that after `allocated`.
     ///
     /// # Panics
     ///
-    /// If there is no such word with a number of bytes after it.
+    /// If the summary doesn't have this word, followed by a number of bytes.
     #[must_use]
     pub fn total(&self, word: &str) -> i64 {
         let (_, rest) = self
@@ -221,7 +220,7 @@ impl Row {
         }
     }
 
-    /// What stands under `heading`; nothing where it is blank.
+    /// The text in the column `heading`; empty if the cell is blank.
     ///
     /// # Panics
     ///
@@ -233,14 +232,13 @@ impl Row {
             .unwrap_or_else(|| panic!("no column {heading:?} in {self:?}"))
     }
 
-    /// The bytes, the pages' bytes or the count under `heading`; none where it
-    /// is blank.
+    /// The bytes or the count in the column `heading`; `None` if the cell is blank.
     ///
-    /// Numbers in MiB are exact with 20 decimals only.
+    /// MiB are converted to bytes, which is exact only with 20 decimals.
     ///
     /// # Panics
     ///
-    /// If something else stands there.
+    /// If the cell isn't a number.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,6 +1,6 @@
--- A name is bytes, so that case and trailing spaces count, as in SQLite. It may
--- be of any length, which is more than an index takes, so its digest is what
--- has to be unique.
+-- A name has a binary type, so that case and trailing spaces are significant, as
+-- in SQLite. It may be longer than an index allows, so the unique index is on its
+-- digest.
 CREATE TABLE IF NOT EXISTS user (
     id BIGINT PRIMARY KEY AUTO_INCREMENT,
     username LONGBLOB NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS post (
     FOREIGN KEY (author_id) REFERENCES user (id)
 ) DEFAULT CHARACTER SET utf8mb4;
 
--- The token of a session is in its cookie; here is its digest alone.
+-- Only the digest of a session's token is stored; the token is in the cookie.
 CREATE TABLE IF NOT EXISTS session (
     token_digest CHAR(64) PRIMARY KEY,
     user_id BIGINT NOT NULL,

@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS post (
     body TEXT NOT NULL
 );
 
--- The token of a session is in its cookie; here is its digest alone.
+-- Only the digest of a session's token is stored; the token is in the cookie.
 CREATE TABLE IF NOT EXISTS session (
     token_digest TEXT PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES user (id) ON DELETE CASCADE,

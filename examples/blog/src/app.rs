@@ -1,4 +1,4 @@
-//! What every request shares, and which path leads where.
+//! The state that all requests share, and the routes.
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef, Request};
@@ -17,24 +17,25 @@ use crate::error::{AppError, page};
 use crate::pages::Pages;
 use crate::{assets, auth, posts};
 
-/// The largest form that is read, in bytes.
+/// The largest form that is accepted, in bytes.
 const FORM_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
-/// What every request shares. Its clones are the same application.
+/// The state that all requests share. Clones refer to the same application.
 #[derive(Clone, Debug)]
 pub struct App {
     pub(crate) pool: AnyPool,
     pub(crate) pages: Arc<Pages>,
     pub(crate) squares: u64,
     pub(crate) key: Key,
-    /// A place for each password that is being hashed.
+    /// Limits how many passwords are hashed at once.
     pub(crate) hashing: Arc<Semaphore>,
 }
 
 impl App {
-    /// An application over `pool`, its sessions signed with `secret`.
+    /// An application that stores its data through `pool` and signs session cookies with
+    /// `secret`.
     ///
-    /// `squares` is how many numbers of 8 bytes `get_post` holds while it runs.
+    /// `squares` is how many 8-byte numbers `get_post` allocates and holds while it runs.
     pub fn new(pool: AnyPool, secret: &[u8], squares: u64) -> Self {
         Self {
             pool,
@@ -88,19 +89,20 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(FORM_LIMIT_BYTES))
         .with_state(app);
 
-    // Around the router and not one of its layers, which would come before it
-    // has written its `Allow`.
+    // A layer of `routes` itself would run before that router has written its `Allow` header,
+    // so the middleware is on a router around it.
     Router::new()
         .fallback_service(routes)
         .layer(middleware::from_fn(finish))
 }
 
-/// Answers for the methods that a path has no handler for, and says that a
-/// page depends on who asks.
+/// Answers `OPTIONS` requests and methods that a path has no handler for, and adds
+/// `Vary: Cookie`, since pages depend on the user.
 async fn finish(request: Request, next: Next) -> Response {
     let asked_for_methods = request.method() == Method::OPTIONS;
 
-    // For what is logged elsewhere on its behalf, as by the threads of a database.
+    // The span assigns events to the request that are logged on other threads, such as those of
+    // the database.
     let span = tracing::info_span!("request");
     let mut response = next.run(request).instrument(span).await;
 
@@ -122,7 +124,7 @@ async fn finish(request: Request, next: Next) -> Response {
     response
 }
 
-/// `GET,HEAD`, as the router writes it, as `GET, HEAD, OPTIONS`.
+/// Turns the router's `GET,HEAD` into `GET, HEAD, OPTIONS`.
 fn with_options(allowed: Option<&HeaderValue>) -> HeaderValue {
     let allowed = allowed.and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut methods: Vec<&str> = allowed.split(',').map(str::trim).collect();

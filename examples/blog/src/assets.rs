@@ -1,4 +1,4 @@
-//! The style sheet, which is part of the program.
+//! The style sheet, which is compiled into the program.
 
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -21,14 +21,14 @@ use crate::error::{AppError, page};
 
 const STYLE: &str = include_str!("../static/style.css");
 
-/// Changes whenever the style sheet does.
+/// The style sheet's entity tag, a digest of its text.
 static STYLE_TAG: LazyLock<ETag> = LazyLock::new(|| {
     let digest = Sha256::digest(STYLE);
     let tag = format!("\"{:.16}\"", format!("{digest:x}"));
     tag.parse().expect("hexadecimal digits are a tag")
 });
 
-/// When the style sheet can have changed last, which it does with the program.
+/// The style sheet's modification time: it can only change when the program is restarted.
 static STARTED: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
 
 /// `GET /static/style.css`; there is no other file.
@@ -50,7 +50,7 @@ pub(crate) async fn serve(
         .map_err(|error| AppError::Internal(format!("style sheet: {error}")))?;
     let css = TypedHeader(ContentType::from(css));
 
-    // A tag says more than a date, and what can't be read asks for nothing.
+    // A tag takes precedence over a date. Headers that can't be parsed are ignored.
     let is_known = match (headers.typed_get(), headers.typed_get()) {
         (Some::<IfNoneMatch>(tags), _) => !tags.precondition_passes(&STYLE_TAG),
         (None, Some::<IfModifiedSince>(date)) => !date.is_modified(*STARTED),
@@ -65,7 +65,7 @@ pub(crate) async fn serve(
     };
     let length = STYLE.len() as u64;
     let ranges = ranges.validate(length).unwrap_or_default();
-    // The first part that is asked for and there.
+    // Of several ranges, only the first is sent.
     match ranges.first().and_then(part) {
         Some((range, text)) => {
             let range = ContentRange::bytes(range, length)
@@ -81,11 +81,11 @@ pub(crate) async fn serve(
     }
 }
 
-/// A part of the style sheet, and where it is.
+/// A range of the style sheet, and its text.
 fn part(range: &RangeInclusive<u64>) -> Option<(RangeInclusive<u64>, &'static str)> {
     let start = usize::try_from(*range.start()).ok()?;
     let last = usize::try_from(*range.end()).ok()?;
-    // The style sheet is plain ASCII, so that it can be cut anywhere.
+    // The style sheet is ASCII, so every byte is a character boundary.
     let text = STYLE.get(start..=last)?;
     Some((range.clone(), text))
 }

@@ -108,7 +108,7 @@ fn form_page(
     app.pages.render(template, context! { user, flash })
 }
 
-/// Adds a user unless the name is taken, and says whether it did.
+/// Adds a user. Returns `false` if the name is taken.
 async fn add_user(app: &App, username: &str, password: &str) -> Result<bool, AppError> {
     let hash = hash(app, password).await?;
     let sql = toolbar::sql(ADD_USER).parameter(username);
@@ -124,7 +124,7 @@ async fn add_user(app: &App, username: &str, password: &str) -> Result<bool, App
     }
 }
 
-/// How many passwords are hashed at once: each takes a processor, and 19 MiB of memory.
+/// How many passwords may be hashed at once: each hash occupies a processor and 19 MiB of memory.
 pub(crate) fn hashes_at_once() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
@@ -149,8 +149,8 @@ async fn is_password(app: &App, password: &str, hash: &str) -> Result<bool, AppE
     hashing(app, verify).await
 }
 
-/// Does work that is slow on purpose where it keeps no other request waiting, when it is its
-/// turn.
+/// Runs password hashing, which is slow on purpose, on a blocking thread, where it doesn't delay
+/// other requests. Waits until fewer than [`hashes_at_once`] are running.
 async fn hashing<T: Send + 'static>(
     app: &App,
     work: impl FnOnce() -> T + Send + 'static,
@@ -158,7 +158,7 @@ async fn hashing<T: Send + 'static>(
     let place = Arc::clone(&app.hashing).acquire_owned().await;
     let place = place.map_err(not_hashed)?;
     let work = move || {
-        // Until the work is done, though its request may be gone.
+        // Held until the work is done, even if the request was dropped before.
         let _place = place;
         work()
     };

@@ -1,4 +1,4 @@
-//! Where posts and users are kept: an `SQLite` file, or a `MySQL` server.
+//! The database of posts, users and sessions: an `SQLite` file or a `MySQL` server.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,18 +17,18 @@ const DROP: &str = "\
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Opens a database, creating it (in `SQLite`) and its tables if need be.
+/// Opens a database. Missing tables are created; for `SQLite`, a missing file is, too.
 ///
 /// # Errors
 ///
-/// If it can't be reached, or its tables can't be created.
+/// If the database can't be reached, or its tables can't be created.
 pub async fn open(database: &str) -> Result<AnyPool, Failure> {
     let target = Target::parse(database)?;
     target.prepare(false).await?;
     Ok(target.pool())
 }
 
-/// Drops a database's tables, with all that is in them, and creates them anew.
+/// Drops a database's tables with all their data, and creates empty ones.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub async fn init(database: &str) -> Result<(), Failure> {
 struct Target {
     options: AnyConnectOptions,
     is_sqlite: bool,
-    /// As the user wrote it, less any password.
+    /// The database as the user named it, without any password.
     shown: String,
 }
 
@@ -75,7 +75,7 @@ impl Target {
         })
     }
 
-    /// Creates the tables, where they are missing or `afresh`.
+    /// Creates missing tables. With `afresh`, drops existing tables first.
     async fn prepare(&self, afresh: bool) -> Result<(), Failure> {
         self.try_prepare(afresh)
             .await
@@ -83,7 +83,7 @@ impl Target {
     }
 
     async fn try_prepare(&self, afresh: bool) -> Result<(), sqlx::Error> {
-        // Not from a pool, which would keep trying a server that refuses.
+        // A pool would keep retrying a server that refuses the connection.
         let mut connection = AnyConnection::connect_with(&self.options).await?;
         if afresh {
             sqlx::raw_sql(DROP).execute(&mut connection).await?;
@@ -98,7 +98,7 @@ impl Target {
     }
 
     fn pool(&self) -> AnyPool {
-        // Two writers to an SQLite file would wait for each other anyway.
+        // SQLite allows only one writer at a time anyway.
         let connections = if self.is_sqlite { 1 } else { 10 };
         AnyPoolOptions::new()
             .max_connections(connections)
@@ -107,7 +107,7 @@ impl Target {
     }
 }
 
-/// The URL of an `SQLite` file, once there is a directory for it.
+/// The URL of an `SQLite` file. Creates the file's directory.
 fn sqlite_file(path: &str) -> Result<String, Failure> {
     if let Some(directory) = Path::new(path).parent() {
         std::fs::create_dir_all(directory).map_err(|error| cannot_use(path, error))?;
@@ -120,7 +120,7 @@ fn cannot_use(shown: &str, why: impl std::fmt::Display) -> Failure {
     Failure::new(format!("use database {shown}"), why)
 }
 
-/// `scheme://user:password@host` as `scheme://user@host`.
+/// Turns `scheme://user:password@host` into `scheme://user@host`.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();

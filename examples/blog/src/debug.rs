@@ -1,4 +1,4 @@
-//! `blog serve --debug-addr`: what memprof knows of the process, on an address of its own.
+//! `blog serve --debug-addr`: serves memprof's endpoints on a separate address.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::Failure;
 
-/// Serves memprof's endpoints as long as the process lasts.
+/// Serves memprof's endpoints until the process ends.
 ///
 /// # Errors
 ///
@@ -19,7 +19,7 @@ pub(crate) async fn serve(addr: SocketAddr) -> Result<(), Failure> {
     let bound = listener.local_addr().map_err(cannot_listen)?;
     eprintln!("note: the memory of this process is shown at http://{bound}/debug/memprof/");
     let router = Router::new().fallback_service(memprof::web::debug_routes());
-    // It ends with the process: nobody's work is lost by that.
+    // The task needs no graceful shutdown: no data is lost if it ends with the process.
     tokio::spawn(async { axum::serve(listener, router).await });
     Ok(())
 }

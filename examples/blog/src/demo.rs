@@ -1,8 +1,8 @@
-//! `blog demo`: what memprof prints when a post is opened for editing.
+//! `blog demo`: shows what memprof prints when a post is opened for editing.
 //!
-//! Two runs of `blog serve`, each in a process and with a database of its own,
-//! visited over HTTP. However the demo ends, by a signal too, dropping what
-//! `run_once` holds kills the process and removes the database.
+//! The demo runs `blog serve` twice, each time in a separate process with a new database, and
+//! sends it requests over HTTP. However the demo ends, also by a signal, dropping the locals of
+//! `run_once` kills the process and removes the database.
 
 use std::env;
 use std::io::{self, Write};
@@ -21,14 +21,14 @@ use ureq::http::StatusCode;
 use crate::Failure;
 use crate::server::{READY, SECRET_KEY, told_to_stop};
 
-/// The environment variable in which memprof finds the columns to print.
+/// The environment variable from which memprof reads the columns to print.
 const COLUMNS: &str = "MEMPROF_COLUMNS";
 
 /// How long the server may take to start, and to answer a request.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Serves the blog, opens a post for editing, and prints what the server
-/// printed; then once more with a million squares in memory.
+/// Serves the blog, opens a post for editing, and prints what the server printed; then repeats
+/// this with a million squares in memory.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ async fn run_both() -> Result<(), Failure> {
     run_once(&[], &[]).await?;
 
     let squares = ["--squares", "1000000"];
-    // What the user chose for this variable holds for both runs.
+    // If the user has set the variable, it applies to both runs.
     if env::var_os(COLUMNS).is_some() {
         say("\n$ blog serve --squares 1000000\n")?;
         run_once(&squares, &[]).await
@@ -57,9 +57,9 @@ async fn run_both() -> Result<(), Failure> {
     }
 }
 
-/// One run of the server, from start to end.
+/// Runs the server once.
 async fn run_once(args: &[&str], environment: &[(&str, &str)]) -> Result<(), Failure> {
-    // Made before the server, so dropped after it.
+    // Created before the server, and therefore dropped after it.
     let directory = tempfile::Builder::new()
         .prefix("blog-demo-")
         .tempdir()
@@ -84,7 +84,7 @@ async fn run_once(args: &[&str], environment: &[(&str, &str)]) -> Result<(), Fai
         .map_err(|error| Failure::new("remove a temporary directory", error))
 }
 
-/// Visits the server, stops it, and returns what it printed meanwhile.
+/// Sends requests to the server, stops it, and returns what it printed.
 async fn converse(server: &mut Child) -> Result<String, Failure> {
     let stdout = server.stdout.take();
     let stdout = stdout.ok_or_else(|| cannot_run("the server has no output"))?;
@@ -106,7 +106,7 @@ async fn converse(server: &mut Child) -> Result<String, Failure> {
     Ok(printed)
 }
 
-/// The address that the server says it listens on.
+/// Reads the address that the server prints when it is ready.
 async fn address(stdout: &mut (impl AsyncBufReadExt + Unpin)) -> Result<String, Failure> {
     let mut line = String::new();
     stdout.read_line(&mut line).await.map_err(cannot_run)?;
@@ -142,14 +142,14 @@ fn visit(address: &str) -> Result<(), Failure> {
     check("GET /1/update", answer, StatusCode::OK)
 }
 
-/// Prints how a request was answered, which has to be with this status.
+/// Prints a request and its response's status, and fails if it isn't `status`.
 fn check(
     request: &str,
     answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     expected: StatusCode,
 ) -> Result<(), Failure> {
     let mut response = answer.map_err(|error| Failure::new(request, error))?;
-    // The server has printed its tables by the end of the answer.
+    // The server has printed its tables before the end of the response.
     response
         .body_mut()
         .read_to_vec()
@@ -161,7 +161,7 @@ fn check(
     }
 }
 
-/// Prints at once. Not with `println!`, which panics once nobody reads on.
+/// Prints and flushes. `println!` would panic on a closed pipe.
 fn say(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())

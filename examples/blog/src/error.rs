@@ -1,4 +1,4 @@
-//! What a visitor gets in place of a page.
+//! Errors of requests, and the pages that visitors see for them.
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
@@ -6,23 +6,22 @@ use axum::response::{Html, IntoResponse, Response};
 use crate::failure::one_line;
 use crate::pages::redirect;
 
-/// Why a request has no page for an answer.
+/// Why a request can't be answered with the page it asks for.
 #[derive(Debug)]
 pub(crate) enum AppError {
-    /// Nobody is logged in, so the visitor is sent to do so.
+    /// The visitor isn't logged in, and is redirected to the login page.
     LoginRequired,
-    /// No such path.
+    /// The path doesn't exist.
     NotFound,
-    /// No post has this number, which is kept as digits: it may be too long
-    /// for an integer.
+    /// No post has this ID, which is kept as digits since it may be too long for an integer.
     NoSuchPost(String),
-    /// The post is somebody else's.
+    /// The post belongs to another user.
     Forbidden,
-    /// The form lacks a field, or can't be read.
+    /// The form lacks a field, or can't be parsed.
     BadForm,
-    /// The form is longer than the application reads.
+    /// The form exceeds the application's limit.
     FormTooLong,
-    /// Not the visitor's fault, and not for their eyes.
+    /// A failure of the server. The cause goes to stderr and isn't shown to the visitor.
     Internal(String),
 }
 
@@ -61,7 +60,7 @@ impl IntoResponse for AppError {
     }
 }
 
-/// A page that says what went wrong. `message` is ours, so it is not escaped.
+/// An error page. `message` isn't escaped: it must not contain anything a visitor sent.
 pub(crate) fn page(status: StatusCode, message: &str) -> Response {
     let reason = status.canonical_reason().unwrap_or("Error");
     let code = status.as_u16();

@@ -1,8 +1,8 @@
-//! Why a command could not do its work.
+//! The error type of the commands.
 
 use std::fmt;
 
-/// What a command tried, and why that failed: one line for the terminal.
+/// What a command tried to do, and why that failed; displayed as one line.
 #[derive(Debug)]
 pub struct Failure {
     tried: String,
@@ -10,7 +10,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// `tried` follows "cannot".
+    /// `tried` completes the message "cannot {tried}: {why}".
     pub(crate) fn new(tried: impl Into<String>, why: impl fmt::Display) -> Self {
         Self {
             tried: tried.into(),
@@ -27,7 +27,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A cause as one line: a database's message may span several.
+/// Joins the lines of a cause, since a database's message may have several.
 pub(crate) fn one_line(why: impl fmt::Display) -> String {
     let text = why.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim).collect();

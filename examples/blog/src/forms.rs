@@ -1,4 +1,4 @@
-//! What a visitor typed into a form.
+//! Parses submitted forms.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,22 @@ use minijinja::Value;
 
 use crate::error::AppError;
 
-/// How many fields a form may have, which is Flask's limit, too.
+/// The most fields that a form may have. Flask has the same limit.
 const MOST_FIELDS: usize = 1000;
 
-/// The text fields of a form, sent in either of the ways a browser has.
+/// The text fields of a form, sent urlencoded or as multipart.
 ///
-/// A body of any other type is a form without fields. Where a field is
-/// repeated, the first one counts; bytes that aren't UTF-8 are replaced.
+/// A body of any other type is a form without fields. If a field is repeated, the first one is
+/// used; invalid UTF-8 is replaced.
 #[derive(Debug, Default)]
 pub(crate) struct Form(BTreeMap<String, String>);
 
 impl Form {
-    /// The text of a field, which may be empty but must be there.
+    /// The text of a field, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError::BadForm`] if the field is missing.
     pub(crate) fn field(&self, name: &str) -> Result<&str, AppError> {
         self.0
             .get(name)

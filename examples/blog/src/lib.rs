@@ -1,15 +1,15 @@
-//! Flaskr, a small blog, in Rust: users register, log in, and write posts that
-//! they alone may edit or delete.
+//! Flaskr, a small blog, in Rust: users register, log in, and write posts that only they can edit
+//! or delete.
 //!
-//! It is here to be profiled. [`memprof::memprofile`] stands on two functions
-//! of `posts.rs`, `get_post` and `update`, so that opening `/1/update` prints a
-//! table for each. Everything else is a plain web application:
+//! The blog is an example of a profiled application. [`memprof::memprofile`] is on two functions
+//! of `posts.rs`, `get_post` and `update`, so opening `/1/update` prints a table for each.
+//! Everything else is a plain web application:
 //!
-//! - `posts`: the blog's pages; `auth`: registering and logging in and out;
-//! - `session`: who is asking; `forms`: what they sent; `pages` and `assets`:
-//!   what they get; `error`: what they get instead;
-//! - [`app`]: the routes; [`database`]: `SQLite` or `MySQL`; [`server`] and
-//!   [`demo`]: the commands; [`profiling`] and `debug`: what is shown of memory.
+//! - `posts`: the blog's pages; `auth`: registering, logging in and out;
+//! - `session`: the current user; `forms`: parsing forms; `pages` and `assets`: templates and the
+//!   style sheet; `error`: error pages;
+//! - [`app`]: the routes; [`database`]: `SQLite` or `MySQL`; [`server`] and [`demo`]: the commands;
+//! - [`profiling`], `toolbar` and `debug`: memprof's layers and endpoints.
 #![forbid(unsafe_code)]
 
 pub mod app;

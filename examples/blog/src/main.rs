@@ -1,5 +1,4 @@
-//! The `blog` command: serves the blog, empties its database, or shows in one
-//! go what memprof prints for it.
+//! The `blog` command: serves the blog, resets its database, or runs the demo.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,33 +18,33 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Those of `serve`, which is what `blog` alone does.
+    /// The arguments of `serve`, which is the default command.
     #[command(flatten)]
     serve: ServeArgs,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the blog until Ctrl-C (what `blog` alone does).
+    /// Serve the blog until Ctrl-C (the default command).
     Serve(ServeArgs),
 
-    /// Drop the tables, with what is in them, and create them anew.
+    /// Delete all data: drop the tables and create empty ones.
     InitDb(DatabaseArgs),
 
-    /// Run the blog twice, edit a post, and print the tables of its memory.
+    /// Run the blog twice, open a post for editing, and print the tables of memprof.
     Demo,
 }
 
 #[derive(Args)]
 struct ServeArgs {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free port.
     #[arg(long, default_value = "127.0.0.1:5000")]
     addr: SocketAddr,
 
     #[command(flatten)]
     database: DatabaseArgs,
 
-    /// How many squares to hold in memory while a post is looked up.
+    /// How many 8-byte numbers to hold in memory while a post is looked up.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     squares: u64,
 
@@ -70,12 +69,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// How long a request that is stuck may keep the process, as one whose table goes to a pipe
-/// that is not read.
+/// How long the process waits for a stuck request at exit, such as one that prints a table to a
+/// pipe that isn't read.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    // As `#[tokio::main]` does it, which waits for all that runs.
+    // `#[tokio::main]` would wait for blocking tasks without a timeout.
     let runtime = tokio::runtime::Runtime::new().expect("there are threads and descriptors");
     let answer = runtime.block_on(run_command(cli));
     runtime.shutdown_timeout(PATIENCE);

@@ -1,4 +1,4 @@
-//! Pages from templates, which are part of the program.
+//! Renders pages from templates, which are compiled into the program.
 
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
@@ -9,7 +9,7 @@ use minijinja::{Environment, Value};
 
 use crate::error::AppError;
 
-/// A template's name and text. A name in `.html` is what turns escaping on.
+/// A template's name and text. The extension `.html` turns escaping on.
 macro_rules! template {
     ($name:literal) => {
         ($name, include_str!(concat!("../templates/", $name)))
@@ -32,7 +32,7 @@ pub(crate) struct Pages(Environment<'static>);
 impl Pages {
     pub(crate) fn new() -> Self {
         let mut templates = Environment::new();
-        // A line that only holds a tag leaves none in the page.
+        // A line with nothing but a tag leaves no empty line in the page.
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true).lstrip_blocks(true);
         templates.set_syntax(syntax.build().expect("the usual delimiters are distinct"));
@@ -44,8 +44,8 @@ impl Pages {
         Self(templates)
     }
 
-    /// The template `name` as a page. Each is given at least `user`, who may be
-    /// none, and `flash`, a message that may be none.
+    /// Renders the template `name`. All templates expect the values `user` and `flash` (a
+    /// message), each of which may be none.
     pub(crate) fn render(&self, name: &str, values: Value) -> Result<Response, AppError> {
         toolbar::template(name, &values);
         let html = self.0.get_template(name)?.render(values)?;
@@ -53,7 +53,7 @@ impl Pages {
     }
 }
 
-/// Sends the visitor to another page, by GET.
+/// Redirects the visitor to another page, which is requested by GET.
 pub(crate) fn redirect(location: &'static str) -> Response {
     (StatusCode::FOUND, [(LOCATION, location)]).into_response()
 }

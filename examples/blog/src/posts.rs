@@ -1,7 +1,7 @@
 //! The blog: its front page, and writing, editing and deleting a post.
 //!
-//! The two functions under `#[memprofile]` are the ones whose memory this
-//! example is about.
+//! The two functions under `#[memprofile]` are the ones that this example
+//! profiles.
 
 use std::hint::black_box;
 
@@ -26,13 +26,13 @@ pub(crate) struct Post {
     id: i64,
     title: String,
     body: String,
-    /// The day, in UTC.
+    /// The date, in UTC.
     created: String,
     author_id: i64,
     username: String,
 }
 
-/// The post `id`, which must be the user's own if `check_author`.
+/// Loads the post `id`; with `check_author`, it must belong to `user`.
 #[memprofile(precision = 4)]
 pub(crate) async fn get_post(
     app: &App,
@@ -85,7 +85,7 @@ pub(crate) async fn index(
     let posts: Vec<Post> = sqlx::query_as(ALL_POSTS).fetch_all(&app.pool).await?;
     tracing::info!("{} posts", posts.len());
     sql.rows(posts.len());
-    // Once, since a template and the toolbar go through them.
+    // Converted once: the template and the toolbar both iterate over them.
     let posts: Vec<Value> = posts.into_iter().map(Value::from).collect();
     let values = context! { user, flash => (), posts };
     app.pages.render("blog/index.html", values)
@@ -141,7 +141,7 @@ impl From<Post> for Value {
     }
 }
 
-/// The number in a post's path.
+/// The ID in a post's path.
 #[derive(Debug)]
 pub(crate) struct PostId(i64);
 
@@ -155,7 +155,7 @@ impl FromRequestParts<App> for PostId {
         };
         match digits.parse() {
             Ok(id) => Ok(Self(id)),
-            // `only_digits` let it through, so it is a number, and too large a one.
+            // `only_digits` lets only digits through, so the number is too large.
             Err(_) => Err(AppError::NoSuchPost(
                 digits.trim_start_matches('0').to_owned(),
             )),
@@ -163,10 +163,10 @@ impl FromRequestParts<App> for PostId {
     }
 }
 
-/// Lets a request through only if the post's number is nothing but digits.
+/// Rejects a request as not found unless the post's ID consists of digits.
 ///
-/// This goes before the choice of method and before asking for a login: to
-/// anybody, `/one/delete` is no address here.
+/// This runs before the method is checked and a login is required, so that
+/// `/one/delete` is not found whatever the method and the user.
 pub(crate) async fn only_digits(
     path: Result<Path<String>, PathRejection>,
     request: Request,
@@ -179,8 +179,8 @@ pub(crate) async fn only_digits(
     }
 }
 
-// In SQL that SQLite and MySQL both understand. A name is bytes in MySQL (see
-// its schema), hence the cast.
+// These statements work in SQLite and MySQL. The cast is for MySQL, where a
+// name has a binary type (see its schema).
 
 const POST_BY_ID: &str = "\
     SELECT post.id, title, body, substr(created, 1, 10) AS created,

@@ -1,4 +1,4 @@
-//! What is recorded of the requests that are served, and who sees it.
+//! memprof's layers around the application, as the flags of `serve` select them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,37 +11,37 @@ use memprof::web::{Access, ProfilerLayer, QueryProfilerLayer, Trigger};
 use crate::app::{self, App};
 use crate::toolbar;
 
-/// What `serve` records.
+/// The flags of `serve` for profiling.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Profiling {
-    /// Print what each request's functions did.
+    /// Print the report of each request.
     #[arg(long)]
     pub profiler: bool,
 
-    /// Write what each request's functions did to a file of its own in this folder.
+    /// Write the report of each request to a separate file in this folder.
     #[arg(long, value_name = "DIR")]
     pub profile_dir: Option<PathBuf>,
 
-    /// Of these, only of requests that have this header.
+    /// Report only requests that have this header.
     #[arg(long, value_name = "NAME")]
     pub profile_header: Option<String>,
 
-    /// Answer `?profile`, from this machine, with a page of what the request did.
+    /// Answer requests with `?profile` from this machine with a profile of the request.
     #[arg(long)]
     pub query_profile: bool,
 
-    /// Show on each page, to this machine, what its request did, and the last requests at
+    /// Show a debug toolbar on each page to this machine, and recent requests at
     /// /debug/toolbar/.
     #[arg(long)]
     pub toolbar: bool,
 
-    /// Where to show the memory of the process, besides; port 0 takes a free one.
+    /// A second address, for memprof's endpoints of the process; port 0 takes a free port.
     #[arg(long, value_name = "ADDR")]
     pub debug_addr: Option<SocketAddr>,
 }
 
 impl Profiling {
-    /// The application with what records its requests around it.
+    /// The application, wrapped in the selected layers.
     pub fn around(&self, app: &App, database: &str) -> Router {
         let mut router = app::router(app.clone());
         if self.query_profile {

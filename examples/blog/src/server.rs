@@ -1,4 +1,4 @@
-//! `blog serve`: the application on a socket, until it is told to stop.
+//! `blog serve`: serves the application until Ctrl-C or SIGTERM.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -11,16 +11,16 @@ use crate::app::App;
 use crate::profiling::Profiling;
 use crate::{Failure, database, debug};
 
-/// How long requests under way may take to finish once the server stops.
+/// How long pending requests may take to finish once the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What the line that tells the server's address starts with.
+/// The start of the line that announces the server's address.
 pub(crate) const READY: &str = "Listening on ";
 
-/// The environment variable that holds the secret of the session cookies.
+/// The environment variable with the secret that signs session cookies.
 pub(crate) const SECRET_KEY: &str = "BLOG_SECRET_KEY";
 
-/// Serves the blog until Ctrl-C or SIGTERM, and records of its requests what is wanted.
+/// Serves the blog, with the layers of `profiling`, until Ctrl-C or SIGTERM.
 ///
 /// # Errors
 ///
@@ -40,7 +40,8 @@ pub async fn serve(
         debug::serve(addr).await?;
     }
     let app = App::new(pool.clone(), &secret(), squares);
-    // Before anybody learns that there is a server to be stopped.
+    // The handlers are registered before the address is announced, so that no signal of a client
+    // is missed.
     let (stop, grace) = (told_to_stop(), told_to_stop());
     announce(bound).map_err(|error| Failure::new("write to standard output", error))?;
 
@@ -52,19 +53,19 @@ pub async fn serve(
         served = serving => served,
         () = async { grace.await; tokio::time::sleep(GRACE).await } => Ok(()),
     };
-    // A request that is stuck has its connection.
+    // A stuck request still holds its connection, so closing the pool needs a timeout.
     let _ = tokio::time::timeout(GRACE, pool.close()).await;
     served.map_err(|error| Failure::new(format!("serve on {addr}"), error))
 }
 
-/// Flushed, since whoever started the server may be waiting for this line.
+/// Prints the address, and flushes: the program that started the server may wait for this line.
 fn announce(bound: SocketAddr) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{READY}http://{bound}")?;
     out.flush()
 }
 
-/// The secret that signs session cookies: the user's, or one for this run.
+/// The secret that signs session cookies, from the environment or random for this run.
 fn secret() -> Vec<u8> {
     match std::env::var(SECRET_KEY) {
         Ok(secret) if !secret.is_empty() => secret.into_bytes(),
@@ -75,8 +76,8 @@ fn secret() -> Vec<u8> {
     }
 }
 
-/// Listens for Ctrl-C and SIGTERM from now on. What is returned is done at the
-/// first of them; where neither can be heard, never.
+/// Registers handlers for Ctrl-C and SIGTERM at once. The returned future completes at the first
+/// of these signals; if no handler can be registered, it never does.
 #[cfg(unix)]
 pub(crate) fn told_to_stop() -> impl Future<Output = ()> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -98,7 +99,7 @@ pub(crate) fn told_to_stop() -> impl Future<Output = ()> {
     }
 }
 
-/// Done at Ctrl-C; where it can't be heard, never.
+/// Completes at Ctrl-C; if no handler can be registered, it never does.
 #[cfg(not(unix))]
 pub(crate) async fn told_to_stop() {
     if tokio::signal::ctrl_c().await.is_err() {

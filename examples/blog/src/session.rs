@@ -1,8 +1,8 @@
-//! Who is asking, by the token in a signed cookie.
+//! Sessions: identifies the user of a request by the token in a signed cookie.
 //!
-//! A session is a row of the database, by its token's digest: it ends with its time, with
-//! logging out, and with the database. A cookie that isn't ours, or whose session has ended, is
-//! the same as none.
+//! A session is a row of the database, which holds only a digest of the token. It ends when it
+//! expires, on logout, and when the database is reset. A cookie with a wrong signature or an ended
+//! session is ignored.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,10 +21,10 @@ use crate::error::AppError;
 
 const COOKIE: &str = "session";
 
-/// How long a session lasts, which is Flask's default.
+/// How long a session lasts. This is Flask's default.
 const LIFETIME: Duration = Duration::from_hours(31 * 24);
 
-// The cast is for MySQL, where a name is bytes (see its schema).
+// The cast is for MySQL, where a name has a binary type (see its schema).
 const USER_OF_SESSION: &str = "\
     SELECT user.id, CAST(username AS CHAR) AS username
     FROM session JOIN user ON user.id = user_id
@@ -34,7 +34,7 @@ const BEGIN: &str = "INSERT INTO session (token_digest, user_id, expires) VALUES
 
 const END: &str = "DELETE FROM session WHERE token_digest = ? OR expires <= ?";
 
-/// A user who is logged in. As an argument of a handler it lets nobody else in.
+/// A logged-in user. A handler with this argument requires a login.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct User {
     pub(crate) id: i64,
@@ -47,7 +47,7 @@ impl From<User> for Value {
     }
 }
 
-/// Whoever is asking: a user, or nobody we know.
+/// The sender of a request: a logged-in user, or `None`.
 #[derive(Debug)]
 pub(crate) struct Visitor(pub(crate) Option<User>);
 
@@ -78,11 +78,11 @@ impl FromRequestParts<App> for User {
     }
 }
 
-/// Whether the visitor's browser is connected by TLS: to this server or, as far as a proxy
-/// says, to that.
+/// Whether the visitor's browser uses TLS, to this server or, according to the headers, to a
+/// proxy.
 ///
-/// A header that lies has its sender's browser keep no cookie, or send it in the clear: it harms
-/// nobody else.
+/// The headers are trusted: a client that forges them only affects its own cookie, which its
+/// browser then doesn't keep, or sends unencrypted.
 #[derive(Debug)]
 pub(crate) struct IsOverTls(pub(crate) bool);
 
@@ -106,7 +106,7 @@ impl<S: Sync> FromRequestParts<S> for IsOverTls {
     }
 }
 
-/// Begins a session of this user, in place of the one in the jar.
+/// Starts a session of this user, in place of the one in the jar.
 pub(crate) async fn begin(
     app: &App,
     jar: SignedCookieJar,
@@ -114,7 +114,7 @@ pub(crate) async fn begin(
     is_over_tls: bool,
 ) -> Result<SignedCookieJar, AppError> {
     let jar = end(app, jar).await?;
-    // The number is for people. The rest is random, as a key has to be.
+    // The ID is only informative. The rest of the token is random.
     let random = Sha256::digest(Key::generate().signing());
     let token = format!("{user_id}:{random:x}");
     let expires = seconds(SystemTime::now() + LIFETIME);
@@ -128,7 +128,7 @@ pub(crate) async fn begin(
     Ok(jar.add(cookie))
 }
 
-/// Ends the session in the jar, and those whose time is over.
+/// Ends the session in the jar, and deletes expired sessions.
 pub(crate) async fn end(app: &App, jar: SignedCookieJar) -> Result<SignedCookieJar, AppError> {
     let query = sqlx::query(END).bind(token_digest(&jar));
     let query = query.bind(seconds(SystemTime::now()));
@@ -144,13 +144,13 @@ fn digest(token: &str) -> String {
     format!("{:x}", Sha256::digest(token))
 }
 
-/// Since 1970.
+/// Seconds since the Unix epoch.
 fn seconds(time: SystemTime) -> i64 {
     let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// What is in the session of a request with these headers, for people.
+/// The values in the session of a request with these headers, for the toolbar.
 pub(crate) fn values(headers: &HeaderMap, key: Key) -> Vec<(String, String)> {
     let jar = SignedCookieJar::from_headers(headers, key);
     let cookie = jar.get(COOKIE);
@@ -161,7 +161,7 @@ pub(crate) fn values(headers: &HeaderMap, key: Key) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A signing key out of a secret of any length.
+/// Derives a signing key from a secret of any length.
 pub(crate) fn key(secret: &[u8]) -> Key {
     Key::from(&Sha512::digest(secret))
 }

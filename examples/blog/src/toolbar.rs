@@ -1,4 +1,4 @@
-//! The debug toolbar of `serve --toolbar`: what it is told beside what it sees.
+//! The debug toolbar of `serve --toolbar`, with what the layer can't observe itself.
 
 use axum::http::HeaderMap;
 use memprof::web::toolbar::LogLayer;
@@ -10,15 +10,16 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::app::{App, ROUTES};
 use crate::session;
 
-/// A toolbar for those whom `access` allows. The log goes to it.
+/// A toolbar for the requests that `access` allows. Installs a subscriber that sends the log to
+/// it.
 pub(crate) fn layer(app: &App, database: &str, access: Access) -> DebugToolbarLayer {
-    // Another is there only in tests.
+    // Fails only in tests, which may have installed a subscriber before.
     let _ = tracing_subscriber::registry()
         .with(LogLayer::new())
         .try_init();
     let (pool, key) = (app.pool.clone(), app.key.clone());
     DebugToolbarLayer::new(access)
-        // Whoever asks for it wants it in any build.
+        // The flag asks for the toolbar explicitly, so it is on in release builds, too.
         .in_release()
         .application(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
         .cargo_lock(include_str!("../../../Cargo.lock"))
@@ -30,14 +31,14 @@ pub(crate) fn layer(app: &App, database: &str, access: Access) -> DebugToolbarLa
         .explain(move |statement| explain(pool.clone(), statement))
 }
 
-/// How the database would go about a statement, whose values are all `NULL`.
+/// The database's query plan for a statement, with `NULL` for all values.
 async fn explain(pool: AnyPool, statement: String) -> Result<String, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let (explain, column) = match connection.backend_name() {
         "SQLite" => ("EXPLAIN QUERY PLAN", "detail"),
         _ => ("EXPLAIN FORMAT=JSON", "EXPLAIN"),
     };
-    // One of the application's own, which has been sent before.
+    // The statement is one of the application's constants, which the toolbar has recorded.
     let explained = AssertSqlSafe(format!("{explain} {statement}"));
     let values = statement.matches('?');
     let query = values.fold(sqlx::query(explained), |query, _| query.bind(None::<i64>));

@@ -1,10 +1,10 @@
-//! A walk through the blog in Chromium, with all that shows what its requests do.
+//! Visits the blog in Chromium, with the toolbar, the query profiler and the endpoints on.
 //!
-//! Skipped, with a word, where there is no Chromium. With `MEMPROF_SCREENSHOTS` naming a
-//! folder, README's pictures are written there.
+//! Skipped with a message if there is no Chromium. If `MEMPROF_SCREENSHOTS` names a folder, the
+//! screenshots of the README are written there.
 
 #[expect(dead_code, reason = "some of it is for pages of reports")]
-#[path = "../../../tests/tests/page/browser.rs"]
+#[path = "../../../tests/tests/report/page/browser.rs"]
 mod browser;
 
 use std::fs;
@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use browser::Page;
 use tempfile::TempDir;
 
-/// A server with everything on, killed with this.
+/// A server with all layers on, killed on drop.
 struct Blog {
     process: Child,
     address: String,
@@ -44,7 +44,7 @@ impl Blog {
         let mut stdout = stdout.lines();
         let said = first(stdout.next());
         let address = said.strip_prefix("Listening on ").unwrap().to_owned();
-        // The tables of requests, which nobody else reads.
+        // Reads the tables of requests, so that the pipe doesn't fill up.
         std::thread::spawn(move || stdout.for_each(drop));
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let mut stderr = stderr.lines();
@@ -91,7 +91,7 @@ fn whoever_walks_through_the_blog_sees_what_each_request_did() {
     go("/create");
     send(&[("title", "First"), ("body", "Of many.")], "/");
 
-    // The bar of a page, and a panel of it.
+    // The toolbar of a page, and one of its panels.
     go("/1/update");
     let bar = "document.getElementById('memprof-toolbar').contentDocument";
     page.until(&format!(
@@ -114,14 +114,14 @@ fn whoever_walks_through_the_blog_sees_what_each_request_did() {
     }
     page.screenshot("toolbar");
 
-    // Every request is in the history.
+    // The history lists every request.
     go("/debug/toolbar/");
     let history = page.text("document.body.innerText");
     for seen in ["/auth/register", "/auth/login", "/create", "/1/update"] {
         assert!(history.contains(seen), "{seen}: {history}");
     }
 
-    // The profile of a request instead of its answer.
+    // `?profile` answers with the profile of the request.
     go("/1/update?profile");
     page.until("document.body.dataset.ready === 'yes'");
     assert_eq!(page.text("document.title"), "memprof: GET /1/update");
@@ -129,10 +129,10 @@ fn whoever_walks_through_the_blog_sees_what_each_request_did() {
     assert!(source.contains("let squares: Vec<u64>"), "{source}");
     page.screenshot("query-profile");
 
-    // Nothing was asked of others, and nobody complained.
+    // The page sent no request to other hosts, and the console has no errors.
     page.assert_harmless();
 
-    // The process.
+    // The page of the process.
     page.go(&blog.debug);
     let process = page.text("document.body.innerText");
     assert!(

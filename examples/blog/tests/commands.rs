@@ -1,4 +1,4 @@
-//! The `blog` command, as a process.
+//! Runs the `blog` command as a process.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -165,7 +165,7 @@ fn a_server_stops_when_told_to_though_what_it_prints_is_not_read() {
     let directory = TempDir::new().unwrap();
     let mut command = blog(&directory);
     let mut server = Server::start(command.args(["--addr", "127.0.0.1:0", "--profiler"]));
-    // More than fits into a pipe.
+    // The tables of 500 requests don't fit into a pipe.
     for _ in 0..500 {
         let hello = ureq::get(format!("{}/hello", server.address)).call();
         assert_eq!(hello.unwrap().status(), 200);
@@ -216,7 +216,7 @@ fn the_memory_of_the_process_is_shown_on_an_address_of_its_own() {
     let metrics = metrics.unwrap();
     assert!(metrics.contains("\nmemprof_live_bytes "), "{metrics}");
     assert!(matches!(elsewhere, Err(ureq::Error::StatusCode(404))));
-    // What is asked there keeps nobody from stopping it.
+    // Connections to the second address don't delay the shutdown.
     assert!(server.stop().status.success());
 }
 
@@ -270,7 +270,7 @@ fn an_unusable_database_is_named() {
     }
 }
 
-/// The command, in this directory.
+/// The command, run in this directory.
 fn blog(directory: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blog"));
     command
@@ -288,7 +288,7 @@ fn assert_fails_with(output: &Output, start: &str) {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-/// The status that registering a user on a server with this flag gets.
+/// The status of registering a user on a server with these arguments.
 fn register(directory: &TempDir, flag: &str, value: &str) -> u16 {
     let mut command = blog(directory);
     let server = Server::start(command.args(["--addr", "127.0.0.1:0", flag, value]));
@@ -303,7 +303,7 @@ fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).unwrap().next().is_none()
 }
 
-/// A server, killed with this unless it was stopped.
+/// A server, killed on drop unless it was stopped.
 struct Server {
     process: Option<Child>,
     address: String,
@@ -322,7 +322,7 @@ impl Server {
         }
     }
 
-    /// Tells the server to stop, and waits until it has.
+    /// Tells the server to stop, and waits for it to exit.
     #[cfg(unix)]
     fn stop(mut self) -> Output {
         let process = self.process.take().unwrap();

@@ -1,9 +1,9 @@
-//! What the demo prints, as text, with only the numbers masked.
+//! Compares the demo's output with `demo.txt`, in which measured numbers are masked.
 
 use std::process::Command;
 use tempfile::TempDir;
 
-/// What `blog demo` prints.
+/// The output of `blog demo`.
 fn demo() -> String {
     let directory = TempDir::new().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_blog"));
@@ -20,8 +20,7 @@ fn demo() -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// `text` with a `#` for each number that has a unit, in a row at the number's
-/// end, so that the columns stay in line.
+/// Replaces each number with a unit by a `#` at the number's end, so that columns stay aligned.
 fn mask(text: &str) -> String {
     let mut masked = String::new();
     for line in text.lines() {

@@ -1,5 +1,4 @@
-//! The blog's memory: what the layers of memprof keep is no part of it, and many visitors at once
-//! don't take much of it.
+//! The blog's memory: memprof's layers aren't counted in it, and parallel logins are limited.
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -22,10 +21,10 @@ use tower::ServiceExt as _;
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
-/// Held by each test: numbers are the whole process's.
+/// Held by each test, since the numbers are of the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// The blog on a thread of its own, visited without a socket.
+/// The blog as a service, called without a socket.
 struct Blog {
     router: Router,
     cookie: String,
@@ -60,8 +59,8 @@ impl Blog {
     }
 }
 
-/// What 1,000 requests leave alive of the blog, in bytes and blocks, according to the report of
-/// the whole process.
+/// By how many bytes and blocks 1,000 requests raise the live heap, according to the report of the
+/// process.
 fn left_by_requests(profiling: &Profiling) -> (i64, i64) {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("flaskr.sqlite");
@@ -83,7 +82,7 @@ fn left_by_requests(profiling: &Profiling) -> (i64, i64) {
             .unwrap()
             .clone_into(&mut blog.cookie);
         blog.send(Method::POST, "/create", "title=a&body=b").await;
-        // Caches fill, those of the layers, too.
+        // Fill the caches, including those of the layers.
         blog.visit(200).await;
 
         let live = || {
@@ -114,8 +113,8 @@ fn a_thousand_requests_leave_as_much_alive_with_every_layer_as_with_none() {
     let (bytes_without, count_without) = left_by_requests(&none);
     let (bytes_with, count_with) = left_by_requests(&every);
 
-    // The threads of the runtime and of the database are somewhere else in their work each time,
-    // by a few blocks. A block that each request left would be a thousand.
+    // Background threads of the runtime and the database make a difference of a few blocks. One
+    // block left per request would be a thousand.
     let bytes = bytes_with - bytes_without;
     let count = count_with - count_without;
     assert!(
@@ -127,7 +126,7 @@ fn a_thousand_requests_leave_as_much_alive_with_every_layer_as_with_none() {
 #[test]
 fn parallel_logins_hash_no_more_passwords_at_once_than_there_are_processors() {
     const LOGINS: usize = 40;
-    /// Of one hash, by `Argon2`'s defaults.
+    /// Memory of one hash with `Argon2`'s defaults.
     const HASH_BYTES: usize = 19 << 20;
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = TempDir::new().unwrap();

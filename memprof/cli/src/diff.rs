@@ -1,4 +1,4 @@
-//! Two reports, and what changed between them.
+//! `memprof diff`: what changed between two reports.
 
 use crate::lines::{LESS, MORE, Quantity, cell, lines, number, table, write};
 use crate::reading::{is_confidential, read_to_compare};
@@ -12,21 +12,21 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::str::FromStr;
 
-/// What a line is known by in both reports: its function, its text, and the how manieth
-/// of these it is.
+/// Identifies a line in both reports: its function, its source text, and how many earlier lines
+/// of the function have the same text.
 type Key<'a> = (&'a str, &'a str, usize);
 
-/// Two reports that have the same in them.
+/// Two reports with the same kinds of numbers, so that they can be compared.
 pub(crate) struct Compared {
     pub(crate) before: Report,
     pub(crate) after: Report,
-    /// Whether neither is a baseline.
+    /// Whether both are reports. A baseline has its lines only, and no process total.
     is_whole: bool,
 }
 
 impl Compared {
-    /// Reads them. Where one is a baseline, which has its lines alone, the other is held
-    /// against it without the rest.
+    /// Reads both files. If one is a baseline, which has no process total, the totals of both are
+    /// the sums of their lines.
     pub(crate) fn read(before: &Path, after: &Path) -> Result<Self, FileError> {
         let [before, after] = [read_to_compare(before)?, read_to_compare(after)?];
         let is_whole = !before.1 && !after.1;
@@ -51,7 +51,8 @@ impl Compared {
         })
     }
 
-    /// What the change is about. A baseline, which has no peak, has all its lines leave.
+    /// The quantity to sort by unless another is asked for. A baseline has no peak to derive it
+    /// from and is about what its lines leave alive.
     pub(crate) fn main_quantity(&self) -> Quantity {
         if self.is_whole {
             self.after.main_quantity_since(&self.before).into()
@@ -60,10 +61,10 @@ impl Compared {
         }
     }
 
-    /// Refuses what a baseline doesn't have, and would be compared with nothing; and limits on
-    /// what isn't known.
+    /// Refuses to sort by or limit a quantity that a baseline doesn't have, and to limit one that
+    /// a report doesn't know.
     pub(crate) fn check(&self, sort: Quantity, limits: &[Limit]) -> Result<(), String> {
-        // Of a process, what is alive and was at the peak is known without owners.
+        // The process totals of live bytes and of the peak are known without owners of blocks.
         let is_known = |quantity: Quantity| {
             [&self.before, &self.after].into_iter().all(|report| {
                 let is_total = quantity != Quantity::TemporaryCount;
@@ -74,7 +75,7 @@ impl Compared {
         let mut quantities = limits.iter().map(|limit| limit.quantity);
         if let Some(quantity) = quantities.find(|quantity| !is_known(*quantity)) {
             return Err(format!(
-                "there is no {quantity} to hold to a limit: {}",
+                "{quantity} can't have a limit: {}",
                 Report::OWNERS_ARE_UNKNOWN
             ));
         }
@@ -85,15 +86,15 @@ impl Compared {
         };
         match limits.chain([sort]).find(is_lacking) {
             Some(quantity) if !self.is_whole => Err(format!(
-                "a baseline has no {quantity}; compare reports, or what it has: live_bytes, \
-                 live_count, allocated_bytes, allocation_count, freed_bytes, transferred_bytes"
+                "a baseline has no {quantity}; compare two reports, or use live_bytes, live_count, \
+                 allocated_bytes, allocation_count, freed_bytes or transferred_bytes"
             )),
             _ => Ok(()),
         }
     }
 }
 
-/// Has a number stand for each text, by which lines are as different as they were.
+/// Replaces each distinct source text by a number, so that lines stay distinguishable.
 fn hide_source(reports: &mut [Report]) {
     let mut numbers = HashMap::new();
     let functions = reports.iter_mut().flat_map(|report| &mut report.functions);
@@ -104,10 +105,11 @@ fn hide_source(reports: &mut [Report]) {
     }
 }
 
-/// A line in both reports.
+/// The numbers of a line in both reports; zero where it is missing.
 #[derive(Default)]
 struct Change<'a> {
-    /// In the later report, if it is there; 0 if it has none.
+    /// The line number in the later report: `None` if the line is gone, 0 if it has no number,
+    /// as in a baseline.
     number: Option<u32>,
     before: (Allocations, u64),
     after: (Allocations, u64),
@@ -178,7 +180,7 @@ pub(crate) fn show(
         }
         write(&table, &styles, &mut out)?;
         if changes.len() > top {
-            writeln!(out, "and {} lines more", changes.len() - top)?;
+            writeln!(out, "and {} more", changes.len() - top)?;
         }
     }
     let total = |quantity: Quantity| {
@@ -240,7 +242,7 @@ fn changes<'a>(before: &'a Report, after: &'a Report) -> Vec<Change<'a>> {
     changes
 }
 
-/// How much there may be of something, as in `live_bytes>+5%`.
+/// A limit of `--fail-on`, such as `live_bytes>+5%`.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     text: String,
@@ -250,10 +252,11 @@ pub(crate) struct Limit {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Most {
-    /// Of the later report.
+    /// The largest value that the later report may have.
     Number(i128),
-    /// More than in the earlier one.
+    /// The largest increase since the earlier report.
     More(i128),
+    /// The largest increase, in percent of the earlier report's value.
     MorePercent(f64),
 }
 
@@ -291,7 +294,7 @@ impl FromStr for Limit {
     }
 }
 
-/// `100`, `64 KiB`, `1.5MiB`; what is left of a byte is left out.
+/// Parses `100`, `64 KiB` or `1.5MiB`; a fraction of a byte is dropped.
 pub(crate) fn number_of(text: &str) -> Option<i128> {
     let text = text.trim();
     let end = text.find(|char: char| !char.is_ascii_digit() && char != '.');
@@ -311,8 +314,8 @@ pub(crate) fn number_of(text: &str) -> Option<i128> {
 }
 
 impl Limit {
-    /// What is to be said if the later report is beyond the limit.
-    #[expect(clippy::cast_precision_loss, reason = "a part of a percent")]
+    /// The message, if the later report exceeds the limit.
+    #[expect(clippy::cast_precision_loss, reason = "percentages needn't be exact")]
     pub(crate) fn passed(&self, Compared { before, after, .. }: &Compared) -> Option<String> {
         let [was, is] = [before, after].map(|report| match self.quantity {
             Quantity::Hits => lines(report).map(|(_, line)| i128::from(line.hits)).sum(),
@@ -325,7 +328,7 @@ impl Limit {
         };
         is_passed.then(|| {
             format!(
-                "{} is passed: it was {}, and is {}",
+                "{} exceeded: was {}, is now {}",
                 self.text,
                 self.quantity.text(was),
                 self.quantity.text(is)

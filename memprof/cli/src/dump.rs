@@ -1,4 +1,4 @@
-//! The report of a running program, in a file.
+//! `memprof dump`: writes the report of a running program to a file.
 
 use crate::live::Program;
 use std::error::Error;
@@ -19,6 +19,6 @@ pub(crate) fn dump(
         name.into()
     });
     report.write(&output)?;
-    writeln!(out, "a report is in {:?}", output.to_string_lossy())?;
+    writeln!(out, "report written to {:?}", output.to_string_lossy())?;
     Ok(())
 }

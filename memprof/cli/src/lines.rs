@@ -1,4 +1,4 @@
-//! The lines of a report, and what there is to know of each.
+//! The lines of a report, the numbers of each, and tables of them.
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -9,7 +9,7 @@ use memprof::report::{Allocations, FunctionReport, LineReport, Report};
 use std::io::{self, Write};
 use std::iter;
 
-/// A number that a line has.
+/// A number of a line, by which tables are sorted and limits are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Quantity {
@@ -35,7 +35,7 @@ impl Quantity {
         Self::Hits,
     ];
 
-    /// The columns of a report that is about `main`, which comes first.
+    /// The default columns of a report whose main quantity is `main`, which comes first.
     pub(crate) fn columns(main: Self) -> Vec<Self> {
         let mut columns = Self::DEFAULT.to_vec();
         if main == Self::AllocatedBytes {
@@ -63,7 +63,7 @@ impl Quantity {
         }
     }
 
-    /// The number of a line that ran `hits` times and made this.
+    /// This number of a line that ran `hits` times and has the allocations `made`.
     pub(crate) fn of(self, made: &Allocations, hits: u64) -> i128 {
         match self {
             Self::LiveBytes => made.live_bytes().into(),
@@ -79,7 +79,7 @@ impl Quantity {
         }
     }
 
-    /// Whether a report knows it of lines.
+    /// Whether the lines of `report` have this number.
     pub(crate) fn is_known_in(self, report: &Report) -> bool {
         match self {
             Self::AllocatedBytes | Self::AllocationCount | Self::MovedBytes | Self::Hits => true,
@@ -125,11 +125,11 @@ pub(crate) fn lines(report: &Report) -> impl Iterator<Item = (&FunctionReport, &
     })
 }
 
-/// More than there should be, and less, where there is colour.
+/// The styles of rows with too much or more than before, and with less than before.
 pub(crate) const MORE: Style = AnsiColor::Red.on_default();
 pub(crate) const LESS: Style = AnsiColor::Blue.on_default();
 
-/// Writes a table, each of its rows in a style.
+/// Writes a table, its headings in bold and each row in its style.
 pub(crate) fn write(table: &Table, styles: &[Style], mut out: impl Write) -> io::Result<()> {
     let text = table.trim_fmt();
     let styles = iter::once(&const { Style::new().bold() }).chain(styles);
@@ -139,7 +139,7 @@ pub(crate) fn write(table: &Table, styles: &[Style], mut out: impl Write) -> io:
     Ok(())
 }
 
-/// A table with these headings, of which the last two are texts.
+/// An empty table with these headings.
 pub(crate) fn table(headings: impl IntoIterator<Item = &'static str>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -147,14 +147,14 @@ pub(crate) fn table(headings: impl IntoIterator<Item = &'static str>) -> Table {
     table
 }
 
-/// A number, at the right of its column.
+/// A right-aligned cell.
 pub(crate) fn number(text: &str) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-/// A text from a file for a cell of a table, which is as wide as somebody may read.
+/// A text from a file as a cell of a table, cut off after 500 characters.
 pub(crate) fn cell(text: &str) -> String {
-    /// A table that is much wider breaks its rows.
+    /// `comfy_table` breaks the rows of much wider tables.
     const MOST: usize = 500;
     let mut chars = text.trim().char_indices();
     match chars.nth(MOST) {
@@ -163,7 +163,8 @@ pub(crate) fn cell(text: &str) -> String {
     }
 }
 
-/// A text from a file, with nothing in it that a terminal obeys or that is not seen.
+/// A text from a file, with U+FFFD in place of control and invisible characters, so that a
+/// terminal interprets nothing in it.
 pub(crate) fn text(text: &str) -> String {
     printable(text.trim(), '\u{fffd}')
 }

@@ -1,5 +1,5 @@
-//! The command `memprof`: looks at reports that were written to files, and at the memory
-//! of programs over time.
+//! The command `memprof`: shows, compares and converts reports, and records the resident
+//! memory of programs over time.
 
 mod diff;
 mod dump;
@@ -23,15 +23,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Line-by-line memory profiles, from files; and memory over time, of any program.
+/// Show and compare line-by-line memory profiles, and record any program's memory over time
 ///
-/// A program whose functions are under `#[memprofile]` writes such a file where
-/// `MEMPROF_OUTPUT` says, at its end; or where it calls `Report::write`.
+/// A program with functions under `#[memprofile]` writes a profile when it exits, if
+/// `MEMPROF_OUTPUT` names a file, and wherever it calls `Report::write`.
 #[derive(Debug, Parser)]
 #[command(name = "memprof", version, max_term_width = 90)]
 struct Args {
-    /// Leave out the text of the source, as `MEMPROF_CONFIDENTIAL=on` does; `diff` has a
-    /// number for each text
+    /// Leave out the source text, as `MEMPROF_CONFIDENTIAL=on` does; `diff` shows a number in
+    /// its place
     #[arg(long, global = true)]
     confidential: bool,
 
@@ -43,87 +43,87 @@ struct Args {
 enum Command {
     /// Show the lines of a report as a table
     ///
-    /// Lines that made nothing are left out. On a terminal, those with a quarter and more of
-    /// all that was asked for are red.
+    /// Lines that allocated nothing are left out. On a terminal, a line is red if it has a
+    /// quarter or more of the total of the column that is sorted by.
     Show {
         /// A report, as JSON
         file: PathBuf,
 
-        /// Only functions whose path has this in it
+        /// Show only functions whose path contains this text
         #[arg(long, value_name = "TEXT")]
         function: Option<String>,
 
-        /// Lines with most of this first [default: `live_bytes` if the lines have 4,096 bytes alive
-        /// and a tenth of what they had at the peak, else `allocated_bytes`]
+        /// Sort by this number, largest first [default: `live_bytes` if at least 4,096 bytes of the
+        /// lines are alive and a tenth of what was alive at the peak, else `allocated_bytes`]
         #[arg(long, value_enum)]
         sort: Option<Quantity>,
 
-        /// At the most so many lines
+        /// Show at most this many lines
         #[arg(long, value_name = "COUNT", default_value_t = 30)]
         top: usize,
 
-        /// The columns, in their order [default: what is alive, was alive at the peak and was
-        /// allocated, and hits; what was allocated first, if the report is about that]
+        /// Show these columns, in this order [default: what is alive, was alive at the peak, was
+        /// allocated, and hits; what was allocated comes first if `--sort` defaults to it]
         #[arg(long, value_enum, value_delimiter = ',')]
         columns: Option<Vec<Quantity>>,
     },
 
     /// Write a report in another format
     ///
-    /// The output's ending chooses it: .speedscope.json, .json, .html (a page to explore),
-    /// .csv, .md, .folded, .pb.gz (pprof) or .prof (Python's pstats).
+    /// The extension of the output selects the format: .speedscope.json, .json, .html (a page to
+    /// explore), .csv, .md, .folded, .pb.gz (pprof) or .prof (Python's pstats).
     Convert {
         /// A report, as JSON
         file: PathBuf,
 
-        /// Where to
+        /// The file to write
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
 
-        /// The format, whatever the ending: an ending without its first dot
+        /// Write this format whatever the extension, as in `pb.gz` or `csv`
         #[arg(long, value_name = "NAME", value_parser = format_named)]
         format: Option<Format>,
     },
 
     /// Show what changed between two reports, line by line
     ///
-    /// Lines are the same if their function and their text are, whatever their numbers.
-    /// Exits with 1 if a limit is passed.
+    /// A line is recognized by its function and source text, so it may have moved. Exits with 1
+    /// if a limit is exceeded.
     Diff {
         /// The earlier report, as JSON, or a baseline
         before: PathBuf,
 
-        /// The later one
+        /// The later report, or a baseline
         after: PathBuf,
 
-        /// A limit for the whole process, as in `live_bytes>+5%`, `allocation_count>+100`
-        /// or `bytes_at_peak>1.5MiB`, which a baseline doesn't have; may be given several times
+        /// Fail if the process exceeds this limit, as in `live_bytes>+5%`, `allocation_count>+100`
+        /// or `bytes_at_peak>1.5MiB` (which a baseline doesn't have); may be given several times
         #[arg(long, value_name = "LIMIT")]
         fail_on: Vec<Limit>,
 
-        /// At the most so many lines
+        /// Show at most this many lines
         #[arg(long, value_name = "COUNT", default_value_t = 30)]
         top: usize,
 
-        /// Lines where this changed most first [default: `live_bytes`, if `show` opens on that for
-        /// one of the reports, else `allocated_bytes`]
+        /// Sort by the change of this number, largest first [default: `live_bytes` if `show` sorts
+        /// one of the reports by that, else `allocated_bytes`]
         #[arg(long, value_enum)]
         sort: Option<Quantity>,
 
-        /// Write a page to explore, an .html file, instead of the table
+        /// Write an .html page to explore instead of the table
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
 
-    /// Look at a report or at memory over time, or at those in a folder, in the browser
+    /// Open a report, memory over time, or a folder of these in the browser
     ///
-    /// Serves pages on 127.0.0.1, of this file or of the .json and .dat files in this folder
-    /// and nothing else, until it is stopped. A file is read anew each time its page is loaded.
+    /// Serves this file, or the .json and .dat files in this folder, and nothing else on
+    /// 127.0.0.1 until it is stopped. Each load of a page reads its file again.
     View {
-        /// A report, as JSON, a file of `run`, or a folder
+        /// A report as JSON, a .dat file of `run`, or a folder
         path: PathBuf,
 
-        /// Where it can be reached; the next port that is free, if it is taken
+        /// The port to listen on; if it is taken, the next free one is used
         #[arg(short, long, default_value_t = 8642)]
         port: u16,
 
@@ -134,30 +134,30 @@ enum Command {
 
     /// Watch the lines of a running program
     ///
-    /// Of one that was started with `MEMPROF_LISTEN=PATH` in its environment, which can be
-    /// left and come back to at will. `memprof show PATH` says it once, and other commands
-    /// take such a path as they take a file.
+    /// The program must have been started with `MEMPROF_LISTEN=PATH` in its environment.
+    /// Quitting `top` doesn't affect it. `memprof show PATH` prints its report once, and the
+    /// other commands accept such a path in place of a file.
     Top {
-        /// The number of the process, or the path of its socket
+        /// The process ID, or the path of its socket
         #[arg(value_name = "PID|SOCKET")]
         program: String,
 
-        /// Seconds from one report to the next
+        /// Seconds between reports
         #[arg(short = 'T', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
         interval: Duration,
     },
 
     /// Write the report of a running program to a file
     ///
-    /// Of one that was started with `MEMPROF_LISTEN=PATH` in its environment. The program goes
-    /// on. One that wasn't can't be asked; with `MEMPROF_OUTPUT` it writes its report at its
-    /// end, as by Ctrl-C or `kill`, and with `MEMPROF_EVERY=2s` at intervals.
+    /// The program must have been started with `MEMPROF_LISTEN=PATH` in its environment, and
+    /// keeps running. Without it, `MEMPROF_OUTPUT` makes a program write its report when it
+    /// exits, also by Ctrl-C or `kill`, and `MEMPROF_EVERY=2s` at intervals.
     Dump {
-        /// The number of the process, or the path of its socket
+        /// The process ID, or the path of its socket
         #[arg(value_name = "PID|SOCKET")]
         program: String,
 
-        /// Where to, in the format of its ending; memprof.PID.dump.json by default
+        /// The file to write, in the format of its extension [default: memprof.PID.dump.json]
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -179,15 +179,16 @@ fn format_named(name: &str) -> Result<Format, String> {
 }
 
 fn main() -> ExitCode {
-    // A write past the limit for the size of files fails, and doesn't end this command. A
-    // program that it starts gets the signal as ever.
+    // With SIGXFSZ handled, a write past the file size limit returns an error instead of ending
+    // the command. A program that the command starts still has the default action, since `exec`
+    // resets handlers.
     #[cfg(unix)]
     let _ = signal_hook::flag::register(libc::SIGXFSZ, std::sync::Arc::default());
     let args = Args::parse();
     reading::leave_out_source(args.confidential);
     match run(args.command) {
         Ok(code) => code,
-        // Whoever read it has seen enough.
+        // The reader, such as `head`, has closed the pipe.
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("memprof: {error}");
@@ -197,7 +198,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
-    // In colour on a terminal, unless `NO_COLOR` says otherwise.
+    // Styles are written in colour on a terminal, unless `NO_COLOR` is set.
     let out = anstream::stdout().lock();
     match command {
         Command::Top { program, interval } => {

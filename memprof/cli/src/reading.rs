@@ -1,4 +1,4 @@
-//! Reports as the command reads them: without the text of the source, if that is wanted.
+//! Reads reports and baselines, and leaves out source text where that is asked for.
 
 use memprof::baseline::Baseline;
 use memprof::report::{FileError, Format, Report};
@@ -8,20 +8,20 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set once, before anything is read.
+/// Whether source text is left out. Set once, before any report is read.
 static IS_CONFIDENTIAL: AtomicBool = AtomicBool::new(false);
 
-/// Has the text of the source left out of all that is read, if the flag asks for it or
-/// `MEMPROF_CONFIDENTIAL` does.
+/// Leaves the source text out of all reports read later, if the flag `--confidential` or
+/// `MEMPROF_CONFIDENTIAL` asks for it.
 pub(crate) fn leave_out_source(is_asked: bool) {
     let said = env::var_os("MEMPROF_CONFIDENTIAL").unwrap_or_default();
-    // As programs under profile read it.
+    // Profiled programs interpret the variable in the same way.
     let is_said = !matches!(said.to_string_lossy().trim(), "" | "off" | "0");
     IS_CONFIDENTIAL.store(is_asked || is_said, Ordering::Relaxed);
 }
 
 pub(crate) fn is_confidential() -> bool {
-    // Relaxed: threads begin after it is set.
+    // Relaxed: it is set before any thread is started.
     IS_CONFIDENTIAL.load(Ordering::Relaxed)
 }
 
@@ -35,19 +35,20 @@ pub(crate) fn read(path: &Path) -> Result<Report, FileError> {
     })
 }
 
-/// Reads a report, or a baseline; whether it is one. Their texts are still there, by which
-/// lines are known.
+/// Reads a report or a baseline, and returns whether it is a baseline.
+///
+/// The source text is kept even if it is confidential: lines are recognized by it.
 pub(crate) fn read_to_compare(path: &Path) -> Result<(Report, bool), FileError> {
     Report::read(path)
         .map(|report| (report, false))
         .or_else(|error| match Baseline::read(path) {
             Ok(report) => Ok((report, true)),
-            // What it isn't either is no news.
+            // The first error says more: most files are meant to be reports.
             Err(_) => Err(error),
         })
 }
 
-/// The error, and what may be the cause where a program was to listen.
+/// The error; for a missing file that may be a socket, with when a program listens on one.
 pub(crate) fn explained(error: FileError, path: &Path) -> Box<dyn Error> {
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     let is_missing = cause.is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::NotFound);

@@ -1,4 +1,4 @@
-//! A report as a table of its lines.
+//! `memprof show`: a report as a table of its lines.
 
 use crate::lines::{MORE, Quantity, cell, lines, number, table, write};
 use anstyle::Style;
@@ -39,7 +39,7 @@ pub(crate) fn show(
         .sum();
     let mut styles = Vec::new();
     for (of, line) in chosen.iter().take(top) {
-        // A quarter of all in one line is where to look.
+        // A line with a quarter of the total is worth looking at.
         let is_much = all > 0 && 4 * sort.of(&line.own, line.hits) >= all;
         styles.push(if is_much { MORE } else { Style::new() });
         let numbers = columns
@@ -51,7 +51,7 @@ pub(crate) fn show(
     }
     write(&table, &styles, &mut out)?;
     if chosen.len() > top {
-        writeln!(out, "and {} lines more", chosen.len() - top)?;
+        writeln!(out, "and {} more", chosen.len() - top)?;
     }
 
     let sum = |made: &Allocations, is_known: bool| {
@@ -64,11 +64,12 @@ pub(crate) fn show(
             format!("{allocated} allocated")
         }
     };
-    // Of a scope, nothing was counted as freed then.
+    // If owners are unknown, the report of a scope has no freed blocks in its total, so that
+    // what is alive isn't known either.
     let total_is_known = !report.owners_are_unknown || report.total.deallocation_count > 0;
     let tags = report.tag_bytes.filter(|tags| *tags > 0);
     let tags = tags.map_or(String::new(), |tags| {
-        format!("; {} beside them for who made them", bytes(tags.into()))
+        format!("; {} more for the profiler's tags", bytes(tags.into()))
     });
     writeln!(
         out,

@@ -1,4 +1,10 @@
-//! The lines of a running program, again and again, as its reports come in.
+//! `memprof top`: the lines of a running program, updated at an interval.
+//!
+//! # Threads
+//!
+//! The main thread draws. One thread reads keys; another reads a report from the program's
+//! socket whenever the main thread asks for one. Since a program may not answer, the main thread
+//! never waits for a report, and asks for the next one only after the last one has arrived.
 
 use crate::lines::{cell, text};
 use crate::live::Program;
@@ -17,16 +23,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Shows the program until somebody has seen enough.
+/// Shows the program's lines until the user quits.
 pub(crate) fn top(name: &str, interval: Duration) -> Result<(), Box<dyn Error>> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return Err(
-            "`top` goes on in a terminal, and this is none; `memprof show` says it once".into(),
-        );
+        return Err("`top` needs a terminal; `memprof show` prints one report".into());
     }
     let program = Program::find(name)?;
     let mut view = View::new(name, program.first_report()?, Instant::now());
-    // It leaves the terminal as it was, after a panic, too.
+    // `ratatui::run` restores the terminal, also after a panic.
     ratatui::run(|terminal| {
         let (ask, news) = listen(program);
         let mut next = Instant::now() + interval;
@@ -53,15 +57,15 @@ pub(crate) fn top(name: &str, interval: Duration) -> Result<(), Box<dyn Error>> 
     })
 }
 
-/// What comes while the view is shown.
+/// An input of the main loop.
 #[derive(Debug)]
 enum News {
     Event(io::Result<Event>),
     Report(Box<Result<Report, FileError>>),
 }
 
-/// Where to ask for reports, and what comes, of these and from the terminal. Threads of
-/// their own wait for both: the program may not answer, and keys are to do something then.
+/// Starts the threads that read keys and reports. Each message to the sender asks for one report;
+/// reports and keys arrive at the receiver.
 fn listen(program: Program) -> (Sender<()>, Receiver<News>) {
     let (ask, asked) = channel();
     let (reports, news) = channel();
@@ -78,7 +82,7 @@ fn listen(program: Program) -> (Sender<()>, Receiver<News>) {
     (ask, news)
 }
 
-/// Whether a program is there, and says nothing: it may go on.
+/// Whether the program accepted the connection but didn't answer in time. It may answer later.
 fn is_silence(error: &FileError) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref());
     cause.is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::TimedOut)
@@ -90,7 +94,7 @@ enum Wish {
     End,
 }
 
-/// What a line is in the order of.
+/// A column of numbers, by which lines can be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
     Alive,
@@ -128,28 +132,28 @@ impl Column {
     }
 }
 
-/// What is shown.
+/// What the screen shows, and from what.
 #[derive(Debug)]
 struct View {
     name: String,
     report: Report,
     /// When the report was taken.
     taken: Instant,
-    /// The one before, and how long before; none at first.
+    /// The previous report, and the time between both. `None` for the first report.
     before: Option<(Report, Duration)>,
-    /// The one that growth is measured from.
+    /// The report that growth is measured from.
     mark: Report,
     order: Column,
-    /// How many lines are above the first that is shown.
+    /// The number of lines scrolled past at the top.
     skipped: usize,
     is_paused: bool,
-    /// Since when the next report is awaited.
+    /// When the next report was asked for, until it arrives.
     asked: Option<Instant>,
     is_silent: bool,
     has_ended: bool,
 }
 
-/// After this time, a program that doesn't answer is said not to.
+/// After this time without an answer, the screen says so.
 const SILENCE: Duration = Duration::from_secs(2);
 
 impl View {
@@ -169,7 +173,8 @@ impl View {
         }
     }
 
-    /// Whether to ask for another report now: not before the last one is there.
+    /// Whether to ask for another report now, which is recorded as asked for. At most one
+    /// request is pending.
     fn asks(&mut self, now: Instant) -> bool {
         if let Some(asked) = self.asked {
             self.is_silent |= now.duration_since(asked) >= SILENCE;
@@ -180,7 +185,8 @@ impl View {
         wants_more
     }
 
-    /// Takes the report that was asked for, or that there is none.
+    /// Handles the answer to a request for a report. An error other than a timeout means that
+    /// the program has ended.
     fn hear(&mut self, report: Result<Report, FileError>, now: Instant) {
         self.asked = None;
         match report {
@@ -197,7 +203,7 @@ impl View {
 
     fn update(&mut self, report: Report, taken: Instant) {
         if report.total.allocation_count < self.report.total.allocation_count {
-            // It counts from the beginning, or it is another process.
+            // The counters were reset, or another process listens at the same path.
             self.mark = Report::default();
             self.before = None;
             self.report = report;
@@ -227,7 +233,7 @@ impl View {
         Wish::GoOn
     }
 
-    /// Orders by the column that is so many further.
+    /// Sorts by the column `steps` to the right, cyclically.
     fn order_by(&mut self, steps: usize) {
         let mut columns = Column::ALL.iter().cycle();
         columns.find(|column| **column == self.order);
@@ -235,14 +241,14 @@ impl View {
         self.skipped = 0;
     }
 
-    /// The lines that have made something, in their order.
+    /// The lines that have allocated something, sorted.
     fn rows(&self) -> Vec<LineNow<'_>> {
         let mut rows = Vec::new();
         for (function, of) in self.report.functions.iter().enumerate() {
             for (place, line) in of.lines.iter().enumerate() {
                 if line.own != Allocations::default() {
-                    // It is in the same place of all reports of a process, since
-                    // functions are only ever added.
+                    // A line has the same index in all reports of a process, since functions
+                    // are only ever added.
                     let then = |report: &Report| {
                         let line = report.functions.get(function)?.lines.get(place)?;
                         Some((line.own, line.hits))
@@ -272,23 +278,23 @@ impl View {
         .areas(frame.area());
         frame.render_widget(Text::from(self.head()), head);
         frame.render_widget(self.table(usize::from(body.height)), body);
-        let keys = "q ends  ←→ orders  m marks  space pauses  ↑↓ moves";
+        let keys = "q quit  ←→ sort  m set mark  space pause  ↑↓ scroll";
         frame.render_widget(Line::from(keys).dim(), foot);
     }
 
     fn head(&self) -> Vec<Line<'static>> {
         let total = &self.report.total;
         let state = if self.has_ended {
-            "  it has ended; these are its last numbers"
+            "  ended; these are its last numbers"
         } else if self.is_paused {
             "  paused"
         } else if self.is_silent {
-            "  it doesn't answer; these are its last numbers"
+            "  not answering; these are its last numbers"
         } else {
             ""
         };
         let unknown = if self.report.owners_are_unknown {
-            "  it isn't noted which line made what is alive"
+            "  what each line has alive isn't known"
         } else {
             ""
         };
@@ -306,7 +312,7 @@ impl View {
         vec![name, numbers.into()]
     }
 
-    /// The lines that have a place in `height`, with the headings.
+    /// The headings, and the lines that fit into `height`.
     fn table(&self, height: usize) -> Table<'static> {
         let rows = self.rows();
         let skipped = self.skipped.min(rows.len().saturating_sub(1));
@@ -323,7 +329,7 @@ impl View {
         let mut widths: Vec<u16> = widths
             .map(|width| u16::try_from(width).unwrap_or(u16::MAX))
             .collect();
-        // The text of a line has what is left over.
+        // The source text gets the remaining width.
         widths.pop();
         let widths = widths.into_iter().map(Constraint::Length);
         let widths = widths.chain([Constraint::Fill(1)]);
@@ -355,13 +361,13 @@ impl View {
     }
 }
 
-/// A line at this moment, and before.
+/// A line's current numbers, and the earlier ones that changes are measured from.
 struct LineNow<'a> {
     function: &'a FunctionReport,
     line: &'a LineReport,
-    /// At the mark.
+    /// The allocations at the mark.
     marked: Allocations,
-    /// In the report before, with its hits, and how long before.
+    /// The allocations and hits in the previous report, and the time since.
     before: Option<(Allocations, u64, Duration)>,
 }
 
@@ -381,7 +387,7 @@ impl LineNow<'_> {
         }
     }
 
-    /// Without numbers of what is alive, if it isn't known of lines.
+    /// The cells of the row. Those of live memory are empty if it isn't known per line.
     fn texts(&self, alive_is_unknown: bool) -> Vec<String> {
         let numbers = Column::ALL.map(|column| match column {
             Column::Alive | Column::Blocks | Column::Growth if alive_is_unknown => String::new(),
@@ -410,7 +416,7 @@ mod tests {
     #[global_allocator]
     static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
-    /// A report is of the process.
+    /// A report covers the process, so tests run one at a time.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[memprofile(print = "never")]
@@ -431,7 +437,7 @@ mod tests {
         (View::new("blog", memprof::report(), now), now, one)
     }
 
-    /// What is on the screen, row by row.
+    /// The rows of the screen.
     fn screen(view: &View) -> Vec<String> {
         let mut terminal = Terminal::new(TestBackend::new(120, 8)).unwrap();
         terminal.draw(|frame| view.draw(frame)).unwrap();
@@ -445,7 +451,7 @@ mod tests {
         row.split_whitespace().collect()
     }
 
-    /// The row of the line that makes the blocks.
+    /// The row of the line that allocates the blocks.
     fn pushes(view: &View) -> String {
         let mut rows = screen(view).into_iter();
         rows.find(|row| row.contains("kept.push")).unwrap()
@@ -458,7 +464,7 @@ mod tests {
         view.update(memprof::report(), start + Duration::from_secs(2));
 
         let row = pushes(&view);
-        // 4,000 B in 4 blocks, all since the mark; in each of two seconds, half of them.
+        // 4,000 B in 4 blocks, all since the mark and within two seconds.
         assert_eq!(
             words(&row)[..8],
             ["4,000", "B", "4", "+4,000", "B", "2,000", "B", "2"]
@@ -518,14 +524,14 @@ mod tests {
         view.hear(Report::read("/nowhere/socket"), now);
         assert!(!view.asks(now));
         let screen = screen(&view);
-        assert!(screen[0].contains("it has ended"), "{screen:#?}");
+        assert!(screen[0].contains("ended"), "{screen:#?}");
         assert!(screen[1].contains("resident"), "{screen:#?}");
     }
 
     #[test]
     fn a_program_that_does_not_answer_is_asked_once_and_may_go_on() {
         let (mut view, now, _one) = view();
-        let state = |view: &View| screen(view)[0].contains("it doesn't answer");
+        let state = |view: &View| screen(view)[0].contains("not answering");
         assert!(view.asks(now));
         assert!(!view.asks(now + SILENCE / 2));
         assert!(!state(&view));

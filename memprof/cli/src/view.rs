@@ -1,9 +1,9 @@
-//! Reports, and memory over time, as pages for a browser on this machine.
+//! `memprof view`: serves reports and memory over time to a browser on this machine.
 //!
-//! Nothing but the one file, or the reports that are in the one folder, can be asked for:
-//! a request is compared with their names, and no path is made of it. Who asks by another
-//! name than this machine's is refused, since a site may have given its own name our
-//! address.
+//! A request can only reach the one file, or the reports in the one folder: its path is
+//! compared with their names, and never used as a file path. A request whose `Host` isn't
+//! `127.0.0.1` or `localhost` is refused, which prevents DNS rebinding: a site could let its own
+//! name resolve to 127.0.0.1 and then read the pages.
 
 use crate::over_time;
 use crate::reading::read;
@@ -28,12 +28,12 @@ use std::sync::Arc;
 use tokio::runtime;
 use tokio::task::spawn_blocking;
 
-/// How many ports are tried when the first one is taken.
+/// How many more ports are tried when the first one is taken.
 const TRIES: u16 = 20;
 
 #[expect(
     clippy::unnecessary_debug_formatting,
-    reason = "a name may have anything in it"
+    reason = "`Debug` escapes control characters in the name"
 )]
 pub(crate) fn view(
     path: &Path,
@@ -54,7 +54,7 @@ pub(crate) fn view(
     if opens_browser && let Err(error) = open::that_detached(&url) {
         eprintln!("memprof: no browser could be started: {error}; open {url} in one");
     }
-    // A thread for all connections; pages are made on threads of their own.
+    // One thread serves all connections; pages are built on the blocking threads.
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -78,8 +78,8 @@ fn listen(first: u16) -> Result<(TcpListener, u16), Box<dyn Error>> {
     Err(format!("no port from {first} to {last} is free{why}; choose another with --port").into())
 }
 
-/// Answers requests until the command is stopped. A client that reads or writes nothing keeps
-/// none of the others waiting.
+/// Answers requests until the command is stopped. A client that neither reads nor writes doesn't
+/// block the others.
 async fn serve(listener: TcpListener, port: u16, root: Arc<Path>) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -88,17 +88,16 @@ async fn serve(listener: TcpListener, port: u16, root: Arc<Path>) -> io::Result<
         let (parts, _) = request.into_parts();
         async move {
             if !is_by_our_name(&parts.headers, port) {
-                let text =
-                    "This server is for the browser on its own machine, by the name 127.0.0.1.";
+                let text = "This server answers only requests to 127.0.0.1 or localhost.";
                 return page(StatusCode::FORBIDDEN, message("Not for this host", text));
             }
             if !matches!(parts.method, Method::GET | Method::HEAD) {
-                let text = "There are pages to get here, and nothing else.";
+                let text = "This server answers only GET and HEAD requests.";
                 return page(StatusCode::METHOD_NOT_ALLOWED, message("Not allowed", text));
             }
             let made = spawn_blocking(move || answer(&root, parts.uri.path())).await;
             made.unwrap_or_else(|_| {
-                let text = "Making the page failed; the terminal says why.";
+                let text = "The page can't be shown; the terminal has the error.";
                 page(StatusCode::INTERNAL_SERVER_ERROR, message("No page", text))
             })
         }
@@ -133,20 +132,20 @@ fn is_by_our_name(headers: &HeaderMap, port: u16) -> bool {
 }
 
 fn is_our_name(host: &str, port: u16) -> bool {
-    // Browsers leave out the port that goes without saying.
+    // Browsers leave out the default port of HTTP.
     let (name, asked) = host.split_once(':').unwrap_or((host, "80"));
     matches!(name, "127.0.0.1" | "localhost") && asked == port.to_string()
 }
 
-/// Whether it is a file of `memprof run`, by its name.
+/// Whether the extension is that of a file of `memprof run`.
 fn is_over_time(path: impl AsRef<Path>) -> bool {
     path.as_ref()
         .extension()
         .is_some_and(|ending| ending == "dat")
 }
 
-/// The names of the files in a folder that may be reports, in their order. Links that lead
-/// out of it aren't among them.
+/// The names of the files in a folder that may be reports, sorted. Links to files outside of the
+/// folder are left out.
 fn reports(folder: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -194,7 +193,7 @@ fn report(path: &Path) -> Response {
 }
 
 fn not_found() -> Response {
-    let text = "No report has this address.";
+    let text = "There is no report at this address.";
     page(StatusCode::NOT_FOUND, message("Not found", text))
 }
 
@@ -215,9 +214,7 @@ fn listing(folder: &Path, names: &[OsString]) -> Vec<u8> {
         );
     }
     if names.is_empty() {
-        items.push_str(
-            "<li>None: they are files that end in .json, or in .dat if `memprof run` wrote them.",
-        );
+        items.push_str("<li>None: reports are .json files, and `memprof run` writes .dat files.");
     }
     let folder: PathBuf = folder.iter().next_back().into_iter().collect();
     document(
@@ -248,13 +245,13 @@ fn page(status: StatusCode, text: Vec<u8>) -> Response {
             HeaderName::from_static("cross-origin-resource-policy"),
             "same-origin",
         ),
-        // What is in the file now, each time.
+        // Each load shows what is in the file now.
         (CACHE_CONTROL, "no-store"),
     ];
     (status, headers, text).into_response()
 }
 
-/// A name as a part of an address.
+/// A file name, percent-encoded for a URL.
 fn in_url(name: &OsString) -> String {
     let mut text = String::new();
     for byte in name.as_encoded_bytes() {
@@ -270,7 +267,7 @@ fn in_url(name: &OsString) -> String {
     text
 }
 
-/// A text as a part of a page.
+/// A text escaped for HTML. Characters that aren't visible become U+FFFD.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for char in text.chars() {

@@ -1,4 +1,4 @@
-//! What the command `memprof` says of reports, and how it exits.
+//! What `memprof show`, `diff`, `convert`, `top` and `dump` print, and their exit codes.
 
 use memprof::memprofile;
 use std::fs;
@@ -19,14 +19,14 @@ fn keeps(count: usize) -> Vec<Vec<u8>> {
     kept
 }
 
-/// Two reports: at the first, two blocks were alive, at the second, five.
+/// Two reports: two blocks are alive in the first, five in the second.
 struct Reports {
     _folder: TempDir,
     before: PathBuf,
     after: PathBuf,
 }
 
-/// A report is of the process.
+/// A report covers the process, so tests that take one run one at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn reports() -> Reports {
@@ -81,7 +81,7 @@ fn show_has_the_line_that_keeps_most_first() {
     assert!(shown.contains("\nprocess: "), "{shown}");
 }
 
-/// Reports of a program that has ended: what it kept is next to nothing.
+/// Two reports with almost nothing alive, as when a program has ended.
 fn reports_of_one_that_ended() -> Reports {
     let folder = tempfile::tempdir().unwrap();
     let [before, after] = ["before.json", "after.json"].map(|name| folder.path().join(name));
@@ -109,7 +109,7 @@ fn a_report_with_next_to_nothing_alive_opens_on_what_was_allocated() {
     let first = rows.next().unwrap();
     assert_eq!(first[..3], ["501,000", "B", "501"], "{shown}");
 
-    // An order of one's own, and columns of one's own, are kept.
+    // `--sort` and `--columns` override the defaults.
     let sorted = memprof(&[
         "show".as_ref(),
         &reports.after,
@@ -156,7 +156,7 @@ fn show_takes_columns_an_order_and_a_number_of_lines() {
     let rows: Vec<_> = shown.lines().map(words).collect();
     assert_eq!(rows[0], ["Hits", "Allocated", "Where", "Line"]);
     assert_eq!(rows[1][..3], ["5", "5,000", "B"]);
-    assert_eq!(rows[2], ["and", "1", "lines", "more"]);
+    assert_eq!(rows[2], ["and", "1", "more"]);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn diff_shows_what_came_and_limits_are_kept() {
         assert_eq!(output.status.code(), Some(1), "{passed}");
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(
-            stderr.contains(&format!("{passed} is passed: it was ")),
+            stderr.contains(&format!("{passed} exceeded: was ")),
             "{stderr}"
         );
     }
@@ -214,7 +214,7 @@ fn numbers_may_be_as_large_as_can_be() {
     let output = memprof(&["diff".as_ref(), &reports.before, &reports.after, limit]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("hits>3 is passed: it was "), "{stderr}");
+    assert!(stderr.contains("hits>3 exceeded: was "), "{stderr}");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn diff_writes_a_page_and_nothing_else() {
 fn diff_takes_baselines_and_leaves_out_what_they_have_not() {
     let reports = reports();
     let folder = reports.before.parent().unwrap();
-    // As `Baseline::check` writes them, but in CI, too, where it writes none.
+    // In the form of `Baseline::check`, which itself writes none in CI.
     let [before, after] = [
         ("before-baseline.json", 1, 2),
         ("after-baseline.json", 2, 5),
@@ -325,7 +325,7 @@ fn diff_takes_baselines_and_leaves_out_what_they_have_not() {
         let first = words(shown.lines().nth(1).unwrap());
         assert_eq!(first[..4], ["+3,000", "B", "+3", "+3,000"], "{shown}");
         assert!(!shown.contains("(gone)"), "{shown}");
-        // The three, and one more list of them.
+        // Three blocks of 1,000 B, and one more list of 240 B.
         assert!(
             shown.contains("\nlines: +3,240 B alive, +3,240 B allocated"),
             "{shown}"
@@ -417,7 +417,7 @@ fn source_is_left_out_wherever_that_is_asked_for() {
             let written = arguments.get(3..).and_then(|to| to.last());
             shown + &written.map_or_else(String::new, |to| fs::read_to_string(to).unwrap())
         };
-        // In a page, it is compressed.
+        // A page has the source text in compressed form.
         let is_page = arguments.last() == Some(&to);
         let plain = all(&mut command());
         assert_eq!(plain.contains("kept.push("), !is_page, "{plain}");
@@ -473,7 +473,7 @@ fn what_is_no_report_is_a_sentence_and_exit_code_2() {
     let path = folder.path().join("report.json");
     let found: [(&[u8], &str); 3] = [
         (b"", "it is empty"),
-        (b"\x00\xff\x00", "it is no report of memprof"),
+        (b"\x00\xff\x00", "it is not a memprof report"),
         (b"{\"format\": \"memprof", "it ends in the middle"),
     ];
     for (text, said) in found {
@@ -527,7 +527,7 @@ fn a_cell_is_as_wide_as_can_be_read() {
         assert!(!wide.is_empty(), "{shown}");
         assert!(wide.iter().all(|row| row.ends_with("字字…")), "{shown}");
         assert!(wide.iter().all(|row| row.chars().count() < 700), "{shown}");
-        // No row is lost.
+        // The other rows are still there.
         let others = ["with_capacity(10);\n", "kept.push(vec![1_u8; 1000]);\n"];
         assert!(others.iter().any(|row| shown.contains(row)), "{shown}");
     }
@@ -551,10 +551,13 @@ fn top_says_that_it_needs_a_terminal() {
     let output = memprof(&["top".as_ref(), "1".as_ref()]);
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("`memprof show` says it once"), "{stderr}");
+    assert!(
+        stderr.contains("`memprof show` prints one report"),
+        "{stderr}"
+    );
 }
 
-/// What a child of the test's is told to be: a program that waits.
+/// Set in the environment of a child process, which then is a program that waits.
 const WAITS: &str = "MEMPROF_COMMAND_TESTS_WAITS";
 
 #[test]
@@ -567,7 +570,7 @@ fn is_a_program_that_waits_if_it_is_told_to() {
     }
 }
 
-/// A program that waits until this is dropped.
+/// A program that runs until this is dropped.
 #[cfg(target_os = "linux")]
 struct Waiting(std::process::Child);
 
@@ -617,10 +620,10 @@ fn a_running_program_is_dumped_and_its_report_says_that_it_went_on() {
     };
 
     let name = format!("memprof.{process}.dump.json");
-    assert_eq!(dump(&[&process]), format!("a report is in \"{name}\"\n"));
+    assert_eq!(dump(&[&process]), format!("report written to \"{name}\"\n"));
     assert_eq!(
         dump(&[&format!("{process}.socket"), "-o", "report.md"]),
-        "a report is in \"report.md\"\n"
+        "report written to \"report.md\"\n"
     );
 
     let path = folder.path().join(name);
@@ -660,8 +663,8 @@ fn who_cannot_be_asked_for_a_dump_is_said() {
         String::from_utf8(refused.stderr).unwrap(),
         format!(
             "memprof: process {process} was started without `MEMPROF_LISTEN`; start it with \
-             `MEMPROF_LISTEN=/tmp/%p.memprof`, where `%p` stands for its number; it writes its \
-             report to {:?} when it ends, as by Ctrl-C or `kill`, and before that if it was \
+             `MEMPROF_LISTEN=/tmp/%p.memprof`, where `%p` stands for its process ID; it writes its \
+             report to {:?} when it exits, also by Ctrl-C or `kill`, and at intervals if it was \
              started with `MEMPROF_EVERY`\n",
             output.to_str().unwrap()
         )

@@ -1,5 +1,5 @@
-//! What the command `memprof` writes of memory over time, and what it and Python's
-//! `mprof` read of it.
+//! Files of memory over time: what `memprof run` and `attach` write, and what the command and
+//! Python's `mprof` read.
 #![cfg(target_os = "linux")]
 
 use memprof::timeline::MemoryTimeline;
@@ -29,7 +29,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The one sentence that is said of bad input.
+/// The one line that the command prints when it refuses its input, with exit code 2.
 fn refusal(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
@@ -46,10 +46,10 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// A program that waits until its standard input ends, so that it is surely seen.
+/// Arguments for a program that waits until its stdin ends, so that it is sampled at least once.
 const WAITS: [&str; 5] = ["run", "-T", "0.002", "-o", "a.dat"];
 
-/// What `mprof` has seen of a program with two functions.
+/// A file of `mprof`, with calls of two functions.
 const SEEN: &str = "\
 FUNC __main__.inner 27.5 101.2 46.5 101.5 1
 FUNC __main__.outer 27.5 101.0 65.5 101.9 0
@@ -61,7 +61,7 @@ MEM 65.6875 101.8
 MEM 30.0 102.0
 ";
 
-/// Several runs, and one with what `mprof` has seen.
+/// A folder with several files of `run`, and one of `mprof`.
 fn with_files() -> TempDir {
     let folder = folder();
     for second in 0..3 {
@@ -81,7 +81,7 @@ fn a_run_is_written_to_a_file_of_the_time() {
             folder.path(),
             &["run", "--", "sh", "-c", "echo said; exit 3"],
         );
-        // As with mprof: only with -E is it the program's.
+        // As with mprof, the exit code is the program's only with -E.
         assert_eq!(stdout(&output), "said\n");
     }
 
@@ -141,7 +141,7 @@ fn a_program_that_is_not_there_leaves_the_file_of_the_last_run_as_it_is() {
     assert_eq!(fs::read_to_string(&path).unwrap(), SEEN);
     assert_eq!(modified(), before);
 
-    // A link stays, too, and a file that wasn't there isn't.
+    // A link is kept, and a file that wasn't there is removed.
     std::os::unix::fs::symlink("nothing.dat", folder.path().join("link.dat")).unwrap();
     for name in ["link.dat", "new.dat"] {
         refusal(&memprof(folder.path(), &["run", "-o", name, "no such"]));
@@ -193,7 +193,7 @@ fn a_limit_for_the_size_of_files_does_not_end_the_command() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Until no more can be written: the file is full to its limit.
+    // Wait until the file has reached its size limit.
     while fs::metadata(folder.path().join("a.dat")).map_or(0, |file| file.len()) < 1024 {
         std::thread::yield_now();
     }
@@ -242,7 +242,7 @@ fn children_are_seen_apart() {
         .unwrap();
     let number: u32 = number.trim().parse().unwrap();
     let path = folder.path().join("a.dat");
-    // Each line is in the file at once.
+    // Each sample is in the file as soon as it is taken.
     let memory = loop {
         match MemoryTimeline::read(&path) {
             Ok(memory) if memory.children.contains_key(&number) => break memory,
@@ -259,7 +259,7 @@ fn children_are_seen_apart() {
 #[test]
 fn signals_reach_the_program_and_the_file_is_kept() {
     let folder = folder();
-    // It doesn't wait for what it has started, or it would take the signal no earlier.
+    // `read` is a builtin: while a shell waits for a child, it doesn't run its trap.
     let script = "trap 'exit 5' TERM; echo ready; while :; do read line < fifo; done";
     let fifo = Command::new("mkfifo")
         .arg(folder.path().join("fifo"))
@@ -291,7 +291,7 @@ fn a_process_is_attached_to_by_number_until_it_ends() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // Until it answers, it may be this program still, on its way to another.
+    // Until it answers, the child may still be this program, before `exec`.
     cat.stdin.as_mut().unwrap().write_all(b"there\n").unwrap();
     let mut answer = BufReader::new(cat.stdout.as_mut().unwrap());
     answer.read_line(&mut String::new()).unwrap();
@@ -340,7 +340,7 @@ fn files_have_numbers_and_are_removed_by_them() {
         "{said}"
     );
 
-    // By whatever names, each once, with what is beside them.
+    // Files named twice in different ways are listed once, with the `_ts.dat` files beside them.
     fs::write(folder.path().join("seen_ts.dat"), "").unwrap();
     let names_of_two = [
         "rm",
@@ -567,7 +567,7 @@ fn a_plot_that_there_is_no_room_for_leaves_the_one_before() {
     for name in ["a.png", "a.svg"] {
         let path = folder.path().join(name);
         fs::write(&path, "before").unwrap();
-        // No file larger than a block of 512 bytes; a signal that says so is ignored.
+        // Files are limited to a block of 512 bytes, and the signal for that is ignored.
         let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" plot seen.dat -o \"$1\"";
         let output = Command::new("sh")
             .args(["-c", script, env!("CARGO_BIN_EXE_memprof"), name])
@@ -591,7 +591,7 @@ fn a_plot_that_there_is_no_room_for_leaves_the_one_before() {
 #[test]
 fn a_program_that_passes_a_limit_is_stopped() {
     let folder = folder();
-    // It reads what nobody writes.
+    // `cat` waits for input that never comes.
     let run = |on_stop: &str| {
         let limit = [
             "--stop-at",
@@ -614,14 +614,18 @@ fn a_program_that_passes_a_limit_is_stopped() {
         drop(stdin);
         assert_eq!(output.status.code(), Some(code));
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(stderr.matches(" B, beyond 4096 B\n").count(), 1, "{stderr}");
+        assert_eq!(
+            stderr.matches(" B, beyond 4,096 B\n").count(),
+            1,
+            "{stderr}"
+        );
     }
     let mut run = run("continue");
     let mut said = String::new();
     BufReader::new(run.stderr.as_mut().unwrap())
         .read_line(&mut said)
         .unwrap();
-    assert!(said.ends_with(" B, beyond 4096 B\n"), "{said}");
+    assert!(said.ends_with(" B, beyond 4,096 B\n"), "{said}");
     drop(run.stdin.take());
     assert_eq!(run.wait().unwrap().code(), Some(0));
 }
@@ -640,7 +644,7 @@ fn whether_anybody_listens_does_not_matter() {
     assert_eq!(run.wait().unwrap().code(), Some(0));
 }
 
-/// Python's `mprof`, if it is installed: in `target`, or where commands are.
+/// The path of Python's `mprof`, if it is installed in `target` or in a folder of `PATH`.
 fn mprof() -> Option<PathBuf> {
     let in_target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/bin/mprof");
     let commands = [in_target, PathBuf::from("mprof")];

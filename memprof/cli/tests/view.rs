@@ -1,4 +1,4 @@
-//! What `memprof view` serves, to whom, and what it doesn't.
+//! What `memprof view` serves, and which requests it refuses.
 
 use memprof::report::{Format, Report};
 use std::fs;
@@ -32,7 +32,7 @@ impl Server {
         Self { child, port }
     }
 
-    /// The whole answer to a request for a path.
+    /// The whole response to a GET request for `path`.
     fn get(&self, path: &str) -> String {
         self.ask("GET", path, &format!("127.0.0.1:{}", self.port))
     }
@@ -60,7 +60,7 @@ fn assert_status(answer: &str, status: u16) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
 }
 
-/// A folder with a folder of reports and a file outside of it.
+/// A folder with a subfolder of reports, and a report outside of the subfolder.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("reports")).unwrap();
@@ -217,7 +217,7 @@ fn who_asks_by_another_name_is_refused() {
 #[test]
 fn a_client_that_reads_nothing_keeps_no_other_waiting() {
     let folder = folder();
-    // Too large for what the system holds of a connection.
+    // The page is too large for the socket buffers of a connection.
     let server = Server::of(&large_report(folder.path()), 0);
     let mut silent = Vec::new();
     for _ in 0..4 {
@@ -225,7 +225,7 @@ fn a_client_that_reads_nothing_keeps_no_other_waiting() {
         let request = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", server.port);
         stream.write_all(request.as_bytes()).unwrap();
         silent.push(stream);
-        // And one that is in the middle of its request.
+        // And a client that stops in the middle of its request.
         let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
         stream.write_all(b"GET / HT").unwrap();
         silent.push(stream);
@@ -235,12 +235,12 @@ fn a_client_that_reads_nothing_keeps_no_other_waiting() {
     drop(silent);
 }
 
-/// A report whose page has some megabytes.
+/// A report whose page is several megabytes large.
 fn large_report(folder: &Path) -> PathBuf {
     let path = folder.join("functions.json");
     Report::default().write(&path).unwrap();
     let text = fs::read_to_string(&path).unwrap();
-    // A name that can't be compressed to much less.
+    // A pseudo-random name, since pages are compressed.
     let mut state = 1_u64;
     let name: String = iter::repeat_with(|| {
         state = state
@@ -271,7 +271,7 @@ fn a_request_that_is_too_long_is_refused() {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nX-Long: ").unwrap();
     let part = vec![b'a'; 1 << 16];
-    // The server answers, or has gone away, long before.
+    // The server closes the connection long before all of it is sent.
     let sent = (0..10_000).take_while(|_| stream.write_all(&part).is_ok());
     let sent = sent.count();
 

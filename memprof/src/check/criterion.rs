@@ -1,17 +1,17 @@
-//! What an iteration of a criterion benchmark allocates.
+//! A criterion measurement: what an iteration of a benchmark allocates.
 
 use crate::check::requirements;
 use crate::count::this_thread;
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter};
 
-/// What criterion measures in the place of time: what an iteration allocates.
+/// A criterion measurement of what an iteration allocates, in place of time.
 ///
-/// To the byte, by the calling thread, callees included; and the same each time, so that
-/// criterion's statistics have nothing to do but to tell the change since the last run. A
-/// block that grows counts its growth. What others do meanwhile, and criterion itself, isn't
-/// in it. Plots have to be off, as they are here: numbers without a spread have no curve, and
-/// criterion panics where it looks for one. Where it says `time`, read bytes.
+/// Counts what the calling thread allocates, callees included, exact to the byte. A block that
+/// grows counts by its growth. Other threads and criterion itself aren't counted. The number is
+/// usually the same for every iteration, so what criterion reports is the change since the last
+/// run. Turn plots off, as in the example: criterion panics when it plots numbers without spread.
+/// Where criterion says `time`, read bytes.
 ///
 /// ```
 /// use criterion::Criterion;
@@ -34,15 +34,15 @@ use criterion::measurement::{Measurement, ValueFormatter};
 /// criterion::criterion_main!(benches);
 /// ```
 ///
-/// Criterion has no place for code that allocates nothing: it says that such a benchmark took
-/// no time. That is for [`assert_no_alloc!`](crate::assert_no_alloc). A throughput is for
-/// time, too; here, it is shown as bytes or blocks for each byte or element.
+/// Criterion can't handle code that allocates nothing: it reports that the benchmark took no time.
+/// Use [`assert_no_alloc!`](crate::assert_no_alloc) for that. A throughput is shown as bytes or
+/// blocks per byte or element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeapMeasurement {
-    /// Bytes of new blocks, and by which blocks grew.
+    /// Bytes allocated: those of new blocks, and those by which blocks grew.
     Bytes,
-    /// New blocks.
+    /// Blocks allocated.
     Blocks,
 }
 

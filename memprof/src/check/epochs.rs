@@ -1,7 +1,7 @@
-//! How old blocks are, in epochs: pieces of the program's work, each in a scope of its own.
+//! The age of live blocks in epochs: pieces of the program's work, each in a scope of its own.
 //!
-//! A block has no room for the time when it was made, but it knows its scope, which is its
-//! epoch's. So ages are exact, whoever frees what, and in whatever order.
+//! A block's tag has no room for a time, but it names the scope and so the epoch. Ages are
+//! therefore exact, whichever thread frees blocks, in whatever order.
 
 use crate::check::leaks::Leak;
 use crate::check::requirements;
@@ -14,14 +14,14 @@ use std::fmt;
 use std::iter;
 use std::mem;
 
-/// How many epochs there are at least before those without blocks are looked for.
+/// Below this many kept epochs, those without live blocks are not searched for.
 const LEAST_KEPT: usize = 64;
 
-/// Work cut into epochs, to be asked which lines have blocks alive from how long ago.
+/// Splits a program's work into epochs and finds lines with old blocks that are still alive.
 ///
-/// An epoch is what you take for one: a request, a hundred of them, a level of a game. What
-/// is made in its [`Scope`] is of that epoch, by any thread and in any task, and wherever it
-/// is freed. A block that grows is as old as its growth.
+/// You choose what an epoch is: a request, a hundred requests, a level of a game. Blocks that any
+/// thread or task allocates in its [`Scope`] belong to the epoch until they are freed anywhere. A
+/// block that grows belongs to the epoch in which it last grew.
 ///
 /// ```
 /// use memprof::leak::Epochs;
@@ -49,37 +49,38 @@ const LEAST_KEPT: usize = 64;
 /// let leaks = epochs.leaks(2);
 /// assert_eq!(leaks.len(), 1);
 /// assert!(leaks[0].function.ends_with("handle"));
-/// let ages: Vec<_> = leaks[0].ages.iter().map(|age| (age.epochs, age.bytes)).collect();
+/// let ages: Vec<_> = leaks[0].ages.iter().map(|age| (age.epochs, age.live_bytes)).collect();
 /// assert_eq!(ages, [(3, 3), (2, 5)]);
 /// # }
 /// ```
 ///
-/// Each with blocks alive takes a place of the 4,096 that there are for scopes; those without
-/// are let go of.
+/// Each epoch with live blocks occupies one of the 4,096 scopes; epochs without are dropped.
 #[derive(Default)]
 pub struct Epochs {
     begun: u64,
-    /// With their numbers, which begin at 1.
+    /// Epoch numbers, from 1 on, with their scopes, the oldest first.
     kept: Vec<(u64, Scope)>,
-    /// How many there are when those without blocks are let go of.
+    /// The length of `kept` at which epochs without blocks are dropped.
     clean_at: usize,
 }
 
 impl Epochs {
-    /// Before the first one.
+    /// Creates a list without any epoch: [`begin`](Self::begin) starts the first.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins the next epoch; its scope, which is inside the calling thread's current one.
+    /// Begins the next epoch and returns its scope, which is inside the calling thread's current
+    /// one.
     ///
-    /// What is done in the scope of an earlier one still is of that one.
+    /// Work in the scope of an earlier epoch still belongs to that epoch.
     ///
     /// # Panics
     ///
-    /// If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc), or one that is
-    /// only [`counting`](crate::CountingAlloc::counting); and if there are 4,096 scopes already: then more work has to go into an epoch.
+    /// - If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc), or is one that
+    ///   only [counts](crate::CountingAlloc::counting).
+    /// - If 4,096 scopes are in use already. Put more work into each epoch then.
     #[track_caller]
     pub fn begin(&mut self) -> Scope {
         let new = || Scope::new("epoch");
@@ -98,7 +99,7 @@ impl Epochs {
             requirements::require_owners();
             assert!(
                 scope.knows_lines(),
-                "there are too many scopes at once to know the blocks of another epoch"
+                "too many scopes at once (4,096 at most) to begin another epoch"
             );
         }
         self.begun += 1;
@@ -106,7 +107,8 @@ impl Epochs {
         scope
     }
 
-    /// Lets go of those that have no blocks, and can't get any.
+    /// Drops the epochs that have no live blocks and can't get any: their scope has no other
+    /// handle.
     fn clean(&mut self) {
         self.kept.retain_mut(|(_, scope)| {
             !scope.is_alone() || scope.settled_report().total.live_count() != 0
@@ -114,20 +116,21 @@ impl Epochs {
         self.clean_at = LEAST_KEPT.max(2 * self.kept.len());
     }
 
-    /// The lines with blocks alive that are so many epochs old, or older; those with most
-    /// bytes first.
+    /// Returns the lines with live blocks that are at least `least_epochs` epochs old, those with
+    /// most bytes first.
     ///
-    /// Blocks of the current epoch are 0 epochs old. A cache that is full, each entry of
-    /// which is replaced within ten epochs, is silent from 10 on. What no line of a profiled
-    /// function made is there with an empty function.
+    /// Blocks of the current epoch are 0 epochs old. A full cache that replaces each entry within
+    /// ten epochs isn't reported with `least_epochs` of 10 or more. Blocks that no line of a
+    /// profiled function allocated are reported with an empty function.
     ///
-    /// Of other threads that are in a scope of these at this moment, the last may be missing.
+    /// The latest allocations of other threads that are in one of the scopes right now may be
+    /// missing.
     #[must_use]
     pub fn leaks(&self, least_epochs: u64) -> Vec<Leak> {
-        // What the calling thread has done in one of them, if it is in one.
+        // Adds what the calling thread has done so far in its current scope.
         stack::settle();
         let own = uncounted::during(false, || self.find_leaks(least_epochs)).0;
-        // The caller's copy is the program's.
+        // The caller gets a copy that counts as the program's.
         let leaks = own.clone();
         uncounted::during(false, || drop(own));
         leaks
@@ -136,7 +139,7 @@ impl Epochs {
     fn find_leaks(&self, least_epochs: u64) -> Vec<Leak> {
         let mut leaks: Vec<Leak> = Vec::new();
         let mut places = HashMap::new();
-        // The oldest come first, in the list and so in each line's ages.
+        // The oldest epoch comes first in the list, and so in each line's ages.
         for (number, scope) in &self.kept {
             let age = self.begun - number;
             if age < least_epochs {
@@ -148,7 +151,7 @@ impl Epochs {
                 .map(|(function, line)| (Leak::of(function, line), line.own));
             let all = iter::once((Leak::of_no_line(), report.untracked)).chain(of_lines);
             for (leak, made) in all.filter(|(_, made)| made.live_count() > 0) {
-                // As it is without blocks.
+                // The key is the line without any blocks.
                 let place = *places.entry(leak.clone()).or_insert(leaks.len());
                 if place == leaks.len() {
                     leaks.push(leak);
@@ -173,7 +176,7 @@ impl fmt::Debug for Epochs {
 
 impl Drop for Epochs {
     fn drop(&mut self) {
-        // Freed as they were made.
+        // Freed uncounted, as it was allocated.
         uncounted::during(false, || drop(mem::take(&mut self.kept)));
     }
 }

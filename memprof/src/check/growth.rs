@@ -1,48 +1,66 @@
-//! Lines whose memory grows with how often something is done.
+//! Growth: lines whose live memory keeps growing when the same work is repeated.
+//!
+//! # Detection
+//!
+//! 1. Split the runs into up to 64 windows, a power of two of them, and take each line's minimum
+//!    live bytes in each window.
+//! 2. Take the lower envelope of these minima: the level that the line never falls below again
+//!    from that window on.
+//! 3. A line is reported if its envelope rises at least twice and the next rise isn't overdue. A
+//!    rise is overdue when the wait since the last one exceeds twice the longest wait so far, plus
+//!    two windows for rounding: a list that doubles its capacity waits twice as long each time.
+//! 4. A rise that comes after it was overdue starts over, as the first rise of a new series: the
+//!    line had levelled off. The gap counts as the longest wait when later rises are judged, so a
+//!    line that grows in bursts is still reported.
+//! 5. A line whose minima fall at times has to rise in each of three ranges as well: from an eighth
+//!    of the windows to a quarter, to a half and to three quarters. The envelope of a fluctuating
+//!    line nearly always rises somewhere, since the last windows have few minima after them.
 
 use crate::check::requirements;
 use crate::count::uncounted;
 use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
-use crate::model::units::{bytes, grouped};
+use crate::model::units::{blocks, bytes, grouped};
 use crate::scope::pool;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-/// A line whose bytes rise with each run.
+/// A line whose live bytes keep growing from run to run: see [`growth`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Growth {
-    /// The path of its function; empty for what no line of a profiled function made.
+    /// The path of the line's function; empty for blocks that no line of a profiled function
+    /// allocated.
     pub function: Cow<'static, str>,
 
-    /// The file it is in.
+    /// The source file.
     pub file: Cow<'static, str>,
 
-    /// Its number there.
+    /// The line number in that file.
     pub line: u32,
 
-    /// Its text.
+    /// The line's source text.
     pub source: Cow<'static, str>,
 
-    /// By how many bytes it rose with each run, from half of them to the last.
+    /// Average growth in bytes per run, over the second half of the runs.
     pub bytes_per_run: f64,
 
-    /// How likely it is to go on, from 0 to 1: of the `n` times that the number of runs
-    /// doubled, it rose in `s`, which by Laplace's rule of succession is
-    /// `(s + 1) / (n + 2)`.
+    /// The estimated probability that the line keeps growing, from 0 to 1.
+    ///
+    /// If the line rose in `s` of the `n` doublings of the number of runs, this is
+    /// `(s + 1) / (n + 2)`, by Laplace's rule of succession.
     pub confidence: f64,
 
-    /// Bytes of the runs' blocks that are alive after the last one.
+    /// Bytes allocated during the runs and still alive after the last one.
     pub live_bytes: i64,
 
-    /// Blocks that are.
+    /// Blocks allocated during the runs and still alive after the last one.
     pub live_count: i64,
 }
 
 impl fmt::Display for Growth {
-    /// Two lines, without an end.
+    /// Writes two lines, without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.function.is_empty() {
             writeln!(f, "no profiled function")?;
@@ -51,28 +69,36 @@ impl fmt::Display for Growth {
         }
         write!(
             f,
-            "    {:.1} B more each time, {} in {} blocks alive, goes on with a probability of {:.2}",
+            "    grows by {:.1} B per run, {} in {} alive, confidence {:.2}",
             self.bytes_per_run,
             bytes(self.live_bytes.into()),
-            grouped(self.live_count.into()),
+            blocks(self.live_count.into()),
             self.confidence,
         )
     }
 }
 
-/// Runs `work` so many times, and tells which lines have more alive the more often it ran,
-/// those that grow fastest first.
+/// Runs `work` `runs` times and returns the lines whose live memory keeps growing, the fastest
+/// growing first.
 ///
-/// What is looked at is what a line never has less than again, over 64 equal parts of the
-/// runs, or fewer. A line grows if that has risen twice or more, and the last time not longer
-/// ago than twice the longest wait between two rises. So a cache that fills with each run and
-/// is full by nine tenths of them (by two thirds, of fewer than 64) is silent, and so is, but
-/// for one in forty by chance, a buffer that is now larger and now smaller; a list that doubles
-/// its room from time to time is not, nor a leak in every 30th of 100 runs. The table of a
-/// cache doubles its room, too: it is silent when it hasn't for long enough.
+/// The runs are split into up to 64 windows, and each line's minimum live bytes are taken in each
+/// of them. A line is reported if this lower envelope rises at least twice and the next rise isn't
+/// overdue: the last one is no longer ago than about twice the longest wait between two rises.
 ///
-/// The blocks are those that `work` makes on this thread, and on others that join its
-/// [`Scope`](crate::Scope); freed anywhere.
+/// These are reported:
+///
+/// - a list that doubles its capacity from time to time;
+/// - a leak in every 30th of 100 runs.
+///
+/// These are not:
+///
+/// - a cache that gains an entry per run and is full by 9/10 of the runs (by 2/3, of fewer than
+///   64 runs);
+/// - the table of such a cache, which doubles its capacity, once it hasn't grown for long enough;
+/// - a buffer that grows and shrinks, except for 1 in 40 by chance.
+///
+/// The live memory of a line is that of blocks which `work` allocates on this thread, and on other
+/// threads that join its [`Scope`](crate::Scope), until any thread frees them.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -102,16 +128,17 @@ impl fmt::Display for Growth {
 ///
 /// # Panics
 ///
-/// If there are fewer than 16 runs, which tell nothing; if the global allocator isn't a
-/// [`CountingAlloc`](crate::CountingAlloc), or one that is only
-/// [`counting`](crate::CountingAlloc::counting); and if there are more than 4,096 scopes at once.
+/// - If `runs` is less than 16.
+/// - If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc), or is one that only
+///   [counts](crate::CountingAlloc::counting).
+/// - If 4,096 scopes are in use already.
 #[track_caller]
 pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
-    /// So that the number of runs doubles four times, and a list its room twice.
+    /// The number of runs doubles four times in these, and the capacity of a list twice.
     const LEAST_RUNS: u32 = 16;
     assert!(
         runs >= LEAST_RUNS,
-        "what grows shows in {LEAST_RUNS} runs or more, and these are {runs}"
+        "growth shows in {LEAST_RUNS} runs or more, not in {runs}"
     );
     if cfg!(feature = "off") {
         (0..runs).for_each(|_| work());
@@ -121,7 +148,7 @@ pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
     let scope = pool::scope();
     assert!(
         scope.knows_lines(),
-        "there are too many scopes at once to know of these runs which lines they were"
+        "too many scopes at once (4,096 at most): the lines of these runs aren't known"
     );
     let mut courses = Courses::new(runs);
     for run in 1..=runs {
@@ -129,14 +156,14 @@ pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
         uncounted::during(false, || courses.add(run, &scope.settled_report()));
     }
     let growing = uncounted::during(false, || courses.growing(&scope.settled_report())).0;
-    // The caller's copy is the program's.
+    // The caller gets a copy that counts as the program's.
     let answer = growing.clone();
     uncounted::during(false, || drop((growing, courses)));
     answer
 }
 
-/// Asserts that no line has more alive the more often `work` is done, as [`growth`] tells
-/// it.
+/// Asserts that no line's live memory keeps growing when `work` is repeated: [`growth`] reports
+/// nothing.
 ///
 /// ```
 /// # #[global_allocator]
@@ -153,35 +180,36 @@ pub fn growth(runs: u32, mut work: impl FnMut()) -> Vec<Growth> {
 ///
 /// # Panics
 ///
-/// If one has, with each of them; and as [`growth`].
+/// If a line grows, with a message that names all such lines. Also in all cases in which
+/// [`growth`] panics.
 #[track_caller]
 pub fn assert_no_growth(runs: u32, work: impl FnMut()) {
     let growing = growth(runs, work);
     if growing.is_empty() {
         return;
     }
-    let mut text = format!("memory grows, in {} runs:", grouped(runs.into()));
+    let mut text = format!("memory grows in {} runs:", grouped(runs.into()));
     for line in growing {
         let _ = write!(text, "\n{line}");
     }
     panic!("{text}")
 }
 
-/// A line: its function, file and number. What no line made has an empty function.
+/// A line: its function, file and number. The function is empty for untracked blocks.
 type Place = (Cow<'static, str>, Cow<'static, str>, u32);
 
-/// What each line had alive, from run to run.
+/// The live bytes of each line, from run to run.
 struct Courses {
     runs: u32,
     courses: BTreeMap<Place, Course>,
 }
 
-/// What a line had alive: the least of it in each of the equal parts that the runs are cut
-/// into.
+/// The live bytes of one line.
 #[derive(Default)]
 struct Course {
+    /// The minimum in each window of runs so far.
     floors: Vec<i64>,
-    /// After half of the runs.
+    /// The value after half of the runs.
     at_half: i64,
 }
 
@@ -193,18 +221,18 @@ impl Courses {
         }
     }
 
-    /// How many parts there are: a power of two, for the runs to double in.
+    /// The number of windows: a power of two, so that doublings of the runs end with a window.
     fn part_count(&self) -> usize {
         const MOST_PARTS: u32 = 64;
         1 << self.runs.min(MOST_PARTS).ilog2()
     }
 
-    /// The part that a run is in.
+    /// The window of a run; runs are numbered from 1.
     fn part(&self, run: u32) -> usize {
         (run - 1) as usize * self.part_count() / self.runs as usize
     }
 
-    /// The runs whose end is that of their half.
+    /// The number of runs in the first half.
     fn half(&self) -> u32 {
         self.runs.div_ceil(2)
     }
@@ -220,7 +248,8 @@ impl Courses {
                 course.at_half = alive;
             }
             if course.floors.len() <= part {
-                // It may not have been there before, nor when this part began.
+                // A line that is new in the report had nothing alive in earlier windows, nor at
+                // the start of this one.
                 course.floors.resize(part, 0);
                 course.floors.push(if begins_part { alive } else { 0 });
             } else if let Some(floor) = course.floors.last_mut() {
@@ -261,7 +290,7 @@ impl Courses {
 }
 
 impl Course {
-    /// What the line never had less than from each part on, if it rises and goes on to.
+    /// The lower envelope, if it rises and isn't overdue to rise again.
     fn rising(&self) -> Option<Vec<i64>> {
         let mut levels = self.floors.clone();
         for part in (1..levels.len()).rev() {
@@ -269,15 +298,17 @@ impl Course {
             levels[part - 1] = level;
         }
         let is_rise = |part: &usize| levels[*part] > levels[*part - 1];
-        // A list that doubles its room waits twice as long each time; both are rounded.
+        // A list that doubles its capacity waits twice as long each time; both waits are rounded
+        // to windows.
         let is_over = |wait: usize, longest: usize| wait > 2 * (longest + 1);
         let (mut last, mut longest_wait): (Option<usize>, Option<usize>) = (None, None);
-        // Bursts have long waits between them, again and again.
+        // The longest overdue wait: growth in bursts has such waits again and again.
         let mut longest_gap = 0;
         for part in (1..levels.len()).filter(is_rise) {
             let wait = last.map(|last| part - last);
             longest_wait = match (longest_wait, wait) {
-                // It had levelled off: this may be a beginning, and is none of the rises before.
+                // The line had levelled off: this rise may start a new series, and doesn't
+                // continue the one before.
                 (Some(longest), Some(wait)) if is_over(wait, longest.max(longest_gap)) => {
                     longest_gap = wait;
                     None
@@ -290,8 +321,9 @@ impl Course {
         (goes_on && self.is_no_chance(&levels)).then_some(levels)
     }
 
-    /// Whether a line that has now more and now less would hardly rise like that: of a
-    /// number that changes, the least of what is left is always a little higher at the end.
+    /// Whether a line that fluctuates without growing would hardly have this envelope. The fewer
+    /// windows are left, the higher is their minimum, so the envelope of any fluctuating line rises
+    /// towards the end.
     fn is_no_chance(&self, levels: &[i64]) -> bool {
         let never_fell = self.floors.is_sorted();
         let eighth = levels.len() / 8;
@@ -300,7 +332,8 @@ impl Course {
     }
 }
 
-/// What each line made. A generic function is there once for each of its types.
+/// The allocations of each line, summed over the instances of a generic function, which the report
+/// lists separately.
 fn made_by_place(report: &Report) -> BTreeMap<Place, Allocations> {
     let mut sums = BTreeMap::new();
     sums.insert((Cow::Borrowed(""), Cow::Borrowed(""), 0), report.untracked);
@@ -311,7 +344,7 @@ fn made_by_place(report: &Report) -> BTreeMap<Place, Allocations> {
     sums
 }
 
-/// The text of a line.
+/// The source text of a line.
 fn source(report: &Report, (path, file, number): &Place) -> Cow<'static, str> {
     let is_it = |(function, line): &(&FunctionReport, &LineReport)| {
         function.path == *path && function.file == *file && line.number == *number
@@ -320,7 +353,7 @@ fn source(report: &Report, (path, file, number): &Place) -> Cow<'static, str> {
     found.map_or(Cow::Borrowed(""), |(_, line)| line.source.clone())
 }
 
-/// How likely a line is to go on, by how often it rose when the runs doubled.
+/// The probability that a line keeps growing, from how often it rose while the runs doubled.
 fn confidence(levels: &[i64]) -> f64 {
     let doublings: Vec<i64> = (0..=levels.len().ilog2())
         .map(|power| levels[(1 << power) - 1])
@@ -329,7 +362,7 @@ fn confidence(levels: &[i64]) -> f64 {
     laplace(rises, doublings.len() - 1)
 }
 
-/// How likely the next trial is to succeed.
+/// The probability that the next trial succeeds, by Laplace's rule of succession.
 fn laplace(successes: usize, trials: usize) -> f64 {
     let number = |number| i64::try_from(number).unwrap_or(i64::MAX - 2);
     ratio(number(successes) + 1, number(trials) + 2)
@@ -345,7 +378,7 @@ mod tests {
     use super::{Courses, laplace};
     use crate::model::report::{Allocations, Report};
 
-    /// Whether a line grows that had this alive after each run.
+    /// Whether a line with `alive(run)` live bytes after each run is reported.
     fn grows(runs: u32, alive: impl Fn(u32) -> i64) -> bool {
         let mut courses = Courses::new(runs);
         for run in 1..=runs {

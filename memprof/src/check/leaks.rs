@@ -1,4 +1,4 @@
-//! Lines whose blocks survive.
+//! Leaks: lines with blocks that are still alive.
 
 use crate::check::requirements;
 use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
@@ -8,50 +8,52 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
-/// A line whose blocks are still alive: by [`leaks`] those that are more than there were, by
-/// [`Epochs::leaks`](crate::leak::Epochs::leaks) those that are old.
+/// A line with live blocks: those added between two reports ([`leaks`]), or those above an age
+/// ([`Epochs::leaks`](crate::leak::Epochs::leaks)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Leak {
-    /// The path of its function; empty for what no line of a profiled function made.
+    /// The path of the line's function; empty for blocks that no line of a profiled function
+    /// allocated.
     pub function: Cow<'static, str>,
 
-    /// The file it is in.
+    /// The source file.
     pub file: Cow<'static, str>,
 
-    /// Its number there.
+    /// The line number in that file.
     pub line: u32,
 
-    /// Its text.
+    /// The line's source text.
     pub source: Cow<'static, str>,
 
-    /// How many bytes are alive, or by how many it is more.
+    /// Live bytes; from [`leaks`], the increase in live bytes.
     pub live_bytes: i64,
 
-    /// How many blocks, or by how many it is more; none if those that there were have grown.
+    /// Live blocks; from [`leaks`], the increase in live blocks, which is 0 if existing blocks have
+    /// grown.
     pub live_count: i64,
 
-    /// How old these are, the oldest first. Empty where two reports are compared: which of a
-    /// line's blocks are the same, they don't tell.
+    /// The ages of the blocks, the oldest first. Empty from [`leaks`]: two reports don't say which
+    /// of a line's blocks are the same.
     pub ages: Vec<Age>,
 }
 
-/// Blocks of a line that were made in the same [epoch](crate::leak::Epochs).
+/// Blocks of one line that were allocated in the same [epoch](crate::leak::Epochs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Age {
-    /// How many epochs have begun since.
+    /// The number of epochs that have begun since.
     pub epochs: u64,
 
-    /// Bytes that are alive.
+    /// Live bytes.
     pub live_bytes: i64,
 
-    /// Blocks that are.
+    /// Live blocks.
     pub live_count: i64,
 }
 
 impl fmt::Display for Leak {
-    /// Two lines, without an end.
+    /// Writes two lines, without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.function.is_empty() {
             writeln!(f, "no profiled function")?;
@@ -75,13 +77,12 @@ impl fmt::Display for Leak {
     }
 }
 
-/// The lines with more bytes alive in `after` than in `before`, those with most first.
+/// Returns the lines with more live bytes in `after` than in `before`, the largest increase first.
 ///
-/// How old their blocks are is for [`Epochs`](crate::leak::Epochs) to tell.
-///
-/// A line that frees as much as it makes, as a cache that is full, is none of them. Those of
-/// a program and of another run of it can be compared, too: a line is known by its function,
-/// its number and its text. What no line made is left out: the first report itself is such.
+/// A line that frees as much as it allocates, such as a full cache, isn't reported. The reports may
+/// come from two runs of a program: lines are matched by function, file, number and text. Untracked
+/// blocks are left out, since the first report is one of them. For the ages of blocks, use
+/// [`Epochs`](crate::leak::Epochs).
 ///
 /// ```
 /// use memprof::memprofile;
@@ -113,9 +114,10 @@ impl fmt::Display for Leak {
 ///
 /// # Panics
 ///
-/// If there is nothing in `after`, and the global allocator isn't a
-/// [`CountingAlloc`](crate::CountingAlloc): nobody would have seen a leak. Nor would one that
-/// is only [`counting`](crate::CountingAlloc::counting), of either report.
+/// - If `after` is empty and the global allocator isn't a
+///   [`CountingAlloc`](crate::CountingAlloc), so that a leak would have gone unnoticed.
+/// - If either report comes from an allocator that only
+///   [counts](crate::CountingAlloc::counting).
 #[must_use]
 #[track_caller]
 pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
@@ -136,7 +138,7 @@ pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
     let mut leaks = Vec::new();
     for (function, line) in after.lines() {
         let key = key(function, line);
-        // A generic function is there once for each of its types.
+        // Instances of a generic function are separate entries with the same key, in order.
         let before = known.get_mut(&key).and_then(VecDeque::pop_front);
         let before = before.unwrap_or_default();
         leaks.push(Leak {
@@ -151,7 +153,7 @@ pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
 }
 
 impl Leak {
-    /// A line, without any blocks yet.
+    /// A line without any blocks yet.
     pub(crate) fn of(function: &FunctionReport, line: &LineReport) -> Self {
         Self {
             function: function.path.clone(),
@@ -174,7 +176,7 @@ impl Leak {
         }
     }
 
-    /// Adds blocks that are younger than those it has, or of the same age.
+    /// Adds blocks that are as old as the youngest ones so far, or younger.
     pub(crate) fn add(&mut self, epochs: u64, made: &Allocations) {
         let (bytes, blocks) = (made.live_bytes(), made.live_count());
         self.live_bytes += bytes;

@@ -1,6 +1,7 @@
-//! Numbers compared with what was expected of them.
+//! Checks: budgets, leak checks and baselines, which compare measured numbers with expectations.
 //!
-//! A module here may panic: an assertion that fails is what its caller asked for.
+//! Unlike in the other modules, code here may panic: a failed assertion panics on the caller's
+//! behalf.
 
 #[cfg(feature = "export")]
 pub(crate) mod baseline;

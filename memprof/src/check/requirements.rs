@@ -1,18 +1,18 @@
-//! What the program's allocator has to know for a check to mean anything.
+//! Requirements that the global allocator has to meet for a check to mean anything.
 
 use crate::count::source::{self, HeapSource};
 use crate::model::report::Report;
 
-/// What is said where zeroes would keep to any limit.
-pub(crate) const NOBODY_COUNTS: &str = "this needs the counting allocator, and the program has another one. Once in \
-                                        it, or in the file of the test, there has to be\n\n\
-                                        #[cfg(test)] // or not, if the program itself is to have it, too\n\
+/// The message if nothing is counted: zeroes would keep to any limit.
+pub(crate) const NOBODY_COUNTS: &str = "this needs memprof's counting allocator, but the program uses another one. Add \
+                                        this once to the program, or to the file of the test:\n\n\
+                                        #[cfg(test)] // without this line, the program itself uses it, too\n\
                                         #[global_allocator]\n\
                                         static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();\n";
 
 /// # Panics
 ///
-/// If the program's allocations aren't counted by thread.
+/// If the program's allocations aren't counted per thread.
 #[track_caller]
 pub(crate) fn require_counting() {
     assert!(
@@ -21,21 +21,21 @@ pub(crate) fn require_counting() {
     );
 }
 
-/// What is said where it has to be known who made blocks.
-pub(crate) const NOBODY_NOTES: &str = "this needs to know which line made each block, and the program's allocator \
-                                       counts without noting that: `CountingAlloc::new`, or `system`, in place of \
-                                       `counting` does";
+/// The message if blocks aren't attributed to lines.
+pub(crate) const NOBODY_NOTES: &str = "this needs to know which line allocated each block, which the program's \
+                                       allocator doesn't record: use `CountingAlloc::new` or `system` in place of \
+                                       `counting`";
 
 /// # Panics
 ///
-/// If it isn't known who made the program's blocks.
+/// If the program's blocks aren't attributed to lines.
 #[track_caller]
 pub(crate) fn require_owners() {
     require_counting();
     assert!(source::owners_are_known(), "{NOBODY_NOTES}");
 }
 
-/// Whether the blocks in a report were counted: here, or by the program that it was read from.
+/// Whether the blocks in a report were counted, by this process or by the one that wrote it.
 pub(crate) fn are_counted(report: &Report) -> bool {
     HeapSource::current() == HeapSource::Thread || report.total.allocated_bytes > 0
 }

@@ -1,13 +1,38 @@
-//! The allocator that counts.
+//! The counting allocator.
 //!
-//! [`CountingAlloc`] stands between the program and the allocator it would
-//! otherwise use, adds every request to the calling thread's
-//! [tally](crate::count::thread_counters), and writes which line [made](crate::count::line_counters) each block: behind
-//! it, or [aside](crate::count::aside).
+//! [`CountingAlloc`] stands between the program and the allocator it would otherwise use. It counts
+//! every allocation and free in the calling thread's [counters](this_thread), and stores with each
+//! block its [`Tag`]: the line that allocated it, and the scope.
 //!
-//! Nothing here may allocate, lock or panic. An allocation made while counting
-//! would be counted in turn, and unwinding out of a `GlobalAlloc` method is
-//! undefined behaviour.
+//! # Where tags are
+//!
+//! - *Behind* a block: in eight bytes after its end, which are requested from the inner allocator
+//!   along with the block.
+//! - [*Aside*](aside): in tables of their own, for the sizes that [`aside::holds`] is true for.
+//!   Blocks of other sizes have their tags behind them.
+//! - *Nowhere*, with [`CountingAlloc::counting`]: what a line allocates is counted, but when a
+//!   block is freed, its line is unknown.
+//!
+//! The block's size alone decides, so that a thread that frees a block knows where its tag is.
+//!
+//! # Allocating
+//!
+//! The inner allocator is called first. Then the block is counted, its tag written, and the block
+//! handed out. [`this_thread::add_allocation`] is the fast path; it returns `None` for a thread's
+//! first block and for one that may raise the process's peak, and the cold path takes over.
+//!
+//! # Freeing and resizing
+//!
+//! The tag is read before the inner allocator gets the block: afterwards another thread may own the
+//! address, or the block may be cut where the tag was. A free is also counted before the inner
+//! call, which is then the last thing to do (a tail call). A resize is counted after the inner
+//! call, since it may fail.
+//!
+//! # What may not happen here
+//!
+//! Nothing here may allocate from the counting allocator, lock or panic. An allocation made while
+//! counting would be counted in turn, a lock may be held by a thread that a forked child doesn't
+//! have, and unwinding out of a `GlobalAlloc` method is undefined behaviour.
 #![allow(unsafe_code)] // `GlobalAlloc` is an unsafe trait.
 
 use crate::count::aside;
@@ -16,9 +41,9 @@ use crate::count::this_thread::{self, Resized};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
-/// Counts what goes through the allocator inside it.
+/// A global allocator that counts what goes through the allocator inside it.
 ///
-/// As the program's global allocator, it gives memprof its heap numbers:
+/// As the program's global allocator, it provides memprof's heap numbers:
 ///
 /// ```
 /// #[global_allocator]
@@ -29,49 +54,47 @@ use std::ptr;
 /// # }
 /// ```
 ///
-/// A block is the inner allocator's, at its address and with its alignment. Which line made
-/// it is written where that takes least memory:
+/// Blocks come from the inner allocator and keep its addresses and alignment. The line that
+/// allocated a block is stored where that takes least memory:
 ///
-/// - over the [system's allocator](Self::system), in eight bytes behind the block's end.
-///   glibc has blocks in steps of 16 bytes, so that they take 2.85 % more on average, and
-///   half of them none.
-/// - over [any other](Self::new), in a table aside from the blocks. Allocators such as
-///   `mimalloc` and `jemalloc` have size classes, and the eight bytes would have a block that
-///   fills its class, as all powers of two do, be of the next one. With the table, resident
-///   memory of blocks of 64 bytes and more is about 3 % higher, where tags behind the blocks
-///   have it a quarter higher; 7 % at 32 bytes, 13 % at 16, 25 % at 8, where it is twice as
-///   much with tags. A block of fewer than 64 bytes whose class has eight bytes left has
-///   its tag there.
-/// - with [`counting`](Self::counting), nowhere: resident memory is that of the inner
-///   allocator.
+/// - Over the [system's allocator](Self::system), in a tag: eight bytes behind the block's end.
+///   glibc's block sizes are multiples of 16 bytes, so blocks take 2.85 % more memory on average,
+///   and half of them take none.
+/// - Over [any other allocator](Self::new), in tables separate from the blocks. Allocators such as
+///   `mimalloc` and `jemalloc` have size classes, and eight more bytes would push a block that
+///   fills its class, as all powers of two do, into the next one. With the tables, resident memory
+///   is about 3 % higher for blocks of 64 bytes and more, where tags behind the blocks make it a
+///   quarter higher; it is 7 % higher at 32 bytes, 13 % at 16 and 25 % at 8, where tags double it.
+///   A block of fewer than 64 bytes whose class has eight bytes to spare has its tag there.
+/// - With [`counting`](Self::counting), nowhere: resident memory is that of the inner allocator.
 ///
-/// [`Report::tag_bytes`](crate::report::Report::tag_bytes) is what it takes in a program.
+/// [`Report::tag_bytes`](crate::report::Report::tag_bytes) tells how many bytes this takes in a
+/// program.
 ///
-/// Counters are the calling thread's own,
-/// so threads don't slow each other down. They need thread-locals that the platform
-/// itself provides, as Linux, macOS and Windows with MSVC do: where `std` allocates
-/// them, as on Windows with GNU's tools, they can't be used inside an allocator, and
-/// memprof compiles with the feature `off` only.
+/// Each thread has its own counters, so threads don't slow each other down. The counters need
+/// thread-locals that the platform itself provides, as Linux, macOS and Windows with MSVC do. Where
+/// `std` allocates thread-locals, as on Windows with the GNU toolchain, an allocator can't use
+/// them, and memprof compiles only with the feature `off`.
 #[derive(Debug, Default)]
 pub struct CountingAlloc<A = System> {
     inner: A,
     owners: Owners,
 }
 
-/// Where it is written who made a block.
+/// Where a block's tag is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Owners {
-    /// In a tag behind the block.
+    /// Behind the block.
     Behind,
-    /// [Aside](aside), where that holds blocks of its size; else behind it.
+    /// [Aside](aside) if the tables hold blocks of its size, else behind it.
     #[default]
     Aside,
-    /// Nowhere.
+    /// Nowhere: blocks have no tags.
     Unknown,
 }
 
 impl CountingAlloc {
-    /// Counts over the system's allocator.
+    /// Counts over the system's allocator, with tags behind the blocks.
     #[must_use]
     pub const fn system() -> Self {
         Self::new(System).with_tags_behind()
@@ -79,7 +102,7 @@ impl CountingAlloc {
 }
 
 impl<A> CountingAlloc<A> {
-    /// Counts over `inner`, which does the allocating.
+    /// Counts over `inner`, which allocates the blocks.
     ///
     /// ```
     /// use std::alloc::{GlobalAlloc, Layout, System};
@@ -95,9 +118,9 @@ impl<A> CountingAlloc<A> {
     /// # fn main() {}
     /// ```
     ///
-    /// Made for allocators with size classes, which most are that aren't the system's. Over
-    /// [`System`], [`system`](CountingAlloc::system) is faster. The table aside is there on
-    /// Unix with 64 bits; elsewhere this is as [`with_tags_behind`](Self::with_tags_behind).
+    /// Meant for allocators with size classes, as most are except the system's. Over [`System`],
+    /// [`system`](CountingAlloc::system) is faster. The side tables exist on 64-bit Unix;
+    /// elsewhere, this is the same as [`with_tags_behind`](Self::with_tags_behind).
     #[must_use]
     pub const fn new(inner: A) -> Self {
         Self {
@@ -106,10 +129,11 @@ impl<A> CountingAlloc<A> {
         }
     }
 
-    /// Has eight bytes behind each block say which line made it.
+    /// Stores the line that allocated a block in eight bytes behind the block.
     ///
-    /// For an allocator that leaves eight bytes unused behind most blocks, as one does that
-    /// has a header before each: there it takes no memory, and less time.
+    /// For an allocator that leaves eight bytes unused behind most blocks, such as one with a
+    /// header before each block: there the tags take no memory, and they take less time than the
+    /// tables.
     ///
     /// ```
     /// use memprof::CountingAlloc;
@@ -126,17 +150,18 @@ impl<A> CountingAlloc<A> {
         self
     }
 
-    /// Counts over `inner` without noting which line made each block: resident memory is
-    /// that of `inner`.
+    /// Counts over `inner` without storing which line allocated each block: resident memory is that
+    /// of `inner`.
     ///
-    /// What a piece of code did to the heap is counted as ever: [`measure`](crate::measure()),
-    /// budgets, `Allocated`, `Freed`, `Net`, `Peak` and `Count` of tables, the usage of
-    /// scopes, what each line allocated, and what the process has alive and had at its peak.
-    /// What isn't known is what of a line's blocks is still alive, was alive at the peak or
-    /// was temporary, which reports say ([`Report::owners_are_unknown`][unknown]):
-    /// [`leaks`](crate::leak::leaks()), [`growth`](crate::leak::growth()), [`Epochs`](crate::leak::Epochs) and
-    /// baselines refuse, and `assert_no_leak!` holds what is allocated against what is freed,
-    /// whichever line made it.
+    /// What a piece of code does to the heap is counted as usual: [`measure`](crate::measure()),
+    /// budgets, the columns `Allocated`, `Freed`, `Net`, `Peak` and `Count`, the usage of scopes,
+    /// what each line allocated, and the process's live bytes and peak.
+    ///
+    /// Which of a line's blocks are alive, were alive at the peak or were temporary is not known,
+    /// and reports say so ([`Report::owners_are_unknown`][unknown]).
+    /// [`leaks`](crate::leak::leaks()), [`growth`](crate::leak::growth()),
+    /// [`Epochs`](crate::leak::Epochs) and baselines refuse to work; `assert_no_leak!` compares
+    /// what is allocated with what is freed, regardless of the line.
     ///
     /// [unknown]: crate::report::Report::owners_are_unknown
     ///
@@ -182,57 +207,58 @@ compile_error!(
      build for `x86_64-pc-windows-msvc`; elsewhere, switch memprof off with its feature `off`"
 );
 
-/// Whether nothing is counted, and there are no tags.
+/// Whether counting is compiled out: no counters, no tags.
 const OFF: bool = cfg!(feature = "off");
 
-/// Bytes behind each block, for who made it.
+/// Size in bytes of the tag behind a block.
 const TAG_SIZE: usize = size_of::<u64>();
 
-/// The layout of a block with its tag. Nothing if there can't be one that large.
+/// The layout of a block with its tag behind it. `None` if that would be too large for a layout.
 #[inline(always)]
 fn tagged(layout: Layout) -> Option<Layout> {
-    // Rounded up to the alignment, a layout must not be larger than an `isize`.
+    // Rounded up to its alignment, a layout's size must not exceed `isize::MAX`.
     if layout.size() > isize::MAX as usize - TAG_SIZE - (layout.align() - 1) {
         return None;
     }
-    // SAFETY: the alignment is a layout's, and the size has just been checked.
+    // SAFETY: the alignment is that of a valid layout, and the size was checked above.
     Some(unsafe { Layout::from_size_align_unchecked(layout.size() + TAG_SIZE, layout.align()) })
 }
 
-/// The layout of a block that there is, or can be, with its tag.
+/// The layout of a block with its tag, for a layout that is known to have room for it.
 ///
 /// # Safety
 ///
-/// [`tagged`] has an answer for the same layout.
+/// [`tagged`] returns `Some` for the same layout.
 #[inline(always)]
 unsafe fn with_tag(layout: Layout) -> Layout {
-    // SAFETY: it is the same answer.
+    // SAFETY: by our caller's promise, `tagged` has made the same layout.
     unsafe { Layout::from_size_align_unchecked(layout.size() + TAG_SIZE, layout.align()) }
 }
 
-/// Writes the tag of a block.
+/// Writes the tag behind a block.
 ///
 /// # Safety
 ///
-/// `block` is of `size` bytes and the tag.
+/// `block` has room for `size` bytes and the tag after them.
 #[inline(always)]
 unsafe fn write_tag(block: *mut u8, size: usize, tag: Tag) {
-    // SAFETY: behind `size` bytes there are those of the tag, at any alignment.
+    // SAFETY: our caller promises room for the tag after `size` bytes; it may be unaligned.
     unsafe { block.add(size).cast::<u64>().write_unaligned(tag.0) }
 }
 
-/// Reads the tag of a block, which is anything if the program wrote over it.
+/// Reads the tag behind a block. It can be any value if the program wrote past the block's end.
 ///
 /// # Safety
 ///
 /// As for [`write_tag`], which has been called for the block.
 #[inline(always)]
 unsafe fn read_tag(block: *mut u8, size: usize) -> Tag {
-    // SAFETY: as for `write_tag`.
+    // SAFETY: as in `write_tag`; the tag has been written, so it is initialised.
     Tag(unsafe { block.add(size).cast::<u64>().read_unaligned() })
 }
 
-/// Counts a new block, which may be null, and writes its tag; the block.
+/// Counts a new block and writes its tag behind it. Does nothing if `block` is null. Returns
+/// `block`.
 ///
 /// # Safety
 ///
@@ -250,7 +276,8 @@ unsafe fn counted(block: *mut u8, size: usize) -> *mut u8 {
     block
 }
 
-/// As [`counted`], for a block that is rarely made.
+/// As [`counted`], for the rare blocks that [`this_thread::add_allocation`] leaves to the cold
+/// path.
 ///
 /// # Safety
 ///
@@ -264,11 +291,11 @@ unsafe fn counted_rarely(block: *mut u8, size: usize) -> *mut u8 {
     block
 }
 
-/// The size of the largest block that is like most.
+/// The size of the largest [common](is_common) block, in bytes.
 const MOST_COMMON_SIZE: usize = (1 << 31) - 1;
 
-/// Whether a block is like most: what is true of all of them the compiler then knows,
-/// and leaves out.
+/// Whether a block has a common size and alignment. The compiler can then drop the checks and the
+/// alignment code that such blocks don't need.
 #[inline(always)]
 fn is_common(layout: Layout) -> bool {
     layout.align() <= TAG_SIZE && layout.size() <= MOST_COMMON_SIZE
@@ -285,25 +312,21 @@ unsafe fn alloc_uncommon(layout: Layout, inner: &impl GlobalAlloc) -> *mut u8 {
     let Some(tagged) = tagged(layout) else {
         return ptr::null_mut();
     };
-    // SAFETY: `tagged` is of more than no bytes.
+    // SAFETY: with the tag, the size isn't zero.
     let block = unsafe { inner.alloc(tagged) };
-    // SAFETY: `inner` made room for the tag.
+    // SAFETY: `inner` allocated the block with room for the tag, or returned null.
     unsafe { counted(block, layout.size()) }
 }
 
-/// Frees a block of another line than the current one.
-///
-/// # Safety
-///
-/// As for [`GlobalAlloc::dealloc`] of the allocator around `inner`.
+/// Frees a block that the current line doesn't own.
 #[inline(never)]
 unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: Tag, inner: &impl GlobalAlloc) {
     this_thread::add_deallocation_of(owner, block.addr(), layout.size());
-    // SAFETY: `inner` made the block with a tag.
+    // SAFETY: `inner` allocated the block with the tagged layout.
     unsafe { inner.dealloc(block, with_tag(layout)) };
 }
 
-/// As [`dealloc_of`], of a block whose owner is aside.
+/// As [`dealloc_of`], for a block whose tag is aside.
 ///
 /// # Safety
 ///
@@ -312,11 +335,11 @@ unsafe fn dealloc_of(block: *mut u8, layout: Layout, owner: Tag, inner: &impl Gl
 unsafe fn dealloc_aside_of(block: *mut u8, layout: Layout, inner: &impl GlobalAlloc) {
     let (address, size) = (block.addr(), layout.size());
     this_thread::add_deallocation_of(aside::read(address, size), address, size);
-    // SAFETY: `inner` made the block as it was asked for.
+    // SAFETY: `inner` allocated the block with this layout, without a tag.
     unsafe { inner.dealloc(block, layout) };
 }
 
-/// Counts a new block, which may be null, and writes its owner aside; the block.
+/// Counts a new block and writes its tag aside. Does nothing if `block` is null. Returns `block`.
 #[inline(always)]
 fn counted_aside(block: *mut u8, size: usize) -> *mut u8 {
     if block.is_null() {
@@ -329,7 +352,8 @@ fn counted_aside(block: *mut u8, size: usize) -> *mut u8 {
     }
 }
 
-/// As [`counted_aside`], for a block that is rarely made.
+/// As [`counted_aside`], for the rare blocks that [`this_thread::add_allocation`] leaves to the
+/// cold path.
 #[cold]
 #[inline(never)]
 fn counted_rarely_aside(block: *mut u8, size: usize) -> *mut u8 {
@@ -337,7 +361,8 @@ fn counted_rarely_aside(block: *mut u8, size: usize) -> *mut u8 {
     written_aside(block, size, tag)
 }
 
-/// Writes aside who made a new block, or has nobody have made it; the block.
+/// Writes a new block's tag aside. If the system has no memory for the table, the block becomes
+/// untracked. Returns `block`.
 #[inline(never)]
 fn written_aside(block: *mut u8, size: usize, tag: Tag) -> *mut u8 {
     if !aside::write(block.addr(), size, tag) {
@@ -346,7 +371,7 @@ fn written_aside(block: *mut u8, size: usize, tag: Tag) -> *mut u8 {
     block
 }
 
-/// Counts a new block, which may be null, of which it isn't written who made it; the block.
+/// Counts a new block without writing a tag. Does nothing if `block` is null. Returns `block`.
 #[inline(always)]
 fn counted_only(block: *mut u8, size: usize) -> *mut u8 {
     if !block.is_null() && this_thread::add_allocation(block.addr(), size).is_none() {
@@ -356,13 +381,13 @@ fn counted_only(block: *mut u8, size: usize) -> *mut u8 {
 }
 
 impl<A: GlobalAlloc> CountingAlloc<A> {
-    /// Whether the owner of a block is aside.
+    /// Whether the block's tag is aside.
     #[inline(always)]
     fn is_aside(&self, layout: Layout) -> bool {
         self.owners == Owners::Aside && aside::holds(layout.size())
     }
 
-    /// The layout of a block as `inner` has it. Nothing if there can't be one.
+    /// The layout that is requested from `inner` for a block. `None` if it would be too large.
     #[inline(always)]
     fn given(&self, layout: Layout) -> Option<Layout> {
         if self.owners == Owners::Unknown || self.is_aside(layout) {
@@ -372,38 +397,37 @@ impl<A: GlobalAlloc> CountingAlloc<A> {
         }
     }
 
-    /// As [`GlobalAlloc::alloc`], where owners are behind blocks.
+    /// [`GlobalAlloc::alloc`] with the tag behind the block.
     ///
     /// # Safety
     ///
-    /// The same.
+    /// As for [`GlobalAlloc::alloc`].
     #[inline(always)]
     unsafe fn alloc_behind(&self, layout: Layout) -> *mut u8 {
         if !is_common(layout) {
             // SAFETY: our caller's promise is the same.
             return unsafe { alloc_uncommon(layout, &self.inner) };
         }
-        // SAFETY: common blocks are so small that there is room for the tag, and with
-        // it they are of more than no bytes.
+        // SAFETY: common blocks are small enough for `tagged` to succeed, and with the tag the size
+        // isn't zero.
         let block = unsafe { self.inner.alloc(with_tag(layout)) };
-        // SAFETY: `inner` made room for the tag.
+        // SAFETY: `inner` allocated the block with room for the tag, or returned null.
         unsafe { counted(block, layout.size()) }
     }
 
-    /// As [`GlobalAlloc::dealloc`], where owners are behind blocks.
+    /// [`GlobalAlloc::dealloc`] with the tag behind the block.
     ///
     /// # Safety
     ///
-    /// The same.
+    /// As for [`GlobalAlloc::dealloc`].
     #[inline(always)]
     unsafe fn dealloc_behind(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: every method that hands out a block writes its tag, and our
-        // caller promises that `layout` is its layout.
+        // SAFETY: every method that hands out such a block has written its tag, and our caller
+        // promises that `layout` is its layout.
         let owner = unsafe { read_tag(block, layout.size()) };
-        // Counted first, and what is rare somewhere else, so that nothing is left
-        // to do here after the inner call.
+        // Counted first, with the rare case out of line, so that the inner call is a tail call.
         if this_thread::add_own_deallocation(owner, block.addr(), layout.size()) {
-            // SAFETY: `inner` made the block with a tag.
+            // SAFETY: `inner` allocated the block with the tagged layout.
             unsafe { self.inner.dealloc(block, with_tag(layout)) };
         } else {
             // SAFETY: our caller's promises are the same.
@@ -411,13 +435,13 @@ impl<A: GlobalAlloc> CountingAlloc<A> {
         }
     }
 
-    /// As [`GlobalAlloc::alloc`], where owners are aside.
+    /// [`GlobalAlloc::alloc`] with the tag aside, if the tables hold the size.
     ///
     /// # Safety
     ///
-    /// The same.
-    // Neither this nor the next is a part of the methods: what they have to keep over calls
-    // would be kept for blocks that need nothing of it.
+    /// As for [`GlobalAlloc::alloc`].
+    // Neither this nor the next function is inlined: the registers that they save over calls would
+    // then be saved for blocks, too, that don't need it.
     #[inline(never)]
     unsafe fn alloc_aside(&self, layout: Layout) -> *mut u8 {
         if aside::holds(layout.size()) {
@@ -430,11 +454,11 @@ impl<A: GlobalAlloc> CountingAlloc<A> {
         }
     }
 
-    /// As [`GlobalAlloc::dealloc`], where owners are aside.
+    /// [`GlobalAlloc::dealloc`] with the tag aside, if the tables hold the size.
     ///
     /// # Safety
     ///
-    /// The same.
+    /// As for [`GlobalAlloc::dealloc`].
     #[inline(never)]
     unsafe fn dealloc_aside(&self, block: *mut u8, layout: Layout) {
         let (address, size) = (block.addr(), layout.size());
@@ -444,7 +468,7 @@ impl<A: GlobalAlloc> CountingAlloc<A> {
         }
         let owner = aside::read_at_once(address, size);
         if this_thread::add_own_deallocation(owner, address, size) {
-            // SAFETY: `inner` made the block as it was asked for.
+            // SAFETY: `inner` allocated the block with this layout, without a tag.
             unsafe { self.inner.dealloc(block, layout) };
         } else {
             // SAFETY: our caller's promises are the same.
@@ -452,11 +476,12 @@ impl<A: GlobalAlloc> CountingAlloc<A> {
         }
     }
 
-    /// As [`GlobalAlloc::realloc`], where owners aren't behind all blocks.
+    /// [`GlobalAlloc::realloc`] where not all blocks have their tags behind them. A block can
+    /// change its side with its size.
     ///
     /// # Safety
     ///
-    /// The same.
+    /// As for [`GlobalAlloc::realloc`].
     #[inline]
     unsafe fn realloc_aside(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let new_layout = Layout::from_size_align(new_size, layout.align()).ok();
@@ -464,16 +489,17 @@ impl<A: GlobalAlloc> CountingAlloc<A> {
         let Some((old_given, new_given, new_layout)) = given else {
             return ptr::null_mut();
         };
-        // Read now, since `inner` may give the address to another thread, or cut the block
-        // there.
+        // Read before the inner call: `inner` may give the address to another thread, or cut the
+        // block where the tag is.
         let owner = match self.owners {
             Owners::Unknown => None,
             _ if self.is_aside(layout) => Some(aside::read(block.addr(), layout.size())),
-            // SAFETY: a block whose owner isn't aside has a tag, and our caller promises that
-            // `layout` is its layout.
+            // SAFETY: a block whose tag isn't aside has it behind its end, and our caller promises
+            // that `layout` is its layout.
             _ => Some(unsafe { read_tag(block, layout.size()) }),
         };
-        // SAFETY: `inner` made the block of this layout, and the new size is of a valid one.
+        // SAFETY: `inner` allocated the block with this layout, and the new size is that of a valid
+        // layout with the same alignment.
         let moved = unsafe { self.inner.realloc(block, old_given, new_given.size()) };
         if moved.is_null() {
             return moved;
@@ -495,20 +521,19 @@ impl<A: GlobalAlloc> CountingAlloc<A> {
                 this_thread::disown(owner, size);
             }
         } else {
-            // SAFETY: `inner` made room for the tag behind the new size.
+            // SAFETY: `inner` resized the block to the new size and room for the tag.
             unsafe { write_tag(moved, new_size, owner) };
         }
         moved
     }
 }
 
-// SAFETY: each method asks `inner` for the block that it was asked for, of the
-// same alignment and with `TAG_SIZE` bytes more or none, and returns what `inner`
-// returned, so the contract holds wherever it holds for `inner`. Whether there are more
-// bytes is decided by the size, so that a block is given back as it was given. The tag
-// lies behind the bytes that the caller may use. The counting in between adds integers in
-// cells of the thread, and writes to tables of its own: it cannot unwind, or touch the
-// block.
+// SAFETY: each method requests from `inner` the block that it was asked for, with the same
+// alignment and with either `TAG_SIZE` more bytes or none, and returns what `inner` returned; so
+// the contract holds wherever it holds for `inner`. The size alone decides whether there are more
+// bytes, so a block goes back to `inner` with the layout it was requested with. The tag lies behind
+// the bytes that the caller may use. The counting in between adds integers in thread-locals and
+// writes to tables of its own: it cannot unwind or touch the block's contents.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -529,8 +554,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
         }
     }
 
-    // Forwarded, not left to the trait's default, so that `inner` can hand out
-    // pages the kernel has already zeroed. The tag touches the last one only.
+    // Forwarded instead of left to the trait's default, so that `inner` can hand out pages that the
+    // kernel has already zeroed. The tag touches only the last one.
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if OFF {
@@ -569,13 +594,13 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
             Owners::Aside => unsafe { self.dealloc_aside(block, layout) },
             Owners::Unknown => {
                 this_thread::add_deallocation_of_unknown(layout.size());
-                // SAFETY: `inner` made the block as it was asked for.
+                // SAFETY: `inner` allocated the block with this layout, without a tag.
                 unsafe { self.inner.dealloc(block, layout) };
             }
         }
     }
 
-    // Forwarded, so that a block can grow where it is.
+    // Forwarded instead of left to the trait's default, so that a block can grow in place.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         if OFF {
@@ -590,14 +615,14 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
         let Some(new_tagged) = new_layout.ok().and_then(tagged) else {
             return ptr::null_mut();
         };
-        // SAFETY: as for `dealloc`. Read now, since the block may be cut there.
+        // SAFETY: as for `dealloc`. Read before the inner call, which may cut the block there.
         let owner = unsafe { read_tag(block, layout.size()) };
-        // SAFETY: as for `dealloc`; the new size is of a valid layout.
+        // SAFETY: as for `dealloc`; the new size is that of a valid layout.
         let moved = unsafe {
             self.inner
                 .realloc(block, with_tag(layout), new_tagged.size())
         };
-        // A null answer means the old block still stands, so nothing changed.
+        // Null means that the old block is still there, so nothing changed.
         if !moved.is_null() {
             let resized = Resized {
                 old_address: block.addr(),
@@ -606,7 +631,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for CountingAlloc<A> {
                 new_size,
             };
             let owner = this_thread::add_reallocation(owner, resized);
-            // SAFETY: `inner` made room for the tag behind the new size.
+            // SAFETY: `inner` resized the block to the new size and room for the tag.
             unsafe { write_tag(moved, new_size, owner) };
         }
         moved

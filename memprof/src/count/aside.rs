@@ -1,43 +1,48 @@
-//! Which line made each block, kept aside from the blocks.
+//! Tags kept *aside*: in side tables, separate from the blocks that they belong to.
 //!
-//! An allocator with size classes gives a block whose size is that of its class, as all
-//! powers of two are, no byte more. A tag behind such a block would have it be of the next
-//! class, a quarter larger or twice as large. So what such a block would carry behind its
-//! end is here instead: two bytes for each stretch of addresses, a granule, that is so
-//! small that no two blocks of a size begin in the same one.
+//! An allocator with size classes has no byte to spare behind a block that fills its class, as all
+//! powers of two do. A tag behind such a block would push it into the next class, a quarter larger
+//! or twice as large. So the tags of such blocks are here: two bytes for each *granule*, a range of
+//! addresses that is so small that no two blocks of a size begin in the same one.
 //!
-//! The two bytes are the place of a line's id in [`LINES`]. Whatever has no place there,
-//! which is a block made in a [scope](crate::scope::handle) and a line for which there is none
-//! left, is [`WIDE`]: its tag is in a second table, as a whole.
+//! The two bytes are an *entry*: the index of a line's id in [`LINES`]. A block that was allocated
+//! in a [scope](crate::scope::handle), or whose line finds no free place in `LINES`, has the entry
+//! [`WIDE`], and its whole tag in a second table.
 //!
 //! # Which blocks
 //!
-//! [`holds`] decides by the size alone, so that a thread that frees a block knows where its
-//! owner is. A block of that size has at least as many bytes as its granule, and blocks
-//! don't overlap, so that no two that are alive share an entry, whatever the allocator.
+//! [`holds`] decides by the size alone, so that a thread that frees a block knows where its tag is.
+//! A block of such a size is at least as large as its granule, and blocks don't overlap, so no two
+//! live blocks share an entry, whatever the allocator.
 //!
 //! # Memory
 //!
-//! The tables are [leaves](Leaf), mapped when the first block in their range of addresses
-//! is made and never given back. They come from the system as zeroes, and a page of them
-//! takes memory when something is written to it: from 64 bytes on that is 1/32 of the
-//! blocks' addresses at the most. Where the system refuses one, its blocks have no owner,
-//! and nothing else is different for them.
+//! The tables are [leaves](Leaf): each covers a range of addresses, is mapped when the first block
+//! there is allocated, and is never given back. The system provides leaves as zeroes, and a page
+//! takes memory only when it is written to: for sizes from 64 bytes, at most 1/32 of the blocks'
+//! addresses. If the system refuses a leaf, its blocks are untracked; nothing else changes for
+//! them.
 //!
-//! # Order between threads
+//! # Ordering
 //!
-//! An entry belongs to its block as the block's own bytes do. It is written before the
-//! block is handed out, and read when the block is freed or resized, before the allocator
-//! inside has it back. A program that frees a block on another thread has that happen
-//! after its making, or it would race for the block's bytes, too; and an allocator that
-//! gives the address away again has that happen after its freeing. So what is read is what
-//! was written for this block, and the stores need no order of their own; they are atomic
-//! for programs that free a block twice. The same goes for an id in [`LINES`], which was
-//! there before its place was written to an entry. A leaf is published with its number in
-//! it, and once there stays: all threads find the same one.
+//! An entry belongs to its block as the block's own bytes do. It is written before the block is
+//! handed out, and read when the block is freed or resized, before the inner allocator gets it
+//! back. In a program without data races, the allocation happens before a free on another thread;
+//! and an allocator that reuses an address does so after its free. So what is read is what was
+//! written for this block, and the stores need no ordering of their own. They are atomic for
+//! programs that free a block twice. The same holds for a line's id in [`LINES`], which was there
+//! before its index was written to an entry. A leaf is published with its number in it, and stays
+//! once published: all threads find the same one.
 //!
-//! Each step is one atomic operation after which the tables are whole, so that a child
-//! which is forked in between has what it needs: a copy of all that was there.
+//! # Forks
+//!
+//! Each step is one atomic operation after which the tables are consistent, so a child that is
+//! forked in between has a usable copy of all that was there.
+//!
+//! # What may not happen here
+//!
+//! Reading and writing tags happens inside the allocator: it doesn't allocate from it, lock, wait
+//! or panic.
 #![allow(unsafe_code)] // Tables are mapped as zeroes, and have no other way.
 
 use crate::count::tag::{self, Tag};
@@ -45,36 +50,36 @@ use crate::sys::leak::{Leaked, Zeroes, leak_zeroes};
 use crate::sys::os;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// Whether there is such a table on this platform: it takes room for addresses, and a
-/// system that maps pages.
+/// Whether this platform has side tables: they need a large address space, and a system that maps
+/// pages.
 pub(crate) const IS_THERE: bool = cfg!(all(unix, target_pointer_width = "64"));
 
-/// Granules are 8, 16, 32 or 64 bytes.
+/// Granules have 8, 16, 32 or 64 bytes.
 const SMALLEST_SHIFT: u32 = 3;
 const LARGEST_SHIFT: u32 = 6;
 const SHIFT_COUNT: usize = (LARGEST_SHIFT - SMALLEST_SHIFT + 1) as usize;
 
-/// From here on, all blocks are here.
+/// Blocks of at least this many bytes are held, up to `NONE_FROM`.
 const ALL_FROM: usize = 1 << LARGEST_SHIFT;
-/// From here on, none is: allocators have pages for such a block, and the class that a tag
-/// would have it be of is one whose last pages nothing is written to.
+/// Blocks of at least this many bytes are not held: they have pages of their own, and a tag moves
+/// them into a class whose last pages are never written to, which takes no memory.
 const NONE_FROM: usize = 16 << 10;
 
 const ENTRY_COUNT: usize = 1 << 20;
-/// So many leaves are 512 GiB of blocks of 64 bytes and more.
+/// This many leaves cover 512 GiB of blocks of 64 bytes and more.
 const LEAF_COUNT: usize = 1 << 13;
-/// How many places are looked at for a leaf or for a line.
+/// How many places are examined for a leaf or for a line.
 const MOST_TRIES: usize = 64;
 
-/// Says that the tag is in the second table. The line at this place in [`LINES`] is
-/// [`NO_LINE`], once there is a tag in that table.
+/// The entry of a block whose tag is in the second table. The id at this index of [`LINES`] is
+/// [`NO_LINE`] once that table has a tag.
 const WIDE: u16 = u16::MAX;
 const NO_LINE: u32 = u32::MAX;
 
-/// The owners of blocks in a range of addresses.
-#[repr(C)] // The number is to be where entries are, and not far behind them.
+/// The entries of blocks in a range of addresses.
+#[repr(C)] // Keeps the number beside the first entries, not far behind them.
 struct Leaf {
-    /// Which range it is: the address by the granule and the number of entries.
+    /// Which range it is: the address divided by the granule's size and by the number of entries.
     number: AtomicUsize,
     wide: Leaked<WideLeaf>,
     entries: [AtomicU16; ENTRY_COUNT],
@@ -82,30 +87,31 @@ struct Leaf {
 
 struct WideLeaf([AtomicU64; ENTRY_COUNT]);
 
-// SAFETY: zeroes are integers, and a place that is empty.
+// SAFETY: all bytes 0 are valid integers, and an empty `Leaked`.
 unsafe impl Zeroes for Leaf {}
-// SAFETY: zeroes are integers.
+// SAFETY: all bytes 0 are valid integers.
 unsafe impl Zeroes for WideLeaf {}
 
-/// By granule, and in each by number, or in one of the next places.
+/// The leaves by granule size, each at its number modulo the array's length, or in one of the
+/// places after it.
 static LEAVES: [[Leaked<Leaf>; LEAF_COUNT]; SHIFT_COUNT] =
     [const { [const { Leaked::empty() }; LEAF_COUNT] }; SHIFT_COUNT];
 
-/// The ids of lines that made blocks, each at the place that it hashes to or in one of the
-/// next. The first is for no line, which is also what an entry says that was never written.
+/// The ids of lines that have allocated blocks, each at the index that it hashes to or at one of
+/// the next. Index 0 is for no line, which is also what an entry says that was never written.
 static LINES: [AtomicU32; 1 << 16] = [const { AtomicU32::new(tag::UNTRACKED) }; 1 << 16];
 
-/// Whether there is a leaf.
+/// Whether any leaf was mapped.
 static IS_USED: AtomicBool = AtomicBool::new(false);
 
-/// How many blocks have no owner since there was no memory for a leaf.
+/// How many blocks became untracked because there was no memory for a leaf.
 static DISOWNED_COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// How often the system has refused a leaf, and how often one was asked for since.
+/// How often the system has refused a table, plus how often one was needed since.
 static REFUSED_COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// The sizes below [`ALL_FROM`] that are here, as bits: those that have less than the eight
-/// bytes of a tag left in their class. Classes are 8 and multiples of 16.
+/// The sizes below [`ALL_FROM`] that are held, as bits: those that leave fewer than the eight bytes
+/// of a tag in their class. Classes are 8 and multiples of 16.
 const SMALL_SIZES: u64 = {
     let mut sizes = 0;
     let mut size = 1 << SMALLEST_SHIFT;
@@ -119,7 +125,7 @@ const SMALL_SIZES: u64 = {
     sizes
 };
 
-/// Whether the owners of blocks of this size are here.
+/// Whether the tags of blocks of this size are kept here.
 #[inline(always)]
 pub(crate) const fn holds(size: usize) -> bool {
     let is_large = size.wrapping_sub(ALL_FROM) < NONE_FROM - ALL_FROM;
@@ -127,11 +133,11 @@ pub(crate) const fn holds(size: usize) -> bool {
     IS_THERE && (is_large || is_small)
 }
 
-/// Where a block's owner is.
+/// Where a block's entry is.
 #[derive(Clone, Copy)]
 struct Place {
     leaves: &'static [Leaked<Leaf>; LEAF_COUNT],
-    /// The number of its leaf.
+    /// The number of the entry's leaf.
     number: usize,
     index: usize,
 }
@@ -142,7 +148,7 @@ impl Place {
         if size >= ALL_FROM {
             Self::by_shift(address, LARGEST_SHIFT)
         } else {
-            // At least the smallest, by what `holds` says.
+            // At least the smallest granule: `holds` is false for smaller sizes.
             Self::by_shift(address, (size | 1 << SMALLEST_SHIFT).ilog2())
         }
     }
@@ -157,7 +163,7 @@ impl Place {
         }
     }
 
-    /// Its leaf, if that is where it is nearly always.
+    /// The block's leaf, if it is in its first place, as nearly always.
     #[inline(always)]
     fn leaf_at_once(&self) -> Option<&'static Leaf> {
         match self.leaves[self.number % LEAF_COUNT].get() {
@@ -166,7 +172,7 @@ impl Place {
         }
     }
 
-    /// Its leaf, if there is one.
+    /// The block's leaf, if there is one.
     fn leaf(&self) -> Option<&'static Leaf> {
         for next in 0..MOST_TRIES {
             let leaf = self.leaves[(self.number + next) % LEAF_COUNT].get()?;
@@ -177,8 +183,8 @@ impl Place {
         None
     }
 
-    /// Its leaf, which is made if there is none. Nothing if there is no memory for it, or
-    /// no place among the others.
+    /// The block's leaf, mapped if there is none. `None` if there is no memory for it, or no place
+    /// for it among the others.
     fn leaf_or_new(&self) -> Option<&'static Leaf> {
         let mut new = None;
         for next in 0..MOST_TRIES {
@@ -190,8 +196,8 @@ impl Place {
                         Some(mine) => mine,
                         None => Leaf::map(self.number)?,
                     };
-                    // Another thread may have been faster with one. Where that is the one
-                    // that is looked for, this one's first page is lost.
+                    // Another thread may have set one first. If it is the leaf we need, the first
+                    // page of ours is lost.
                     new = Some(mine);
                     place.set(mine)
                 }
@@ -207,7 +213,7 @@ impl Place {
 impl Leaf {
     fn map(number: usize) -> Option<&'static Self> {
         let leaf: &Self = map()?;
-        // Relaxed: others find it by `Leaked`, after this.
+        // Relaxed: other threads find the leaf through `Leaked`, which publishes it.
         leaf.number.store(number, Ordering::Relaxed);
         IS_USED.store(true, Ordering::Relaxed);
         Some(leaf)
@@ -219,7 +225,7 @@ impl Leaf {
     }
 }
 
-/// Maps a table. A system that has refused one isn't asked again for each block.
+/// Maps a table. After the system has refused one, it is asked again only once in `PATIENCE` times.
 fn map<T: Zeroes + Sync>() -> Option<&'static T> {
     const PATIENCE: u32 = 1024;
     if REFUSED_COUNT.load(Ordering::Relaxed) != 0 {
@@ -235,15 +241,15 @@ fn map<T: Zeroes + Sync>() -> Option<&'static T> {
     table
 }
 
-/// The place in [`LINES`] that a line has if no other has it. Of no line, the first.
+/// The index in [`LINES`] that a line hashes to. 0 for no line.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "these bits are left")]
 fn home(line: u32) -> u16 {
-    // 2^32 by the golden ratio.
+    // 2^32 divided by the golden ratio.
     (line.wrapping_mul(0x9E37_79B9) >> 16) as u16
 }
 
-/// The place in [`LINES`] that a line has or gets, if there is one left near its own.
+/// The index in [`LINES`] that a line has or gets, if one is free near the one it hashes to.
 fn place_in_lines(line: u32) -> Option<u16> {
     if line == tag::UNTRACKED {
         return Some(0);
@@ -253,7 +259,7 @@ fn place_in_lines(line: u32) -> Option<u16> {
         if number != 0 && number != WIDE {
             let place = &LINES[usize::from(number)];
             let (none, order) = (tag::UNTRACKED, Ordering::Relaxed);
-            // Looked at first, since an exchange that fails takes the place from other
+            // Loaded first, since a failed exchange would take the cache line from other
             // processors, too.
             let there = match place.load(order) {
                 tag::UNTRACKED => match place.compare_exchange(none, line, order, order) {
@@ -271,13 +277,13 @@ fn place_in_lines(line: u32) -> Option<u16> {
     None
 }
 
-/// Writes the owner of a new block, which is of a size that is [here](holds), unless that
-/// takes long; whether it did.
+/// Writes a new block's tag if that is quick; whether it did. The block's size has to be
+/// [held](holds).
 #[inline(always)]
 pub(crate) fn write_at_once(address: usize, size: usize, tag: Tag) -> bool {
     let place = Place::of(address, size);
     let number = home(tag.line());
-    // Of a scope's block, the tag is no line alone.
+    // The tag of a block that was allocated in a scope is more than a line's id, and never equal.
     if tag.0 != u64::from(LINES[usize::from(number)].load(Ordering::Relaxed)) {
         return false;
     }
@@ -288,11 +294,11 @@ pub(crate) fn write_at_once(address: usize, size: usize, tag: Tag) -> bool {
     true
 }
 
-/// Writes the owner of a new block. Not if there is no memory for it: then the block is
-/// nobody's, until it is written again.
+/// Writes a new block's tag. Returns false if there is no memory for it: the block is untracked
+/// then, until its tag is written again.
 pub(crate) fn write(address: usize, size: usize, tag: Tag) -> bool {
     let is_written = try_write(Place::of(address, size), tag).is_some();
-    // What was never written is untracked, too.
+    // An entry that was never written is untracked, too.
     let is_right = is_written || tag == Tag::UNTRACKED;
     if !is_right {
         DISOWNED_COUNT.fetch_add(1, Ordering::Relaxed);
@@ -311,7 +317,7 @@ fn try_write(place: Place, tag: Tag) -> Option<()> {
         entry.store(number, Ordering::Relaxed);
         return Some(());
     }
-    // Until all is written: an earlier block's may be there.
+    // Untracked until everything is written: the entry may still be an earlier block's.
     entry.store(0, Ordering::Relaxed);
     let wide = match leaf.wide.get() {
         Some(wide) => wide,
@@ -323,8 +329,8 @@ fn try_write(place: Place, tag: Tag) -> Option<()> {
     Some(())
 }
 
-/// Reads the owner of a block, which is of a size that is [here](holds), unless that takes
-/// long: then it is a tag that no line has.
+/// Reads a block's tag if that is quick, else returns a tag that no line has. The block's size has
+/// to be [held](holds).
 #[inline(always)]
 pub(crate) fn read_at_once(address: usize, size: usize) -> Tag {
     let place = Place::of(address, size);
@@ -335,7 +341,7 @@ pub(crate) fn read_at_once(address: usize, size: usize) -> Tag {
     Tag(line.into())
 }
 
-/// Reads the owner of a block, which is of a size that is [here](holds).
+/// Reads a block's tag. The block's size has to be [held](holds).
 pub(crate) fn read(address: usize, size: usize) -> Tag {
     let place = Place::of(address, size);
     let Some(leaf) = place.leaf() else {
@@ -349,19 +355,18 @@ pub(crate) fn read(address: usize, size: usize) -> Tag {
     }
 }
 
-/// How many blocks of lines are untracked, since there was no memory for noting whose they
-/// are.
+/// How many blocks of lines are untracked because there was no memory for their tags.
 pub(crate) fn disowned_count() -> u64 {
     DISOWNED_COUNT.load(Ordering::Relaxed)
 }
 
-/// Whether there is a table.
+/// Whether there is any table.
 pub(crate) fn is_used() -> bool {
     IS_USED.load(Ordering::Relaxed)
 }
 
-/// How much memory the tables take: their pages that something was written to, as far as
-/// the system keeps them in RAM. Nothing where it can't be known.
+/// How much memory the tables take, in bytes: their pages that the system keeps in RAM. `None`
+/// where that isn't known.
 pub(crate) fn resident_bytes() -> Option<u64> {
     let leaves = LEAVES.iter().flatten().filter_map(Leaked::get);
     leaves

@@ -1,9 +1,9 @@
-//! The variables of the environment that tell a built program what to do.
+//! The environment variables that configure a built program.
 //!
-//! All of them are in one table, [`KNOWN`], and are read through this module, so that two
-//! rules hold for each: one that changes nothing is said on the standard error, in one
-//! sentence; and none is read in a program that has more rights than the user who starts
-//! it, as a setuid program has.
+//! All of them are in one table, [`KNOWN`], and are read through this module, so that two rules
+//! hold for each. A variable that has no effect is reported on stderr, in one sentence. And no
+//! variable is read in a program that has more rights than the user who starts it, such as a setuid
+//! program.
 
 use crate::model::amount;
 use crate::model::column::Column;
@@ -20,28 +20,27 @@ use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-/// The process in which the program began.
+/// The id of the process in which the program began.
 static FIRST_PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Whether a profiled function was called.
 static IS_USED: AtomicBool = AtomicBool::new(false);
 
-/// The most decimals a number can have: a byte is 2^-20 MiB, which is 20
-/// decimals and no more.
+/// The most decimals a number can have: a byte is 2^-20 MiB, which has exactly 20 decimals.
 const MOST_DECIMALS: u8 = 20;
 
-/// A variable that memprof has.
+/// A variable that memprof reads.
 struct Variable {
     name: &'static str,
     needs: Option<Need>,
-    /// The variable without which this one changes nothing.
+    /// The variable without which this one has no effect.
     with: Option<&'static str>,
-    /// Whether nothing comes of it before a profiled function is called.
+    /// Whether it has no effect before a profiled function is called.
     waits_for_a_call: bool,
     value: Value,
 }
 
-/// What a build has to have for a variable to be read.
+/// What a build needs for a variable to be read.
 #[derive(Clone, Copy)]
 struct Need {
     what: &'static str,
@@ -50,10 +49,10 @@ struct Need {
 
 /// What a variable may be set to.
 enum Value {
-    /// A path, or what the part that reads it checks by itself.
+    /// A path, or a value that its reader checks.
     Any,
     Word(&'static [&'static str]),
-    /// Something else: what it should be, and whether a text is that.
+    /// Anything else: what is accepted, and whether a text is.
     Text(fn() -> String, fn(&str) -> bool),
 }
 
@@ -108,7 +107,8 @@ const KNOWN: &[Variable] = &[
         .word(&["abort", "trap", "continue"]),
 ];
 
-/// LLVM's own memory profiler, which a program may have as well, reads this one.
+/// Variables of others: LLVM's memory profiler, which a program may be built with, too, reads this
+/// one.
 const OF_OTHERS: &[&str] = &["MEMPROF_OPTIONS"];
 
 impl Variable {
@@ -157,7 +157,7 @@ impl Variable {
 }
 
 impl Value {
-    /// The value without white space around it, if it can be read.
+    /// The value without surrounding white space, if it is accepted.
     fn read(&self, value: &OsStr) -> Option<String> {
         let text = value.to_str()?.trim();
         let is_read = match self {
@@ -168,7 +168,7 @@ impl Value {
         is_read.then(|| text.to_owned())
     }
 
-    /// What a value should be.
+    /// A description of accepted values.
     fn accepted(&self) -> String {
         match self {
             Self::Any => "text".to_owned(),
@@ -186,20 +186,20 @@ impl Value {
     }
 }
 
-/// The value of a variable, as it is in the environment. None if it is empty, and none in
-/// a setuid or setgid program.
+/// The value of a variable in the environment. `None` if it is empty, and in a setuid or setgid
+/// program.
 pub(crate) fn get(name: &str) -> Option<OsString> {
     let value = env::var_os(name).filter(|value| !value.is_empty())?;
     (!os::is_secure()).then_some(value)
 }
 
-/// As [`read_from`], of the value in the environment.
+/// [`read_from`] the environment.
 #[cfg(any(feature = "export", feature = "timeline"))]
 pub(crate) fn read(name: &str) -> Option<String> {
     read_from(name, get(name))
 }
 
-/// A value of a variable of the table, if it is one that the table accepts.
+/// A variable's value, if the table accepts it.
 pub(crate) fn read_from(name: &str, value: Option<OsString>) -> Option<String> {
     Variable::of(name)?.value.read(&value?)
 }
@@ -216,23 +216,23 @@ fn decimals_accepted() -> String {
 
 /// How often a report is written while the program runs: `on`, `off` or a time.
 fn is_every(text: &str) -> bool {
-    /// Reports take longer to be written.
+    /// Writing a report takes longer.
     const LEAST: Duration = Duration::from_millis(10);
     let is_time = || amount::duration(text).is_some_and(|every| every >= LEAST);
     matches!(text, "on" | "off") || is_time()
 }
 
 fn every_accepted() -> String {
-    "`on`, `off` or a time of 10ms or more, as `2s` or `500ms`".to_owned()
+    "`on`, `off` or a time of 10ms or more, such as `2s` or `500ms`".to_owned()
 }
 
 fn bytes_accepted() -> String {
-    "a number of bytes, as `100MiB`".to_owned()
+    "a number of bytes, such as `100MiB`".to_owned()
 }
 
-/// Says which variables change nothing, and why; once in a process.
+/// Reports which variables have no effect, and why, once per process.
 ///
-/// Nothing where `MEMPROF` is `off`: all of them change nothing then, as was asked for.
+/// With `MEMPROF=off`, reports nothing: that no variable has an effect is intended then.
 pub(crate) fn say_ignored() {
     use std::sync::Once;
     static SAID: Once = Once::new();
@@ -244,14 +244,14 @@ pub(crate) fn say_ignored() {
     });
 }
 
-/// Says which variables have changed nothing because no profiled function was called.
+/// Reports which variables had no effect because no profiled function was called.
 fn say_unused() {
     say_ignored();
     let found = environment();
     if os::is_secure() || is_off(&found) {
         return;
     }
-    // The report is there, of functions of the first copy.
+    // The first copy of memprof in the process writes a report.
     #[cfg(feature = "export")]
     if crate::sys::library_copies::number() > 1 {
         return;
@@ -267,30 +267,30 @@ fn say_unused() {
     }
 }
 
-/// Says that a profiled function was called.
+/// Notes that a profiled function was called.
 pub(crate) fn set_used() {
     IS_USED.store(true, Ordering::Relaxed);
 }
 
-/// Has it said at the end of the process if no profiled function was called, and so nothing
-/// has become of what the environment asks for.
+/// Arranges for [`say_unused`] to be called at the end of the process if no profiled function was
+/// called by then.
 ///
-/// It is called at the first allocation, and allocates nothing.
+/// It is called at the first allocation, and doesn't allocate.
 pub(crate) fn notice_end() {
-    // Relaxed: there is one thread.
+    // Relaxed: there is only one thread yet.
     FIRST_PROCESS.store(process::id(), Ordering::Relaxed);
     os::at_exit(end_without_a_call);
 }
 
 extern "C" fn end_without_a_call() {
-    // Forked children would say it again.
+    // Forked children would report it again.
     let is_first = FIRST_PROCESS.load(Ordering::Relaxed) == process::id();
     if is_first && !IS_USED.load(Ordering::Relaxed) {
         say_unused();
     }
 }
 
-/// The variables that may be memprof's, by their names.
+/// The variables that may be meant for memprof, by name.
 fn environment() -> BTreeMap<String, OsString> {
     let is_ours = |name: &str| {
         let start = name.get(..7).unwrap_or_default();
@@ -307,7 +307,7 @@ fn is_off(found: &BTreeMap<String, OsString>) -> bool {
     read_from("MEMPROF", value).as_deref() == Some("off")
 }
 
-/// A sentence for each variable that changes nothing.
+/// A sentence for each variable that has no effect.
 fn ignored(found: &BTreeMap<String, OsString>, is_secure: bool) -> Vec<String> {
     if is_secure {
         let line = "the MEMPROF variables are ignored: this program has rights that the user who \
@@ -352,7 +352,7 @@ fn why_ignored(
 }
 
 fn unknown(name: &str) -> String {
-    /// Of a name that is further off, it is anybody's guess.
+    /// For names that differ more, a suggestion would be a guess.
     const MOST_EDITS: usize = 3;
     let upper = name.to_ascii_uppercase();
     let edits = |known: &&Variable| strsim::damerau_levenshtein(&upper, known.name);
@@ -366,11 +366,11 @@ fn unknown(name: &str) -> String {
     }
 }
 
-/// A path that a variable has named, for as long as the process lives.
+/// A path from a variable, relative to the folder that the program began in.
 #[cfg(any(feature = "export", feature = "timeline"))]
 #[derive(Clone, Debug)]
 pub(crate) struct NamedPath {
-    /// The folder that the program began in: it may go elsewhere.
+    /// The folder that the program began in; it may change its folder later.
     folder: PathBuf,
     name: OsString,
 }
@@ -382,14 +382,14 @@ impl NamedPath {
         Self { folder, name }
     }
 
-    /// The path, whatever is in the name.
+    /// The path, with the name unchanged.
     #[cfg(feature = "timeline")]
     pub(crate) fn as_it_is(&self) -> PathBuf {
         self.folder.join(&self.name)
     }
 
-    /// The path, with the number of this process for each `%p` in the name: processes that
-    /// share the variable, as a forked child does, have paths of their own by it.
+    /// The path, with each `%p` in the name replaced by this process's id: processes that share the
+    /// variable, such as forked children, get different paths.
     #[cfg(feature = "export")]
     pub(crate) fn path(&self) -> PathBuf {
         self.folder

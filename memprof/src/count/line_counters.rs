@@ -1,27 +1,46 @@
-//! Which line made each block, and what of a line's blocks is alive.
+//! The counters of each line: what it allocated, and what of its blocks is alive.
 //!
-//! A line has a number in the process, its id: that of the [call
-//! path](crate::record::call_paths) it was reached by, and its place in the function. Each
-//! block carries the [`Tag`] of the line that made it, behind its last byte; freed
-//! anywhere, it is that line's block that is freed. Here are the tags, and the
-//! counters by line: each thread has some of its own, which it alone writes, so
-//! that threads in the same function don't slow each other down.
+//! A line has an id, unique in the process: the number of the [call
+//! path](crate::record::call_paths) it was reached by, and its place in the function. Each block
+//! carries the [`Tag`] of the line that allocated it, so that a free on any thread counts for that
+//! line.
+//!
+//! # Registration
+//!
+//! [`Slots`] is a table of three levels, indexed by the path number. Its parts are allocated with a
+//! function's first call over a path ([`Slots::prepare`]), from the system, and never freed. Racing
+//! threads allocate a part each, and one is published.
+//!
+//! # A thread's counters
+//!
+//! Each thread has its own `Slots` in its [record](crate::count::registry), which it alone writes,
+//! with plain loads and stores, so that threads in the same function don't slow each other down.
+//! [`SHARED`] is one more table for all threads, with atomic additions, for what a thread does to
+//! blocks of lines that it never ran itself. A line's numbers are the sum over all of these.
 //!
 //! # Blocks that change their line
 //!
-//! A block that grows in another line than the one that made it goes over to that line
-//! as a whole: the line that makes a list large is the one to look at, and a block has
-//! room for one tag. What was allocated and freed stays where it was: the first line
-//! allocated the block, the second one the bytes by which it grew. That the first line
-//! gave the block away and the second one took it is counted apart, so that for each
-//! quantity the sum over all lines is what the process did. A line has alive what it
-//! allocated and took, without what it freed and gave away.
+//! A block that a line other than its owner grows is transferred to that line as a whole: the line
+//! that makes a list large is the one to look at, and a block has only one tag. What was allocated
+//! and freed stays where it was: the first line allocated the block, the second one the bytes by
+//! which it grew. The transfer is counted separately, as *given* by the first line and *taken* by
+//! the second, so that each quantity's sum over all lines is what the process did. A line's live
+//! bytes are what it allocated and took, less what it freed and gave.
 //!
 //! # Bytes at the peak
 //!
-//! Nobody goes through all lines when the heap stands at a new high. A peak has a
-//! number, its epoch, and a line that changes for the first time in an epoch knows
-//! that what it had until then is what it had at the peak.
+//! No thread goes through all lines at a new peak. Each peak has a number, its *epoch*. A line's
+//! first change in an epoch first stores what the line had alive until then: that is what it had at
+//! the peak.
+//!
+//! # Ordering
+//!
+//! Each counter stands alone, so all accesses are relaxed. The epoch is stored with release and
+//! loaded with acquire, since what each thread had at the peak is written before it.
+//!
+//! # What may not happen here
+//!
+//! Nothing here locks, waits, panics or allocates from the counting allocator.
 
 use crate::count::tag::{MOST_LINES, PROFILER, Tag, UNTRACKED, first_id, path_of, place_of};
 use crate::model::change::Change;
@@ -30,11 +49,11 @@ use crate::sys::sync::{
     AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, const_fn, each, shared,
 };
 
-/// In a model, there are few paths.
+/// The model checker's programs have few paths.
 const FANOUT: usize = if cfg!(memprof_loom) { 2 } else { 64 };
 
 shared! {
-    /// The number of the last peak: it grows with each.
+    /// The number of the last peak, which grows with each.
     static PEAK_EPOCH: AtomicU64 = AtomicU64::new(1);
 }
 
@@ -44,31 +63,30 @@ pub(crate) fn peak_epoch() -> u64 {
     PEAK_EPOCH.load(Ordering::Acquire)
 }
 
-/// Begins the next epoch: the heap is at a new peak.
+/// Begins the next epoch. Called at a new peak.
 pub(crate) fn begin_peak_epoch() {
-    // Not atomic as a whole: a thread does it under a `Glance`, which one has at a time.
+    // Load and store needn't be one operation: only the thread that holds the `Glance` does this.
     let epoch = PEAK_EPOCH.load(Ordering::Relaxed).wrapping_add(1);
     PEAK_EPOCH.store(epoch, Ordering::Release);
 }
 
 shared! {
-    /// Whether it isn't known who made the blocks, as far as the program's allocator has said.
+    /// Whether the program's allocator has reported that its blocks have no tags.
     static ARE_UNKNOWN: AtomicBool = AtomicBool::new(false);
 }
 
-/// Whether the program's allocator doesn't know who made its blocks. It is asked by
-/// [`heap`](crate::count::source).
+/// Whether the program's blocks have no tags, as [`source`](crate::count::source) asks.
 pub(crate) fn are_unknown() -> bool {
     ARE_UNKNOWN.load(Ordering::Relaxed)
 }
 
-/// Says that it doesn't.
+/// Notes that the program's blocks have no tags.
 pub(crate) fn set_unknown() {
     ARE_UNKNOWN.store(true, Ordering::Relaxed);
 }
 
-/// How many of the numbers of a [`Change`] are about blocks that change their line: the
-/// last ones, which are rarely anything but 0.
+/// How many numbers of a [`Change`] count transfers of blocks: the last ones, which are rarely
+/// anything but 0.
 const TRANSFERS: usize = 4;
 
 /// The counters of one line.
@@ -76,10 +94,9 @@ const TRANSFERS: usize = 4;
 pub(crate) struct LineCounters {
     /// In the order of [`Change::as_array`].
     changes: [AtomicU64; 10],
-    /// How often the line was begun.
+    /// How often the line began to run.
     hits: AtomicU64,
-    /// What was alive of it at the peak numbered `peak_epoch`, and is no longer
-    /// what is.
+    /// Live bytes at the peak numbered `peak_epoch`, if that is no longer what is alive.
     bytes_at_peak: AtomicI64,
     peak_epoch: AtomicU64,
 }
@@ -96,8 +113,8 @@ impl LineCounters {
         }
     }
 
-    /// Counts an execution; how many there are. Only the thread whose counters they
-    /// are may.
+    /// Counts an execution, and returns how many there are. Only for the thread that owns the
+    /// counters.
     #[inline(always)]
     pub(crate) fn hit(&self) -> u64 {
         // Relaxed, here and below: each counter stands alone.
@@ -106,7 +123,7 @@ impl LineCounters {
         hits
     }
 
-    /// As [`hit`](Self::hit), by any thread.
+    /// [`hit`](Self::hit), for any thread.
     fn hit_shared(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
@@ -123,7 +140,7 @@ impl LineCounters {
         )
     }
 
-    /// What was alive at the peak numbered `epoch`, the last one.
+    /// Live bytes at the peak numbered `epoch`, which has to be the last one.
     pub(crate) fn bytes_at_peak(&self, epoch: u64) -> i64 {
         if self.peak_epoch.load(Ordering::Relaxed) == epoch {
             self.bytes_at_peak.load(Ordering::Relaxed)
@@ -132,7 +149,7 @@ impl LineCounters {
         }
     }
 
-    /// Says what was alive at the peak numbered `epoch`, before this changes.
+    /// Stores the live bytes at the peak numbered `epoch`, before they change.
     pub(crate) fn set_bytes_at_peak(&self, epoch: u64, bytes: i64) {
         self.bytes_at_peak.store(bytes, Ordering::Relaxed);
         self.peak_epoch.store(epoch, Ordering::Relaxed);
@@ -146,7 +163,7 @@ impl LineCounters {
         }
     }
 
-    /// Adds a change. Only the thread whose counters they are may.
+    /// Adds a change. Only for the thread that owns the counters.
     #[inline]
     fn add(&self, change: &Change) {
         self.keep_peak();
@@ -160,8 +177,8 @@ impl LineCounters {
         }
     }
 
-    /// As [`add`](Self::add), by any thread. Of two that are the first after a peak at
-    /// the same moment, the other's change may be taken for one before it.
+    /// [`add`](Self::add), for any thread. If two threads at once make the first change after a
+    /// peak, the other one's change may be taken for one before the peak.
     fn add_shared(&self, change: &Change) {
         self.keep_peak();
         for (counter, change) in self.changes.iter().zip(change.as_array()) {
@@ -180,18 +197,18 @@ impl LineCounters {
     }
 }
 
-/// The counters of one path: its calls, and its lines by their place.
+/// The counters of one path: its calls, and its lines by place.
 #[derive(Debug)]
 pub(crate) struct PathCounters {
     path: u32,
-    /// The address of what describes the function, or 0.
+    /// The address of the function's [`Site`](crate::model::site::Site), or 0.
     function: AtomicUsize,
     calls: AtomicU64,
-    /// How long threads were in it itself, in a scope.
+    /// In a scope's table: ticks that threads spent in the function itself.
     own_ticks: AtomicU64,
-    /// Whether there may be something in them, of a scope's.
+    /// In a scope's table: whether any counter may not be 0.
     is_used: AtomicBool,
-    /// Whether it is known of the function that its thread switched stacks.
+    /// Whether it was noted that a thread switched stacks in the function.
     has_switched: AtomicBool,
     pub(crate) lines: &'static [LineCounters],
 }
@@ -215,7 +232,7 @@ impl PathCounters {
         self.path
     }
 
-    /// The id of a line, by its place.
+    /// The id of the line at a place.
     #[inline(always)]
     pub(crate) fn line(&self, place: u32) -> u32 {
         if (place as usize) < self.lines.len() {
@@ -225,7 +242,7 @@ impl PathCounters {
         }
     }
 
-    /// Whether they are of the function that is described at this address.
+    /// Whether these are the counters of the function whose `Site` is at this address.
     #[inline(always)]
     pub(crate) fn are_of(&self, function: usize) -> bool {
         self.function.load(Ordering::Relaxed) == function
@@ -235,38 +252,38 @@ impl PathCounters {
         self.function.store(function, Ordering::Relaxed);
     }
 
-    /// Notes that it is known of the function that its thread switched stacks; whether it
-    /// was known.
+    /// Notes that a thread switched stacks in the function, and returns whether this was noted
+    /// before.
     pub(crate) fn note_switch(&self) -> bool {
         self.has_switched.swap(true, Ordering::Relaxed)
     }
 
-    /// Counts a call. Only the thread whose counters they are may.
+    /// Counts a call. Only for the thread that owns the counters.
     #[inline(always)]
     pub(crate) fn call(&self) {
         let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
         self.calls.store(calls, Ordering::Relaxed);
     }
 
-    /// As [`call`](Self::call), by any thread.
+    /// [`call`](Self::call), for any thread.
     pub(crate) fn call_shared(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds time, as one of several threads.
+    /// Adds time in ticks, for any thread.
     pub(crate) fn add_time_shared(&self, ticks: u64) {
         self.own_ticks.fetch_add(ticks, Ordering::Relaxed);
     }
 
-    /// Says, before something is added to a scope's, that there is.
+    /// In a scope's table: notes that the counters are in use, before something is added to them.
     pub(crate) fn set_used(&self) {
-        // Most often it is known, and its cache line may be another's.
+        // Mostly it is set already, and a store would take the cache line from other processors.
         if !self.is_used.load(Ordering::Relaxed) {
             self.is_used.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether it was called, or took time, or one of its lines did something.
+    /// Whether the path was called or took time, or one of its lines did something.
     pub(crate) fn has_numbers(&self) -> bool {
         let has_numbers =
             |line: &LineCounters| line.hits() > 0 || line.changes() != Change::default();
@@ -283,20 +300,20 @@ impl PathCounters {
 }
 
 shared! {
-    /// Those of a path for which there was no memory.
+    /// The counters of every path for which there was no memory.
     pub(crate) static NO_COUNTERS: PathCounters = PathCounters::new(0, &[]);
 }
 
 type Row = [Leaked<PathCounters>; FANOUT];
 type Rack = [Leaked<Row>; FANOUT];
 
-/// Counters for all lines, as many of them as were needed.
+/// A table of counters by path, whose parts are allocated when they are first needed.
 #[derive(Debug)]
 pub(crate) struct Slots([Leaked<Rack>; FANOUT]);
 
 shared! {
-    /// Counters that threads share for lines that they never ran but freed blocks of.
-    /// They have room for every path there is.
+    /// The counters that threads share for lines that they never ran themselves but whose blocks
+    /// they freed. Has every path.
     pub(crate) static SHARED: Slots = Slots::new();
 }
 
@@ -307,8 +324,8 @@ impl Slots {
         }
     }
 
-    /// Makes room for the lines of a path, unless there is; it. Nothing if there
-    /// is no memory for it: what happens to these lines isn't counted then.
+    /// Allocates the counters of a path unless they exist, and returns them. `None` if there is no
+    /// memory: what happens to these lines isn't counted then.
     pub(crate) fn prepare(&self, path: u32, line_count: usize) -> Option<&'static PathCounters> {
         let [rack, row, place] = split(path);
         let room = self.0.get(rack)?;
@@ -338,9 +355,8 @@ impl Slots {
         self.0.get(rack)?.get()?.get(row)?.get()?.get(place)?.get()
     }
 
-    /// The counters of a line, if there are any.
+    /// The tag, if its line exists; else that of untracked blocks.
     #[inline]
-    /// That tag, unless it is of no line that there is.
     pub(crate) fn checked(&self, tag: Tag) -> Tag {
         let line = tag.line();
         if line != PROFILER && self.line(line).is_some() {
@@ -350,11 +366,13 @@ impl Slots {
         }
     }
 
+    /// The counters of a line, if there are any.
+    #[inline]
     pub(crate) fn line(&self, line: u32) -> Option<&'static LineCounters> {
         self.path(path_of(line))?.lines.get(place_of(line) as usize)
     }
 
-    /// Adds to the counters of a line. Only the thread whose they are may.
+    /// Adds to the counters of a line. Only for the thread that owns the table.
     #[inline]
     pub(crate) fn add(&self, line: u32, change: &Change) {
         match self.line(line) {
@@ -363,21 +381,21 @@ impl Slots {
         }
     }
 
-    /// Adds to the counters of a line, by any thread.
+    /// Adds to the counters of a line, for any thread.
     pub(crate) fn add_shared(&self, line: u32, change: &Change) {
         if let Some(counters) = self.line(line) {
             counters.add_shared(change);
         }
     }
 
-    /// Counts an execution of a line, by any thread.
+    /// Counts an execution of a line, for any thread.
     pub(crate) fn hit_shared(&self, line: u32) {
         if let Some(counters) = self.line(line) {
             counters.hit_shared();
         }
     }
 
-    /// Of a scope's, those that something was added to.
+    /// In a scope's table: the counters that something was added to.
     pub(crate) fn used(&self) -> impl Iterator<Item = &'static PathCounters> {
         let racks = self.0.iter().filter_map(Leaked::get).flatten();
         let paths = racks.filter_map(Leaked::get).flatten();
@@ -385,7 +403,7 @@ impl Slots {
         paths.filter(|path| path.is_used.load(Ordering::Relaxed))
     }
 
-    /// Sets all counters of a scope's to nothing.
+    /// In a scope's table: sets all counters to 0.
     pub(crate) fn clear(&self) {
         for path in self.used() {
             path.is_used.store(false, Ordering::Relaxed);
@@ -396,7 +414,7 @@ impl Slots {
     }
 }
 
-/// Where the counters of a path are.
+/// A path's index in each of the three levels.
 #[inline]
 fn split(path: u32) -> [usize; 3] {
     let path = path as usize;

@@ -1,7 +1,7 @@
-//! What runs inside the allocator: it counts each block for its thread, its line and its scope.
+//! Counting, inside the allocator: each block for its thread, its line and its scope.
 //!
-//! Nothing that an allocation reaches here allocates, takes a lock, waits or panics. It
-//! doesn't reach `environment`, `source` and `uncounted`, which the layers above need.
+//! Nothing that an allocation reaches here allocates, takes a lock, waits or panics. `environment`,
+//! `source` and `uncounted` are outside of that path; the layers above need them.
 
 pub(crate) mod alloc;
 pub(crate) mod aside;

@@ -1,36 +1,44 @@
-//! The most that the process has had alive on the heap.
+//! The heap's peak: the most bytes that the process has had alive.
 //!
-//! Found without a counter that threads share. Each thread has a ceiling: as long
-//! as none goes above its own, all of them together are below the peak, or above it
-//! by no more than [`error_bytes`]. A thread that goes above looks at what all of
-//! them have, notes the peak if it is one, and deals out new ceilings. Its own is
-//! exact if it is one of few threads: while the others rest, no peak escapes it.
+//! It is found without a counter that all threads write. Each thread has a *ceiling* for its own
+//! live bytes: while no thread exceeds its own, all of them together are below the peak, or above
+//! it by no more than [`error_bytes`]. A thread that exceeds its ceiling adds up what all threads
+//! have alive (a *look*), notes the peak if this is one, and deals out new ceilings. With few
+//! threads, the thread that looks gets an exact ceiling: while the others rest, no peak escapes it.
 //!
 //! # Who writes what
 //!
-//! This is called from inside the allocator, where nothing waits. A thread that looks has a
-//! [`Glance`], which one thread has at a time, and writes under it the peak, its epoch, and
-//! the ceilings and the bytes at the peak of all threads. A thread that finds another one
-//! looking leaves it to its next allocation; a block that it has freed by then is in no peak.
-//! A thread itself writes its own ceiling in two places without a glance: as it begins, when
-//! it has nothing alive, and around what the profiler does, by a compare-and-exchange.
+//! This code runs inside the allocator, where nothing waits. A thread that looks holds the
+//! [`Glance`], which one thread has at a time. Under it, it writes the peak, the peak's epoch, and
+//! each thread's ceiling and bytes at the peak. A thread that finds the glance taken leaves the
+//! look to its next allocation; a block that it frees before that is in no peak. A thread writes
+//! its own ceiling without a glance in two cases: when it begins, with nothing alive, and around
+//! the profiler's own work, by a compare-and-exchange.
 //!
 //! # A thread that is alone
 //!
-//! Where a process has one thread, that thread needn't look at the others: the peak rises by
-//! as much as it goes above its ceiling, which is the peak. That is so for as long as it is
-//! [`ALONE`]. A thread that begins, or that counts something without a record, first makes
-//! known what it did and then writes null there; a thread that looks writes [`LOOKING`], then
-//! reads what the others did, and makes one alone only if `LOOKING` is still there. All of
-//! these are read-modify-writes that acquire and release. So either the one that looks has
-//! read what the other did, or it finds null and looks again.
+//! The only thread of a process needn't look at others: its ceiling is the peak, which rises by as
+//! much as the thread exceeds it. This holds while [`ALONE`] points to the thread's counters.
 //!
-//! A thread that has just begun may still find the other one alone. It has allocated nothing
-//! by then, or may have for as long as its store takes to be seen: as if the one that is
-//! alone had been earlier. If both look, the second has the glance after the first, and sees
-//! all that the first wrote.
+//! - A thread that begins, or that counts something without a record, first publishes what it did
+//!   and then writes null to `ALONE`.
+//! - A thread that looks writes [`LOOKING`], then reads what the others did, and makes a thread
+//!   alone only if `LOOKING` is still there.
 //!
-//! The files of the counting path are run by a model checker in `tests/protocols`.
+//! All of these are read-modify-writes with acquire and release. So either the looking thread has
+//! read what the other one did, or it finds null and looks again.
+//!
+//! A thread that has just begun may still find the other one alone. It has allocated nothing by
+//! then, or only for as long as its store takes to become visible, as if the thread that is alone
+//! had been earlier. If both look, the second gets the glance after the first, and sees all that
+//! the first wrote.
+//!
+//! # What may not happen here
+//!
+//! [`rise`], [`add_thread`] and [`look_again`] are called inside the allocator: they don't
+//! allocate, lock, wait or panic. [`reset`] and `live_bytes` wait for the glance.
+//!
+//! A model checker runs the files of the counting path in `tests/protocols`.
 
 use crate::count::line_counters;
 use crate::count::registry::{self, Glance};
@@ -39,33 +47,33 @@ use crate::count::thread_counters::Counters;
 use crate::sys::sync::{AtomicI64, AtomicPtr, AtomicUsize, Ordering, shared};
 use std::ptr;
 
-/// What a thread may allocate between two looks is this times the threads there
-/// are, so that a look at each of them is paid for by so many bytes.
+/// Between two looks, a thread may allocate this many bytes per existing thread, which spreads the
+/// cost of looking at each thread over as many bytes.
 const BYTES_PER_LOOK: i64 = 512;
 
-/// With so many threads, the one that looks has an exact ceiling, and may look at each
-/// of its allocations.
+/// With up to this many threads, the one that looks gets an exact ceiling, and may look at each of
+/// its allocations.
 const FEW_THREADS: usize = 4;
 
-/// And no more than this.
+/// The most that a thread may allocate between two looks, in bytes.
 const MOST_BYTES_PER_LOOK: i64 = 64 << 10;
 
 shared! {
-    /// The peak.
+    /// The peak, in bytes.
     static BYTES: AtomicI64 = AtomicI64::new(0);
 }
 
 shared! {
-    /// The thread that was alone at the last look, and whose ceiling is the peak; null as
-    /// soon as there is another.
+    /// The thread that was alone at the last look, and whose ceiling is the peak. Null as soon as
+    /// there is another thread.
     static ALONE: AtomicPtr<Counters> = AtomicPtr::new(ptr::null_mut());
 }
 
-/// In the place of the thread that is alone while that is looked for.
+/// The value of [`ALONE`] while a thread looks.
 const LOOKING: *mut Counters = ptr::without_provenance_mut(1);
 
 shared! {
-    /// The most threads that there have been at once since the peak was reset.
+    /// The largest number of threads at once since the peak was reset.
     static MOST_THREADS: AtomicUsize = AtomicUsize::new(0);
 }
 
@@ -82,7 +90,7 @@ pub(crate) fn live_bytes() -> i64 {
     nets.fold(registry::ended_net_bytes(), i64::wrapping_add)
 }
 
-/// By how much the process can have been above the peak that was found.
+/// By how many bytes the process can have exceeded the peak that was found.
 pub(crate) fn error_bytes() -> u64 {
     match MOST_THREADS.load(Ordering::Relaxed) {
         0 | 1 => 0,
@@ -90,7 +98,7 @@ pub(crate) fn error_bytes() -> u64 {
     }
 }
 
-/// What a thread may allocate between two looks, for its share of the error.
+/// How many bytes a thread may allocate between two looks: its share of the error.
 fn allowance(thread_count: usize) -> i64 {
     let thread_count = i64::try_from(thread_count).unwrap_or(i64::MAX);
     BYTES_PER_LOOK
@@ -98,7 +106,7 @@ fn allowance(thread_count: usize) -> i64 {
         .min(MOST_BYTES_PER_LOOK)
 }
 
-/// A thread has more alive than its ceiling.
+/// Called when a thread has more alive than its ceiling.
 #[cold]
 #[inline(never)]
 pub(crate) fn rise(counters: &Counters) {
@@ -121,14 +129,13 @@ pub(crate) fn rise(counters: &Counters) {
     }
 }
 
-/// Looks at what all threads have alive, and deals out ceilings; `own` is the one that
-/// looks, if it is above its own.
+/// Looks at what all threads have alive, and deals out ceilings. `own` is the thread that looks, if
+/// it has exceeded its ceiling.
 fn look(glance: &Glance, own: Option<&Counters>) {
-    // Each further look is due to another thread that has begun or ended meanwhile.
+    // Each further look is due to a thread that began or ended meanwhile.
     const MOST_LOOKS: usize = 4;
     for _ in 0..MOST_LOOKS {
-        // With several threads, as there are while one looks that has found them, none is
-        // alone, and it is null already.
+        // With several threads, none is alone, and `ALONE` is null already.
         let may_be_alone = registry::thread_count() <= 1;
         let before = if may_be_alone {
             LOOKING
@@ -136,7 +143,7 @@ fn look(glance: &Glance, own: Option<&Counters>) {
             ptr::null_mut()
         };
         if may_be_alone || !ALONE.load(Ordering::Relaxed).is_null() {
-            // AcqRel: see the head, here and below.
+            // AcqRel, here and below: see the module's head.
             ALONE.swap(before, Ordering::AcqRel);
         }
         let alone = deal(glance, own).map_or(ptr::null(), ptr::from_ref);
@@ -151,11 +158,11 @@ fn look(glance: &Glance, own: Option<&Counters>) {
     }
 }
 
-/// Notes the peak if what all threads have alive is one, and deals out ceilings. The only
-/// thread, whose ceiling is then the peak, if there is but one.
+/// Notes the peak if the threads' live bytes are a new one, and deals out ceilings. Returns the
+/// only thread, whose ceiling is then the peak, if there is just one.
 fn deal<'a>(glance: &'a Glance, own: Option<&Counters>) -> Option<&'a Counters> {
     let is_own = |thread| own.is_some_and(|own| ptr::eq(own, thread));
-    // Each is read once: what a running thread does after that is for its own next look.
+    // Each thread is read once: what it does after that is for its own next look.
     let nets = glance.threads().map(Counters::look_at_net_bytes);
     let live = nets.fold(registry::ended_net_bytes(), i64::wrapping_add);
     if live > BYTES.load(Ordering::Relaxed) {
@@ -169,7 +176,7 @@ fn deal<'a>(glance: &'a Glance, own: Option<&Counters>) -> Option<&'a Counters> 
     let thread_count = registry::thread_count().max(1);
     let shares = i64::try_from(2 * thread_count).unwrap_or(i64::MAX);
     let share = (slack / shares).max(allowance(thread_count));
-    // Near the peak, who looks has all that is left.
+    // Near the peak, the thread that looks gets all that is left.
     let is_exact = thread_count == 1 || (thread_count <= FEW_THREADS && slack / shares < share);
     let mut only = None;
     let mut count = 0;
@@ -186,28 +193,28 @@ fn deal<'a>(glance: &'a Glance, own: Option<&Counters>) -> Option<&'a Counters> 
     only.filter(|_| count == 1 && thread_count == 1)
 }
 
-/// Has no thread be alone: another one has done something that it doesn't know.
+/// Makes no thread alone: another one has done something that it doesn't know of.
 fn end_alone() {
     ALONE.swap(ptr::null_mut(), Ordering::AcqRel);
 }
 
-/// A thread has begun.
+/// Called when a thread has begun, with its record taken.
 pub(crate) fn add_thread(counters: &Counters) {
     let thread_count = registry::thread_count();
     // Release: see `reset`.
     MOST_THREADS.fetch_max(thread_count, Ordering::Release);
     counters.set_peak_epoch(line_counters::peak_epoch());
     counters.set_ceiling(if thread_count == 1 {
-        // It looks at once.
+        // So that its first block makes it look.
         -1
     } else {
         allowance(thread_count)
     });
-    // Last, so that the thread isn't made alone with a ceiling that it then replaces.
+    // Last, so that a look can't make the thread alone with a ceiling that it then overwrites.
     end_alone();
 }
 
-/// Threads have ended. If one is left, its peaks are exact from now on.
+/// Called when threads have ended. If one is left, its peaks are exact from now on.
 pub(crate) fn remove_threads(glance: &Glance) {
     end_alone();
     if registry::thread_count() == 1 {
@@ -215,7 +222,7 @@ pub(crate) fn remove_threads(glance: &Glance) {
     }
 }
 
-/// Something has changed that no thread's own counters have.
+/// Called when something was counted outside of all threads' own counters.
 pub(crate) fn look_again() {
     end_alone();
     if let Some(glance) = Glance::at_once() {
@@ -223,12 +230,12 @@ pub(crate) fn look_again() {
     }
 }
 
-/// Makes a peak of what is alive now; `own` is the thread that wants it.
+/// Resets the peak to what is alive now, for the thread `own`.
 pub(crate) fn reset(own: &Counters) {
     let glance = Glance::wait();
     BYTES.store(i64::MIN, Ordering::Relaxed);
-    // Acquire: a thread that has just begun may have counted itself before, which is undone
-    // here. Then it is seen, and counted again.
+    // Acquire: a thread that has just begun may have counted itself already, which this undoes. It
+    // is visible in the thread count then, and is counted again.
     MOST_THREADS.swap(0, Ordering::AcqRel);
     MOST_THREADS.fetch_max(registry::thread_count(), Ordering::Relaxed);
     look(&glance, Some(own));

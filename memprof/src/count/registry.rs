@@ -1,15 +1,49 @@
-//! What each thread has done, by line, for others to read: the list of all
-//! threads, those that have ended too.
+//! The registry of threads: what each has done by line, for other threads to read.
 //!
-//! A thread has counters of its own, and a record of what it did by line; it alone
-//! counts in either. When it ends, the counters are added to the record, which
-//! waits for the next thread: nothing is lost, and there are as many records as
-//! there ever were threads at once. A new thread takes a record in the middle of
-//! its first allocation, without a lock.
+//! # Records
 //!
-//! Whoever reads the counters of another thread has to keep it from ending, by one
-//! of two locks that an ending thread waits for: [`Reading`], which waits, and
-//! [`Glance`], which doesn't and so may be had inside the allocator.
+//! Each thread has its own [`Counters`] and a [`Record`] with the counters of its lines; only this
+//! thread counts in either. When the thread ends, its counters are added to the record, which waits
+//! for the next thread: nothing is lost, and there are only as many records as threads ever existed
+//! at once. Records form a list that is only ever appended to.
+//!
+//! # Registration
+//!
+//! A new thread takes a record in the middle of its first allocation, without a lock: the first one
+//! whose `is_in_use` it swaps from false to true, or a new one at the end of the list. The acquire
+//! of the swap pairs with the release in [`Record::end`], so the thread continues from all that the
+//! previous one left. The thread's counters are published last, with release; a reader loads them
+//! with acquire.
+//!
+//! # Readers and the end of a thread
+//!
+//! A reader of another thread's counters has to keep that thread from ending, by holding one of two
+//! locks that an ending thread takes both of: [`Reading`], a mutex that may be waited for, and
+//! [`Glance`], a try-lock that the allocator can use. Holding either is a token ([`NoThreadEnds`])
+//! for [`Record::counters`]. A thread that needs both takes `Reading` first.
+//!
+//! # A reader's snapshot
+//!
+//! Running threads aren't stopped. Within one thread, [`Counters::read`] gives the settled and the
+//! pending numbers at one moment. Over all threads, what was freed is read first and what was
+//! allocated second, so no sum shows a block freed that it doesn't show allocated. The last events
+//! of a running thread may be missing.
+//!
+//! # Threads without a record
+//!
+//! What a thread does after it has left its record, or without memory for one, goes to [`LATE`]
+//! (the process's sums) and [`SHARED`] (by line), with atomic additions.
+//!
+//! # Forks
+//!
+//! The thread that forks holds both locks. The child [takes](end_others) the threads that it
+//! doesn't have out of their records.
+//!
+//! # What may not happen here
+//!
+//! Taking a record, [`Glance::at_once`] and [`count_late`] run inside the allocator: they don't
+//! allocate from it, lock, wait or panic. `Reading` and [`Glance::wait`] are for reports, resets,
+//! forks and the end of a thread.
 #![allow(unsafe_code)] // For one thing: reading the counters of another thread.
 
 use crate::count::line_counters::{self, LineCounters, SHARED, Slots};
@@ -26,20 +60,20 @@ use crate::sys::sync::{
 use std::ptr;
 use std::sync::{PoisonError, TryLockError};
 
-/// What a thread has for as long as it runs, and after it another.
+/// What a running thread has, and another one after it.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// By line, of the thread and those before it.
+    /// Counters by line, of the thread and of those that had the record before.
     pub(crate) slots: Slots,
-    /// Of the threads before it.
+    /// Sums of the threads that had the record before.
     ended: Ended,
-    /// The thread's, or null if no thread has the record.
+    /// The thread's counters, or null if no thread has the record.
     counters: AtomicPtr<Counters>,
     is_in_use: AtomicBool,
     next: Leaked<Record>,
 }
 
-/// What threads did that have ended.
+/// Sums over threads that have ended.
 #[derive(Debug)]
 struct Ended {
     allocated_bytes: AtomicU64,
@@ -49,27 +83,27 @@ struct Ended {
 }
 
 shared! {
-    /// The beginning of the list of all records: that of the first thread.
+    /// The first record of the list.
     static FIRST: Record = Record::new();
 }
 
 shared! {
-    /// How many threads have a record.
+    /// The number of threads that have a record.
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
 }
 
 shared! {
-    /// What threads do while they end, when they no longer have a record.
+    /// What threads without a record do: those that are ending, and those without memory for one.
     static LATE: Ended = Ended::new();
 }
 
 shared! {
-    /// Held by a thread that reads, and by threads that end.
+    /// The lock of [`Reading`].
     static READING: Mutex<()> = Mutex::new(());
 }
 
 shared! {
-    /// Held by a thread that glances, and by threads that end.
+    /// The lock of [`Glance`].
     static GLANCING: AtomicBool = AtomicBool::new(false);
 }
 
@@ -118,15 +152,16 @@ impl Record {
         }
     }
 
-    /// A record for a thread: one that another has left, or a new one.
+    /// Takes a record for a thread: one that another thread has left, or a new one. `None` if there
+    /// is no memory.
     pub(crate) fn take(counters: &Counters) -> Option<&'static Self> {
         let mut record: &'static Self = &FIRST;
         let mut new = None;
-        // Acquire: goes on from what the last thread left.
+        // Acquire: continues from what the previous thread left.
         while record.is_in_use.swap(true, Ordering::Acquire) {
             record = record.next_or(&mut new)?;
         }
-        // Another thread was faster with its own: for the next one, then.
+        // Another thread appended its own record first: append ours after it, for a later thread.
         let mut last = record;
         while new.is_some() {
             last = last.next_or(&mut new)?;
@@ -134,16 +169,17 @@ impl Record {
         let outside = tag::path_of(tag::UNTRACKED);
         record.slots.prepare(outside, tag::OUTSIDE_COUNT);
         SHARED.prepare(outside, tag::OUTSIDE_COUNT);
-        // Before the thread can be found: who finds it knows that there are several. Relaxed,
-        // as all that is done to the number: `peak` orders what has to be ordered.
+        // Counted before the thread can be found, so that a thread that finds it knows that there
+        // are several. Relaxed, as all accesses to the number: `peak` provides the ordering where
+        // it matters.
         RUNNING.fetch_add(1, Ordering::Relaxed);
         let counters = ptr::from_ref(counters).cast_mut();
         record.counters.store(counters, Ordering::Release);
         Some(record)
     }
 
-    /// The next record: the one there is, or else a new one, which is left in `new` if
-    /// it wasn't used.
+    /// The next record, appended if there is none. A record that was allocated but not used, since
+    /// another thread was faster, is left in `new`.
     fn next_or(&self, new: &mut Option<&'static Self>) -> Option<&'static Self> {
         if let Some(next) = self.next.get() {
             return Some(next);
@@ -157,7 +193,8 @@ impl Record {
         Some(next)
     }
 
-    /// Takes the counters of a thread that ends, or has ended, out of the record.
+    /// Takes the counters of a thread that ends, or that a forked child doesn't have, out of the
+    /// record.
     pub(crate) fn end(&self, _no_reading: &Reading, glance: &Glance) {
         if let Some(counters) = self.counters(glance) {
             self.put_down_pending(counters);
@@ -165,12 +202,12 @@ impl Record {
             self.counters.store(ptr::null_mut(), Ordering::Release);
             RUNNING.fetch_sub(1, Ordering::Relaxed);
         }
-        // Release: whoever takes the record sees what is in it.
+        // Release: the thread that takes the record next sees what is in it.
         self.is_in_use.store(false, Ordering::Release);
     }
 
-    /// Puts down to the current line of a thread what it has done. Only the thread
-    /// may, or nobody else.
+    /// Settles a thread's current line. Only that thread may call this, or one that knows that the
+    /// thread no longer runs.
     fn put_down_pending(&self, counters: &Counters) {
         counters.put_down(|| {
             self.keep_peak(counters);
@@ -183,8 +220,8 @@ impl Record {
         });
     }
 
-    /// Before anything is put down: if the heap stands at a new peak since the last
-    /// time, what the thread's current line had at it.
+    /// If there is a new peak since the last time, notes what the thread's current line had at it.
+    /// Called before any of the thread's line counters change.
     #[inline]
     pub(crate) fn keep_peak(&self, counters: &Counters) {
         let epoch = line_counters::peak_epoch();
@@ -198,40 +235,41 @@ impl Record {
         }
     }
 
-    /// The counters of the thread that has the record.
+    /// The counters of the thread that has the record, if any.
     fn counters(&self, _no_thread_ends: &impl NoThreadEnds) -> Option<&Counters> {
-        // Acquire: the thread registered them before.
+        // Acquire: pairs with the release in `take`.
         let counters = self.counters.load(Ordering::Acquire);
-        // SAFETY: null, or the counters of a thread that has not ended: they are
-        // here only until its `end`, which comes before the thread's locals
-        // go away, and which waits for both locks, of which the caller has one. Of
-        // the threads that a forked child doesn't have, `threads` has taken them out.
+        // SAFETY: the pointer is null, or that of a thread's counters, which are valid until its
+        // thread-locals go away. Before that, the thread calls `end`, which sets it to null and
+        // needs both locks; our caller holds one of them, and uses the answer only while it does.
+        // Threads that a forked child doesn't have are taken out by `end_others`, before anything
+        // in the child can reuse their memory.
         unsafe { counters.as_ref() }
     }
 }
 
-/// That no thread ends while it lives.
+/// A token: no thread ends while it lives.
 trait NoThreadEnds {}
 
-/// All records, in the order in which they were first taken.
+/// All records, in the order in which they were appended.
 pub(crate) fn records() -> impl Iterator<Item = &'static Record> {
     let first: &'static Record = &FIRST;
     std::iter::successors(Some(first), |record| record.next.get())
 }
 
-/// Takes all threads but the calling one out of their records: that of a forked child, which
-/// has no other. `own` are its counters, and `record` is its record, if it has one.
+/// Takes all threads but the calling one out of their records, in a forked child, which has no
+/// other. `own` are the calling thread's counters, and `record` is its record, if it has one.
 ///
-/// One may have been about to take a record as the process forked, or in the middle of
-/// counting: of the latter, an event may be in the sum of all lines and not in that of the
-/// process, or the other way round. It can't be waited for inside an allocator.
+/// Another thread may have been about to take a record as the process forked, or in the middle of
+/// counting an event. Such an event may be in the sums by line and not in those of the process, or
+/// the other way round: a fork can't wait for a thread inside the allocator.
 pub(crate) fn end_others(
     own: &Counters,
     record: Option<&'static Record>,
     reading: &Reading,
     glance: &Glance,
 ) {
-    // The thread itself may be about to take one, if it forks in a signal handler.
+    // The thread itself may be about to take a record, if it forks in a signal handler.
     let is_own = |other: &Record| match record {
         Some(record) => ptr::eq(record, other),
         None => !own.are_new() && other.counters(glance).is_none(),
@@ -242,24 +280,24 @@ pub(crate) fn end_others(
     RUNNING.swap(record.is_some().into(), Ordering::Relaxed);
 }
 
-/// How many threads have a record.
+/// The number of threads that have a record.
 pub(crate) fn thread_count() -> usize {
     RUNNING.load(Ordering::Relaxed)
 }
 
-/// What is alive of threads that have ended.
+/// Live bytes of threads that have ended: what they allocated less what they freed.
 pub(crate) fn ended_net_bytes() -> i64 {
     let ended = records().map(|record| record.ended.read().net_bytes());
     ended.fold(LATE.read().net_bytes(), i64::wrapping_add)
 }
 
-/// How often a line was begun.
+/// How often a line began to run, on all threads.
 pub(crate) fn hits(line: u32) -> u64 {
     let slots = records().filter_map(|record| record.slots.line(line));
     slots.fold(0, |sum, counters| sum.wrapping_add(counters.hits()))
 }
 
-/// How often a path was called.
+/// How often a path was called, on all threads.
 pub(crate) fn calls(path: u32) -> u64 {
     let slots = records().filter_map(|record| record.slots.path(path));
     slots.fold(0, |sum, counters| sum.wrapping_add(counters.calls()))
@@ -271,21 +309,24 @@ pub(crate) fn count_late(line: u32, change: &Change) {
     SHARED.add_shared(line, change);
 }
 
-/// A glance at all threads, short enough for others to do without it.
+/// A short look at all threads, by one thread at a time. No thread ends while it lives.
+///
+/// The allocator can use it, since it never waits: a thread that doesn't get it does without.
 #[derive(Debug)]
 pub(crate) struct Glance(());
 
 impl NoThreadEnds for Glance {}
 
 impl Glance {
-    /// Never waits; nothing if somebody else has one.
+    /// Takes the lock if it is free, without waiting.
     pub(crate) fn at_once() -> Option<Self> {
-        // Acquire: what was written under the last one is seen.
+        // Acquire: what was written under the previous glance is seen.
         let taken = GLANCING.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
-        // Not made if it isn't: to drop one is to let go of another thread's.
+        // Made only if the lock was taken: dropping a `Glance` releases it.
         taken.ok().map(|_| Self(()))
     }
 
+    /// Waits for the lock. Not for use inside the allocator.
     pub(crate) fn wait() -> Self {
         loop {
             if let Some(glance) = Self::at_once() {
@@ -307,7 +348,7 @@ impl Drop for Glance {
     }
 }
 
-/// All threads, to be read. No thread ends while it lives.
+/// A reader of all threads. No thread ends while it lives.
 #[derive(Debug)]
 pub(crate) struct Reading {
     _lock: MutexGuard<'static, ()>,
@@ -322,8 +363,8 @@ impl Reading {
         }
     }
 
-    /// As [`begin`](Self::begin), but waits for a moment only: at the end of the process,
-    /// the thread that reads may have been stopped in the middle.
+    /// As [`begin`](Self::begin), but gives up after a moment: at the end of the process, the
+    /// thread that has the lock may have been stopped for good.
     pub(crate) fn begin_soon() -> Option<Self> {
         let lock = fork_lock::soon(|| match READING.try_lock() {
             Ok(lock) => Some(lock),
@@ -335,8 +376,8 @@ impl Reading {
 
     /// What all threads did to the blocks of a line.
     ///
-    /// Of a thread that is running, the last may be missing. What was freed is read
-    /// first, so that nothing is freed that wasn't allocated.
+    /// The last events of a running thread may be missing. What was freed is read first, so that
+    /// nothing is freed that wasn't allocated.
     pub(crate) fn of_line(&self, line: u32) -> Change {
         let shared = || {
             let counters = SHARED.line(line);
@@ -347,7 +388,7 @@ impl Reading {
         freed.with_allocated(&allocated)
     }
 
-    /// What of a line's was alive at the peak.
+    /// How many bytes of a line's blocks were alive at the peak.
     pub(crate) fn bytes_at_peak(&self, line: u32) -> i64 {
         let epoch = line_counters::peak_epoch();
         let shared = SHARED.line(line);
@@ -363,7 +404,7 @@ impl Reading {
         })
     }
 
-    /// What all threads allocated and freed, read as [`of_line`](Self::of_line).
+    /// What all threads allocated and freed, read in the same order as [`of_line`](Self::of_line).
     pub(crate) fn of_process(&self) -> Change {
         let freed = Self::sum(LATE.read(), |record| self.of_thread(record));
         let allocated = Self::sum(LATE.read(), |record| self.of_thread(record));
@@ -384,8 +425,8 @@ impl Reading {
         })
     }
 
-    /// Reads what a thread put down to a line, and the thread's counters if it is in
-    /// that line.
+    /// Reads a thread's settled counters of a line, and the thread's counters if it is in that
+    /// line, at one moment.
     fn of_thread_and_line<T>(
         &self,
         record: &Record,
@@ -410,7 +451,7 @@ impl Reading {
         counters.read(|| {
             let running = Change::from(counters.now());
             if counters.tag().line() == tag::PROFILER {
-                // It will take it back.
+                // The profiler's own share is going to be subtracted.
                 ended.and(&running.without(&counters.pending()))
             } else {
                 ended.and(&running)

@@ -1,21 +1,35 @@
-//! The scopes that are alive, by number: what was done in each, by line.
+//! The counters of each scope, by line: a generational slab of scopes.
 //!
-//! A block knows the number of the scope it was made in. A number that nobody has
-//! any more is told from the one in its place by how often the place was given
-//! away, so that a block may outlive its scope. A scope that has ended inside of another
-//! one keeps its place as long as it has blocks, for the others to know when these are
-//! freed. The counters of a place stay for its next scope: there are as many as there
-//! ever were at once.
+//! # Ids: a slot index and a generation
 //!
-//! Called from inside the allocator: only beginning and ending a scope lock.
+//! The slab ([`SLOTS`]) has up to 4,096 slots ([`Slot`]), in racks that are allocated when they
+//! are first needed. A scope id is a slot's index (the low 12 bits) plus a generation that counts
+//! how often the slot was given away (the other 20 bits). A block's tag holds the id of the scope
+//! it was allocated in, and the slot holds the id of its current owner. So a tag can outlive its
+//! scope without matching the slot's next owner. Id 0 is no scope.
+//!
+//! # The life of a slot
+//!
+//! - [`begin`] takes, in this order: the slot of a scope that has ended and is vacant, a slot that
+//!   no scope has had, or the slot that has waited longest, whose blocks are then no longer
+//!   followed. It clears the slot's counters and publishes the new id.
+//! - [`end`] marks the scope as ended and queues its slot for reuse. If the scope isn't inside
+//!   another one, nothing more is counted in it. If it is, it keeps its id while it has live
+//!   blocks, so that the frees of these reach the scopes around it.
+//! - A slot keeps its memory for its next scope. There are only as many slots as scopes ever
+//!   existed at once.
 //!
 //! # Who writes what
 //!
-//! A place belongs to the scope whose number is in it. Threads that add to it are its
-//! visitors, and use atomic additions, since any number of threads can be in a scope. A place
-//! is cleared only after its number was taken out and no visitor was found: by `SeqCst`, a
-//! thread that comes later finds another number there. Which scope is around it changes only
-//! while no thread has ever been in the scope, see [`put_inside`].
+//! Any number of threads can be in a scope, so they add to its slot atomically, and they count as
+//! *visitors* of the slot meanwhile. A slot is cleared only after its id was removed and no visitor
+//! was found. Both sides use `SeqCst`: a thread that visits later finds another id there. The scope
+//! around a scope changes only while no thread has ever been in the inner one, see [`put_inside`].
+//!
+//! # What may not happen here
+//!
+//! The allocator calls [`add`], which doesn't allocate from it, lock, wait or panic. Only beginning
+//! and ending a scope lock.
 
 use crate::count::line_counters::{self, PathCounters, SHARED, Slots};
 use crate::count::tag::{self, Tag};
@@ -27,41 +41,41 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
-/// The low bits of a number are the place, the others how often it was given away.
+/// The low bits of an id are the slot's index, the others its generation.
 const PLACE_BITS: u32 = 12;
 const MOST: usize = 1 << PLACE_BITS;
 const GIVEN_AWAY: u32 = 1 << PLACE_BITS;
 const MOST_GIVEN_AWAY: u32 = u32::MAX / GIVEN_AWAY;
 const RACK: usize = 16;
 
-/// A place for a scope.
+/// A slot of the slab.
 #[derive(Debug)]
-struct Place {
-    /// The number of the scope that has it, or 0.
+struct Slot {
+    /// The id of the scope that owns the slot, or 0.
     id: AtomicU32,
-    /// The scope around it, or 0.
+    /// The id of the scope around it, or 0.
     outer: AtomicU32,
-    /// Whether the scope has ended. Then nobody asks for its counters any more.
+    /// Whether the scope has ended. Its counters by line aren't read any more then.
     is_ended: AtomicBool,
-    /// How many blocks were made in the scope, and in those inside it, that are alive.
+    /// Live blocks that were allocated in the scope or in scopes inside it.
     live_count: AtomicI64,
-    /// How many threads are adding to it.
+    /// How many threads are adding to the slot.
     visitors: AtomicU32,
     slots: Slots,
 }
 
-static PLACES: [Leaked<[Place; RACK]>; MOST / RACK] = [const { Leaked::empty() }; MOST / RACK];
+static SLOTS: [Leaked<[Slot; RACK]>; MOST / RACK] = [const { Leaked::empty() }; MOST / RACK];
 
-/// The numbers of scopes that have ended, the longest ago first; and how many places
-/// there are.
+/// The ids of scopes that have ended, the longest ago first; and the number of slots in use.
 static ENDED: Lock<(VecDeque<u32>, u32)> = Lock::new((VecDeque::new(), 0));
 
-fn place(id: u32) -> Option<&'static Place> {
+/// The slot of an id, whichever scope owns it now.
+fn slot(id: u32) -> Option<&'static Slot> {
     let index = id as usize % MOST;
-    PLACES.get(index / RACK)?.get()?.get(index % RACK)
+    SLOTS.get(index / RACK)?.get()?.get(index % RACK)
 }
 
-impl Place {
+impl Slot {
     const fn new() -> Self {
         Self {
             id: AtomicU32::new(0),
@@ -74,45 +88,46 @@ impl Place {
     }
 }
 
-/// Begins a scope inside `outer`, or inside none if that is 0; its number. Nothing
-/// if there are too many, or no memory.
+/// Begins a scope inside `outer`, or inside none if that is 0, and returns its id. `None` if there
+/// are too many scopes, or no memory.
 pub(crate) fn begin(outer: u32) -> Option<u32> {
     let mut ended = ENDED.lock();
     let (ended, count) = &mut *ended;
-    let left = next_left(ended);
-    let id = match left
-        .or_else(|| new_place(count))
-        .or_else(|| any_ended(ended))
-    {
-        Some(before) => following(before),
-        None => return None,
-    };
-    let place = place(id)?;
-    place.slots.clear();
+    let before = next_vacant(ended)
+        .or_else(|| new_slot(count))
+        .or_else(|| any_ended(ended))?;
+    let id = next_generation(before);
+    let slot = slot(id)?;
+    slot.slots.clear();
     let outside = tag::path_of(tag::UNTRACKED);
-    place.slots.prepare(outside, tag::OUTSIDE_COUNT)?;
-    place.outer.store(outer, Ordering::Relaxed);
-    place.is_ended.store(false, Ordering::Relaxed);
-    place.live_count.store(0, Ordering::Relaxed);
-    // Release: whoever finds the number finds the counters cleared.
-    place.id.store(id, Ordering::Release);
+    if slot.slots.prepare(outside, tag::OUTSIDE_COUNT).is_none() {
+        // There may be memory for it another time.
+        ended.push_back(id);
+        return None;
+    }
+    slot.outer.store(outer, Ordering::Relaxed);
+    slot.is_ended.store(false, Ordering::Relaxed);
+    slot.live_count.store(0, Ordering::Relaxed);
+    // Release: a thread that finds the id finds the counters cleared.
+    slot.id.store(id, Ordering::Release);
     Some(id)
 }
 
-/// Puts a scope that has no blocks inside of another one, or of none if that is 0.
+/// Puts a scope inside another one, or inside none if `outer` is 0. Only while no thread has been
+/// in the scope, so that it has no blocks.
 pub(crate) fn put_inside(id: u32, outer: u32) {
-    if let Some(place) = place(id) {
-        place.outer.store(outer, Ordering::Relaxed);
+    if let Some(slot) = slot(id) {
+        slot.outer.store(outer, Ordering::Relaxed);
     }
 }
 
-/// The number of a scope that has left its place, the longest ago of a few that are looked
-/// at.
-fn next_left(ended: &mut VecDeque<u32>) -> Option<u32> {
+/// Takes a vacant slot out of the queue and returns its last id. Only the few that have waited
+/// longest are examined.
+fn next_vacant(ended: &mut VecDeque<u32>) -> Option<u32> {
     const MOST_LOOKED_AT: usize = 8;
     for _ in 0..ended.len().min(MOST_LOOKED_AT) {
         let id = ended.pop_front()?;
-        if place(id).is_some_and(|place| place.is_left(id)) {
+        if slot(id).is_some_and(|slot| slot.vacate(id)) {
             return Some(id);
         }
         ended.push_back(id);
@@ -120,133 +135,134 @@ fn next_left(ended: &mut VecDeque<u32>) -> Option<u32> {
     None
 }
 
-/// The number of a place that no scope has had.
-fn new_place(count: &mut u32) -> Option<u32> {
-    let rack = PLACES.get(*count as usize / RACK)?;
+/// A slot that no scope has had, as an id of generation 0.
+fn new_slot(count: &mut u32) -> Option<u32> {
+    let rack = SLOTS.get(*count as usize / RACK)?;
     if rack.get().is_none() {
-        rack.set(leak([const { Place::new() }; RACK])?);
+        rack.set(leak([const { Slot::new() }; RACK])?);
     }
     *count += 1;
     Some(*count - 1)
 }
 
-/// The number of the scope that ended longest ago, which is taken from it: when its blocks
-/// are freed, the scopes around it won't know.
+/// Takes the slot that has waited longest, although its scope may have live blocks: when these are
+/// freed, the scopes around it don't learn of it. Returns its last id.
 fn any_ended(ended: &mut VecDeque<u32>) -> Option<u32> {
-    let take = |id: &u32| place(*id).is_some_and(Place::take);
+    let take = |id: &u32| slot(*id).is_some_and(Slot::take);
     let index = ended.iter().position(take);
     index.and_then(|index| ended.remove(index))
 }
 
-impl Place {
-    /// Whether the scope of that number, which has ended, has nobody to tell of its blocks
-    /// any more, or no blocks.
-    fn is_left(&self, id: u32) -> bool {
-        // Acquire: who freed the last block is seen to visit, or to have left.
+impl Slot {
+    /// Takes the slot if its scope `id`, which has ended, has no live blocks, or is inside no scope
+    /// that still runs; whether it did.
+    fn vacate(&self, id: u32) -> bool {
+        // Acquire: the thread that freed the last block is seen as a visitor, or has left.
         let has_blocks =
             self.live_count.load(Ordering::Acquire) != 0 && !line_counters::are_unknown();
         let is_known = has_blocks && is_inside_of_one(id);
         !is_known && self.take()
     }
 
-    /// Has nobody find the scope any more; whether nobody is adding to it.
+    /// Removes the slot's id, so that no thread finds the scope any more. Returns whether no thread
+    /// is adding to the slot.
     fn take(&self) -> bool {
         self.id.store(0, Ordering::SeqCst);
-        // One that a thread is still adding to will do another time.
+        // If a thread is still adding to it, the slot can be taken another time.
         self.visitors.load(Ordering::SeqCst) == 0
     }
 }
 
-/// Whether a scope is inside of one that hasn't ended.
+/// Whether a scope, or one around it, hasn't ended.
 fn is_inside_of_one(mut id: u32) -> bool {
-    while let Some(place) = alive(id) {
-        if !place.is_ended.load(Ordering::Acquire) {
+    while let Some(slot) = alive(id) {
+        if !slot.is_ended.load(Ordering::Acquire) {
             return true;
         }
-        id = place.outer.load(Ordering::Relaxed);
+        id = slot.outer.load(Ordering::Relaxed);
     }
     false
 }
 
-/// The next number with the same place.
-fn following(id: u32) -> u32 {
+/// The id of the same slot's next generation.
+fn next_generation(id: u32) -> u32 {
     let next = id.wrapping_add(GIVEN_AWAY);
-    // Never 0, and never all ones: those upper bits would be a new thread's.
+    // Never generation 0, which would make id 0 possible, and never all ones: those upper bits are
+    // the tag of a new thread.
     match next / GIVEN_AWAY {
         0 | MOST_GIVEN_AWAY => (next % GIVEN_AWAY) + GIVEN_AWAY,
         _ => next,
     }
 }
 
-/// Ends a scope: nothing is done in it from now on. One without a number has no
-/// place to leave.
+/// Ends a scope: nothing is done in it from now on. Does nothing for id 0, which has no slot.
 pub(crate) fn end(id: u32) {
-    if let Some(place) = place(id).filter(|_| id != 0) {
+    if let Some(slot) = slot(id).filter(|_| id != 0) {
         let mut ended = ENDED.lock();
-        place.is_ended.store(true, Ordering::Release);
-        // Of its blocks nobody has to know, if it isn't inside of another.
-        if place.outer.load(Ordering::Relaxed) == 0 {
-            place.id.store(0, Ordering::SeqCst);
+        slot.is_ended.store(true, Ordering::Release);
+        // If it isn't inside another scope, its blocks needn't be followed.
+        if slot.outer.load(Ordering::Relaxed) == 0 {
+            slot.id.store(0, Ordering::SeqCst);
         }
         ended.0.push_back(id);
     }
 }
 
-/// Does something to the counters of a scope, and of each around it, that has its place.
-fn visit(mut id: u32, act: impl Fn(&Place)) {
-    while let Some(place) = place(id).filter(|_| id != 0) {
-        // SeqCst: either the place is seen to have another scope, or whoever gives it
-        // to one sees the visitor.
-        place.visitors.fetch_add(1, Ordering::SeqCst);
-        let outer = (place.id.load(Ordering::SeqCst) == id).then(|| {
-            act(place);
-            place.outer.load(Ordering::Relaxed)
+/// Calls `act` on the slot of a scope and of each scope around it, as long as they own their slots.
+fn visit(mut id: u32, act: impl Fn(&Slot)) {
+    while let Some(slot) = slot(id).filter(|_| id != 0) {
+        // SeqCst: either this thread sees that the slot's id was removed, or the thread that
+        // removes it sees the visitor.
+        slot.visitors.fetch_add(1, Ordering::SeqCst);
+        let outer = (slot.id.load(Ordering::SeqCst) == id).then(|| {
+            act(slot);
+            slot.outer.load(Ordering::Relaxed)
         });
-        place.visitors.fetch_sub(1, Ordering::SeqCst);
+        slot.visitors.fetch_sub(1, Ordering::SeqCst);
         id = outer.unwrap_or(0);
     }
 }
 
-/// Adds a change to a line.
+/// Adds a change to a line's counters in a scope and in those around it.
 #[inline(never)]
 pub(crate) fn add(id: u32, line: u32, change: &Change) {
     let blocks = change.net_count();
-    visit(id, |place| {
-        // Of one that has ended, nobody asks what its lines did.
-        if !place.is_ended.load(Ordering::Relaxed) {
-            make_room(&place.slots, line);
-            place.slots.add_shared(line, change);
+    visit(id, |slot| {
+        // The lines of a scope that has ended aren't read any more.
+        if !slot.is_ended.load(Ordering::Relaxed) {
+            make_room(&slot.slots, line);
+            slot.slots.add_shared(line, change);
         }
         if blocks != 0 {
-            // Release: see `is_left`.
-            place.live_count.fetch_add(blocks, Ordering::Release);
+            // Release: see `vacate`.
+            slot.live_count.fetch_add(blocks, Ordering::Release);
         }
     });
 }
 
-/// Counts an execution of a line.
+/// Counts an execution of a line in a scope and in those around it.
 #[inline(never)]
 pub(crate) fn hit(id: u32, line: u32) {
-    visit(id, |place| {
-        make_room(&place.slots, line);
-        place.slots.hit_shared(line);
+    visit(id, |slot| {
+        make_room(&slot.slots, line);
+        slot.slots.hit_shared(line);
     });
 }
 
 thread_local! {
-    /// The time up to which the thread has put down its time.
+    /// The tick up to which the thread's time has been added to functions.
     static SETTLED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Begins the thread's time in a scope that it has entered, in the function of `tag`.
+/// Begins to measure the thread's time in a scope that it has entered in the function of `tag`.
 pub(crate) fn begin_time(tag: Tag) {
-    // Outside of functions, the next one begins it.
+    // Outside of profiled functions, the next call begins it.
     if is_in_function(tag) {
         SETTLED.set(clock::ticks());
     }
 }
 
-/// Ends the thread's time in a scope that it is to leave, if it is in one by `tag`.
+/// Adds the thread's time before it leaves a scope, if it is in one according to `tag`.
 pub(crate) fn end_time(tag: Tag) {
     if tag.scope() != 0 && is_in_function(tag) {
         settle_time(tag);
@@ -257,7 +273,7 @@ fn is_in_function(tag: Tag) -> bool {
     tag::path_of(tag.line()) != tag::path_of(tag::UNTRACKED)
 }
 
-/// Puts down the thread's time, up to now, to the function that it is in by `tag`.
+/// Adds the thread's time up to now to the function that it is in according to `tag`.
 #[inline(never)]
 pub(crate) fn settle_time(tag: Tag) {
     let now = clock::ticks();
@@ -265,16 +281,16 @@ pub(crate) fn settle_time(tag: Tag) {
     if !is_in_function(tag) {
         return;
     }
-    visit(tag.scope(), |place| {
-        make_room(&place.slots, tag.line());
-        if let Some(counters) = place.slots.path(tag::path_of(tag.line())) {
+    visit(tag.scope(), |slot| {
+        make_room(&slot.slots, tag.line());
+        if let Some(counters) = slot.slots.path(tag::path_of(tag.line())) {
             counters.add_time_shared(ticks);
         }
     });
 }
 
-/// Makes room for a line, unless there is: its function may have been called before
-/// the thread came into the scope.
+/// Allocates the counters of a line's path unless they exist: its function may have been called
+/// before the thread entered the scope.
 fn make_room(slots: &Slots, line: u32) {
     let path = tag::path_of(line);
     let prepared = slots.path(path).or_else(|| {
@@ -286,31 +302,30 @@ fn make_room(slots: &Slots, line: u32) {
     }
 }
 
-/// Counts a call of a path, and makes room for its lines.
+/// Counts a call of a path, and allocates the counters of its lines.
 #[inline(never)]
 pub(crate) fn call(id: u32, path: u32, line_count: usize) {
-    visit(id, |place| {
-        if let Some(counters) = place.slots.prepare(path, line_count) {
+    visit(id, |slot| {
+        if let Some(counters) = slot.slots.prepare(path, line_count) {
             counters.set_used();
             counters.call_shared();
         }
     });
 }
 
-/// The numbers of the paths that did something in a scope that is alive.
+/// The numbers of the paths that did something in a scope, while its id is valid.
 pub(crate) fn used_paths(id: u32) -> impl Iterator<Item = u32> {
-    let used = alive(id).into_iter().flat_map(|place| place.slots.used());
+    let used = alive(id).into_iter().flat_map(|slot| slot.slots.used());
     let used = used.filter(|counters| counters.has_numbers());
     used.map(PathCounters::path)
 }
 
-/// The counters of a path in a scope that is alive, if there are any.
+/// The counters of a path in a scope, while its id is valid, if there are any.
 pub(crate) fn path(id: u32, path: u32) -> Option<&'static PathCounters> {
     alive(id)?.slots.path(path)
 }
 
-/// The place of a scope that is alive. Without a number it has none, though an empty place
-/// has none, either.
-fn alive(id: u32) -> Option<&'static Place> {
-    place(id).filter(|place| id != 0 && place.id.load(Ordering::Acquire) == id)
+/// The slot of a scope, if the scope still owns it. None for id 0, which a vacant slot holds, too.
+fn alive(id: u32) -> Option<&'static Slot> {
+    slot(id).filter(|slot| id != 0 && slot.id.load(Ordering::Acquire) == id)
 }

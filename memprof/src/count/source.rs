@@ -1,6 +1,6 @@
-//! Where heap numbers come from: the calling thread's [counters](threads), if the
-//! program's allocator is a [`CountingAlloc`](crate::CountingAlloc); else whatever
-//! else the program has that counts; else nowhere.
+//! Where heap numbers come from: the calling thread's [counters](this_thread) if the program's
+//! allocator is a [`CountingAlloc`](crate::CountingAlloc); else `stats_alloc`, if the program uses
+//! it; else nowhere.
 
 #[cfg(feature = "stats_alloc")]
 use crate::count::stats_alloc;
@@ -9,20 +9,20 @@ use crate::count::{aside, line_counters, this_thread, uncounted};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Who counts.
+/// What counts allocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeapSource {
-    /// [`CountingAlloc`](crate::CountingAlloc): what the calling thread does.
+    /// [`CountingAlloc`](crate::CountingAlloc), which counts the calling thread's events.
     Thread,
-    /// `stats_alloc`: what the whole process does. Knows no peaks.
+    /// `stats_alloc`, which counts the whole process and knows no peaks.
     #[cfg(feature = "stats_alloc")]
     Process,
-    /// Nobody: every number is zero and means nothing.
+    /// Nothing: every number is zero and meaningless.
     Nobody,
 }
 
 impl HeapSource {
-    /// The one this process has.
+    /// The source of this process.
     pub(crate) fn current() -> Self {
         #[cfg(feature = "stats_alloc")]
         if stats_alloc::is_known() {
@@ -35,7 +35,7 @@ impl HeapSource {
         }
     }
 
-    /// Its counters, and a new peak from here on, as [`this_thread::lap`].
+    /// The counters at this moment, and a new peak from here on: see [`this_thread::lap`].
     #[inline(always)]
     pub(crate) fn lap(self) -> Tally {
         match self {
@@ -46,13 +46,15 @@ impl HeapSource {
         }
     }
 
-    /// Whether nothing has been allocated or freed since `earlier`, its last lap.
+    /// Whether nothing has been allocated or freed since `earlier`, the last lap. False unless the
+    /// source is the thread.
     #[inline(always)]
     pub(crate) fn is_at(self, earlier: &Tally) -> bool {
         self == Self::Thread && this_thread::are_at(earlier)
     }
 
-    /// Ends the laps since `outer_highest_net_bytes`, as [`this_thread::resume_peak`].
+    /// Ends the laps that began when the peak was `outer_highest_net_bytes`: see
+    /// [`this_thread::resume_peak`].
     pub(crate) fn resume_peak(self, outer_highest_net_bytes: i64) {
         if self == Self::Thread {
             this_thread::resume_peak(outer_highest_net_bytes);
@@ -60,29 +62,26 @@ impl HeapSource {
     }
 }
 
-/// Whether it is known of each block which line made it, and so what became of a line's
-/// blocks.
+/// Whether blocks are tagged with their lines, so that it is known what became of a line's blocks.
 pub(crate) fn lines_own_blocks() -> bool {
     counting_alloc_is_global() && !line_counters::are_unknown()
 }
 
-/// Whether the program's global allocator is a `CountingAlloc`.
-///
-/// Found out by allocating a block and looking at the counters: cheaper for
-/// everybody than an allocator that says at every event that it is there.
+/// Found out by allocating a block and reading the counters, which costs less than an allocator
+/// that reports itself at every event.
 fn counting_alloc_is_global() -> bool {
     const UNKNOWN: u8 = 0;
     const YES: u8 = 1;
     const NO: u8 = 2;
     static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
-    // Relaxed: the answer is the same on every thread that finds it out.
+    // Relaxed: every thread finds the same answer.
     match STATE.load(Ordering::Relaxed) {
         YES => true,
         NO => false,
         _ => {
             let _paused = this_thread::pause();
             let before = this_thread::now();
-            // Seen through a black box, or the compiler may leave it out.
+            // In a black box, or the compiler may remove the allocation.
             drop(std::hint::black_box(Box::new(0_u8)));
             let counts = this_thread::now() != before;
             STATE.store(if counts { YES } else { NO }, Ordering::Relaxed);
@@ -91,13 +90,13 @@ fn counting_alloc_is_global() -> bool {
     }
 }
 
-/// Whether the program's allocator knows who made its blocks; also if nobody counts them.
+/// Whether blocks are tagged with their lines; also true if nothing counts them.
 pub(crate) fn owners_are_known() -> bool {
-    // The allocator says so when the profiler frees a block, as to find out who counts.
+    // The allocator reports missing tags when the profiler frees a block, as `current` has it do.
     HeapSource::current() != HeapSource::Thread || !line_counters::are_unknown()
 }
 
-/// What it takes to know who made the blocks that are alive, if that is known.
+/// The bytes that tags of live blocks take, if that is known.
 pub(crate) fn tag_bytes(live_count: i64) -> Option<u64> {
     if HeapSource::current() != HeapSource::Thread {
         None
@@ -112,8 +111,8 @@ pub(crate) fn tag_bytes(live_count: i64) -> Option<u64> {
     }
 }
 
-/// Says on the standard error, once in a process, that there was no memory for who made
-/// blocks, if that is so.
+/// Reports on stderr, once per process, that there was no memory for the tags of some blocks, if
+/// so.
 pub(crate) fn say_disowned() {
     static SAID: Once = Once::new();
     let count = aside::disowned_count();
@@ -121,30 +120,29 @@ pub(crate) fn say_disowned() {
         SAID.call_once(|| {
             uncounted::during(false, || {
                 crate::sys::output::say(&format!(
-                    "the system had no memory for noting which line made {count} blocks so far: they are untracked"
+                    "the system had no memory to note which line allocated {count} blocks so far: they are untracked"
                 ));
             });
         });
     }
 }
 
-/// Says on the standard error, once in a process, that heap numbers are missing.
+/// Reports on stderr, once per process, that heap numbers are missing.
 pub(crate) fn say_nobody_counts() {
     static SAID: Once = Once::new();
     if cfg!(feature = "off") {
-        // As was wanted.
+        // With the feature `off`, that is intended.
         return;
     }
     SAID.call_once(|| say_what_is_needed("heap columns need"));
 }
 
-/// Says on the standard error, once in a process, that nothing holds functions to their
-/// budgets.
+/// Reports on stderr, once per process, that budgets of functions aren't checked.
 pub(crate) fn say_nobody_guards() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         uncounted::during(false, || {
-            say_what_is_needed("`max_peak_bytes` and `max_net_bytes` are not looked at: they need");
+            say_what_is_needed("`max_peak_bytes` and `max_net_bytes` are not checked: they need");
         });
     });
 }

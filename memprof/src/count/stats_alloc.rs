@@ -23,13 +23,12 @@ thread_local! {
     static OWN: Cell<Tally> = const { Cell::new(Tally::ZERO) };
 }
 
-/// Takes heap numbers from `stats`, the program's global allocator.
+/// Uses `stats`, the program's global allocator, as the source of heap numbers.
 ///
-/// For programs that have a `StatsAlloc` already and can't have a
-/// [`CountingAlloc`](crate::CountingAlloc) around it. Its numbers are those of
-/// the *whole process*: what other threads do while a line runs is in them,
-/// and there are no peaks. Call it before the first profiled function runs;
-/// the first call decides.
+/// For programs that have a `StatsAlloc` already and can't put a
+/// [`CountingAlloc`](crate::CountingAlloc) around it. Its numbers are those of the *whole process*:
+/// they include what other threads do while a line runs, and there are no peaks. Call it before the
+/// first profiled function runs; only the first call has an effect.
 ///
 /// ```
 /// use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
@@ -44,7 +43,7 @@ thread_local! {
 /// }
 /// ```
 pub fn use_stats_alloc<A: GlobalAlloc + Sync>(stats: &'static StatsAlloc<A>) {
-    // Not the first call: its source stays.
+    // After the first call, its source stays.
     let _ = SOURCE.set(stats);
 }
 
@@ -52,12 +51,12 @@ pub(crate) fn is_known() -> bool {
     SOURCE.get().is_some()
 }
 
-/// The program's counters: the source's, without the profiler's own.
+/// The program's counters: the source's less the profiler's own.
 pub(crate) fn now() -> Tally {
     subtract(counters(), OWN.get())
 }
 
-/// Takes what is counted while it lives as the profiler's own.
+/// Counts as the profiler's own what is allocated and freed while it lives.
 pub(crate) struct Uncounted {
     before: Tally,
 }
@@ -70,7 +69,7 @@ impl Uncounted {
 
 impl Drop for Uncounted {
     fn drop(&mut self) {
-        // The program's own counters stay where they were.
+        // The program's counters stay where they were.
         let program = subtract(self.before, OWN.get());
         OWN.set(subtract(counters(), program));
     }

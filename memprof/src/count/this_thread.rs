@@ -1,5 +1,49 @@
-//! What the calling thread counts: the events of the allocator, the line that it is
-//! in, and its way from the first block to the last.
+//! The calling thread's side of counting: allocator events, the current line, and the thread's life
+//! from its first allocation to its end.
+//!
+//! # Registration
+//!
+//! A thread's tag is [`Tag::NEW_THREAD`] until its first event, which calls [`attach`]. That sets
+//! the tag first, so that an allocation made while registering finds the thread registered. Then it
+//! arranges to be called at the thread's end, takes a [`Record`] (without a lock), and tells
+//! [`peak`]. The first thread of the process also installs the fork handlers. A thread without a
+//! record, for lack of memory, counts for itself only, and what it does to lines goes to the
+//! process's shared counters.
+//!
+//! # Events
+//!
+//! An event that concerns the current line only changes the thread's [`Counters`]. The line's share
+//! is their change since the line became current, and is added to the line's counters in the
+//! thread's record when another line or scope becomes current ([`set_tag`], [`begin_line`]): this
+//! is *settling*. An event on another line's block is added to that line's counters, in the same
+//! record, at once. Both happen inside [`Counters::put_down`], so that a reader sees all of an
+//! update or nothing. Before any line's counters change, the current line notes what it had at the
+//! last peak ([`Record::keep_peak`]).
+//!
+//! # The profiler's own work
+//!
+//! Under [`pause`], the current line is [`tag::PROFILER`]. Its share is subtracted from the
+//! thread's counters when it is settled, so the allocator needs no check for it.
+//!
+//! # The end of a thread
+//!
+//! On Linux, [`end_thread`] runs after the thread's destructors, through a pthread key; elsewhere,
+//! the destructor of [`Ending`] does the same. The counters are settled into the record, which is
+//! left to the next thread. This takes [`Reading`] and [`Glance`], so that no reader still has a
+//! reference to the counters. A destructor that allocates after this registers the thread again. If
+//! the system won't announce another end, [`count_late`] counts in the shared counters instead.
+//!
+//! # Forks
+//!
+//! The thread that forks holds, in this order, the [fork lock](fork_lock), [`Reading`] and
+//! [`Glance`] over the fork. So no lock of the profiler is held by a thread that the child doesn't
+//! have, except for an allocator event in progress, which nothing can wait for. The child
+//! [takes](registry::end_others) the missing threads out of their records.
+//!
+//! # What may not happen here
+//!
+//! What the allocator calls doesn't allocate, lock, wait or panic. Only the end of a thread and a
+//! fork wait for locks.
 
 use crate::count::environment;
 use crate::count::line_counters::{self, PathCounters, SHARED};
@@ -19,50 +63,52 @@ use std::sync::RwLockWriteGuard;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 locals! {
-    // Const-initialised and without a destructor: reaching it never allocates,
-    // and it can still be reached while the thread is being torn down.
+    // Const-initialised and without a destructor, so access never allocates, and works while the
+    // thread is being torn down.
     static COUNTERS: Counters = Counters::new();
 
-    // None also if there was no memory for a record: then nobody sees what the
-    // thread does.
+    // Also `None` if there was no memory for a record: readers then don't see the thread.
     static RECORD: Cell<Option<&'static Record>> = Cell::new(None);
 
-    // How often the thread has been told of its end. Whoever allocates after that, as
-    // a destructor may, has it begin anew.
+    // How often the thread's end was announced. If it allocates after that, as in a destructor, it
+    // starts over.
     static ENDINGS: Cell<u8> = Cell::new(0);
 
-    // Dropped when the thread ends. It is made with the thread's first allocation,
-    // and so goes after nearly everything else that the thread has.
+    // Dropped when the thread ends. It is created by the thread's first allocation, so it is
+    // dropped after nearly all other thread-locals.
     static ENDING: Ending = Ending;
 
-    // Whether all that the thread does is the profiler's own work.
+    // Whether everything the thread does is the profiler's own work.
     static IS_PROFILERS_OWN: Cell<bool> = const { Cell::new(false) };
 
-    // The locks, while the thread forks.
+    // The locks that the thread holds while it forks.
     static FORKING: Cell<Option<ManuallyDrop<Forking>>> = Cell::new(None);
 }
 
-/// What a thread holds over a fork, so that the child doesn't get it held for ever.
+/// The locks that a thread holds over a fork, so that none of them stays locked in the child.
 struct Forking {
     reading: Reading,
     glance: Glance,
     _locks: Option<RwLockWriteGuard<'static, ()>>,
 }
 
-/// Leaves the thread's record when it is dropped; but not on Linux, where that is
-/// done later. There it keeps a library that is being unloaded until its threads end.
+/// Leaves the thread's record when it is dropped. On Linux, the record is left later, by
+/// [`end_thread`]; there, the destructor only keeps a library that is being unloaded loaded until
+/// its threads end.
 struct Ending;
 
-/// Registers the calling thread, whose counters are given, unless it is. Whether
-/// it is then: not a thread that ends, which has left its record.
+/// Registers the calling thread, whose counters these are, if it is new.
+///
+/// Returns whether it is registered. A thread that has left its record for good isn't.
 #[inline]
 fn attach(counters: &Counters) -> bool {
     !counters.are_new() || attach_new(counters)
 }
 
-/// Has nothing that the calling thread does be seen in any number, nor that there is such a
-/// thread: the highest heap is exact as if there were none. It has to be the first that the
-/// thread does, and the thread has to [`pause`] for as long as it runs.
+/// Hides the calling thread from all numbers; the process's peak is as exact as without it.
+///
+/// It has to be the first thing that the thread does, and the thread has to be [paused](pause) for
+/// as long as it runs.
 #[cfg(feature = "export")]
 pub(crate) fn set_profilers_own() {
     IS_PROFILERS_OWN.set(true);
@@ -75,7 +121,7 @@ fn attach_new(counters: &Counters) -> bool {
         counters.store_tag(Tag(tag::PROFILER.into()));
         return true;
     }
-    // First, since what follows may allocate on some systems.
+    // Set first, since what follows allocates on some systems.
     if ENDINGS.get() == 0 {
         counters.store_tag(Tag::UNTRACKED);
     } else {
@@ -96,15 +142,15 @@ fn attach_new(counters: &Counters) -> bool {
     true
 }
 
-/// Whether the calling thread will [leave](leave_record) its record before its
-/// locals go away.
+/// Arranges for the calling thread to [leave](leave_record) its record before its thread-locals go
+/// away; whether that works.
 ///
-/// Not if it has had its say: the system goes round four times. In a program with more
-/// than thirty destructors of C's for threads, it can't be known of one whose first
-/// allocation is in a round after the first.
+/// It doesn't if the end was announced too often: the system runs the destructors of
+/// thread-specific data in four rounds. In a program with more than thirty such destructors in C,
+/// it isn't certain for a thread whose first allocation is in a round after the first.
 #[cfg(all(target_os = "linux", not(memprof_loom)))]
 fn will_be_told_of_the_end() -> bool {
-    /// The first of four rounds may have been before the thread's first allocation.
+    /// The first of the four rounds may have passed before the thread's first allocation.
     const MOST_ENDINGS: u8 = 3;
     let _ = ENDING.try_with(|_| ());
     ENDINGS.get() < MOST_ENDINGS && os::at_thread_end(leave_record_at_end)
@@ -115,7 +161,7 @@ extern "C" fn leave_record_at_end(_: *mut std::ffi::c_void) {
     end_thread();
 }
 
-/// A model's threads call [`end_thread`] themselves, once.
+/// Under the model checker, threads call [`end_thread`] themselves, once.
 #[cfg(memprof_loom)]
 fn will_be_told_of_the_end() -> bool {
     ENDINGS.get() == 0
@@ -150,7 +196,7 @@ fn leave_record() {
 }
 
 pub(crate) extern "C" fn before_fork() {
-    // First, since a report is read by who has some.
+    // The fork lock comes first: a thread that reads a report takes a share of it before `Reading`.
     let locks = fork_lock::begin();
     let forking = Forking {
         reading: Reading::begin(),
@@ -164,8 +210,8 @@ pub(crate) extern "C" fn after_fork() {
     FORKING.take().map(ManuallyDrop::into_inner);
 }
 
-/// Takes the threads that a child doesn't have out of the list. Their memory is
-/// still there: nothing has run in the child that could use it again.
+/// In the child, takes the threads that it doesn't have out of their records. Their counters can
+/// still be read: nothing has run in the child that could reuse the memory.
 pub(crate) extern "C" fn in_forked_child() {
     if let Some(forking) = FORKING.take().map(ManuallyDrop::into_inner) {
         let Forking {
@@ -178,14 +224,14 @@ pub(crate) extern "C" fn in_forked_child() {
     }
 }
 
-/// Has the current line know what it had at the peak, before anything is put down.
+/// Lets the current line note what it had at the peak, before any line's counters change.
 fn keep_peak(counters: &Counters) {
     if let Some(record) = RECORD.get() {
         record.keep_peak(counters);
     }
 }
 
-/// Puts a change down to a line in a scope, as the calling thread's doing.
+/// Adds a change to the calling thread's counters of a line, and to those of the tag's scope.
 fn put_down(tag: Tag, change: &Change) {
     put_down_to_line(tag, change);
     put_down_to_scope(tag, change);
@@ -194,7 +240,7 @@ fn put_down(tag: Tag, change: &Change) {
 fn put_down_to_line(tag: Tag, change: &Change) {
     match RECORD.get() {
         Some(record) => record.slots.add(tag.line(), change),
-        // No memory for a record: the process's sums have it from here.
+        // Without a record, the change goes to the process's shared counters.
         None => registry::count_late(tag.line(), change),
     }
 }
@@ -205,11 +251,11 @@ fn put_down_to_scope(tag: Tag, change: &Change) {
     }
 }
 
-/// Has a block go over to another line, or to the same one in another scope.
+/// Transfers a block of `size` bytes to another line, or to the same line in another scope.
 fn hand_over(size: u64, from: Tag, to: Tag) {
     let changes = [(from, Change::given(size)), (to, Change::taken(size))];
     for (tag, change) in &changes {
-        // In another scope, it is still the line's.
+        // Between two scopes, it stays the line's.
         if from.line() != to.line() {
             put_down_to_line(*tag, change);
         }
@@ -217,7 +263,7 @@ fn hand_over(size: u64, from: Tag, to: Tag) {
     }
 }
 
-/// Puts down what the current line has done, and makes another one current.
+/// Settles the current line, and makes another one current.
 #[inline(never)]
 fn settle_and_set(counters: &Counters, tag: Tag) {
     counters.put_down(|| {
@@ -227,7 +273,7 @@ fn settle_and_set(counters: &Counters, tag: Tag) {
     });
 }
 
-/// Counts what a thread without a record does to a line's blocks.
+/// Counts what an unregistered thread does to a line's blocks.
 #[cold]
 fn count_late(tag: Tag, change: &Change) {
     let tag = SHARED.checked(tag);
@@ -236,10 +282,9 @@ fn count_late(tag: Tag, change: &Change) {
     peak::look_again();
 }
 
-/// Counts a new block of the calling thread; the line that made it.
+/// Counts a new block of the calling thread, and returns its tag.
 ///
-/// None if more is to be done than counting: then [`add_rare_allocation`] has to
-/// be called.
+/// `None` if counting isn't enough: then [`add_rare_allocation`] has to be called.
 #[inline(always)]
 pub(crate) fn add_allocation(address: usize, size: usize) -> Option<Tag> {
     COUNTERS.with(|counters| {
@@ -248,8 +293,8 @@ pub(crate) fn add_allocation(address: usize, size: usize) -> Option<Tag> {
     })
 }
 
-/// Goes on with a new block for which [`add_allocation`] had no answer: the first
-/// of a thread, which isn't counted yet, or one that may make a peak.
+/// Continues with a new block for which [`add_allocation`] returned `None`: the first block of a
+/// thread, which isn't counted yet, or one that may raise the peak.
 #[cold]
 pub(crate) fn add_rare_allocation(address: usize, size: usize) -> Tag {
     COUNTERS.with(|counters| {
@@ -267,15 +312,15 @@ pub(crate) fn add_rare_allocation(address: usize, size: usize) -> Tag {
     })
 }
 
-/// Counts a block that the calling thread freed, if its current line made it.
+/// Counts a block that the calling thread freed, if its current line owns it.
 ///
-/// If not, nothing is counted, and [`add_deallocation_of`] has to be called.
+/// Otherwise counts nothing and returns false; [`add_deallocation_of`] has to be called then.
 #[inline(always)]
 pub(crate) fn add_own_deallocation(owner: Tag, address: usize, size: usize) -> bool {
     COUNTERS.with(|counters| counters.add_own_deallocation(owner, address, size))
 }
 
-/// Counts a block of another line that the calling thread freed.
+/// Counts a freed block that the current line may not own.
 pub(crate) fn add_deallocation_of(owner: Tag, address: usize, size: usize) {
     COUNTERS.with(|counters| {
         let mut change = Change::freed(size as u64, 1);
@@ -283,7 +328,7 @@ pub(crate) fn add_deallocation_of(owner: Tag, address: usize, size: usize) {
             return count_late(owner, &change);
         }
         let owner = SHARED.checked(owner);
-        // One more look, since the thread may have been new, and a tag overwritten.
+        // Checked again: the thread may have been new, or the tag overwritten.
         if counters.add_own_deallocation(owner, address, size) {
             return;
         }
@@ -296,11 +341,11 @@ pub(crate) fn add_deallocation_of(owner: Tag, address: usize, size: usize) {
     });
 }
 
-/// Counts a block that the calling thread freed, of which nobody knows who made it.
+/// Counts a freed block that has no tag.
 #[inline]
 pub(crate) fn add_deallocation_of_unknown(size: usize) {
     COUNTERS.with(|counters| {
-        // Neither of a new thread nor of the profiler, which takes back what it does.
+        // A new thread isn't counting yet, and the profiler's own events are subtracted again.
         if counters.tag().line() != tag::PROFILER && !counters.are_new() {
             counters.add_deallocation_of_another(&Change::freed(size as u64, 1));
         } else {
@@ -323,8 +368,7 @@ fn add_rare_deallocation_of_unknown(counters: &Counters, size: usize) {
     }
 }
 
-/// Counts a block whose size the calling thread changed, of which nobody knows who made
-/// it: what it grew by is the current line's.
+/// Counts a resized block that has no tag: the bytes by which it grew are the current line's.
 pub(crate) fn add_reallocation_of_unknown(block: Resized) {
     COUNTERS.with(|counters| {
         let [old_size, new_size] = [block.old_size, block.new_size].map(|size| size as u64);
@@ -345,7 +389,7 @@ pub(crate) fn add_reallocation_of_unknown(block: Resized) {
     });
 }
 
-/// Has the block that the calling thread has just made be nobody's, and not its line's.
+/// Makes the block that the calling thread has just counted for its line untracked.
 #[cold]
 #[inline(never)]
 pub(crate) fn disown_new(size: usize) {
@@ -359,7 +403,7 @@ pub(crate) fn disown_new(size: usize) {
     });
 }
 
-/// Has a block of a line be nobody's from now on.
+/// Makes a line's block untracked from now on.
 #[cold]
 #[inline(never)]
 pub(crate) fn disown(owner: Tag, size: usize) {
@@ -371,7 +415,7 @@ pub(crate) fn disown(owner: Tag, size: usize) {
     });
 }
 
-/// A block whose size was changed.
+/// A block that was resized: addresses, and sizes in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resized {
     pub(crate) old_address: usize,
@@ -382,8 +426,8 @@ pub(crate) struct Resized {
 
 impl Resized {
     fn moved_bytes(&self) -> u64 {
-        // It neither grew nor shrank. Nor would it be seen, since a line that has
-        // allocated and freed nothing isn't settled.
+        // A block that kept its size isn't counted as moved. It would not be seen, either, since a
+        // line that has allocated and freed nothing isn't settled.
         if self.old_size == self.new_size || self.old_address == self.new_address {
             0
         } else {
@@ -392,13 +436,12 @@ impl Resized {
     }
 }
 
-/// Counts a block of `owner` whose size the calling thread changed; whose it is
-/// now.
+/// Counts a block of `owner` that the calling thread resized, and returns its new tag.
 ///
-/// Only the difference counts as allocated or freed: growing a block from 64 to
-/// 128 bytes allocates 64. That is what `stats_alloc` does too, and it keeps what
-/// a growing `Vec` allocates at what it holds, wherever its blocks are moved. A
-/// line that lets another line's block grow [takes it over](crate::count::line_counters).
+/// Only the difference counts as allocated or freed: growing a block from 64 to 128 bytes allocates
+/// 64. `stats_alloc` does the same, and the bytes that a growing `Vec` allocates stay equal to what
+/// it holds, however often its block moves. A line that grows another line's block [takes it
+/// over](crate::count::line_counters).
 #[inline]
 pub(crate) fn add_reallocation(owner: Tag, block: Resized) -> Tag {
     COUNTERS.with(|counters| {
@@ -415,13 +458,13 @@ pub(crate) fn add_reallocation(owner: Tag, block: Resized) -> Tag {
     })
 }
 
-/// Counts a block of another line than the current one whose size was changed.
+/// Counts a resized block that the current line doesn't own.
 #[inline(never)]
 fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
     let [old_size, new_size] = [block.old_size, block.new_size].map(|size| size as u64);
     let moved_bytes = block.moved_bytes();
     if !attach(counters) {
-        // The thread is in no line that could take it over.
+        // The thread is in no line that could take the block over.
         let change = Change {
             allocated_bytes: new_size.saturating_sub(old_size),
             freed_bytes: old_size.saturating_sub(new_size),
@@ -438,14 +481,13 @@ fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
             keep_peak(counters);
             put_down(owner, &Change::freed(old_size - new_size, 0));
             counters.add_shrinking_of_another(old_size - new_size);
-            // Who lets it shrink has moved it, but doesn't own it.
+            // The line that shrinks the block has moved it, but doesn't take it over.
             put_down(line, &Change::moved(moved_bytes));
         });
         return owner;
     }
     if line.line() == tag::PROFILER {
-        // What the profiler does is taken back, and with it a block that it took over
-        // would be lost.
+        // The profiler's share is subtracted again, so a block that it took over would be lost.
         counters.put_down(|| {
             keep_peak(counters);
             let change = Change {
@@ -469,7 +511,7 @@ fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
     line
 }
 
-/// The line that the calling thread is in.
+/// The calling thread's current line and scope.
 #[inline(always)]
 pub(crate) fn tag() -> Tag {
     COUNTERS.with(|counters| {
@@ -481,8 +523,7 @@ pub(crate) fn tag() -> Tag {
     })
 }
 
-/// Makes another line, or another scope, the calling thread's current one; what it was
-/// in before.
+/// Makes another line or scope the calling thread's current one, and returns the previous tag.
 #[inline(always)]
 pub(crate) fn set_tag(tag: Tag) -> Tag {
     COUNTERS.with(|counters| {
@@ -499,11 +540,11 @@ pub(crate) fn set_tag(tag: Tag) -> Tag {
     })
 }
 
-/// Makes a line of the same scope current, and counts its execution there.
+/// Makes a line current in the same scope, and counts its execution in that scope.
 #[inline(always)]
 pub(crate) fn begin_line(line: u32) {
     let is_begun = COUNTERS.with(|counters| {
-        // Of a new thread, too, the scope is not 0.
+        // A new thread's tag has a scope other than 0, too, so it takes the slow path.
         let is_all = counters.tag().scope() == 0 && counters.are_settled();
         if is_all {
             counters.store_tag(Tag(line.into()));
@@ -529,7 +570,7 @@ fn begin_line_slowly(line: u32) {
     });
 }
 
-/// The calling thread's counters as they stand.
+/// The calling thread's counters at this moment.
 #[inline(always)]
 pub(crate) fn now() -> Tally {
     COUNTERS.with(Counters::now)
@@ -541,35 +582,35 @@ pub(crate) fn are_at(earlier: &Tally) -> bool {
     COUNTERS.with(|counters| counters.are_at(earlier))
 }
 
-/// All bytes that the calling thread has allocated and freed.
+/// Bytes that the calling thread has allocated plus those it has freed.
 #[inline]
 pub(crate) fn traffic_bytes() -> u64 {
     COUNTERS.with(Counters::traffic_bytes)
 }
 
-/// As [`Counters::lap`], of the calling thread.
+/// [`Counters::lap`] of the calling thread.
 #[inline(always)]
 pub(crate) fn lap() -> Tally {
     COUNTERS.with(Counters::lap)
 }
 
-/// As [`Counters::begin_stretch`], of the calling thread.
+/// [`Counters::begin_stretch`] of the calling thread.
 pub(crate) fn begin_stretch() -> Tally {
     COUNTERS.with(Counters::begin_stretch)
 }
 
-/// As [`Counters::end_stretch`], of the calling thread.
+/// [`Counters::end_stretch`] of the calling thread.
 pub(crate) fn end_stretch() -> Tally {
     COUNTERS.with(Counters::end_stretch)
 }
 
-/// As [`Counters::resume_peak`], of the calling thread.
+/// [`Counters::resume_peak`] of the calling thread.
 #[inline(always)]
 pub(crate) fn resume_peak(outer_highest_net_bytes: i64) {
     COUNTERS.with(|counters| counters.resume_peak(outer_highest_net_bytes));
 }
 
-/// Does `work`, whose blocks make no peak as long as it takes.
+/// Runs `work`, during which the calling thread's blocks don't raise the process's peak.
 pub(crate) fn without_peak<T>(work: impl FnOnce() -> T) -> T {
     let ceiling = COUNTERS.with(Counters::lift_ceiling);
     let answer = work();
@@ -577,28 +618,27 @@ pub(crate) fn without_peak<T>(work: impl FnOnce() -> T) -> T {
     answer
 }
 
-/// Has the process's peak be what is alive now.
+/// Resets the process's peak to what is alive now.
 pub(crate) fn reset_peak() {
     COUNTERS.with(peak::reset);
 }
 
-/// Keeps the calling thread's count still while it lives.
+/// Keeps the calling thread's counters unchanged while it lives.
 ///
-/// The profiler allocates too, and what it allocates isn't the program's. The
-/// allocator isn't told, so a pause costs it nothing: its blocks are those of a
-/// line whose doings are taken back when another line becomes current, by a panic
-/// too. A block allocated under a pause has to be freed under one, or memory would
-/// seem to vanish.
+/// The profiler allocates too, and what it allocates isn't the program's. The allocator doesn't
+/// check for a pause, so a pause costs it nothing: the blocks belong to a line of the profiler,
+/// whose share is subtracted when another line becomes current, also by a panic. A block allocated
+/// under a pause has to be freed under one, or memory would seem to vanish.
 #[must_use = "counting comes back as soon as the guard is dropped"]
 pub(crate) struct Paused {
     before: Tally,
     latest: [usize; 2],
     tag: Tag,
-    // Dropping it on another thread would put back the wrong count.
+    // Dropping it on another thread would restore the wrong counters.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Keeps the calling thread's count still until the answer is dropped.
+/// Keeps the calling thread's counters unchanged until the guard is dropped.
 pub(crate) fn pause() -> Paused {
     let tag = set_tag(Tag(tag::PROFILER.into()));
     Paused {
@@ -616,8 +656,8 @@ impl Drop for Paused {
     }
 }
 
-/// Makes room for the lines of a path, so that counting needs none; the calling
-/// thread's counters for it.
+/// Allocates the calling thread's counters for the lines of a path, so that counting doesn't have
+/// to, and returns them.
 pub(crate) fn prepare_path(path: u32, line_count: usize) -> &'static PathCounters {
     COUNTERS.with(attach);
     let record = RECORD.get();

@@ -1,32 +1,44 @@
-//! What a thread has allocated and freed: its counters, and their state at a
-//! moment.
+//! The counters of one thread, and a copy of them at one moment ([`Tally`]).
 //!
-//! Nothing here allocates, locks or panics. A thread alone writes its counters,
-//! from inside the allocator, with arithmetic that wraps, since a plain `+` can
-//! panic in a debug build and a panic in an allocator is undefined behaviour. They
-//! are atomic for the sake of others who read them meanwhile. Other threads write three of
-//! them, as [`peak`](crate::count::peak) says: the ceiling, and what the thread had alive at the
-//! peak and at the last look. In a forked child, its one thread settles the counters of
-//! those that it doesn't have.
+//! # Writers
 //!
-//! What the current line does isn't counted a second time for the line: it is the
-//! difference in the thread's counters, put down to the line when another one
-//! becomes current ([`Counters::settle`]).
+//! A thread alone writes its counters, from inside the allocator. They are atomic so that other
+//! threads can read them meanwhile; an update is a load and a store, not a read-modify-write. Other
+//! threads write three of them, as [`peak`](crate::count::peak) describes: the ceiling, the live
+//! bytes at the peak, and the live bytes at the last look. In a forked child, its one thread
+//! settles the counters of the threads that the child doesn't have.
+//!
+//! # Settling
+//!
+//! What the current line does isn't counted a second time for the line: it is the change in the
+//! thread's counters since the last time, and is added to the line when another one becomes current
+//! ([`Counters::settle`]). Until then, it is [pending](Counters::pending).
+//!
+//! # A reader's snapshot
+//!
+//! The version is odd while something is being added to lines ([`Counters::put_down`]). A reader
+//! retries until it has read the same even version and the same tag before and after
+//! ([`Counters::read`]): a sequence lock whose writer never waits.
+//!
+//! # What may not happen here
+//!
+//! Nothing here allocates, locks or panics; only readers wait. Arithmetic wraps, since a plain `+`
+//! can panic in a debug build, and a panic in an allocator is undefined behaviour.
 
 use crate::count::tag::{self, Tag};
 use crate::model::change::Change;
 use crate::model::usage::Usage;
 use crate::sys::sync::{self, AtomicI64, AtomicU64, AtomicUsize, Ordering, const_fn, each, fence};
 
-/// The heap counters of one thread at one moment, since the thread began.
+/// The heap counters of a thread at one moment, from the thread's beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Bytes of new blocks, and by which blocks grew.
+    /// Bytes of new blocks, and bytes by which blocks grew.
     pub(crate) allocated_bytes: u64,
-    /// Bytes of freed blocks, and by which blocks shrank.
+    /// Bytes of freed blocks, and bytes by which blocks shrank.
     ///
-    /// A block is counted where it is freed, so a thread that drops what
-    /// another one made can free more than it allocated.
+    /// A block is counted where it is freed, so a thread that drops what another one allocated can
+    /// free more than it allocated.
     pub(crate) freed_bytes: u64,
     /// New blocks.
     pub(crate) allocation_count: u64,
@@ -34,8 +46,7 @@ pub(crate) struct Tally {
     pub(crate) deallocation_count: u64,
     /// Blocks that grew or shrank.
     pub(crate) reallocation_count: u64,
-    /// The most that [`net_bytes`](Self::net_bytes) has been since
-    /// [`Counters::lap`].
+    /// The highest [`net_bytes`](Self::net_bytes) since the last [`Counters::lap`].
     pub(crate) highest_net_bytes: i64,
 }
 
@@ -51,17 +62,15 @@ impl Tally {
         highest_net_bytes: 0,
     };
 
-    /// Bytes allocated and not freed, negative where more was freed.
+    /// Bytes allocated less bytes freed, negative where more was freed.
     pub(crate) fn net_bytes(self) -> i64 {
         self.allocated_bytes
             .wrapping_sub(self.freed_bytes)
             .cast_signed()
     }
 
-    /// What happened between `earlier` and this moment.
-    ///
-    /// `earlier` is the answer of [`Counters::lap`], and the peak is right if all
-    /// later laps have been [resumed](Counters::resume_peak) since.
+    /// `earlier` is what [`Counters::lap`] returned. The peak is right if all later laps have been
+    /// [resumed](Counters::resume_peak) since.
     #[inline(always)]
     pub(crate) fn since(self, earlier: Self) -> Usage {
         let peak_bytes = self.highest_net_bytes.wrapping_sub(earlier.net_bytes());
@@ -81,7 +90,7 @@ impl Tally {
 }
 
 /// The counters of a thread.
-// Those of an event are in one line of the cache, and what it rarely needs behind.
+// The counters that each event needs share one cache line; what is rarely needed comes after.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Counters {
@@ -90,33 +99,32 @@ pub(crate) struct Counters {
     freed_bytes: AtomicU64,
     deallocation_count: AtomicU64,
     highest_net_bytes: AtomicI64,
-    /// What the thread may have alive before the process may be at a new peak. Others
-    /// write it, too.
+    /// The most that the thread may have alive before the process may be at a new peak. Other
+    /// threads write it, too.
     ceiling_net_bytes: AtomicI64,
-    /// The line that the thread is in; `NEW_THREAD` as long as it hasn't allocated
-    /// anything.
+    /// The current line and scope; `NEW_THREAD` until the thread's first event.
     tag: AtomicU64,
-    /// Blocks freed by the line that made them within one further allocation.
+    /// Blocks freed by the line that allocated them, within one further allocation.
     temporary_count: AtomicU64,
 
-    /// The addresses of the last two blocks.
+    /// The addresses of the last two blocks allocated.
     latest: [AtomicUsize; 2],
-    /// The highest of the laps since the stretch began, see [`Self::begin_stretch`].
+    /// The highest value of all laps since the stretch began, see [`Self::begin_stretch`].
     stretch_highest_net_bytes: AtomicI64,
     reallocation_count: AtomicU64,
-    /// Bytes that went along as blocks were moved to grow or shrink.
+    /// Bytes copied because resized blocks had to move.
     moved_bytes: AtomicU64,
-    /// What has been put down to lines.
+    /// What has been added to lines.
     settled: Settled,
-    /// Odd while something is being put down; grows each time.
+    /// Odd while something is being added to lines. Grows each time.
     version: AtomicU64,
     peak: AtPeak,
-    /// What the thread had alive at the last look at all threads. Written by the thread that
-    /// looked.
+    /// What the thread had alive at the last look at all threads, in bytes. Written by the thread
+    /// that looked.
     looked_at_net_bytes: AtomicI64,
 }
 
-/// What of a thread's counters has been put down to lines.
+/// The part of a thread's counters that has been added to lines.
 #[derive(Debug)]
 struct Settled {
     allocated_bytes: AtomicU64,
@@ -130,14 +138,14 @@ struct Settled {
 /// What a thread had alive at the process's peak.
 #[derive(Debug)]
 struct AtPeak {
-    /// Written by whoever finds the peak.
+    /// Written by the thread that finds the peak.
     net_bytes: AtomicI64,
-    /// Which peak the thread's current line has been asked about.
+    /// The last peak for which the thread's current line has noted what it had.
     epoch: AtomicU64,
 }
 
-// Each counter has one writer. Relaxed: others who read several of them at one moment look
-// at the version, see `Counters::read`.
+// Each counter has one writer. Relaxed: readers that need several of them at one moment check the
+// version, see `Counters::read`.
 #[inline(always)]
 fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
@@ -151,13 +159,13 @@ fn store(counter: &AtomicU64, value: u64) {
 #[inline(always)]
 fn add(counter: &AtomicU64, amount: u64) -> u64 {
     let total = load(counter).wrapping_add(amount);
-    // Release: who sees what a line did sees that the thread is in that line, which isn't
-    // put down. It costs nothing on x86.
+    // Release: a reader that sees an event of a line also sees that the thread is in that line,
+    // whose events are pending. It costs nothing on x86.
     counter.store(total, Ordering::Release);
     total
 }
 
-/// For another thread's counters, which are taken from it by a store.
+/// For another thread's counters: an unnecessary store would take their cache line from it.
 #[inline(always)]
 fn store_if_new(counter: &AtomicI64, value: i64) {
     if counter.load(Ordering::Relaxed) != value {
@@ -204,20 +212,20 @@ impl Counters {
         Tag(load(&self.tag))
     }
 
-    /// Sets the tag, without a look at what the line before has done.
+    /// Sets the tag without settling the line before.
     #[inline(always)]
     pub(crate) fn store_tag(&self, tag: Tag) {
         store(&self.tag, tag.0);
     }
 
-    /// Whether the thread is new, and counts nothing yet.
+    /// Whether the thread is new and doesn't count yet.
     #[inline(always)]
     pub(crate) fn are_new(&self) -> bool {
         self.tag() == Tag::NEW_THREAD
     }
 
-    /// Counts a new block; the line that made it, and what the thread has alive then.
-    /// Nothing if the counters are new.
+    /// Counts a new block. Returns its tag and what the thread then has alive, or `None` if the
+    /// thread is new.
     #[inline(always)]
     pub(crate) fn add_allocation(&self, address: usize, size: usize) -> Option<(Tag, i64)> {
         let tag = self.tag();
@@ -243,10 +251,10 @@ impl Counters {
         net
     }
 
-    /// Counts a freed block if the current line made it; whether it did.
+    /// Counts a freed block if the current line owns it; whether it does.
     #[inline(always)]
     pub(crate) fn add_own_deallocation(&self, owner: Tag, address: usize, size: usize) -> bool {
-        // `NEW_THREAD` makes no blocks, but the tag may have been written over.
+        // `NEW_THREAD` owns no blocks, but the program may have overwritten the tag.
         let is_own = owner == self.tag() && owner != Tag::NEW_THREAD;
         if is_own {
             add(&self.freed_bytes, size as u64);
@@ -258,7 +266,7 @@ impl Counters {
         is_own
     }
 
-    /// Counts bytes and blocks of another line than the current one that were freed.
+    /// Counts freed bytes and blocks that were added to a line already.
     pub(crate) fn add_deallocation_of_another(&self, change: &Change) {
         add(&self.settled.freed_bytes, change.freed_bytes);
         add(&self.settled.deallocation_count, change.deallocation_count);
@@ -266,14 +274,13 @@ impl Counters {
         add(&self.deallocation_count, change.deallocation_count);
     }
 
-    /// Has a block that was counted as the current line's be another's, which it has been
-    /// put down to.
+    /// Counts a block as settled that was counted as the current line's, but added to another line.
     pub(crate) fn settle_allocation_of_another(&self, change: &Change) {
         add(&self.settled.allocated_bytes, change.allocated_bytes);
         add(&self.settled.allocation_count, change.allocation_count);
     }
 
-    /// Whether the block at `address` is one of the last two, which it no longer is.
+    /// Removes the block at `address` from the last two; whether it was one of them.
     #[inline(always)]
     pub(crate) fn forget(&self, address: usize) -> bool {
         let place = self
@@ -297,21 +304,20 @@ impl Counters {
         }
     }
 
-    /// Counts a block of another line than the current one that shrank.
+    /// Counts a block of another line that shrank.
     pub(crate) fn add_shrinking_of_another(&self, bytes: u64) {
         add(&self.reallocation_count, 1);
         self.add_deallocation_of_another(&Change::freed(bytes, 0));
     }
 
-    /// Counts a block of another line than the current one that grew, and stays that
-    /// line's.
+    /// Counts a block of another line that grew and stays that line's.
     pub(crate) fn add_growth_of_another(&self, bytes: u64) {
         add(&self.reallocation_count, 1);
         add(&self.settled.allocated_bytes, bytes);
         self.grow(bytes);
     }
 
-    /// Notes that a block was moved: if it is one of the last two, it still is.
+    /// Notes a block's new address, in case it is one of the last two.
     #[inline]
     pub(crate) fn follow(&self, old: usize, new: usize) {
         for latest in &self.latest {
@@ -321,13 +327,13 @@ impl Counters {
         }
     }
 
-    /// Counts bytes that went along with a block of the current line.
+    /// Counts bytes copied as the current line moved a block.
     #[inline]
     pub(crate) fn add_moved(&self, bytes: u64) {
         add(&self.moved_bytes, bytes);
     }
 
-    /// Begins to count after the end, from nothing.
+    /// Starts counting over, from 0, after the thread's end was announced.
     pub(crate) fn begin_anew(&self) {
         for counter in [
             &self.allocated_bytes,
@@ -352,30 +358,30 @@ impl Counters {
         self.store_tag(Tag::UNTRACKED);
     }
 
-    /// Has nothing counted any more, as of a new thread; what was counted.
+    /// Stops counting, as if the thread were new, and returns what was counted.
     ///
-    /// It stays until the thread begins anew, for a call that it is still in: on some
-    /// systems `exit` ends the thread first, and then the calls.
+    /// The counters keep their values until the thread starts over, for a call that it is still in:
+    /// on some systems, `exit` ends the thread first, and then the calls.
     pub(crate) fn end(&self) -> Tally {
         self.store_tag(Tag::NEW_THREAD);
         self.now()
     }
 
-    /// Whether the current line has done nothing since it became current.
-    ///
-    /// A block has at least one byte, so it is enough to look at these.
+    /// A block has at least one byte, so comparing bytes is enough.
     #[inline(always)]
     pub(crate) fn are_settled(&self) -> bool {
         load(&self.allocated_bytes) == load(&self.settled.allocated_bytes)
             && load(&self.freed_bytes) == load(&self.settled.freed_bytes)
     }
 
-    /// What the current line has done since it became current, which then counts
-    /// as put down to it.
+    /// Settles the current line: returns what it has done since the last time, for the caller to
+    /// add to the line.
+    ///
+    /// The profiler's line has done nothing: its share is subtracted from the counters.
     pub(crate) fn settle(&self) -> Change {
         let pending = self.pending();
         if self.tag().line() == tag::PROFILER {
-            // Not the program's: it never happened.
+            // Not the program's: undone.
             let back = |counter, own: u64| add(counter, own.wrapping_neg());
             back(&self.allocated_bytes, pending.allocated_bytes);
             back(&self.allocation_count, pending.allocation_count);
@@ -395,12 +401,12 @@ impl Counters {
         pending
     }
 
-    /// Puts something down, so that [others](Self::read) see all of it or nothing.
+    /// Runs an update of line counters, of which [readers](Self::read) see all or nothing.
     #[inline(always)]
     pub(crate) fn put_down<T>(&self, put_down: impl FnOnce() -> T) -> T {
         let version = load(&self.version);
         store(&self.version, version.wrapping_add(1));
-        // What comes after is seen after.
+        // Release: a reader that sees what follows sees the odd version.
         fence(Ordering::Release);
         let answer = put_down();
         self.version
@@ -408,8 +414,8 @@ impl Counters {
         answer
     }
 
-    /// Reads what was put down, and what wasn't, at one moment. Of a thread that is
-    /// never done with putting down, of two moments close to each other.
+    /// Reads what is settled and what is pending at one moment. If the thread never stops updating,
+    /// gives up on that after 10,000 tries and returns what it read last.
     pub(crate) fn read<T>(&self, read: impl Fn() -> T) -> T {
         const MOST_TRIES: u32 = 10_000;
         let mut tries = 0;
@@ -417,9 +423,9 @@ impl Counters {
             let version = self.version.load(Ordering::Acquire);
             let tag = self.tag();
             let answer = read();
-            // What came before was seen before.
+            // Acquire: the loads above are done before the version is loaded again.
             fence(Ordering::Acquire);
-            // A line that has done nothing gives way to another with nothing put down.
+            // The tag is compared, too: a line that has done nothing is replaced without an update.
             let is_of_one_moment =
                 version.is_multiple_of(2) && version == load(&self.version) && tag == self.tag();
             if is_of_one_moment || tries == MOST_TRIES {
@@ -430,9 +436,9 @@ impl Counters {
         }
     }
 
-    /// What the current line has done that hasn't been put down to it.
+    /// What the current line has done that isn't settled yet.
     ///
-    /// Asked by another thread in the middle of an event, this may be too little.
+    /// If another thread asks in the middle of an event, this may be too little.
     pub(crate) fn pending(&self) -> Change {
         let all = Change {
             temporary_count: load(&self.temporary_count),
@@ -459,7 +465,7 @@ impl Counters {
             && load(&self.freed_bytes) == earlier.freed_bytes
     }
 
-    /// The counters as they stand.
+    /// The counters at this moment.
     #[inline(always)]
     pub(crate) fn now(&self) -> Tally {
         Tally {
@@ -472,7 +478,7 @@ impl Counters {
         }
     }
 
-    /// All bytes allocated and freed.
+    /// Bytes allocated plus bytes freed.
     #[inline(always)]
     pub(crate) fn traffic_bytes(&self) -> u64 {
         load(&self.allocated_bytes).wrapping_add(load(&self.freed_bytes))
@@ -485,7 +491,7 @@ impl Counters {
             .cast_signed()
     }
 
-    /// What the thread has alive, without what the profiler has at this moment.
+    /// What the thread has alive, in bytes, without the profiler's own share at this moment.
     pub(crate) fn program_net_bytes(&self) -> i64 {
         if self.tag().line() == tag::PROFILER {
             let settled = &self.settled;
@@ -497,31 +503,31 @@ impl Counters {
         }
     }
 
-    /// As [`program_net_bytes`](Self::program_net_bytes), for a look at all threads.
+    /// [`program_net_bytes`](Self::program_net_bytes), stored for the rest of a look at all
+    /// threads.
     pub(crate) fn look_at_net_bytes(&self) -> i64 {
         let net_bytes = self.program_net_bytes();
         store_if_new(&self.looked_at_net_bytes, net_bytes);
         net_bytes
     }
 
-    /// What the thread had alive at the last look.
+    /// What the thread had alive at the last look, in bytes.
     pub(crate) fn looked_at_net_bytes(&self) -> i64 {
         self.looked_at_net_bytes.load(Ordering::Relaxed)
     }
 
-    /// Sets how much the thread may have alive before [the peak](crate::count::peak) is looked
-    /// for again.
+    /// Sets how many bytes the thread may have alive before [`peak`](crate::count::peak) looks
+    /// again.
     pub(crate) fn set_ceiling(&self, net_bytes: i64) {
         store_if_new(&self.ceiling_net_bytes, net_bytes);
     }
 
-    /// Has the thread have no ceiling, until it is [put back](Self::put_ceiling_back); the
-    /// one before.
+    /// Lifts the ceiling until it is [put back](Self::put_ceiling_back); returns the previous one.
     pub(crate) fn lift_ceiling(&self) -> i64 {
         self.ceiling_net_bytes.swap(i64::MAX, Ordering::Relaxed)
     }
 
-    /// Puts back what [`lift_ceiling`](Self::lift_ceiling) was before, unless another
+    /// Puts back the ceiling that [`lift_ceiling`](Self::lift_ceiling) returned, unless another
     /// thread has dealt out new ones since.
     pub(crate) fn put_ceiling_back(&self, before: i64) {
         let relaxed = Ordering::Relaxed;
@@ -530,7 +536,7 @@ impl Counters {
             .compare_exchange(i64::MAX, before, relaxed, relaxed);
     }
 
-    /// Whether the thread has so much alive that the process may be at a peak.
+    /// Whether the thread has so much alive that the process may be at a new peak.
     #[inline(always)]
     pub(crate) fn is_above_ceiling(&self) -> bool {
         self.net_bytes() > self.ceiling()
@@ -541,18 +547,17 @@ impl Counters {
         self.ceiling_net_bytes.load(Ordering::Relaxed)
     }
 
-    /// Notes that the process is at a peak.
+    /// Notes what the thread has alive at a new peak of the process.
     pub(crate) fn set_net_bytes_at_peak(&self, net_bytes: i64) {
         store_if_new(&self.peak.net_bytes, net_bytes);
     }
 
-    /// What the current line has done since the peak numbered `epoch`; nothing if it
-    /// has been asked already.
+    /// What the current line has done since the peak numbered `epoch`, in net bytes. `None` if this
+    /// was noted already for that peak.
     ///
-    /// Whoever asks puts down what a line did when another one becomes current, and
-    /// asks before it puts down anything. So the current line alone has done
-    /// something that isn't put down, and if it is the first time in this epoch,
-    /// all that the thread has done since the peak was the current line's.
+    /// The caller settles a line when another one becomes current, and asks before it changes any
+    /// line's counters. So only the current line has pending changes, and if this is the first time
+    /// in the epoch, all that the thread has done since the peak was done by the current line.
     pub(crate) fn since_peak(&self, epoch: u64) -> Option<i64> {
         let is_new = load(&self.peak.epoch) != epoch;
         is_new.then(|| {
@@ -561,15 +566,15 @@ impl Counters {
         })
     }
 
-    /// Notes that the current line has been asked about the peak numbered `epoch`.
+    /// Notes that the current line's bytes at the peak numbered `epoch` are stored.
     pub(crate) fn set_peak_epoch(&self, epoch: u64) {
         store(&self.peak.epoch, epoch);
     }
 
-    /// The counters as they stand, and a new peak from here on.
+    /// The counters at this moment; the thread's own peak is measured anew from here on.
     ///
-    /// Whoever was watching the peak before needs what it was back in the end,
-    /// through [`resume_peak`](Self::resume_peak).
+    /// The code that was measuring a peak before has to get it back in the end, through
+    /// [`resume_peak`](Self::resume_peak).
     #[inline(always)]
     pub(crate) fn lap(&self) -> Tally {
         let now = self.now();
@@ -583,8 +588,8 @@ impl Counters {
         now
     }
 
-    /// As [`lap`](Self::lap), and also the beginning of a stretch: one that laps may
-    /// begin and end in.
+    /// As [`lap`](Self::lap), and begins a *stretch*: a span of time in which laps may begin and
+    /// end.
     pub(crate) fn begin_stretch(&self) -> Tally {
         let now = self.lap();
         self.stretch_highest_net_bytes
@@ -592,7 +597,7 @@ impl Counters {
         now
     }
 
-    /// The counters as they stand, and the highest since the stretch began.
+    /// The counters at this moment, with the highest net bytes since the stretch began.
     pub(crate) fn end_stretch(&self) -> Tally {
         let now = self.now();
         let highest = self.stretch_highest_net_bytes.load(Ordering::Relaxed);
@@ -602,7 +607,7 @@ impl Counters {
         }
     }
 
-    /// Ends a peak of one's own: the outer one goes on as if it had been watching.
+    /// Ends a measurement of the peak: the outer one continues as if it hadn't been interrupted.
     pub(crate) fn resume_peak(&self, outer_highest_net_bytes: i64) {
         let own = self.highest_net_bytes.load(Ordering::Relaxed);
         let highest = own.max(outer_highest_net_bytes);
@@ -616,8 +621,8 @@ impl Counters {
             .map(|latest| latest.load(Ordering::Relaxed))
     }
 
-    /// Forgets what no line is asked for: the peak, the reallocations and the last
-    /// blocks since.
+    /// Restores what settling doesn't subtract: the peak, the reallocation count and the last two
+    /// blocks.
     pub(crate) fn forget_since(&self, before: Tally, latest: [usize; 2]) {
         store(&self.reallocation_count, before.reallocation_count);
         self.highest_net_bytes

@@ -1,4 +1,4 @@
-//! What the profiler does for itself is on nobody's account.
+//! The profiler's own work, which is left out of the program's numbers.
 
 #[cfg(feature = "stats_alloc")]
 use crate::count::stats_alloc::Uncounted;
@@ -9,20 +9,20 @@ use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
 thread_local! {
-    /// What the profiler's own work on this thread has added to resident memory.
+    /// Bytes that the profiler's own work on this thread has added to resident memory.
     static RESIDENT_BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
-/// What [`during`] has added to resident memory on this thread, over its life.
+/// Bytes that [`during`] has added to resident memory on this thread, over the thread's life.
 pub(crate) fn resident_bytes() -> i64 {
     RESIDENT_BYTES.get()
 }
 
-/// Does `work`, none of whose allocations count as the program's.
+/// Runs `work`, whose allocations don't count as the program's.
 ///
-/// What it allocates it also has to free, here or in another `during`. If
-/// `reads_resident`, what it adds to resident memory is noted, too, and the
-/// second answer is the resident memory after it.
+/// What it allocates has to be freed under `during`, too. With `reads_resident`, what it adds to
+/// resident memory is noted, and resident memory in bytes after it is returned as the second
+/// answer.
 pub(crate) fn during<T>(reads_resident: bool, work: impl FnOnce() -> T) -> (T, Option<u64>) {
     let read = || reads_resident.then(rss::resident_bytes).flatten();
     let resident_bytes_before = read();
@@ -40,8 +40,8 @@ pub(crate) fn during<T>(reads_resident: bool, work: impl FnOnce() -> T) -> (T, O
     (answer, resident_bytes)
 }
 
-/// A value that the profiler keeps: what it holds isn't counted as the program's, neither when
-/// it is made nor when it is dropped, wherever that is.
+/// A value that the profiler keeps. What it allocates isn't counted as the program's, neither when
+/// it is made nor when it is dropped, on any thread.
 #[cfg(feature = "web")]
 #[derive(Debug)]
 // `None` only while it is being dropped.
@@ -59,14 +59,14 @@ impl<T> Deref for Own<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("it is only gone when it is dropped")
+        self.0.as_ref().expect("present until it is dropped")
     }
 }
 
 #[cfg(feature = "web")]
 impl<T> DerefMut for Own<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("it is only gone when it is dropped")
+        self.0.as_mut().expect("present until it is dropped")
     }
 }
 

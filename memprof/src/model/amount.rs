@@ -1,8 +1,8 @@
-//! Amounts as people write them in the environment.
+//! Amounts of memory and time, as environment variables have them.
 
 use std::time::Duration;
 
-/// A number of bytes: `100MiB`, `1.5 GiB`, `4096`.
+/// Parses a number of bytes: `100MiB`, `1.5 GiB`, `4096`. `None` below 1 and above 10^18 bytes.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = number_and_unit(text)?;
     let unit: u32 = match unit {
@@ -21,7 +21,7 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
     (1.0..=1e18).contains(&bytes).then_some(bytes as u64)
 }
 
-/// A time: `2s`, `500ms`, `1.5 min`.
+/// Parses a time: `2s`, `500ms`, `1.5 min`. `None` for negative times and above 10^9 seconds.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = number_and_unit(text)?;
     let seconds = match unit {

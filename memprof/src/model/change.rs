@@ -1,20 +1,21 @@
-//! What lines did to their blocks, as numbers that add up.
+//! What happened to a line's blocks, as numbers that add up.
 
-/// What was done to the blocks of a line.
+/// What happened to the blocks of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) allocated_bytes: u64,
     pub(crate) allocation_count: u64,
     pub(crate) freed_bytes: u64,
     pub(crate) deallocation_count: u64,
-    /// Blocks freed within one further allocation of the thread that made them.
+    /// Blocks freed within one further allocation of the thread that allocated them.
     pub(crate) temporary_count: u64,
-    /// Bytes that went along as blocks were moved to grow or shrink.
+    /// Bytes copied because resized blocks had to move.
     pub(crate) moved_bytes: u64,
-    /// Blocks of other lines that the line let grow, and their bytes until then.
+    /// Blocks taken over from other lines because this line grew them, with their bytes before
+    /// that.
     pub(crate) taken_bytes: u64,
     pub(crate) taken_count: u64,
-    /// Blocks of the line that other lines let grow, and their bytes until then.
+    /// Blocks given to other lines because those grew them, with their bytes before that.
     pub(crate) given_bytes: u64,
     pub(crate) given_count: u64,
 }
@@ -36,7 +37,7 @@ impl Change {
         }
     }
 
-    /// A block that the line took from another one.
+    /// A block of this many bytes that the line took over from another one.
     pub(crate) fn taken(taken_bytes: u64) -> Self {
         Self {
             taken_bytes,
@@ -45,7 +46,7 @@ impl Change {
         }
     }
 
-    /// A block that another line took from the line.
+    /// A block of this many bytes that another line took over.
     pub(crate) fn given(given_bytes: u64) -> Self {
         Self {
             given_bytes,
@@ -77,8 +78,8 @@ impl Change {
             .cast_signed()
     }
 
-    /// What this one says was freed and given away, and what `other`, read later, says was
-    /// allocated and taken.
+    /// What was freed and given according to `self`, and what was allocated and taken according to
+    /// `other`, which was read later.
     pub(crate) fn with_allocated(self, other: &Self) -> Self {
         Self {
             allocated_bytes: other.allocated_bytes,

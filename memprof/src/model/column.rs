@@ -1,13 +1,13 @@
-//! The columns a table can have.
+//! The columns of a table.
 
 /// A column between a line's number and its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
     /// Resident memory when the line was last left, in MiB.
     MemUsage,
-    /// What the line changed in resident memory, over all its executions, in MiB.
+    /// Changes in resident memory that are attributed to the line, over all its executions, in MiB.
     Increment,
-    /// How often the line was executed.
+    /// How often the line began to run.
     Hits,
     /// Bytes allocated while the line ran.
     Allocated,
@@ -15,24 +15,24 @@ pub enum Column {
     Freed,
     /// Bytes allocated less bytes freed.
     Net,
-    /// How far the heap stood above the start of the line, at the most, in bytes.
+    /// How far the heap rose above its level at the line's start, at most, in bytes.
     Peak,
     /// Blocks allocated while the line ran.
     Count,
     /// How long the line ran.
     Time,
-    /// Bytes alive of the blocks that the line made.
+    /// Live bytes of the blocks that the line allocated.
     Live,
-    /// Blocks alive of those that the line made.
+    /// Live blocks of those that the line allocated.
     LiveCount,
-    /// Bytes of the line's blocks that were alive when the process's heap stood highest.
+    /// Bytes of the line's blocks that were alive at the peak of the process's heap.
     AtPeak,
-    /// Blocks of the line that were freed at once.
+    /// Blocks of the line that were freed within one further allocation.
     Temporary,
 }
 
 impl Column {
-    /// Those of memory_profiler.
+    /// The columns of Python's memory_profiler.
     pub(crate) const DEFAULT: &'static [Self] = &[Self::MemUsage, Self::Increment];
 
     const ALL: [(&'static str, Self); 13] = [
@@ -51,10 +51,10 @@ impl Column {
         ("temporary", Self::Temporary),
     ];
 
-    /// Reads names between commas, in the order in which they are to stand.
+    /// Parses a comma-separated list of names, in the order of the table's columns.
     ///
-    /// `default` and `all` are names, too; a column named again stays where it
-    /// is. Nothing if a word is not a name. The attribute reads the same words.
+    /// `default` and `all` are names, too; a column that is named again stays where it is. `None`
+    /// if a word isn't a name. The attribute accepts the same words.
     pub(crate) fn parse_list(words: &str) -> Option<Vec<Self>> {
         let mut columns = Vec::new();
         for word in words.split(',') {
@@ -72,7 +72,7 @@ impl Column {
         Some(columns)
     }
 
-    /// What [`parse_list`](Self::parse_list) reads, for a message.
+    /// A description of what [`parse_list`](Self::parse_list) accepts, for messages.
     pub(crate) fn accepted() -> String {
         let names = Self::ALL
             .iter()
@@ -87,13 +87,13 @@ impl Column {
         matches!(self, Self::MemUsage | Self::Increment)
     }
 
-    /// Whether it shows what was done to the heap while the line ran.
+    /// Whether it shows what happened to the heap while the line ran.
     pub(crate) fn is_heap(self) -> bool {
         !self.is_resident() && !self.is_owned() && !matches!(self, Self::Hits | Self::Time)
     }
 
-    /// Whether it shows what became of the blocks that the line made, which is known if
-    /// each block is tagged with its line.
+    /// Whether it shows what became of the blocks that the line allocated, which is known only if
+    /// blocks are tagged with their lines.
     pub(crate) fn is_owned(self) -> bool {
         matches!(
             self,
@@ -101,7 +101,7 @@ impl Column {
         )
     }
 
-    /// What stands above it.
+    /// The column's heading.
     pub(crate) fn heading(self) -> &'static str {
         match self {
             Self::MemUsage => "Mem usage",

@@ -1,6 +1,6 @@
 //! Plain data and its arithmetic.
 //!
-//! A module here has no statics, and reads and writes nothing.
+//! A module here has no mutable statics and does no I/O.
 
 pub(crate) mod amount;
 pub(crate) mod change;

@@ -1,4 +1,4 @@
-//! What is shown of a function, where and when.
+//! The options of a profiled function: what is shown of it, where and when.
 
 use crate::model::column::Column;
 
@@ -7,19 +7,19 @@ use crate::model::column::Column;
 pub enum Print {
     /// Each time the function returns.
     Call,
-    /// Once for all its calls, when the process ends; on Windows not by
-    /// [`std::process::exit`], of which nobody is told there.
+    /// Once for all its calls, when the process ends. On Windows not after [`std::process::exit`],
+    /// which notifies nothing there.
     Exit,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
 /// Where a table is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// The standard output.
+    /// The standard output, stdout.
     Stdout,
-    /// The standard error.
+    /// The standard error, stderr.
     Stderr,
 }
 
@@ -34,16 +34,16 @@ impl Stream {
 pub enum Rss {
     /// Whenever a line begins.
     Exact,
-    /// When the line before was executed for one of the first times, ran long, or
-    /// moved enough memory to matter.
+    /// When the line before ran for one of the first times, ran long, or moved enough memory to
+    /// matter.
     Adaptive,
     /// Never.
     Off,
 }
 
-/// What an attribute says, for as much as it says anything.
+/// The options that an attribute sets; the others are `None`.
 ///
-/// Built by the code it generates, in a `static`.
+/// The attribute's generated code builds it, in a `static`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub(crate) precision: Option<u8>,
@@ -54,7 +54,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Says nothing.
+    /// Options with none set.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Options {
         self
     }
 
-    /// Where the table goes.
+    /// Where the table is printed.
     #[must_use]
     pub const fn stream(mut self, stream: Stream) -> Self {
         self.stream = Some(stream);
@@ -102,7 +102,7 @@ impl Options {
     }
 }
 
-/// What holds for a function in this process.
+/// The settings of a function in this process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) precision: u8,
@@ -113,7 +113,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// How often resident memory is read; never if no column shows it.
+    /// How often resident memory is read: never if no column shows it.
     pub(crate) fn rss_in_use(&self) -> Rss {
         if self.columns.iter().any(|column| column.is_resident()) {
             self.rss
@@ -122,12 +122,12 @@ impl Settings {
         }
     }
 
-    /// Whether a column shows what became of the blocks that a line made.
+    /// Whether a column shows what became of the blocks that a line allocated.
     pub(crate) fn show_owned(&self) -> bool {
         self.columns.iter().any(|column| column.is_owned())
     }
 
-    /// Whether a column shows the time, so that it has to be read.
+    /// Whether a column shows the time, so that it has to be measured.
     pub(crate) fn show_time(&self) -> bool {
         self.columns.contains(&Column::Time)
     }

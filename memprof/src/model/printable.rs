@@ -1,9 +1,10 @@
-//! Texts from files and programs of others, made safe for a terminal or a line of a report.
+//! Text from untrusted files and programs, made safe for a terminal or a line of a report.
 
-/// A text without the letters that a terminal obeys and a reader doesn't see: each is replaced.
+/// Replaces each character that a terminal interprets or that a reader can't see.
 ///
-/// These are control characters; those that change the direction of what follows, so that a line
-/// reads as another one; and those without a width, by which names look alike that aren't.
+/// These are control characters; characters that change the direction of the text that follows, so
+/// that a line reads as another one; and characters without a width, which make different names
+/// look alike.
 #[cfg(feature = "export")]
 pub fn printable(text: &str, replacement: char) -> String {
     let shown = text.chars();
@@ -11,11 +12,11 @@ pub fn printable(text: &str, replacement: char) -> String {
     shown.collect()
 }
 
-/// Whether a letter is seen, and is where it stands in the text.
+/// Whether a character is visible, and shown where it is in the text.
 pub fn is_seen(char: char) -> bool {
     let is_unseen = char.is_control()
-        // Unicode's format characters (category Cf), and the other ones that it has ignored by
-        // default but for variation selectors, which only choose the form of the letter before.
+        // Unicode's format characters (category Cf), and the others that it ignores by default,
+        // except for variation selectors, which only choose the form of the character before.
         || matches!(
             char,
             '\u{ad}'

@@ -1,6 +1,6 @@
-//! What has been recorded of the whole process, or of a scope, as data.
+//! A report: what has been recorded of the whole process, or of one scope, as plain data.
 //!
-//! Who measures it, and how it looks, is others' business.
+//! Measuring is done in `count` and `record`, rendering in [`report`](mod@crate::report).
 
 use crate::model::change::Change;
 use crate::model::usage::Usage;
@@ -8,100 +8,106 @@ use std::borrow::Cow;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-/// Which line made what, and what of that is still alive, at one moment.
+/// What each line allocated and what of that is still alive, at one moment.
 ///
-/// Made by [`report()`](crate::report()), of the whole process, and by
-/// [`Scope::report`](crate::Scope::report), of what was done in a scope.
+/// [`report()`](crate::report()) returns the report of the whole process,
+/// [`Scope::report`](crate::Scope::report) that of the work done in a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The profiled functions that have run, in the order in which they first did.
+    /// The profiled functions that have run, in the order in which they first ran.
     pub functions: Vec<FunctionReport>,
 
-    /// Which of them called which, from which line: one for each way to a function,
-    /// after the one that it was called from.
+    /// The call tree: which function called which, from which line. There is one node for each call
+    /// path, and a node comes after its caller's.
     pub calls: Vec<CallNode>,
 
-    /// Blocks that no line of a profiled function made.
+    /// Blocks allocated outside of the lines of profiled functions.
     pub untracked: Allocations,
 
-    /// All blocks: the sum of all lines and the untracked ones, for each quantity.
+    /// All blocks: each quantity is the sum over all lines and `untracked`.
     pub total: Allocations,
 
-    /// By how much the heap can have stood above [`Allocations::bytes_at_peak`] of `total`
-    /// without being seen. 0 as long as the process has one thread, and in the report of a
-    /// scope, which has no peak. A block that a thread made while another one added up the
-    /// heap, and freed before its next allocation, may be missing in addition.
+    /// By how many bytes the true peak may exceed [`Allocations::bytes_at_peak`] of `total`.
+    ///
+    /// 0 while the process has a single thread, and in the report of a scope, which has no peak. In
+    /// addition, the peak may miss a block that one thread allocated while another thread was
+    /// adding up the heap, and freed before its own next allocation.
     pub peak_error_bytes: u64,
 
-    /// What the kernel kept of the process in RAM, in bytes; none where it can't be read, and
-    /// in the report of a scope. What it has above the live bytes of `total` is code, stacks,
-    /// what others allocate, and what the allocator keeps of what was freed.
+    /// Resident memory of the process, in bytes. `None` where it can't be read, and in the report
+    /// of a scope.
+    ///
+    /// What exceeds the live bytes of `total` is code, stacks, memory allocated by other means than
+    /// the global allocator, and memory that the allocator keeps after it was freed.
     pub resident_bytes: Option<u64>,
 
-    /// Whether resident memory is exact to the page on this kernel, if that is known;
-    /// some round it in steps of 128 KiB and more.
+    /// Whether this kernel reports resident memory exactly to the page, if that is known. Some
+    /// kernels round it in steps of 128 KiB or more.
     pub resident_is_exact: Option<bool>,
 
-    /// How often a function was called by a way that is not in `calls`, since there
-    /// are too many: such calls are at a beginning there, without a caller.
+    /// Calls over call paths that are missing from `calls` because there are too many paths. Each
+    /// such call is counted in a node without a caller.
     pub calls_left_out: u64,
 
-    /// What it takes to know which line made each block that is alive, in bytes, if that is
-    /// known: eight behind each block, or the resident pages of the tables beside them, as
-    /// [`CountingAlloc`](crate::CountingAlloc) has it. It is not in `total`, and is in resident
-    /// memory. None in the report of a scope.
+    /// Bytes that memprof uses to know which line allocated each live block, if that is known.
+    ///
+    /// These are eight bytes behind each block, or the resident pages of the side tables, depending
+    /// on the [`CountingAlloc`](crate::CountingAlloc). They are included in resident memory, but
+    /// not in `total`. `None` in the report of a scope.
     pub tag_bytes: Option<u64>,
 
-    /// Whether it isn't noted which line made each block, by
+    /// Whether blocks aren't tagged with the line that allocated them, because the allocator is a
     /// [`CountingAlloc::counting`](crate::CountingAlloc::counting).
     ///
-    /// What lines allocated is known then, and `total` of the process. What isn't known is 0
-    /// here: of lines, of untracked blocks and of the total of a scope all that was freed, so
-    /// that everything seems to be alive; bytes at the peak; temporary blocks.
+    /// What lines allocated, and the `total` of the process, are still known. Numbers that aren't
+    /// known are 0: what was freed, for lines, for `untracked` and for the total of a scope, so
+    /// that everything seems to be alive; bytes at the peak; and temporary blocks.
     pub owners_are_unknown: bool,
 
-    /// Whether it is of a scope that began when there were 4,096 already: nothing is known
-    /// of its lines, and nothing of it is in the report.
+    /// Whether the report is of a scope that began while 4,096 others existed. Its lines were not
+    /// counted, and the report is empty.
     pub lines_are_unknown: bool,
 
-    /// Of a report that the profiler took while the program went on, as for
-    /// `MEMPROF_EVERY`: how long after the first call of a profiled function. None of one that
-    /// was taken as the process ended, or by the program itself.
+    /// How long after the first call of a profiled function the profiler took this report, if it
+    /// took it while the program went on, as with `MEMPROF_EVERY`. `None` for reports taken at the
+    /// end of the process or by the program itself.
     pub interim_after: Option<Duration>,
 }
 
-/// What the lines of one function made.
+/// One function: its calls and its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FunctionReport {
-    /// Its path, with the type that a method belongs to.
+    /// The function's path, including the type that a method belongs to.
     pub path: Cow<'static, str>,
 
-    /// The file it is in, as the compiler named it.
+    /// The source file, as the compiler named it.
     pub file: Cow<'static, str>,
 
-    /// What is to be said about its numbers, in a sentence each: that all of it is on one line,
-    /// since it is in syntax that the attribute can't read; that another attribute has replaced
-    /// its body; that its thread switched stacks.
+    /// Remarks on the numbers, one sentence each: that everything is on one line because the
+    /// attribute can't read the function's syntax; that another attribute has replaced its body;
+    /// that its thread switched stacks.
     pub notes: Vec<Cow<'static, str>>,
 
-    /// How often it was called.
+    /// How often the function was called.
     pub call_count: u64,
 
-    /// How long threads were in it, callees included. Of the process, zero where no
-    /// column asks for the time; in a scope, of every function. Of a function that calls
-    /// itself, in the outermost calls.
+    /// How long threads were in the function, callees included; for a recursive function, in its
+    /// outermost calls.
+    ///
+    /// Zero in the report of the process unless a column shows the time. Measured for every
+    /// function in that of a scope.
     pub inclusive_elapsed: Duration,
 
-    /// The same without the time in functions it called whose time is known, too.
+    /// The same, less the time in called functions whose own time is known.
     pub own_elapsed: Duration,
 
-    /// Its lines that can be measured, in the order of the source.
+    /// The lines that can be measured, in source order.
     pub lines: Vec<LineReport>,
 }
 
-/// What one line made.
+/// One line of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LineReport {
@@ -111,154 +117,154 @@ pub struct LineReport {
     /// The line's text.
     pub source: Cow<'static, str>,
 
-    /// How often it was begun; a loop's header once more than its body.
+    /// How often the line began to run. A loop's header runs once more than its body.
     pub hits: u64,
 
-    /// The blocks that were made while this was the innermost line running.
+    /// Blocks allocated while this was the innermost running line.
     pub own: Allocations,
 
-    /// Those, and what the profiled functions made that the line called. Of a
-    /// function that calls itself, each block is counted once: with the line of the
-    /// outermost call that it was made under.
+    /// `own`, and what the profiled functions called from this line allocated.
+    ///
+    /// With recursion, each block is counted once, at the line of the outermost call under which it
+    /// was allocated.
     pub inclusive: Allocations,
 
-    /// What memory did while the line ran; none of a function that is never printed,
-    /// and of a scope. Calls that haven't ended are not in it.
+    /// What happened to memory while the line ran. `None` for functions whose tables are never
+    /// printed, and in the report of a scope. Calls that haven't ended are not included.
     pub while_running: Option<LineExecution>,
 }
 
-/// What memory did while a line ran, callees included, over all executions.
+/// What happened to memory while a line ran, callees included, over all its executions.
 ///
-/// Of a function that calls itself, the outermost calls only.
+/// For a recursive function, only the outermost calls count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LineExecution {
-    /// What the thread did to the heap, on each block, whoever made it.
+    /// What the running thread did to the heap. Freed blocks count whichever line allocated them.
     pub heap: Usage,
 
-    /// Resident memory when the line was last left, in bytes. Where it wasn't read then, the
-    /// last reading before that; none where there was no reading.
+    /// Resident memory when the line was last left, in bytes. If it wasn't read then, the last
+    /// reading before that; `None` if there was no reading.
     pub resident_bytes: Option<u64>,
 
-    /// The sum of what the line changed in resident memory, in bytes. What has changed
-    /// between two readings, over several lines, belongs to the one of them that moved most
-    /// on the heap, or else to the line that was open at the second reading. None where
-    /// resident memory wasn't read at the line, and no change belongs to it.
+    /// Sum of the changes in resident memory that are attributed to the line, in bytes.
+    ///
+    /// A change between two readings that are several lines apart is attributed to the line in
+    /// between that moved most on the heap, or else to the line that was running at the second
+    /// reading. `None` if resident memory was never read at the line and no change was attributed
+    /// to it.
     pub resident_increment_bytes: Option<i64>,
 
-    /// After how many executions of the line resident memory was read.
+    /// Executions of the line after which resident memory was read.
     pub resident_read_count: u64,
 
-    /// How long the line ran; zero where no column asks for the time.
+    /// How long the line ran. Zero unless a column shows the time.
     pub elapsed: Duration,
 }
 
-/// A function by one of the ways it was called.
+/// A function on one of the call paths it was reached by.
 ///
-/// A function that is on the way already isn't on it again: recursion is folded.
+/// Recursion is folded: a function appears at most once on a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallNode {
-    /// The function, by its place in [`Report::functions`].
+    /// The function, as an index into [`Report::functions`].
     pub function: usize,
 
-    /// Who called it; nobody at the beginning of a way: a thread, a task, or a
-    /// function that isn't profiled.
+    /// Where the function was called from. `None` at the start of a path: the caller is a thread, a
+    /// task or a function that isn't profiled.
     pub caller: Option<CallSite>,
 
-    /// How often it was called this way.
+    /// How often the function was called over this path.
     pub call_count: u64,
 
-    /// How long threads were in it when it was called this way, without and with the
-    /// profiled functions that it called. In a scope; of the process, it is zero.
+    /// How long threads were in the function over this path, without the profiled functions that it
+    /// called. Measured in scopes; zero in the report of the process.
     pub own_elapsed: Duration,
 
-    /// See [`own_elapsed`](Self::own_elapsed).
+    /// The same, including the profiled functions that it called.
     pub inclusive_elapsed: Duration,
 
-    /// What those of its lines made that ran or have blocks alive when it was called this
-    /// way, in the order of the function's lines.
+    /// The function's lines over this path that ran or have any other number, in source order.
     pub lines: Vec<CallNodeLine>,
 }
 
-/// The line that a function was called from.
+/// The line from which a function was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallSite {
-    /// The call that the line is of, by its place in [`Report::calls`].
+    /// The calling node, as an index into [`Report::calls`].
     pub call: usize,
 
-    /// The number of the line.
+    /// The line's number in its file.
     pub line: u32,
 }
 
-/// What a line made in a function that was called in one way.
+/// One line of a function, over one call path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallNodeLine {
     /// The line's number in its file.
     pub number: u32,
 
-    /// How often it was begun.
+    /// How often the line began to run.
     pub hits: u64,
 
-    /// The blocks that were made while this was the innermost line running.
+    /// Blocks allocated while this was the innermost running line.
     pub own: Allocations,
 
-    /// Those, and what the profiled functions made that the line called.
+    /// `own`, and what the profiled functions called from this line allocated.
     pub inclusive: Allocations,
 }
 
-/// Blocks made in one place, wherever and whenever they were freed.
+/// Blocks allocated in one place, and what became of them wherever they were freed.
 ///
-/// A block that grows in another line than the one that made it goes over to that
-/// line, with all its bytes. Each byte is allocated once, in the line that asked for it:
-/// the line that takes a block over allocates the bytes by which it grew, and the others
-/// are transferred.
+/// A block that grows in another line than the one that allocated it is transferred to that line
+/// with all its bytes. Each byte is allocated once, by the line that requested it: the line that
+/// takes the block over allocates only the bytes by which it grew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Allocations {
-    /// Bytes of new blocks, and by which blocks grew.
+    /// Bytes of new blocks, and bytes by which blocks grew.
     pub allocated_bytes: u64,
 
     /// New blocks.
     pub allocation_count: u64,
 
-    /// Bytes that have been freed since, and by which blocks shrank; of blocks that were
-    /// taken over, too, so that it can be more than was allocated.
+    /// Bytes of these blocks that have been freed since, and bytes by which they shrank. Includes
+    /// blocks that were taken over, so it can exceed `allocated_bytes`.
     pub freed_bytes: u64,
 
-    /// Blocks that have been freed since, also of those that were taken over.
+    /// Blocks that have been freed since, including those that were taken over.
     pub deallocation_count: u64,
 
-    /// Bytes of blocks that were taken over from other lines, without those that other
-    /// lines took over. The sum over all lines is 0 in the report of the process; in that of
-    /// a scope, it is what was taken over from outside.
+    /// Bytes of blocks taken over from other lines, less bytes of blocks that other lines took
+    /// over.
+    ///
+    /// The sum over all lines is 0 in the report of the process. In that of a scope, it is what was
+    /// taken over from outside.
     pub transferred_bytes: i64,
 
-    /// Blocks that were taken over, without those that other lines took over.
+    /// Blocks taken over from other lines, less those that other lines took over.
     pub transferred_count: i64,
 
-    /// What of these was alive when the heap of the process stood highest, since the
-    /// process began or [`reset`](crate::reset). 0 in the report of a scope.
+    /// Bytes of these blocks that were alive at the heap's peak: its highest point since the
+    /// process began or since [`reset`](crate::reset). 0 in the report of a scope.
     pub bytes_at_peak: u64,
 
-    /// Blocks that were freed by the thread that made them before it had made more
-    /// than one other. They count for the line whose they were at the end.
+    /// Blocks freed by the thread that allocated them before it had allocated more than one other
+    /// block. A block counts for the line it belonged to when it was freed.
     pub temporary_count: u64,
 
-    /// Bytes that were copied as the line had blocks grow or shrink, its own or
-    /// others', and they didn't fit where they were.
+    /// Bytes copied because blocks that the line resized, its own or others', had to move.
     pub moved_bytes: u64,
 }
 
 impl Allocations {
-    /// Bytes that are still alive: those that were allocated and transferred, without those
-    /// that were freed.
+    /// Bytes that are still alive: allocated plus transferred, less freed.
     ///
-    /// Negative in a [difference](Report::since), where more was freed than made; and
-    /// for a moment in a report of running threads, where a block's freeing was
-    /// seen before its making.
+    /// Negative in a [difference](Report::since) where more was freed than allocated, and for a
+    /// moment in a report of running threads, if a block's freeing was seen before its allocation.
     #[must_use]
     pub fn live_bytes(&self) -> i64 {
         self.allocated_bytes
@@ -267,7 +273,7 @@ impl Allocations {
             .wrapping_add(self.transferred_bytes)
     }
 
-    /// Blocks that are still alive, negative as [`live_bytes`](Self::live_bytes).
+    /// Blocks that are still alive. Negative in the same cases as [`live_bytes`](Self::live_bytes).
     #[must_use]
     pub fn live_count(&self) -> i64 {
         self.allocation_count
@@ -290,14 +296,14 @@ impl Allocations {
                 .taken_count
                 .wrapping_sub(change.given_count)
                 .cast_signed(),
-            // Of a thread that is running, it may have been read in between.
+            // Negative if a running thread was read in the middle of a change.
             bytes_at_peak: u64::try_from(bytes_at_peak).unwrap_or(0),
             temporary_count: change.temporary_count,
             moved_bytes: change.moved_bytes,
         }
     }
 
-    /// What is known without knowing who made the blocks.
+    /// The numbers that are known without tags.
     pub(crate) fn without_owners(self) -> Self {
         Self {
             allocated_bytes: self.allocated_bytes,
@@ -356,21 +362,26 @@ impl Report {
         })
     }
 
-    /// What is to be said where [`owners_are_unknown`](Self::owners_are_unknown).
-    pub const OWNERS_ARE_UNKNOWN: &'static str = "the allocator counts without noting which line made each block         (`CountingAlloc::counting`): which lines' blocks are alive, were at the peak or were temporary isn't known";
+    /// The sentence that the page and the table of a request show where its
+    /// [`lines_are_unknown`](Self::lines_are_unknown).
+    #[cfg(feature = "web")]
+    pub(crate) const LINES_ARE_UNKNOWN: &'static str = "too many requests at once: lines not known";
 
-    /// Whether what is alive in all is known.
+    /// The sentence that reports show where [`owners_are_unknown`](Self::owners_are_unknown).
+    pub const OWNERS_ARE_UNKNOWN: &'static str = "the allocator counts without noting which line allocated each block (`CountingAlloc::counting`): which of a line's blocks are alive, were alive at the peak or were temporary isn't known";
+
+    /// Whether the total of live blocks is known.
     #[cfg(feature = "export")]
     pub(crate) fn total_is_known(&self) -> bool {
-        // Of a scope, nothing was counted as freed.
+        // In the report of a scope without tags, nothing is counted as freed.
         !self.owners_are_unknown || self.total.deallocation_count > 0
     }
 
-    /// What was made and freed between `earlier` and this report.
+    /// What was allocated and freed between `earlier` and this report.
     ///
-    /// Both have to have been taken after the last [`reset`](crate::reset). A number that seems to
-    /// have fallen, of a thread that was running, is 0. Bytes at the peak are those of
-    /// this report: the peak may have been before `earlier`.
+    /// Both reports have to be taken after the last [`reset`](crate::reset). A number that seems to
+    /// have fallen, because a thread was running, becomes 0. Bytes at the peak are those of this
+    /// report, although the peak may be older than `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut difference = self.clone();
@@ -378,19 +389,19 @@ impl Report {
         difference
     }
 
-    /// What is to be said about the numbers of functions.
+    /// All remarks on numbers, with their functions.
     #[cfg(feature = "export")]
     pub(crate) fn notes(&self) -> impl Iterator<Item = (&FunctionReport, &str)> {
         let functions = self.functions.iter();
         functions.flat_map(|function| function.notes.iter().map(move |note| (function, &**note)))
     }
 
-    /// What the functions made whose path begins with one of `prefixes`, and what those
-    /// made that they called.
+    /// What functions under one of the path `prefixes` allocated, including the functions they
+    /// called.
     pub(crate) fn made_under(&self, prefixes: &[&str]) -> Allocations {
         let mut sum = Allocations::default();
         let mut is_under: Vec<bool> = Vec::with_capacity(self.calls.len());
-        // A call comes after the one that it was made from.
+        // A node comes after its caller's.
         for call in &self.calls {
             let caller = call.caller.and_then(|caller| is_under.get(caller.call));
             let function = self.functions.get(call.function);
@@ -408,7 +419,7 @@ impl Report {
         self.untracked = self.untracked.since(earlier.untracked);
         self.total = self.total.since(earlier.total);
         self.calls_left_out = self.calls_left_out.saturating_sub(earlier.calls_left_out);
-        // Functions and calls are only ever added, and a function's lines are always the same.
+        // Functions and calls are only ever added, and a function's lines never change.
         for (function, before) in self.functions.iter_mut().zip(&earlier.functions) {
             function.call_count = function.call_count.saturating_sub(before.call_count);
             let inclusive = &mut function.inclusive_elapsed;
@@ -446,7 +457,7 @@ impl Report {
 }
 
 impl FunctionReport {
-    /// What all its lines made.
+    /// Sum over the lines' [`own`](LineReport::own).
     #[must_use]
     pub fn own(&self) -> Allocations {
         let mut sum = Allocations::default();
@@ -454,7 +465,8 @@ impl FunctionReport {
         sum
     }
 
-    /// What all its lines made, and what the profiled functions made that they called.
+    /// Sum over the lines' [`inclusive`](LineReport::inclusive): with the profiled functions that
+    /// they called.
     #[must_use]
     pub fn inclusive(&self) -> Allocations {
         let mut sum = Allocations::default();
@@ -464,7 +476,7 @@ impl FunctionReport {
 }
 
 impl FunctionReport {
-    /// Whether its path begins with one of these, which end where a name does.
+    /// Whether the function's path begins with one of these prefixes, ending at a name's boundary.
     pub(crate) fn begins_with(&self, prefixes: &[&str]) -> bool {
         let mut rests = prefixes.iter().map(|prefix| self.path.strip_prefix(prefix));
         rests.any(|rest| {
@@ -476,7 +488,7 @@ impl FunctionReport {
 }
 
 impl CallNodeLine {
-    /// Whether it has any but its own.
+    /// Whether anything besides the line's number is set.
     pub(crate) fn has_numbers(&self) -> bool {
         self.hits > 0
             || self.own != Allocations::default()

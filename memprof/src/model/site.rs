@@ -1,4 +1,4 @@
-//! A profiled function and its lines, as static data written by the attribute.
+//! A profiled function and its lines, as a `static` that the attribute generates.
 
 use crate::model::options::Options;
 #[cfg(feature = "timeline")]
@@ -15,24 +15,24 @@ pub struct Site {
     lines: &'static [u32],
     note: Option<&'static str>,
     options: Options,
-    /// As a number; `UNKNOWN` until the function first runs.
+    /// The [`Kind`] as a number; `UNKNOWN` until the function first runs.
     kind: AtomicU8,
-    /// Whether a thread has [switched stacks](crate::sys::stack_switch) while it was in the function.
+    /// Whether a thread [switched stacks](crate::sys::stack_switch) while it was in the function.
     has_switched: AtomicBool,
-    /// How many of its calls were marked in a file of memory over time.
+    /// How many of its calls were marked in a timeline file.
     #[cfg(feature = "timeline")]
     marks: AtomicU32,
 }
 
-/// What is done at the lines of a function.
+/// What happens at the lines of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
     /// Nothing: profiling is off.
     Off,
-    /// They own what is made in them, and that is all.
+    /// Blocks are attributed to the lines that allocate them; nothing else is measured.
     Owning,
-    /// What memory did while they ran is put down to them, too.
+    /// What happens to memory while a line runs is measured, too.
     Settling,
 }
 
@@ -52,11 +52,10 @@ const UNKNOWN: u8 = u8::MAX;
 impl Site {
     /// Describes a function.
     ///
-    /// `path` is the name of a type that it declares: the path to that begins with the
-    /// function's, and with the type that a method belongs to, which no macro knows.
-    /// `source` is its text from `first_line` on. `lines` are the numbers of the
-    /// lines that can be opened, the first of them `first_line`; a line is
-    /// opened by its place in this list.
+    /// `path` returns the name of a type that the function declares: it begins with the function's
+    /// path, including the type that a method belongs to, which no macro knows. `source` is the
+    /// function's text from `first_line` on. `lines` are the numbers of the lines that can be
+    /// measured, the first of them `first_line`; a line is begun by its index in this list.
     #[must_use]
     pub const fn new(
         path: fn() -> &'static str,
@@ -80,14 +79,14 @@ impl Site {
         }
     }
 
-    /// With what the attribute says about it.
+    /// Sets the attribute's options.
     #[must_use]
     pub const fn with(mut self, options: Options) -> Self {
         self.options = options;
         self
     }
 
-    /// With a sentence on what its table can't show.
+    /// Adds a sentence on what the function's table can't show.
     #[must_use]
     pub const fn noted(mut self, note: &'static str) -> Self {
         self.note = Some(note);
@@ -110,7 +109,7 @@ impl Site {
         self.lines
     }
 
-    /// What its table can't show, if anything, as a sentence without a full stop.
+    /// What the function's table can't show, if anything.
     pub(crate) fn note(&self) -> Option<&'static str> {
         self.note
     }
@@ -133,11 +132,11 @@ impl Site {
         &self.marks
     }
 
-    /// What is done at the function's lines in this process, once that has been
-    /// [found out](crate::runtime::entry).
+    /// What happens at the function's lines in this process, once that has been
+    /// [determined](crate::runtime::entry).
     #[inline]
     pub(crate) fn kind(&self) -> Option<Kind> {
-        // Relaxed: it is the same whoever finds it out.
+        // Relaxed: every thread determines the same.
         match self.kind.load(Ordering::Relaxed) {
             UNKNOWN => None,
             number => Some(Kind::from_number(number.into())),

@@ -1,4 +1,4 @@
-//! How numbers look.
+//! How numbers are written.
 
 /// `1.234 ms`.
 #[expect(clippy::cast_precision_loss, reason = "four digits are shown")]
@@ -19,7 +19,7 @@ pub fn mebibytes(bytes: i128, decimals: u8) -> String {
         usize::from(decimals),
         bytes as f64 / f64::from(1 << 20)
     );
-    // Nothing is less than nothing, however little it rounds.
+    // A small negative number is not shown as `-0`.
     let is_zero = !text.contains(|digit: char| matches!(digit, '1'..='9'));
     let text = text.strip_prefix('-').filter(|_| is_zero).unwrap_or(&text);
     format!("{text} MiB")
@@ -49,7 +49,7 @@ pub fn grouped(number: i128) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
-/// Of which moment a report is that was written while the program went on.
+/// A sentence on when a report was written that was written while the program went on.
 #[cfg(feature = "export")]
 pub fn interim(which: &str, after: std::time::Duration) -> String {
     format!(

@@ -1,24 +1,23 @@
-//! What happened to the heap over a stretch of time.
+//! What happened to the heap over a span of time.
 
 /// Bytes and blocks allocated and freed while something ran.
 ///
-/// Sizes are those asked of the global allocator. A block is counted where it is
-/// freed, so a thread that drops what another one made frees more than it
-/// allocated.
+/// Sizes are those requested from the global allocator. A block is counted where it is freed, so a
+/// thread that drops what another one allocated frees more than it allocated.
 ///
-/// `stats_alloc` counts alike. For dhat, a block that is resized is another one: its
-/// `total_blocks` are the allocations and the reallocations together, its `total_bytes` have
-/// the whole new size; what is alive, and the peak, are the same.
+/// `stats_alloc` counts in the same way. dhat counts a resized block as another block: its
+/// `total_blocks` are allocations and reallocations together, and its `total_bytes` include the
+/// whole new size; live bytes and the peak are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Bytes of new blocks, and by which blocks grew.
+    /// Bytes of new blocks, and bytes by which blocks grew.
     pub allocated_bytes: u64,
 
-    /// Bytes of freed blocks, and by which blocks shrank.
+    /// Bytes of freed blocks, and bytes by which blocks shrank.
     pub freed_bytes: u64,
 
-    /// How far the heap stood above where it began, at the most.
+    /// How far the heap rose above its level at the start, at most, in bytes.
     pub peak_bytes: u64,
 
     /// New blocks.
@@ -32,7 +31,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Nothing at all.
+    /// No events.
     pub(crate) const ZERO: Self = Self {
         allocated_bytes: 0,
         freed_bytes: 0,
@@ -42,7 +41,7 @@ impl Usage {
         reallocation_count: 0,
     };
 
-    /// Bytes allocated and not freed, negative where more was freed.
+    /// Bytes allocated less bytes freed, negative where more was freed.
     ///
     /// ```
     /// # #[global_allocator]
@@ -62,7 +61,7 @@ impl Usage {
             .cast_signed()
     }
 
-    /// This stretch of time and the one right after it, as one.
+    /// This span of time and the one right after it, as one.
     #[must_use]
     #[inline(always)]
     pub(crate) fn then(self, next: Self) -> Self {
@@ -74,7 +73,7 @@ impl Usage {
         }
     }
 
-    /// What there is here that isn't in `earlier`, with the peak of both.
+    /// The difference to `earlier`, which is a part of this span, with the peak of the whole.
     pub(crate) fn without(self, earlier: Self) -> Self {
         Self {
             allocated_bytes: self.allocated_bytes.wrapping_sub(earlier.allocated_bytes),
@@ -90,7 +89,7 @@ impl Usage {
         }
     }
 
-    /// This stretch of time and any other, each with the peak of its own.
+    /// The sum of this span of time and any other, with the higher of their peaks.
     #[must_use]
     #[inline(always)]
     pub(crate) fn and(self, other: Self) -> Self {

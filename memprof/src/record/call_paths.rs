@@ -1,13 +1,13 @@
-//! Call paths: which profiled function was called from which line of which.
+//! Call paths: by which chain of profiled functions and lines a function was called.
 //!
-//! A path is a function and the line that called it, which is of another path in
-//! turn; it begins at a function that no profiled one called. What a line did is
-//! known by path. A function that is on the path already isn't put on it again:
-//! what it does goes to the lines of its first call, so that recursion makes no
-//! path longer, and there is no more to a path than there are functions.
+//! A path is a function and the line that called it, which belongs to another path in turn. It
+//! begins at a function that no profiled function called. Lines are counted by path. A function
+//! that is on the path already isn't added again: what it does counts for the lines of its first
+//! call, so recursion doesn't make paths longer, and a path has at most as many entries as there
+//! are functions.
 //!
-//! The function that is called looks its path up by the line that its thread is
-//! in, most often in a small table of the thread's own.
+//! A called function looks its path up by its thread's current line, mostly in a small cache of the
+//! thread's own.
 
 use crate::count::line_counters::{self, PathCounters, SHARED};
 use crate::count::tag;
@@ -19,33 +19,32 @@ use std::collections::{BTreeMap, HashMap};
 use std::ptr;
 use std::sync::LazyLock;
 
-/// A function by a path.
+/// One path: a function and its caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
     pub(crate) site: &'static Site,
-    /// The line that called it, [`tag::UNTRACKED`] at the beginning of a path, and
-    /// [`BEYOND`] where the beginning was left out.
+    /// The id of the line that called it; [`tag::UNTRACKED`] at the start of a path, and [`BEYOND`]
+    /// where the start was left out.
     pub(crate) caller: u32,
 }
 
-/// The caller of a function whose path isn't known, since there are too many.
+/// The caller of a function whose path isn't known, because there are too many paths.
 pub(crate) const BEYOND: u32 = u32::MAX;
 
-/// There are no more paths than these, and one more for each function.
+/// The most paths, not counting one more for each function.
 const MOST: usize = 1 << 16;
 
-/// All paths there are. That of number `n` is the one at `n - 1`.
+/// All paths. Path number `n` is at index `n - 1`.
 #[derive(Debug, Default)]
 struct Paths {
     all: Vec<Path>,
-    /// By the caller and the address of the site.
+    /// Path numbers by caller and the site's address.
     numbers: HashMap<(u32, usize), u32>,
 }
 
 static PATHS: LazyLock<Lock<Paths>> = LazyLock::new(Lock::default);
 
-/// A path that a thread has found: its caller, and the thread's counters for it, which
-/// know its function.
+/// A cached path: its caller, and the thread's counters for it, which know the function.
 #[derive(Debug)]
 struct Found {
     caller: Cell<u32>,
@@ -64,7 +63,7 @@ impl Found {
 const PLACE_BITS: u32 = 8;
 
 thread_local! {
-    // What was found last, two of a place. Without a destructor, as all that the
+    // The paths found last, two in each place. Without a destructor, like everything that the
     // probes need.
     static LATEST: [[Found; 2]; 1 << PLACE_BITS] =
         const { [const { [const { Found::none() }; 2] }; 1 << PLACE_BITS] };
@@ -91,10 +90,10 @@ pub(crate) fn find(site: &'static Site, caller: u32) -> &'static PathCounters {
     })
 }
 
-/// Where a path is among the latest.
+/// The place of a path in the cache.
 #[inline(always)]
 fn place_of(function: usize, caller: u32) -> usize {
-    /// Odd, and without a pattern: the golden ratio's digits.
+    /// Odd, and without a pattern: 2^64 divided by the golden ratio.
     const MIXER: u64 = 0x9E37_79B9_7F4A_7C15;
     let mixed = (function as u64 ^ u64::from(caller) << 32).wrapping_mul(MIXER);
     (mixed >> (u64::BITS - PLACE_BITS)) as usize
@@ -120,9 +119,9 @@ fn look_up(site: &'static Site, caller: u32) -> &'static PathCounters {
 }
 
 impl Paths {
-    /// The number of a path, 0 if it can't have one.
+    /// The number of a path, which is added if it is new. 0 if it can't have one.
     fn find(&mut self, site: &'static Site, caller: u32) -> u32 {
-        // What the profiler does between two lines isn't a line.
+        // The profiler's own work between two lines isn't a line.
         let caller = if tag::path_of(caller) == 0 {
             tag::UNTRACKED
         } else {
@@ -178,8 +177,8 @@ pub(crate) fn all() -> Vec<(u32, Path)> {
     (1..).zip(paths.all.iter().copied()).collect()
 }
 
-/// The numbers of the paths of a function. Gives up if `is_patient` is false and another
-/// thread holds on to the list.
+/// The numbers of the paths of a function. `None` if `is_patient` is false and another thread keeps
+/// the list locked.
 pub(crate) fn of_site(site: &Site, is_patient: bool) -> Option<Vec<u32>> {
     let paths = if is_patient {
         PATHS.lock()
@@ -191,7 +190,7 @@ pub(crate) fn of_site(site: &Site, is_patient: bool) -> Option<Vec<u32>> {
     Some(of_site.map(|(number, _)| number).collect())
 }
 
-/// The paths of these numbers, and of who called them, in the same order.
+/// The paths with these numbers and the paths of their callers, sorted by number.
 pub(crate) fn with_callers(numbers: impl Iterator<Item = u32>) -> Vec<(u32, Path)> {
     let paths = PATHS.lock();
     let of_number = |number: u32| paths.all.get((number as usize).checked_sub(1)?);

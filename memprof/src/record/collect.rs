@@ -1,4 +1,17 @@
-//! The making of a report: all that the threads have counted, at one moment.
+//! Building a report from what all threads have counted, at one moment.
+//!
+//! # A consistent snapshot
+//!
+//! What a report needs is allocated first, uncounted. Then the numbers are read under a
+//! [`Reading`], without an allocation in between, so that they are of one moment as far as the
+//! calling thread is concerned. Other threads aren't stopped: their last events may be missing.
+//! Meanwhile, the calling thread doesn't raise the peak, so the report's peak is from before the
+//! report.
+//!
+//! # Locks
+//!
+//! `BEFORE` is held over the reading, so that no [`reset`] comes in between. With it, the thread
+//! has its share of the [fork lock](crate::sys::fork_lock) before it takes [`Reading`].
 
 use crate::count::registry::{self, Reading};
 use crate::count::source::{self, HeapSource};
@@ -18,15 +31,15 @@ use std::collections::{HashMap, HashSet};
 use std::ptr;
 use std::time::Duration;
 
-/// What [`report`] leaves out: what there was at the last [`reset`].
+/// The report at the last [`reset`], which later reports subtract.
 static BEFORE: Lock<Option<Report>> = Lock::new(None);
 
-/// Which line made what, since the process began or [`reset`].
+/// Returns what each line allocated and what of that is alive, since the process began or since
+/// [`reset`].
 ///
-/// Counts every block of every thread, and may be called at any time. It takes
-/// nothing away and stops nobody: of a thread that is running, the last it did may
-/// be missing. The calling thread's own numbers are exact, and so are all of them
-/// while the others rest.
+/// The report covers every block of every thread, and may be taken at any time. Taking it changes
+/// no numbers and stops no thread: the last events of a running thread may be missing. The calling
+/// thread's own numbers are exact, and so are all numbers while other threads are idle.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -57,8 +70,8 @@ static BEFORE: Lock<Option<Report>> = Lock::new(None);
 /// # }
 /// ```
 ///
-/// Where the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc),
-/// nothing has been made, which is said once on the standard error.
+/// Where the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc), all numbers are 0,
+/// which is reported once on stderr.
 #[must_use]
 pub fn report() -> Report {
     // Held over the reading, so that no reset comes in between.
@@ -70,16 +83,16 @@ pub fn report() -> Report {
     report
 }
 
-/// The same since the process began, whatever was [`reset`].
+/// As [`report`], but since the process began, regardless of [`reset`].
 #[cfg(feature = "web")]
 pub(crate) fn whole_report() -> Report {
     Report::of_process()
 }
 
-/// Has later [reports](report) begin here.
+/// Makes later [reports](report) begin here.
 ///
-/// Blocks that are alive stay out of them, but for being freed; and for what they
-/// are at the next peak, which is the highest that the heap stands from here on.
+/// Blocks that are alive now no longer appear as allocated in them, but their frees do. The peak is
+/// reset to what is alive now, so these blocks can be part of the bytes at the next peak.
 pub fn reset() {
     uncounted::during(false, || {
         let mut before = BEFORE.lock();
@@ -88,29 +101,29 @@ pub fn reset() {
     });
 }
 
-/// Where the numbers of a report come from.
+/// Where the numbers of a report come from: the process, or a scope.
 pub(crate) trait Numbers {
-    /// What was made by a line, and its executions.
+    /// What a line allocated, and how often it ran.
     fn line(&self, id: u32) -> (Allocations, u64);
 
-    /// The calls of a path.
+    /// How often a path was called.
     fn call_count(&self, path: u32) -> u64;
 
-    /// How long threads were in a function that was called this way, if that is known.
+    /// How long threads were in the function itself over this path; zero if that isn't measured.
     fn own_elapsed(&self, path: u32) -> Duration;
 
-    /// All that was made, if that is known from elsewhere than from the lines.
+    /// The total, if there is a better source than the sum over lines.
     fn total(&self) -> Option<Allocations>;
 
-    /// What memory did while a function ran, if that is known.
+    /// What happened to memory while a function ran, if that is known.
     fn settled(&self, site: &Site) -> Option<Settled>;
 }
 
-/// What memory did while a function ran.
+/// What happened to memory while a function ran.
 pub(crate) struct Settled {
     inclusive_elapsed: Duration,
     own_elapsed: Duration,
-    /// In the order of its lines.
+    /// In the order of the function's lines.
     lines: Box<[LineExecution]>,
 }
 
@@ -176,12 +189,12 @@ impl Report {
         }
     }
 
-    /// Asks `numbers` about each line of the paths.
+    /// Builds a report with the `numbers` of each line of the paths.
     pub(crate) fn new<N: Numbers>(
         paths: impl FnOnce() -> Vec<(u32, Path)>,
         numbers: impl FnOnce() -> N,
     ) -> Self {
-        // The peak it tells of is one before there was the report.
+        // The report itself must not raise the peak that it reports.
         this_thread::without_peak(|| Self::build(paths, numbers))
     }
 
@@ -189,8 +202,8 @@ impl Report {
         paths: impl FnOnce() -> Vec<(u32, Path)>,
         numbers: impl FnOnce() -> N,
     ) -> Self {
-        // What a report takes is allocated first, so that nothing is between its
-        // numbers: they are of one moment, as far as this thread goes.
+        // What the report needs is allocated first, so that its numbers are of one moment as far as
+        // this thread is concerned.
         let ((paths, sites), _) = uncounted::during(false, || {
             let paths = paths();
             let sites = sites(&paths);
@@ -210,7 +223,7 @@ impl Report {
             call.call_count = numbers.call_count(*number);
             call.own_elapsed = numbers.own_elapsed(*number);
             call.inclusive_elapsed = call.own_elapsed;
-            // What lines beyond these made is untracked, and the next ids are another's.
+            // Lines beyond these are untracked, and the ids that follow belong to another path.
             let lines = call.lines.iter_mut().take(tag::MOST_LINES);
             for (line, id) in lines.zip(tag::first_id(*number)..) {
                 (line.own, line.hits) = numbers.line(id);
@@ -255,7 +268,7 @@ impl Report {
         report
     }
 
-    /// Leaves out what isn't known of lines if the blocks have no owners.
+    /// Sets to 0 what isn't known of lines if blocks aren't tagged.
     fn leave_out_owners(&mut self) {
         self.owners_are_unknown = true;
         self.untracked = self.untracked.without_owners();
@@ -265,9 +278,9 @@ impl Report {
         }
     }
 
-    /// Adds up what there is by call: the inclusive numbers, and those by function.
+    /// Adds up the numbers of calls: inclusive numbers, those of functions, and the total.
     fn add_up(&mut self, paths: &[(u32, Path)]) {
-        // A call comes after the one it was made from.
+        // A node comes after its caller's.
         for index in (0..self.calls.len()).rev() {
             let (callers, calls) = self.calls.split_at_mut(index);
             let mut inclusive = Allocations::default();
@@ -298,7 +311,7 @@ impl Report {
             };
             function.call_count += call.call_count;
             function.own_elapsed += call.own_elapsed;
-            // No function is on a way twice, so that none of it is counted again.
+            // No function is on a path twice, so nothing is counted twice.
             function.inclusive_elapsed += call.inclusive_elapsed;
             for (sum, line) in function.lines.iter_mut().zip(&call.lines) {
                 sum.hits += line.hits;
@@ -325,14 +338,14 @@ fn sites(paths: &[(u32, Path)]) -> Vec<&'static Site> {
     sites
 }
 
-/// Where the path of a line is among these; nowhere if the line is of none.
+/// The index of a line's path among these, if it is there.
 fn place_of(paths: &[(u32, Path)], line: u32) -> Option<usize> {
     let path = tag::path_of(line);
     let place = paths.binary_search_by_key(&path, |(number, _)| *number);
     place.ok().filter(|_| line != call_paths::BEYOND)
 }
 
-/// The paths as calls without numbers.
+/// The call nodes of the paths, with all numbers 0.
 fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
     let places = sites.iter().map(|site| ptr::from_ref(*site));
     let places: HashMap<_, _> = places.zip(0..).collect();
@@ -363,7 +376,7 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
 }
 
 impl FunctionReport {
-    /// In the order in which the lines are numbered in a block's tag.
+    /// A function without numbers, its lines in the order of their places in a tag.
     fn empty(site: &'static Site) -> Self {
         let lines = site.lines().iter().map(|number| LineReport {
             number: *number,

@@ -1,7 +1,7 @@
-//! What has been recorded of a function: of one call of it, or of many.
+//! The profile of a function: what was measured in one call, or in many.
 //!
-//! A profile knows numbers only; how they were measured is [`call`](crate::runtime::call)'s
-//! business, how they look [`report`](crate::report)'s.
+//! A profile has only numbers. They are measured in [`call`](crate::runtime::call) and rendered in
+//! [`report`](mod@crate::report) and [`table`](crate::runtime::table).
 
 use crate::count::source::HeapSource;
 use crate::model::options::{Print, Settings};
@@ -19,41 +19,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// One line of a function, over all its executions.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LineProfile {
-    /// Executions: how often the line was begun.
+    /// How often the line began to run.
     pub(crate) hits: u64,
-    /// Resident memory when the line was last left, as far as it was known then: the last
-    /// reading before that. 0 where there was none.
+    /// Resident memory when the line was last left, in bytes, or the last reading before that. 0
+    /// where there was none.
     pub(crate) resident_bytes: u64,
-    /// The sum of what changed in resident memory and belongs to the line.
+    /// Sum of the changes in resident memory that are attributed to the line, in bytes.
     pub(crate) resident_increment_bytes: i64,
-    /// After how many executions resident memory was read.
+    /// Executions after which resident memory was read.
     pub(crate) resident_read_count: u64,
-    /// How long it ran, callees included, where time is read.
+    /// How long it ran, callees included, where time is measured.
     pub(crate) elapsed_ticks: u64,
     /// What the thread that ran the line did to the heap, callees included.
     pub(crate) heap: Usage,
 }
 
 impl LineProfile {
-    /// Resident memory when the line was last left, if it is known.
+    /// Resident memory when the line was last left, in bytes, if it is known.
     pub(crate) fn resident_bytes(&self) -> Option<u64> {
         Some(self.resident_bytes).filter(|bytes| *bytes > 0)
     }
 
-    /// What the line changed in resident memory, if it was read at the line, or something
-    /// that was read later belongs to it.
+    /// The change in resident memory that is attributed to the line, in bytes, if it was read at
+    /// the line or a later reading was attributed to it.
     pub(crate) fn resident_increment_bytes(&self) -> Option<i64> {
         let increment = self.resident_increment_bytes;
         (self.resident_read_count > 0 || increment != 0).then_some(increment)
     }
 }
 
-/// How a call ended that did not return.
+/// How a call ended that didn't return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CutShort {
     Panic,
     DroppedFuture,
     ProcessExit,
+    /// Code left the call without running its end, as a `longjmp` does.
     LeftBehind,
 }
 
@@ -63,30 +64,29 @@ impl fmt::Display for CutShort {
             Self::Panic => "by a panic",
             Self::DroppedFuture => "as its future was dropped",
             Self::ProcessExit => "as the process exited",
-            Self::LeftBehind => "as nobody ended it",
+            Self::LeftBehind => "as its end was skipped",
         })
     }
 }
 
-/// What one call, or many, of a function did to memory.
+/// What one or many calls of a function did to memory.
 #[derive(Debug)]
 pub(crate) struct FunctionProfile {
     pub(crate) site: &'static Site,
     pub(crate) heap_source: HeapSource,
     pub(crate) call_count: u64,
-    /// Whether a thread has [switched stacks](crate::sys::stack_switch) while it was in a call.
+    /// Whether a thread [switched stacks](crate::sys::stack_switch) while it was in a call.
     pub(crate) has_switched: bool,
-    /// How often calls did not return, and how and in which line the last of
-    /// those ended.
+    /// How many calls didn't return, and how and in which line the last of these ended.
     pub(crate) cut_short_count: u64,
     pub(crate) last_cut_short: Option<(CutShort, u32)>,
-    /// Resident memory when the first call began its first line; none where it wasn't
+    /// Resident memory when the first call began its first line, in bytes. `None` where it wasn't
     /// read.
     pub(crate) resident_bytes_at_entry: Option<u64>,
-    /// The heap over whole calls. The peak is that of one call.
+    /// Heap usage over whole calls. The peak is the highest of a single call.
     pub(crate) heap: Usage,
-    /// How long threads were in the calls, where time is read, and how long of that
-    /// without those in settling calls made from them.
+    /// How long threads were in the calls, where time is measured; and the same less the time in
+    /// nested calls of functions that are measured, too.
     pub(crate) inclusive_ticks: u64,
     pub(crate) own_ticks: u64,
     /// One for each of the site's lines.
@@ -94,7 +94,7 @@ pub(crate) struct FunctionProfile {
 }
 
 impl FunctionProfile {
-    /// A profile of no calls yet.
+    /// A profile without calls.
     pub(crate) fn new(site: &'static Site, heap_source: HeapSource) -> Self {
         Self {
             site,
@@ -111,13 +111,14 @@ impl FunctionProfile {
         }
     }
 
-    /// What is to be said about its numbers, in a sentence each.
+    /// Remarks on the numbers, one sentence each.
     pub(crate) fn notes(&self) -> impl Iterator<Item = &'static str> {
         let switched = self.has_switched.then_some(stack_switch::NOTE);
         self.site.note().into_iter().chain(switched)
     }
 
-    /// Leaves out what memory did, which the call that this one is inside has.
+    /// Keeps only what counts executions: for a call nested in another call of the same function,
+    /// which includes the rest.
     pub(crate) fn count_executions_only(&mut self) {
         self.heap = Usage::default();
         self.inclusive_ticks = 0;
@@ -156,18 +157,17 @@ impl FunctionProfile {
     }
 }
 
-/// What was recorded of functions whose lines are settled, by the address of the
-/// site.
+/// What was recorded of functions that are measured while they run, by the site's address.
 type Recorded = HashMap<usize, (Settings, FunctionProfile)>;
 
 static RECORDED: LazyLock<Lock<Recorded>> = LazyLock::new(Lock::default);
 
-/// Whether what was kept has been taken, and calls come too late for it.
+/// Whether the process is ending, so that further calls are no longer kept.
 static IS_EXITING: AtomicBool = AtomicBool::new(false);
 
 /// Keeps a call for reports, and for the table at the end of the process.
 pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
-    // Relaxed: a late call that still gets in does no harm.
+    // Relaxed: a late call that is still kept does no harm.
     if IS_EXITING.load(Ordering::Relaxed) {
         return;
     }
@@ -179,22 +179,23 @@ pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
     total.add(call);
 }
 
-/// Shows what was kept of a function, if anything was.
+/// Calls `show` with what was kept of a function, if anything.
 pub(crate) fn with_kept<T>(site: &Site, show: impl FnOnce(&FunctionProfile) -> T) -> Option<T> {
     let kept = RECORDED.lock();
     let (_, profile) = kept.get(&ptr::from_ref(site).addr())?;
     Some(show(profile))
 }
 
-/// Shows what is to be printed at the end of the process, in the order of the
-/// source, with what its lines own; nothing is kept from then on. Whether another thread
-/// let go of it.
+/// Calls `show` with each function that is printed at the end of the process, in source order,
+/// together with what its lines own. Nothing is kept from then on.
+///
+/// Returns false if another thread kept the records locked.
 pub(crate) fn show_at_exit(
     show: impl Fn(&Settings, &FunctionProfile, Option<&OfFunction>),
 ) -> bool {
-    // Other threads go on; one may hold the lock for a moment yet. One that was
-    // stopped with it, as by a signal whose handler exits, would hold it for ever:
-    // no table is better than no end.
+    // Other threads still run, and one may hold the lock for a moment. A thread that was stopped
+    // while it held the lock, as by a signal whose handler exits, holds it for ever: a missing
+    // table is better than a process that doesn't end.
     IS_EXITING.store(true, Ordering::Relaxed);
     let sites = RECORDED.lock_soon().map(|kept| {
         let functions = kept.values();
@@ -203,7 +204,7 @@ pub(crate) fn show_at_exit(
         sites.sort_by_key(|site| (site.file(), site.lines().first()));
         sites
     });
-    // Read without the lock, which the making of a report takes while it reads.
+    // Read without the lock: a report takes it while it holds a `Reading`.
     let owned = |site: &'static Site| (site, OfFunction::read_at_exit(site));
     let owned: Vec<_> = sites.iter().flatten().copied().map(owned).collect();
     let kept = RECORDED.lock_soon();

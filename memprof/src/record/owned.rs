@@ -1,11 +1,10 @@
-//! What the lines of one function own, for its tables: what of the blocks that they made
-//! is alive, and how many were freed at once.
+//! What the lines of a function own, for its tables: which of the blocks they allocated are alive,
+//! and how many were freed at once.
 //!
-//! Of a function, over all its calls, that is what all threads have counted. Of one call,
-//! it is what the thread counted that the call ran on, or each thread that polled it,
-//! between the call's begin and its end: what other threads do in the same function
-//! meanwhile is theirs. A line costs nothing more for it: the counters are read when
-//! the thread enters the call and when it leaves it.
+//! Over all calls of a function, this is what all threads have counted. For one call, it is what
+//! was counted between the call's begin and end by the thread that it ran on, or by each thread
+//! that polled it; what other threads do in the same function meanwhile is theirs. Lines don't cost
+//! more for it: the counters are read only when a thread enters and leaves the call.
 
 use crate::count::line_counters::{self, LineCounters};
 use crate::count::registry::{self, Reading};
@@ -17,12 +16,12 @@ use crate::model::site::Site;
 use crate::record::call_paths;
 use std::iter;
 
-/// How many lines of a function are counted: others are untracked.
+/// How many lines of a function are tracked.
 fn line_count(site: &Site) -> usize {
     site.lines().len().min(tag::MOST_LINES)
 }
 
-/// What there is of the blocks that one line made.
+/// What became of the blocks that one line allocated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Owned {
     pub(crate) live_bytes: i64,
@@ -44,23 +43,22 @@ impl Owned {
     }
 }
 
-/// What the lines of a function own that was made in any of its calls, since the process
-/// began.
+/// What the lines of a function own over all its calls, since the process began.
 #[derive(Debug)]
 pub(crate) struct OfFunction {
-    /// Calls that have begun.
+    /// Number of calls that have begun.
     pub(crate) call_count: u64,
-    /// In the order of the site's lines, without those that are untracked.
+    /// In the order of the site's lines, without untracked ones.
     pub(crate) lines: Box<[Owned]>,
 }
 
 impl OfFunction {
-    /// Nothing where blocks aren't tagged with their lines.
+    /// `None` where blocks aren't tagged with their lines.
     pub(crate) fn read(site: &Site) -> Option<Self> {
         Self::read_by(site, true)
     }
 
-    /// Also nothing if another thread doesn't let go of what is to be read.
+    /// As [`read`](Self::read); also `None` if another thread keeps something locked.
     pub(crate) fn read_at_exit(site: &Site) -> Option<Self> {
         Self::read_by(site, false)
     }
@@ -90,29 +88,28 @@ impl OfFunction {
     }
 }
 
-/// What the lines of a call under way have made, and what the call has freed of their
-/// blocks.
+/// What the lines of a running call have allocated, and what the call has freed of their blocks.
 #[derive(Debug)]
 pub(crate) struct OfCall {
-    /// The entering thread's.
+    /// The line counters of the thread that entered the call.
     counters: &'static [LineCounters],
-    /// Of the last peak of the process that is known here.
+    /// The epoch of the last peak of the process that was seen here.
     peak_epoch: Option<u64>,
     lines: Box<[Line]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Line {
-    /// Before the thread entered the call, or took it up again.
+    /// Changes before the thread last entered the call.
     earlier: Change,
-    /// The thread's counters at that moment.
+    /// The thread's counters when it last entered the call.
     entered: Change,
-    /// Of what the call has made, less what it has freed, at the last peak.
+    /// What the call had allocated, less what it had freed, at the last peak.
     bytes_at_peak: i64,
 }
 
 impl OfCall {
-    /// Nothing where blocks aren't tagged with their lines.
+    /// `None` where blocks aren't tagged with their lines.
     pub(crate) fn begin(site: &Site) -> Option<Self> {
         source::lines_own_blocks().then(|| Self {
             counters: &[],
@@ -121,13 +118,12 @@ impl OfCall {
         })
     }
 
-    /// Notes what the thread has counted that enters the call: in `counters`, those of its
-    /// frame.
+    /// Stores the counters of the thread that enters the call, which its frame has in `counters`.
     pub(crate) fn enter(&mut self, counters: &'static [LineCounters]) {
         self.counters = counters;
         let epoch = line_counters::peak_epoch();
         if self.peak_epoch.is_some_and(|known| known != epoch) {
-            // The heap stood highest while no thread was in the call.
+            // The peak was while no thread was in the call.
             for line in &mut self.lines {
                 line.bytes_at_peak = line.earlier.net_bytes();
             }
@@ -140,7 +136,7 @@ impl OfCall {
 
     /// Adds what the thread has counted since it entered the call.
     pub(crate) fn leave(&mut self) {
-        // Puts down what the open line has done.
+        // Settles the current line.
         this_thread::set_tag(this_thread::tag());
         let epoch = line_counters::peak_epoch();
         let is_other_peak = self.peak_epoch.replace(epoch) != Some(epoch);
@@ -155,10 +151,10 @@ impl OfCall {
         }
     }
 
-    /// What the call's lines own, where `function` is what they own over all calls. Of
-    /// what the call didn't free itself, no more is alive than there is of the line.
+    /// What the call's lines own. `function` is what they own over all calls, which limits what can
+    /// be alive of the blocks that the call didn't free itself.
     pub(crate) fn owned(&self, function: &OfFunction) -> Option<Box<[Owned]>> {
-        // Without memory for its counters, nothing is known of it.
+        // Without memory for the counters, nothing is known of the call.
         let is_known = self.counters.len() >= self.lines.len();
         let owned = iter::zip(&self.lines, &function.lines).map(|(line, all)| {
             let own = Owned::of(&Allocations::new(line.earlier, 0));

@@ -1,4 +1,4 @@
-//! A report's lines as comma-separated values.
+//! The CSV format: one row per line.
 
 use crate::model::report::Report;
 use std::io;

@@ -1,4 +1,4 @@
-//! Reports in files.
+//! Reading reports from files and writing them to files.
 
 use super::format::Format;
 use super::json::{self, Unreadable};
@@ -14,18 +14,18 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 impl Report {
-    /// Writes the report to a file, in the format of its ending.
+    /// Writes the report to a file, in the format given by the ending of its name.
     ///
-    /// What is there already is replaced once all of the report is written, by a file of
-    /// the same mode, and stays whole if it can't be. To a pipe or a device, and to what
-    /// stands for an open file, as `/dev/stdout`, a report is added; a pipe has to have a
-    /// reader, which is not waited for.
+    /// An existing file is replaced only once the whole report is written, by a file with the same
+    /// mode; on an error, it stays as it was. To a pipe, a device or an open file such as
+    /// `/dev/stdout`, the report is appended. A pipe must already have a reader, since this doesn't
+    /// wait for one.
     ///
-    /// In a folder that every user can write to, as `/tmp`, what another user has put at
-    /// this path is an error, and a link of theirs is not followed.
+    /// In a folder that every user can write to, such as `/tmp`, a file that another user has put
+    /// at this path is an error, and a link of another user isn't followed.
     ///
-    /// `MEMPROF_CONFIDENTIAL` is for reports that the environment asks for; this one has the
-    /// text of the source, unless it is [without](Self::without_source).
+    /// `MEMPROF_CONFIDENTIAL` doesn't apply here, only to reports requested by environment
+    /// variables: the report has the source text unless you [remove](Self::without_source) it.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -48,7 +48,7 @@ impl Report {
         }
     }
 
-    /// As [`write`](Self::write), in a given format, whatever the ending.
+    /// Like [`write`](Self::write), in the given format whatever the ending.
     ///
     /// # Errors
     ///
@@ -57,11 +57,11 @@ impl Report {
         replace_uncounted(path.as_ref(), |out| self.write_to(format, out))
     }
 
-    /// Writes a [page](Format::Html) of what has changed since `earlier`, which may be of
-    /// another run, or of another version of the program.
+    /// Writes a [page](Format::Html) with the changes since `earlier`, which may come from another
+    /// run or another version of the program.
     ///
-    /// Functions are the same if their paths are; lines, if their texts are, too, whatever
-    /// their numbers.
+    /// Functions are matched by path, and lines by function and source text, regardless of their
+    /// line numbers.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -87,14 +87,16 @@ impl Report {
         replace_uncounted(path, |out| page::write(Some(earlier), self, out))
     }
 
-    /// Reads a report from a file in the format [`Json`](Format::Json), or from the socket
-    /// of a running program: its report of that moment.
+    /// Reads a report from a file in the format [`Json`](Format::Json), or from the socket of a
+    /// running program, which answers with its current report.
     ///
     /// # Errors
     ///
-    /// If it can't be read, or isn't such a report. If the program on a socket says nothing for 30
-    /// seconds, as when it is stopped, or isn't done after 5 minutes; if a pipe isn't opened for
-    /// writing in 5 seconds; if more than 1 GiB comes from something that isn't a file.
+    /// - If the file can't be read, or isn't such a report.
+    /// - If the program on a socket sends nothing for 30 seconds, for example because it is
+    ///   stopped, or isn't done after 5 minutes.
+    /// - If no process opens a pipe for writing within 5 seconds.
+    /// - If more than 1 GiB comes from something other than a regular file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         let text = Input::open(path).and_then(Input::json);
@@ -103,8 +105,8 @@ impl Report {
     }
 }
 
-/// As [`replace`]. All of it is the profiler's: it makes no peak, and is on nobody's
-/// account.
+/// Like [`replace`], but uncounted: what it allocates is attributed to no line and doesn't raise
+/// the peak.
 fn replace_uncounted(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -114,7 +116,7 @@ fn replace_uncounted(
     written.map_err(|error| FileError::new(path, Problem::Write(error)))
 }
 
-/// Why a report wasn't written to a file, or read from it.
+/// An error while writing a report to a file, or reading it from one.
 #[derive(Debug)]
 pub struct FileError {
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! A report as folded stacks: a row for each, with one number.
+//! The folded format: one stack per row, followed by one number.
 
 use super::stacks;
 use crate::model::printable::is_seen;
@@ -29,7 +29,7 @@ pub(crate) fn write(report: &Report, quantity: Quantity, out: impl io::Write) ->
     io::Write::flush(&mut out)
 }
 
-/// A name without what tells names apart.
+/// A name without the `;` that separates names, and without unprintable characters.
 fn name(name: &str) -> String {
     let kept = |char: char| {
         if char == ';' || !is_seen(char) {

@@ -1,4 +1,4 @@
-//! The formats that a report is written in, each for someone else who reads it.
+//! The file formats of reports.
 
 use super::{csv, folded, json, markdown, page, pprof, pstats, speedscope};
 use crate::model::report::Report;
@@ -9,84 +9,86 @@ use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
-/// A format for [reports](Report) in files.
+/// A file format for [reports](Report).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// `.json`: all of a report, and the only format that [`Report::read`] reads.
+    /// `.json`: the whole report. This is the only format that [`Report::read`] reads.
     ///
     /// ```text
-    /// { "format": "memprof report", "version": 2,
+    /// { "format": "memprof report", "version": 3,
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
     ///     "calls_left_out", "tag_bytes" if known, "owners_are_unknown" and "lines_are_unknown"
-    ///     if so, "interim_after_ns" if the program went on },
+    ///     if true, "interim_after_ns" if the program went on },
     ///   "untracked": { BLOCKS },
-    ///   "functions": [ { "name", "file", "line", "notes" if there are any, "calls",
-    ///     "own_ns", "inclusive_ns", "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },
+    ///   "functions": [ { "path", "file", "line", "notes" if there are any, "call_count",
+    ///     "own_ns", "inclusive_ns",
+    ///     "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },
     ///       "while_running": null or { "resident_bytes", "resident_increment_bytes",
     ///         "resident_read_count", "allocated_bytes", "freed_bytes", "net_bytes",
     ///         "peak_bytes", "allocation_count", "deallocation_count",
     ///         "reallocation_count", "elapsed_ns" } } ] } ],
-    ///   "calls": [ { "function", "caller": null or { "call", "line" }, "calls",
+    ///   "calls": [ { "function", "caller": null or { "call", "line" }, "call_count",
     ///     "own_ns", "inclusive_ns",
     ///     "lines": [ { "line", "hits", "own": { BLOCKS }, "inclusive": { BLOCKS } } ] } ] }
     /// ```
     ///
     /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
     /// `deallocation_count`, `transferred_bytes`, `transferred_count`, `live_bytes`,
-    /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in [`Allocations`](crate::report::Allocations). All
-    /// numbers are integers, and `resident_bytes` and `resident_increment_bytes` null where they
-    /// aren't known. Where [owners are unknown](Report::owners_are_unknown), those of `BLOCKS`
-    /// that aren't known are left out.
-    /// `function` and `call` are places in the lists; a call comes after its caller.
-    /// Of a call, lines without numbers are left out, and of its lines `own` if there are
-    /// no such blocks, and `inclusive` if it is the same as `own`.
+    /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in
+    /// [`Allocations`](crate::report::Allocations). All numbers are integers. `resident_bytes` and
+    /// `resident_increment_bytes` are null if they aren't known. If
+    /// [owners are unknown](Report::owners_are_unknown), the numbers in `BLOCKS` that depend on
+    /// owners are missing.
     ///
-    /// Version 1 is read as well. It has no `transferred_bytes` and `transferred_count`:
-    /// there, a block that went over to another line was freed in the line that made it, and
-    /// allocated as a whole in the other, so that lines add up to more than the process.
+    /// `function` and `call` are indices into the lists; a call comes after its caller. A call
+    /// lists only lines with numbers. A line of a call has no `own` if all numbers in it are 0, and
+    /// no `inclusive` if that is the same as `own`.
+    ///
+    /// Versions 1 and 2 had other names for some keys, and reports in them can't be read.
     Json,
 
-    /// `.html`: a page to explore in a browser: functions and lines, their source, and
-    /// the tree of calls, by what the report is [about](Report::main_quantity) unless
-    /// something else is chosen. It is one file that makes no request, and shows what is in a
-    /// report as text only.
+    /// `.html`: an interactive page with functions, lines, their source and the call tree. It opens
+    /// on the report's [main quantity](Report::main_quantity). The page is a single file that makes
+    /// no requests, and shows contents of the report as plain text only.
     Html,
 
-    /// `.csv`: the lines as a table, with headings as the keys of JSON.
+    /// `.csv`: a table of the lines, whose headings match the keys of the JSON format.
     Csv,
 
-    /// `.md`: the lines that made something, those first with most of what the report is
-    /// [about](Report::main_quantity), for a pull request.
+    /// `.md`: a table of the lines that allocated, sorted by the
+    /// [main quantity](Report::main_quantity), for example for a pull request.
     Markdown,
 
-    /// `.folded`: a stack of functions and lines in each row, and the
-    /// [quantity](Quantity) that its last line has: for flame graphs, as of inferno.
+    /// `.folded`: a stack of functions and lines in each row, followed by one
+    /// [quantity](Quantity) of the last line. For flame graph tools such as inferno.
     Folded,
 
-    /// `.speedscope.json`: what was allocated, is alive and was alive at the peak, for
-    /// <https://www.speedscope.app>, which opens on what the report is
-    /// [about](Report::main_quantity).
+    /// `.speedscope.json`: profiles of allocated bytes, live bytes, bytes at the peak, blocks
+    /// allocated and temporary blocks for <https://www.speedscope.app>, which opens on the
+    /// [main quantity](Report::main_quantity).
     Speedscope,
 
-    /// `.pb.gz`: for Go's `pprof` and what reads the same, with Go's sample types
-    /// `alloc_objects`, `alloc_space`, `inuse_objects` and `inuse_space`, and
-    /// `peak_space` and `temporary_objects`, of which the [main](Report::main_quantity) one is
-    /// the default; by function and statement. And `time`, where
-    /// it is known, on the first lines of functions: by each way to them in the report of
-    /// a scope, of the process by function alone.
+    /// `.pb.gz`: for Go's `pprof` and tools that read its format, by function and statement.
+    ///
+    /// The sample types are Go's `alloc_objects`, `alloc_space`, `inuse_objects` and `inuse_space`,
+    /// and `peak_space`, `temporary_objects` and `time`. The default is that of the
+    /// [main quantity](Report::main_quantity). Where times are known, they are on the first line of
+    /// each function: by call path in the report of a scope, by function only in that of the
+    /// process.
     Pprof,
 
-    /// `.prof`: as Python's `profile` writes it, for `pstats`, `SnakeViz` and `gprof2dot`:
-    /// calls, times and callers by function. Calls of a function by itself aren't told from
-    /// others: its primitive calls are all of them. Times are 0 where no column asked for
-    /// them. How the time of a function is divided among several callers isn't known:
-    /// there, too, it is 0.
+    /// `.prof`: the format of Python's `profile`, for `pstats`, `SnakeViz` and `gprof2dot`, with
+    /// calls, times and callers by function.
+    ///
+    /// Recursive calls aren't distinguished, so the number of primitive calls is that of all calls.
+    /// Times are 0 if no column asked for them. The time per caller is 0 in the report of the
+    /// process if a function has several callers, since it isn't known how to divide it.
     Pstats,
 }
 
 impl Format {
-    /// All of them, with the ending of their files; of two that fit, the first counts.
+    /// All formats with their file endings. The first ending that fits a name wins.
     const ENDINGS: [(&'static str, Self); 8] = [
         (".speedscope.json", Self::Speedscope),
         (".json", Self::Json),
@@ -98,7 +100,7 @@ impl Format {
         (".prof", Self::Pstats),
     ];
 
-    /// The format that a file's name ends in.
+    /// Returns the format for the ending of a file name, or `None` if no format has it.
     ///
     /// ```
     /// use memprof::report::Format;
@@ -114,21 +116,23 @@ impl Format {
         Some(*format)
     }
 
-    /// All of them.
+    /// All formats.
     #[cfg(feature = "web")]
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         Self::ENDINGS.iter().map(|(_, format)| *format)
     }
 
-    /// What is the ending in a file's name, if it is one of these.
+    /// The ending of a file name, if it is that of a format.
     pub(crate) fn ending_of(name: &str) -> Option<&'static str> {
         let mut endings = Self::ENDINGS.iter().map(|(ending, _)| *ending);
         endings.find(|ending| name.ends_with(ending))
     }
 
-    /// The `Content-Security-Policy` of a [`Html`](Self::Html): its own script and style
-    /// by their hashes, and nothing else. It is in the page, and the same for all pages
-    /// of this version; a server sends it as a header as well.
+    /// Returns the `Content-Security-Policy` of an [`Html`](Self::Html) page, which allows its own
+    /// script and style by their hashes and nothing else.
+    ///
+    /// Each page contains it, and it is the same for all pages of this version. A server should
+    /// also send it as a header.
     ///
     /// ```
     /// assert!(memprof::report::Format::html_policy().starts_with("default-src 'none'; script-src 'sha256-"));
@@ -138,7 +142,7 @@ impl Format {
         page::policy()
     }
 
-    /// The endings, for people.
+    /// The list of endings, for messages.
     pub(crate) fn endings() -> String {
         let endings: Vec<_> = Self::ENDINGS
             .iter()
@@ -148,7 +152,7 @@ impl Format {
     }
 }
 
-/// Reads a name: an ending without its first dot.
+/// Parses the name of a format: its file ending without the leading dot.
 ///
 /// ```
 /// use memprof::report::Format;
@@ -169,7 +173,7 @@ impl FromStr for Format {
     }
 }
 
-/// A name that no [`Format`] has.
+/// The error of parsing a [`Format`] from an unknown name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownFormat(String);
 
@@ -177,7 +181,7 @@ impl fmt::Display for UnknownFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no format; it should be one of {}, without the dot",
+            "{:?} is not a format; use one of {}, without the dot",
             self.0,
             Format::endings()
         )
@@ -187,7 +191,7 @@ impl fmt::Display for UnknownFormat {
 impl Error for UnknownFormat {}
 
 impl Report {
-    /// Writes the report to `out`.
+    /// Writes the report to `out` in the given format.
     ///
     /// ```
     /// let mut text = Vec::new();
@@ -198,7 +202,9 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// Those of `out`.
+    /// If writing to `out` fails. The formats made of stacks ([`Folded`](Format::Folded),
+    /// [`Speedscope`](Format::Speedscope) and [`Pprof`](Format::Pprof)) also fail for a report
+    /// whose stacks have more than 50 million frames together.
     pub fn write_to(&self, format: Format, out: impl io::Write) -> io::Result<()> {
         match format {
             Format::Json => json::write(self, out),
@@ -212,13 +218,14 @@ impl Report {
         }
     }
 
-    /// The quantity that has an answer, which whatever shows the report opens on.
+    /// Returns the most informative quantity, which viewers of the report show first.
     ///
-    /// That is [`LiveBytes`](Quantity::LiveBytes) if the lines have at least 4,096 bytes
-    /// alive, and at least a tenth of what they had at the peak; else
-    /// [`AllocatedBytes`](Quantity::AllocatedBytes). Of a program that has ended, there is
-    /// next to nothing alive but what its start left; of a scope, which has no peak, what
-    /// is alive is most often its answer, on the way to the caller.
+    /// This is [`LiveBytes`](Quantity::LiveBytes) if the lines have at least 4,096 bytes alive, and
+    /// at least a tenth of their bytes at the peak. Otherwise it is
+    /// [`AllocatedBytes`](Quantity::AllocatedBytes): at the end of a program, hardly anything but
+    /// memory from its start is alive. Reports of scopes have no peak, so this is always
+    /// `AllocatedBytes` for them; what is alive there is mostly the result on its way to the
+    /// caller.
     ///
     /// ```
     /// use memprof::memprofile;
@@ -260,8 +267,9 @@ impl Report {
         }
     }
 
-    /// As [`main_quantity`](Self::main_quantity), of what has changed since `before`: what
-    /// is alive, if one of both reports is about that.
+    /// Returns the most informative quantity for the changes since `before`:
+    /// [`LiveBytes`](Quantity::LiveBytes) if that is the [main quantity](Self::main_quantity) of
+    /// either report, else [`AllocatedBytes`](Quantity::AllocatedBytes).
     #[must_use]
     pub fn main_quantity_since(&self, before: &Self) -> Quantity {
         match before.main_quantity() {
@@ -274,13 +282,14 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// Those of `out`; and [`Unsupported`](io::ErrorKind::Unsupported) if that quantity isn't
-    /// known, since [owners are unknown](Report::owners_are_unknown).
+    /// If writing to `out` fails, or the stacks have more than 50 million frames together. With
+    /// [`Unsupported`](io::ErrorKind::Unsupported) if the quantity isn't known because
+    /// [owners are unknown](Report::owners_are_unknown).
     pub fn write_folded(&self, quantity: Quantity, out: impl io::Write) -> io::Result<()> {
         folded::write(self, quantity, out)
     }
 
-    /// Takes the text of the source out of all lines, for a file that others may see.
+    /// Removes the source text of all lines, for a file that others may see.
     #[must_use]
     pub fn without_source(mut self) -> Self {
         let functions = self.functions.iter_mut();

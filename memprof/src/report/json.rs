@@ -1,7 +1,7 @@
-//! A report as JSON: the format that keeps all of it, and can be read again.
+//! The JSON format, which has the whole report and can be read again.
 //!
-//! Its shape is described at [`Format::Json`](super::Format::Json). A later version of
-//! it has a higher number, and may have more keys: those that aren't known are skipped.
+//! [`Format::Json`](super::Format::Json) documents its structure. An incompatible change raises the
+//! version. New keys alone don't, since unknown keys are skipped.
 
 use crate::model::report::{
     Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
@@ -14,15 +14,16 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// What is in `"format"`.
+/// The value of `"format"`.
 const NAME: &str = "memprof report";
 
-/// The number of the latest shape, which is the one that is written. In version 1, a
-/// block that went over from one line to another was freed in the first and allocated in
-/// the second, so that nothing was transferred.
+/// The version that is written, and the highest one that is read. Version 3 renamed keys. In
+/// version 1, a block that moved from one line to another counted as freed in the first and as
+/// allocated in the second, and the transferred numbers were missing.
 const VERSION: u64 = 3;
 
-/// No function is on a way twice, so that only a forged file has longer ones.
+/// The limit on nested calls. No function occurs twice on a call path, so only a forged file has
+/// deeper ones.
 const DEEPEST: usize = 10_000;
 
 /// Writes `report`.
@@ -30,10 +31,10 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
     serde_json::to_writer(out, &Document::of(report)).map_err(io::Error::from)
 }
 
-/// Reads what [`write`] has written.
+/// Reads a report that [`write`] has written.
 pub(crate) fn read(text: &[u8]) -> Result<Report, Unreadable> {
     match serde_json::from_slice::<Document>(text) {
-        Ok(document) if document.format == NAME && document.version <= VERSION => {
+        Ok(document) if document.format == NAME && document.version == VERSION => {
             document.into_report()
         }
         Ok(document) => Err(Head::from(document)
@@ -43,7 +44,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Report, Unreadable> {
     }
 }
 
-/// Why a text couldn't be read, which is what `error` says and more.
+/// Finds out why a text couldn't be read, beyond what `error` says.
 fn why_not(text: &[u8], error: serde_json::Error) -> Unreadable {
     if text.trim_ascii().is_empty() {
         return Unreadable::Empty;
@@ -58,7 +59,7 @@ fn why_not(text: &[u8], error: serde_json::Error) -> Unreadable {
     }
 }
 
-/// Why a text is not read.
+/// The reason for refusing a text.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
     Empty,
@@ -66,17 +67,18 @@ pub(crate) enum Unreadable {
     Foreign,
     NotAReport(serde_json::Error),
     Newer(u64),
+    Older(u64),
     Damaged(serde_json::Error),
-    /// What is wrong in it.
+    /// The report parses, but contradicts itself. The text says how.
     Inconsistent(&'static str),
 }
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("it is empty, and should be a report of memprof as JSON"),
+            Self::Empty => f.write_str("it is empty, and should be a memprof report as JSON"),
             Self::Truncated => f.write_str(
-                "it ends in the middle, as if the writing had been cut short; have it written again",
+                "it ends in the middle, as if writing it had been interrupted; write it again",
             ),
             Self::Foreign => write!(
                 f,
@@ -85,23 +87,28 @@ impl fmt::Display for Unreadable {
             ),
             Self::NotAReport(error) => write!(
                 f,
-                "it is no report of memprof as JSON: {error}; reports are written by \
+                "it is not a memprof report as JSON: {error}; reports are written by \
                  `MEMPROF_OUTPUT` and `Report::write`"
             ),
             Self::Newer(version) => write!(
                 f,
-                "a later memprof has written it, in version {version} of the format, and this one \
-                 reads up to {VERSION}; read it with that one"
+                "a newer memprof wrote it, in version {version} of the format, and this one reads up \
+                 to version {VERSION}; read it with the newer one"
             ),
-            Self::Damaged(error) => write!(f, "it is a report, but a damaged one: {error}"),
+            Self::Older(version) => write!(
+                f,
+                "an older memprof wrote it, in version {version} of the format, and this one reads \
+                 version {VERSION}; write it again, or read it with the older one"
+            ),
+            Self::Damaged(error) => write!(f, "it is a damaged report: {error}"),
             Self::Inconsistent(what) => {
-                write!(f, "it is a report, but a damaged one: {what}")
+                write!(f, "it is a damaged report: {what}")
             }
         }
     }
 }
 
-/// What tells a report from other JSON, whatever else there is.
+/// The keys that identify a report among other JSON.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]
@@ -120,12 +127,14 @@ impl From<Document> for Head {
 }
 
 impl Head {
-    /// Why nothing with this head is read, if so.
+    /// The reason for refusing all files with this head, if there is one.
     fn refusal(self) -> Option<Unreadable> {
         if self.format != NAME {
             Some(Unreadable::Foreign)
         } else if self.version > VERSION {
             Some(Unreadable::Newer(self.version))
+        } else if self.version < VERSION {
+            Some(Unreadable::Older(self.version))
         } else {
             None
         }
@@ -139,7 +148,7 @@ struct Document {
     process: Process,
     untracked: Blocks,
     functions: Vec<Function>,
-    calls: Vec<Call>,
+    calls: Vec<Node>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,16 +159,16 @@ struct Process {
     resident_bytes: Option<u64>,
     resident_is_exact: Option<bool>,
     calls_left_out: u64,
-    /// Left out if it isn't known.
+    /// Left out if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tag_bytes: Option<u64>,
-    /// Left out if it is not so.
+    /// Left out if false.
     #[serde(default, skip_serializing_if = "is_false")]
     owners_are_unknown: bool,
-    /// Left out if it is not so.
+    /// Left out if false.
     #[serde(default, skip_serializing_if = "is_false")]
     lines_are_unknown: bool,
-    /// Left out of a report that wasn't taken while the program went on.
+    /// Only in a report that the profiler took while the program went on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     interim_after_ns: Option<u64>,
 }
@@ -173,7 +182,7 @@ fn is_false(is: &bool) -> bool {
 struct Function {
     path: Cow<'static, str>,
     file: Cow<'static, str>,
-    /// The first of its lines; for who reads no further.
+    /// The number of the first line, for readers that skip `lines`. Not read.
     line: u32,
     /// Left out if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -197,8 +206,8 @@ struct Line {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Call {
-    /// By its place in `functions`.
+struct Node {
+    /// An index into `functions`.
     function: usize,
     caller: Option<Calling>,
     call_count: u64,
@@ -209,26 +218,26 @@ struct Call {
 
 #[derive(Serialize, Deserialize)]
 struct Calling {
-    /// By its place in `calls`, before this one.
+    /// An index into `calls`, less than that of this call.
     call: usize,
     line: u32,
 }
 
-/// There may be a million of these, so that what goes without saying is left out.
+/// A report may have a million of these, so redundant keys are left out.
 #[derive(Serialize, Deserialize)]
 struct LineOfCall {
     line: u32,
     hits: u64,
-    /// If there are any.
+    /// Left out if all numbers are 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     own: Option<Blocks>,
-    /// If it isn't the same as its own.
+    /// Left out if equal to `own`.
     #[serde(skip_serializing_if = "Option::is_none")]
     inclusive: Option<Blocks>,
 }
 
-/// Blocks made in one place. The live ones are written for readers, and not read. What is
-/// optional is left out where it isn't known.
+/// The numbers of [`Allocations`]. Live bytes and blocks are written for other readers and computed
+/// when a report is read. Optional keys are left out if unknown.
 #[derive(Serialize, Deserialize)]
 struct Blocks {
     allocated_bytes: u64,
@@ -286,7 +295,7 @@ impl Document {
             },
             untracked: Blocks::of(report.untracked),
             functions: report.functions.iter().map(Function::of).collect(),
-            calls: report.calls.iter().map(Call::of).collect(),
+            calls: report.calls.iter().map(Node::of).collect(),
         };
         if report.owners_are_unknown {
             document.leave_out_owners(report.total_is_known());
@@ -414,7 +423,7 @@ impl Line {
     }
 }
 
-impl Call {
+impl Node {
     fn of(call: &CallNode) -> Self {
         let lines = call.lines.iter().map(|line| LineOfCall {
             line: line.number,
@@ -441,7 +450,7 @@ impl Call {
 
     fn into_report(self, functions: &[FunctionReport]) -> Result<CallNode, Unreadable> {
         let function = functions.get(self.function);
-        let function = function.ok_or(Unreadable::Inconsistent("a call is of no function"))?;
+        let function = function.ok_or(Unreadable::Inconsistent("a call has no function"))?;
         let mut known = function.lines.iter().map(|line| line.number);
         if !self
             .lines
@@ -492,7 +501,7 @@ impl Blocks {
         }
     }
 
-    /// Leaves out what isn't known where the blocks have no owners.
+    /// Removes the numbers that aren't known without owners.
     fn without_owners(&mut self) {
         self.freed_bytes = None;
         self.deallocation_count = None;

@@ -1,4 +1,4 @@
-//! A report as a table in Markdown, for people who read it in a browser.
+//! The Markdown format: a table for people who read it in a browser.
 
 use crate::model::printable::printable;
 use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
@@ -89,7 +89,7 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
     write_notes(report, out)
 }
 
-/// What is to be said about the numbers of functions, a paragraph each.
+/// Writes the notes on functions, a paragraph each.
 fn write_notes(report: &Report, mut out: impl io::Write) -> io::Result<()> {
     for (function, note) in report.notes() {
         writeln!(out, "\n{}: {note}", code(&function.path))?;
@@ -97,13 +97,13 @@ fn write_notes(report: &Report, mut out: impl io::Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A text as code in a cell, whatever is in it.
+/// Formats any text as inline code in a table cell.
 pub(crate) fn code(text: &str) -> String {
     let text = printable(text, ' ');
     if text.trim().is_empty() {
         return String::new();
     }
-    // Longer than any fence in it, and a bar would end the cell.
+    // The fence has to be longer than any run of backticks in the text. A bar would end the cell.
     let mut longest = 0;
     for run in text.split(|char| char != '`') {
         longest = longest.max(run.len());

@@ -1,8 +1,9 @@
-//! Reports: which line allocated what, and what of that is still alive; and the formats that
-//! they are written in.
+//! Reports: what each line allocated, and what of that is still alive, and the file formats of
+//! reports.
 //!
-//! [`report`](crate::report()) and [`Scope::report`](crate::Scope::report) make one.
-// A report becomes bytes here, in a file for each format. No state of threads is read.
+//! [`report()`](crate::report()) takes a report of the process,
+//! [`Scope::report`](crate::Scope::report) one of a scope.
+// There is one file for each format. The code here only reads a `Report`, and no state of threads.
 
 #[cfg(feature = "export")]
 mod csv;

@@ -1,8 +1,9 @@
-//! A report as a page to explore in a browser: one file that asks nobody for anything.
+//! The HTML format: an interactive page in a single file that makes no requests.
 //!
-//! The script and the style are the same in every page, and are allowed by their hashes
-//! alone. What is a report's own comes as columns of numbers and texts, in an alphabet
-//! that no name and no source can break out of; the script shows it as text only.
+//! Script and style are the same in every page, and the page's `Content-Security-Policy` allows
+//! only them, by their hashes. The contents of the report are columns of numbers and texts in
+//! base64, so that no name and no source text can end the element that it is in. The script shows
+//! them as plain text only.
 
 mod columns;
 mod pair;
@@ -19,7 +20,7 @@ use std::iter;
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// In the order in which a browser reads them: what uses another comes after it.
+/// The script files in the order in which the browser evaluates them.
 const SCRIPT: &str = concat!(
     "\"use strict\";\n",
     include_str!("page/units.js"),
@@ -41,7 +42,7 @@ const SCRIPT: &str = concat!(
 
 type NumberOf = fn(&Allocations) -> i64;
 
-/// What there is of each line, by the names that the script has for it.
+/// The quantities of each line, by their names in the script.
 const QUANTITIES: [(&str, NumberOf); 7] = [
     ("live_bytes", Allocations::live_bytes),
     ("bytes_at_peak", |made| signed(made.bytes_at_peak)),
@@ -52,10 +53,10 @@ const QUANTITIES: [(&str, NumberOf); 7] = [
     ("moved_bytes", |made| signed(made.moved_bytes)),
 ];
 
-/// Those that are known where it isn't noted who made the blocks.
+/// The quantities that are known if blocks aren't attributed to lines.
 const KNOWN_WITHOUT_OWNERS: [&str; 3] = ["allocated_bytes", "allocation_count", "moved_bytes"];
 
-/// What a browser is to allow a page: its own script and style, and nothing else.
+/// The `Content-Security-Policy` of all pages: allows their script and style and nothing else.
 pub(super) fn policy() -> String {
     let hash = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
     format!(
@@ -66,13 +67,13 @@ pub(super) fn policy() -> String {
     )
 }
 
-/// Writes a page of `after`; of what has changed since `before`, if that is given.
+/// Writes a page of `after`, or of the changes since `before` if that is given.
 pub(super) fn write(before: Option<&Report>, after: &Report, out: impl Write) -> io::Result<()> {
     write_with(&[], before, after, out)
 }
 
-/// Writes a page of `report`, with facts about what it is of: names and values, of which
-/// the first two are the headline.
+/// Writes a page of `report` with facts about what was measured, as names and values. The first two
+/// facts are the headline.
 #[cfg(feature = "web")]
 pub(crate) fn write_about(
     facts: &[(String, String)],
@@ -81,7 +82,7 @@ pub(crate) fn write_about(
 ) -> io::Result<()> {
     let mut facts = facts.to_vec();
     if report.lines_are_unknown {
-        let so_it_is = crate::web::LINES_ARE_UNKNOWN;
+        let so_it_is = Report::LINES_ARE_UNKNOWN;
         facts.push(("Lines".to_owned(), so_it_is.to_owned()));
     }
     if report.owners_are_unknown {
@@ -149,7 +150,8 @@ fn write_texts(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result
     columns.texts("lines.source", lines.map(pair::Line::source))
 }
 
-/// Which line is of which function, which call of which caller, which row of which call.
+/// Writes which lines belong to which function, which calls to which caller, and which rows to
+/// which call.
 fn write_shape(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result<()> {
     let functions = pair.functions.iter();
     let lines_of_each = functions.map(|function| function.lines.len());
@@ -157,7 +159,7 @@ fn write_shape(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result
 
     let calls = || pair.calls.iter();
     columns.places("calls.function", calls().map(|call| call.function))?;
-    // By how many places it is before; 0 for a call at a beginning.
+    // The distance to the caller in the list; 0 for a call without a caller.
     let callers = calls().enumerate().map(|(place, call)| match call.caller {
         Some((caller, _)) => place - caller,
         None => 0,
@@ -170,7 +172,7 @@ fn write_shape(pair: &Pair<'_>, columns: &mut Columns<impl Write>) -> io::Result
     columns.places("rows.line", rows.map(|row| row.line))
 }
 
-/// The numbers of the earlier report, on side 0, or of the later one, on side 1.
+/// Writes the numbers of the earlier report (side 0) or of the later one (side 1).
 fn write_numbers(
     pair: &Pair<'_>,
     side: usize,
@@ -186,7 +188,7 @@ fn write_numbers(
         report.calls_left_out,
         u64::from(report.resident_is_exact == Some(false)),
     ];
-    // -1 if nothing came after it.
+    // -1 if the report wasn't taken while the program went on.
     let interim = report.interim_after;
     let interim = interim.map_or(-1, |after| nanoseconds(after.as_nanos()));
     let process = process.into_iter().map(signed).chain([interim]);
@@ -221,7 +223,7 @@ fn write_numbers(
     });
     columns.numbers(&name("lines.elapsed_ns"), elapsed.map(nanoseconds))?;
 
-    // What isn't known has no column.
+    // An unknown quantity has no column.
     let known = QUANTITIES
         .iter()
         .filter(|(name, _)| !owners_are_unknown || KNOWN_WITHOUT_OWNERS.contains(name));

@@ -1,6 +1,6 @@
-//! A report as pprof's protocol buffer, compressed.
+//! The pprof format: a gzip-compressed protocol buffer.
 //!
-//! Of its messages, here are the fields that are used; their numbers are those of
+//! The messages have only the fields that are used here. The field numbers are those of
 //! <https://github.com/google/pprof/blob/main/proto/profile.proto>.
 
 use super::stacks::{self, Frame};
@@ -26,7 +26,7 @@ struct Profile {
     location: Vec<Location>,
     #[prost(message, repeated, tag = "5")]
     function: Vec<Function>,
-    /// All texts; the others are places in it.
+    /// All strings. Other fields refer to them by index.
     #[prost(string, repeated, tag = "6")]
     string_table: Vec<String>,
     #[prost(int64, tag = "9")]
@@ -102,7 +102,7 @@ struct Function {
     start_line: i64,
 }
 
-/// A name, a unit, and what it is.
+/// Name, unit and quantity.
 type SampleType = (&'static str, &'static str, Quantity);
 
 const SAMPLE_TYPES: [SampleType; 6] = [
@@ -114,21 +114,21 @@ const SAMPLE_TYPES: [SampleType; 6] = [
     ("temporary_objects", "count", Quantity::TemporaryCount),
 ];
 
-/// The one mapping that there is.
+/// The id of the only mapping.
 const MAPPING: u64 = 1;
 
-/// What a profile says besides its numbers.
+/// The metadata of a profile.
 #[derive(Debug, Default)]
 pub(crate) struct Sheet {
-    /// Of what it is, unless its reader chooses something else in it.
+    /// The default sample type.
     pub(crate) quantity: Quantity,
-    /// When it was taken.
+    /// When the profile was taken.
     pub(crate) taken: Option<SystemTime>,
-    /// How long that took, of a difference.
+    /// The time that a difference covers.
     pub(crate) over: Option<Duration>,
 }
 
-/// Writes a profile that its reader opens on what the report is about.
+/// Writes a profile with the report's main quantity as the default sample type.
 pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
     let sheet = Sheet {
         quantity: report.main_quantity(),
@@ -141,7 +141,7 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
     stacks::check(report)?;
     let mut pieces = Pieces(GzEncoder::new(out, Compression::fast()));
     let mut texts = Places::default();
-    // The first is the empty one, by the format.
+    // The format requires an empty string at index 0.
     texts.of("");
     let known = SAMPLE_TYPES.into_iter();
     let known: Vec<_> = known
@@ -152,7 +152,7 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
         unit: texts.of(unit),
     };
     let sample_types: Vec<_> = known.iter().map(&mut value_type).collect();
-    // Each block is in it, none stands for others.
+    // With the period of 1 below: every block is recorded, without sampling.
     let period_type = value_type(&("inuse_space", "bytes", Quantity::LiveBytes));
     let time = ValueType {
         kind: texts.of("time"),
@@ -237,8 +237,8 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
     pieces.0.finish()?.flush()
 }
 
-/// A profile that is written piece by piece: what is repeated in a message may come in
-/// several of them, one after the other.
+/// A writer for a profile in pieces: protocol buffers that follow one another are read as one
+/// message, whose repeated fields are concatenated.
 struct Pieces<W: Write>(GzEncoder<W>);
 
 impl<W: Write> Pieces<W> {
@@ -266,7 +266,7 @@ impl Profile {
 impl Sample {
     fn of(location_id: Vec<u64>, known: &[SampleType], made: &Allocations) -> Self {
         let values = known.iter().map(|(_, _, quantity)| match quantity {
-            // Of a difference, there may be less than nothing.
+            // May be negative in a difference of reports.
             Quantity::LiveBytes => made.live_bytes(),
             Quantity::LiveCount => made.live_count(),
             quantity => i64::try_from(quantity.of(made)).unwrap_or(i64::MAX),
@@ -288,12 +288,12 @@ fn nanoseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The number of a location, from 1.
+/// The id of a location, from 1.
 fn id(locations: &mut Places<Frame>, frame: Frame) -> u64 {
     locations.of(frame).cast_unsigned() + 1
 }
 
-/// Things that are referred to by their place in a list, each once.
+/// Distinct things that are referred to by their index.
 struct Places<T> {
     all: Vec<T>,
     places: HashMap<T, i64>,

@@ -1,16 +1,16 @@
-//! A report as the statistics of Python's `profile`, which `pstats` reads.
+//! The format of Python's `profile`, which `pstats` reads.
 //!
-//! They are a dictionary from a function, `(file, line, name)`, to its calls that aren't
-//! recursive, which a report doesn't tell from the others, so that it is all of them; all
-//! its calls, its own time, its inclusive time and, as another dictionary,
-//! the same by caller; written as `marshal` does, the format of Python's own files.
+//! It is a dictionary in Python's `marshal` encoding. A key is a function, `(file, line, name)`.
+//! Its value is a tuple: the number of primitive (not recursive) calls, the number of all calls,
+//! own time, inclusive time, and a dictionary with the same numbers by caller. A report doesn't
+//! distinguish recursive calls, so both numbers of calls are the same.
 
 use crate::model::report::{FunctionReport, Report};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-/// Calls, and how long they took.
+/// The number of calls and their times.
 #[derive(Clone, Copy, Default)]
 struct Calls {
     count: u64,
@@ -37,7 +37,8 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
             own: function.own_elapsed,
             inclusive: function.inclusive_elapsed,
         };
-        // Of the process, where the time of a call isn't known, that of an only caller is.
+        // A report of the process has no times by call. If there is only one caller, all of the
+        // function's time is that caller's.
         if let [only] = &mut callers.values_mut().collect::<Vec<_>>()[..]
             && only.count == calls.count
         {
@@ -57,7 +58,7 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         text.push(b'0');
     }
     if report.functions.is_empty() {
-        // Of nothing at all, `pstats` says that it is no statistics.
+        // `pstats` rejects an empty dictionary.
         tuple(&mut text, 3);
         string(&mut text, "~");
         integer(&mut text, 0);
@@ -108,7 +109,7 @@ fn integer(text: &mut Vec<u8>, number: u64) {
         text.extend(small.to_le_bytes());
         return;
     }
-    // In digits of 15 bits, the lowest first.
+    // Digits of 15 bits, the lowest first.
     let digits = (u64::BITS - number.leading_zeros()).div_ceil(15);
     text.push(b'l');
     text.extend(digits.to_le_bytes());

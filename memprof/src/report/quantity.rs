@@ -1,28 +1,29 @@
-//! What the one number of a row is about, in a format that has but one.
+//! The quantity to show where there is only room for one.
 
 use crate::model::report::{Allocations, Report};
 
-/// What the one number of a row is about, in a format that has but one.
+/// A number of each line, for formats and comparisons that show one number at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quantity {
-    /// Bytes that were allocated.
+    /// Bytes allocated.
     #[default]
     AllocatedBytes,
-    /// Blocks that were allocated.
+    /// Blocks allocated.
     AllocationCount,
-    /// Bytes that are alive.
+    /// Live bytes.
     LiveBytes,
-    /// Blocks that are alive.
+    /// Live blocks.
     LiveCount,
-    /// Bytes that were alive when the heap stood highest.
+    /// Bytes that were alive when the heap was at its peak.
     BytesAtPeak,
-    /// Blocks that were freed at once.
+    /// Temporary blocks: freed by the thread that allocated them before it had allocated more than
+    /// one other block.
     TemporaryCount,
 }
 
 impl Quantity {
-    /// Whether a report knows it of lines.
+    /// Whether a report has this quantity for lines.
     pub(crate) fn is_known_in(self, report: &Report) -> bool {
         let is_of_allocation = matches!(self, Self::AllocatedBytes | Self::AllocationCount);
         is_of_allocation || !report.owners_are_unknown
@@ -32,7 +33,8 @@ impl Quantity {
         match self {
             Self::AllocatedBytes => made.allocated_bytes,
             Self::AllocationCount => made.allocation_count,
-            // Of a difference they may be negative, and no stack is.
+            // Negative in a difference of reports where more was freed, but a stack can't be
+            // negative.
             Self::LiveBytes => u64::try_from(made.live_bytes()).unwrap_or(0),
             Self::LiveCount => u64::try_from(made.live_count()).unwrap_or(0),
             Self::BytesAtPeak => made.bytes_at_peak,

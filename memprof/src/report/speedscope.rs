@@ -1,6 +1,6 @@
-//! A report for speedscope: a stack for each line of each call, with several weights.
+//! The speedscope format: a stack for each line of each call, with a weight per profile.
 //!
-//! Its file format: <https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources>
+//! Format: <https://github.com/jlfwong/speedscope/wiki/Importing-from-custom-sources>
 
 use super::stacks;
 use crate::model::report::Report;
@@ -18,7 +18,7 @@ struct File<'a> {
     schema: &'static str,
     exporter: &'static str,
     name: &'static str,
-    /// The profile that it opens on.
+    /// The profile that is shown first.
     #[serde(rename = "activeProfileIndex")]
     active_profile_index: usize,
     shared: Shared<'a>,
@@ -48,7 +48,7 @@ struct Profile<'a> {
     unit: &'static str,
     start_value: u64,
     end_value: u64,
-    /// The frames of each stack, by their places, the outermost first.
+    /// The indices of each stack's frames, the outermost first.
     samples: Samples<'a>,
     weights: Vec<u64>,
 }
@@ -61,8 +61,8 @@ const PROFILES: [(&str, &str, Quantity); 5] = [
     ("temporary blocks", "none", Quantity::TemporaryCount),
 ];
 
-/// The stacks, which are made anew for each profile: together they are far longer than all
-/// the rest.
+/// The stacks, generated anew for each profile while it is written: together they are far larger
+/// than everything else.
 #[derive(Clone, Copy)]
 struct Samples<'a> {
     report: &'a Report,
@@ -79,7 +79,7 @@ impl Serialize for Samples<'_> {
             sample.extend(places.map(|place| place.copied().unwrap_or(0)));
             samples.serialize_element(&sample)
         })?;
-        // What is untracked comes last.
+        // The untracked blocks come last.
         samples.serialize_element(&[self.places.len()])?;
         samples.end()
     }

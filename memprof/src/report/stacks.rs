@@ -1,11 +1,10 @@
-//! The stacks of functions and lines that a report's calls stand for, for the formats
-//! that are made of stacks.
+//! The stacks of functions and lines in a report's call tree, for the formats made of stacks.
 
 use crate::model::report::{Allocations, CallNode, CallNodeLine, FunctionReport, Report};
 use std::io;
 use std::time::Duration;
 
-/// A function at one of its lines, by its place in [`Report::functions`].
+/// A function, by its index in [`Report::functions`], at one of its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Frame {
     pub(super) function: usize,
@@ -24,8 +23,8 @@ impl Frame {
     }
 }
 
-/// Refuses a report whose stacks have more frames than any program's: they are far longer
-/// than the calls that they stand for, so that a small file could fill a disk with them.
+/// Refuses a report whose stacks have more frames than those of any program. Stacks are far larger
+/// than the call tree that they come from, so a small forged file could fill a disk.
 pub(super) fn check(report: &Report) -> io::Result<()> {
     const MOST: usize = 50_000_000;
     let mut depths: Vec<usize> = Vec::with_capacity(report.calls.len());
@@ -42,20 +41,19 @@ pub(super) fn check(report: &Report) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!(
-        "its calls are so deep that it would be stacks of {frame_count} frames, and {MOST} are the \
-         most; `.html` and `.json` have the calls as they are"
+        "its calls are nested too deep: they would be stacks of {frame_count} frames, and {MOST} are \
+         the limit; use `.html` or `.json`, which have no stacks"
     )))
 }
 
-/// The lines of a call that made something, or whose blocks were freed or went over to
-/// another line.
+/// The lines of a call that allocated, or whose blocks were freed or moved to another line.
 fn lines(call: &CallNode) -> impl Iterator<Item = &CallNodeLine> {
     let lines = call.lines.iter();
     lines.filter(|line| line.own != Allocations::default())
 }
 
-/// Calls `act` with the line of each call that ran or made something, and the frames
-/// that led there, the innermost first.
+/// Calls `act` with each of these lines of all calls, and the frames that led there, the innermost
+/// first.
 pub(super) fn for_each<E>(
     report: &Report,
     mut act: impl FnMut(&[Frame], &CallNodeLine) -> Result<(), E>,
@@ -76,9 +74,10 @@ pub(super) fn for_each<E>(
     Ok(())
 }
 
-/// Calls `act` with how long a function took by itself and the frames that led there, the
-/// innermost first, which is on the function's first line: of each call, as a scope knows
-/// it, or else of each function.
+/// Calls `act` with the own time of each call, and the frames that led there, the innermost first.
+///
+/// The innermost frame is on the first line of its function. If the report has no times by call, as
+/// that of the process, `act` gets the own time of each function instead.
 pub(super) fn for_each_time<E>(
     report: &Report,
     mut act: impl FnMut(&[Frame], Duration) -> Result<(), E>,
@@ -114,7 +113,7 @@ pub(super) fn for_each_time<E>(
     Ok(())
 }
 
-/// Has `frames` be those that led to a call, the innermost, on no line yet, first.
+/// Sets `frames` to those that led to a call, the innermost first, whose line is still 0.
 fn lead_to(report: &Report, call: &CallNode, frames: &mut Vec<Frame>) {
     frames.clear();
     frames.push(Frame {

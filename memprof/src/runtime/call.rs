@@ -1,14 +1,27 @@
-//! One call of a profiled function under way: which line is open, and what has
-//! happened since it was.
+//! A running call of a profiled function whose lines are settled.
 //!
-//! The call that a thread is in stands in a thread-local, and the calls around
-//! it behind it, so that nothing of a call is borrowed by the function it
-//! measures.
+//! Between [`Call::enter`] and [`Call::end`], nothing here locks or panics, and nothing that is
+//! counted is allocated.
 //!
-//! Opening a line settles the one before: counters are read, the difference is
-//! the old line's. Every moment of a call thus belongs to one line, and the lines
-//! of a call add up to the whole of it. Nothing here locks, allocates or panics
-//! between a call's begin and its end.
+//! # Settling
+//!
+//! One line of a call is open at any time. Opening another one settles it: the thread's counters
+//! are read, and the difference to the reading before is added to the line that was open. Every
+//! moment of a call thus belongs to exactly one line, and the lines of a call add up to the whole
+//! call. Time and resident memory are attributed in the same way, when they are read.
+//!
+//! # The stack of calls
+//!
+//! A thread's current call is in a thread-local and owns the call that it was made in, and so on
+//! outwards. The measured function borrows nothing of its call and names it by its address. The
+//! call of a task is on this stack during a poll only; between polls it is stored in the
+//! [task](crate::runtime::task).
+//!
+//! # Recursion
+//!
+//! What a recursive call does is already in the numbers of the outer call of the same function.
+//! Where the numbers of many calls are added up, only the outermost one counts it
+//! ([`Call::leaves_to_another`]).
 
 use crate::count::source::HeapSource;
 use crate::count::thread_counters::Tally;
@@ -28,23 +41,23 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 
 thread_local! {
-    // Without a destructor, for the reasons of `threads`: a function may well be
-    // called while its thread is torn down. A call is never left behind here,
-    // since whoever enters one leaves it in a `Drop`.
+    // The thread's current call. Without a destructor, since a function may be called while the
+    // thread's locals are destroyed. No call is leaked: each one that is entered is left in a
+    // `Drop`.
     static CURRENT: Cell<ManuallyDrop<Option<Box<Call>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
 }
 
-/// Functions that the thread is in settling calls of, and in how many.
+/// The functions of which the thread is in settling calls, each with the number of these calls.
 type Active = Vec<(&'static Site, usize)>;
 
 thread_local! {
-    // Without a destructor, too: it is empty, and needs no memory, while the thread
-    // is in no call.
+    // Without a destructor, too. Nothing is leaked: the list is freed when the thread leaves its
+    // last call.
     static ACTIVE: Cell<ManuallyDrop<Active>> = const { Cell::new(ManuallyDrop::new(Vec::new())) };
 }
 
-/// Notes that the thread is in a call of `site`; whether it was in one before.
+/// Records that the thread has entered a call of `site`. Returns whether it was in one before.
 fn add_active(site: &'static Site) -> bool {
     let mut active = ManuallyDrop::into_inner(ACTIVE.take());
     let of_site = active.iter_mut().find(|(other, _)| ptr::eq(*other, site));
@@ -65,7 +78,7 @@ fn add_active(site: &'static Site) -> bool {
     was_active
 }
 
-/// Notes that the thread has left a call of `site`.
+/// Records that the thread has left a call of `site`.
 fn remove_active(site: &'static Site) {
     let mut active = ManuallyDrop::into_inner(ACTIVE.take());
     let place = active.iter().position(|(other, _)| ptr::eq(*other, site));
@@ -83,19 +96,19 @@ fn remove_active(site: &'static Site) {
     }
 }
 
-/// Takes the thread's current call, for a moment: [`set_current`] has to follow.
+/// Takes the thread's current call out of its place. [`set_current`] has to follow.
 #[inline]
 fn take_current() -> Option<Box<Call>> {
     ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
 }
 
-/// Makes `call` the thread's current one. What was there has to be taken before.
+/// Makes `call` the thread's current one. The place must be empty: what is in it is leaked.
 #[inline]
 fn set_current(call: Option<Box<Call>>) {
     CURRENT.set(ManuallyDrop::new(call));
 }
 
-/// Does something to the thread's current call, if it is in one.
+/// Calls `act` with the thread's current call, if there is one.
 #[inline(always)]
 fn with_current(act: impl FnOnce(&mut Call)) {
     if let Some(mut call) = take_current() {
@@ -104,55 +117,66 @@ fn with_current(act: impl FnOnce(&mut Call)) {
     }
 }
 
-/// A call of a profiled function that settles its lines, from its first to its
-/// last.
+/// A call of a profiled function that settles its lines.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is its own")]
 pub(crate) struct Call {
+    // What is measured, as the settings say.
     settings: Settings,
-    /// How often resident memory is read.
+    /// How often resident memory is read. `Off` if it turns out that it can't be.
     rss: Rss,
+    /// Whether the clock is read at each line.
     reads_time: bool,
-    /// Whether no thread has entered it yet.
+    /// Whether no thread has entered the call yet.
     is_new: bool,
-    /// When resident memory is read at the end of the open line, and at the end of one
-    /// of the first executions and of later ones.
+    /// When resident memory is read at the end of the open line.
     reads: Reads,
+    /// `reads` for the first [`rss_sampler::ALWAYS_READ`] executions of a line on the thread.
     early_reads: Reads,
+    /// `reads` for later executions.
     later_reads: Reads,
-    /// The settling call this one was made in. None while a task is not being
-    /// polled.
+
+    // The call among the calls of its thread.
+    /// The settling call that this one was made in. None while a task is not being polled.
     outer: Option<Box<Call>>,
-    /// How many there are with this one.
+    /// The number of settling calls on the stack, this one included.
     depth: u32,
-    /// How often switches of stacks were seen on the thread when it entered the call.
+    /// The thread's count of stack switches when it entered the call.
     switch_count: u32,
-    /// Whether one further out is a call of the same function, in whose numbers all
-    /// that this one does is already.
+    /// Whether the thread is already in a call of the same function, whose numbers include all
+    /// that this call does.
     is_inside_another: bool,
-    /// Whether nothing is to be counted a second time, as in a table of many calls.
+    /// Whether recursive calls are not to be counted twice, as in a table of many calls.
     counts_once: bool,
+
+    // The open line.
+    /// Its place among the site's lines.
     open_line: u32,
-    /// What the open line has done in the polls before this one.
+    /// What it has done before the last suspension or cut, if there was one.
     earlier: Option<Usage>,
-    /// The heap when the thread entered the call, or took it up again.
+
+    // The readings that the next ones are compared with.
+    /// The heap when the thread entered the call, or entered it again.
     entered: Tally,
-    /// The heap when the open line was opened, or taken up again.
+    /// The heap at the last settling: when the open line was opened or resumed.
     since: Tally,
-    /// Resident memory when it was last read, if it is, and what lines have done to the
-    /// heap since then.
+    /// Resident memory when it was last read, if it is.
     resident_since: Resident,
+    /// What lines have done to the heap since then.
     moves: Moves,
-    /// The time at that moment, and when the thread entered the call, if it is read.
+    /// The clock at the last settling, if time is read.
     ticks_since: u64,
+    /// The clock when the thread entered the call, if time is read.
     ticks_entered: u64,
-    /// What of the time since then was that of settling calls made from this one.
+    /// How much of the time since then was spent in settling calls made from this one.
     callee_ticks: u64,
     /// The highest that the thread's heap has been since `entered`.
     highest_net_bytes: i64,
-    /// What its lines own, if a column of its table shows it.
+
+    // The results.
+    /// What the call's lines own, if a column of its table shows it.
     owned: Option<OfCall>,
-    /// Its beginning, if it is marked in a file of memory over time.
+    /// The sample at its beginning, if the call is marked in a timeline file.
     #[cfg(feature = "timeline")]
     marked: Option<Sample>,
     profile: FunctionProfile,
@@ -164,12 +188,12 @@ enum Reads {
     Never,
     WhenDue,
     Always,
-    /// At the end of the first row, before any line has begun.
+    /// At the end of the first row, before any line begins: this reading is the baseline.
     AsBaseline,
 }
 
 impl Call {
-    /// Begins a call, on its first row, of the function that the thread has entered.
+    /// Begins a call of the function that the thread has entered. The first row is open.
     pub(crate) fn begin(site: &'static Site, settings: Settings) -> Box<Self> {
         let rss = settings.rss_in_use();
         #[cfg(feature = "timeline")]
@@ -222,7 +246,7 @@ impl Call {
             })
         };
         if rss != Rss::Off {
-            // Once, before anything is read: it takes pages itself.
+            // Asked once before the first reading, since finding out touches pages itself.
             rss::is_exact();
         }
         let (call, _) = uncounted::during(reads_at_entry(rss), make);
@@ -233,9 +257,8 @@ impl Call {
         self.profile.site
     }
 
-    /// Makes this the thread's current call: from now on, what the thread does
-    /// is done while the open line runs. The address of the call, by which it is
-    /// [left](Self::leave).
+    /// Makes this the thread's current call: from now on, what the thread does is charged to the
+    /// open line. Returns the call's address, which [`leave`](Self::leave) takes.
     pub(crate) fn enter(mut self: Box<Self>) -> usize {
         if self.is_new {
             self.is_new = false;
@@ -268,17 +291,17 @@ impl Call {
         address
     }
 
-    /// Whether a thread has switched stacks while it was in the call.
+    /// Whether a thread has [switched stacks](stack_switch) while it was in the call.
     fn has_switched(&self) -> bool {
         self.profile.has_switched || self.switch_count != stack_switch::count()
     }
 
-    /// Tells it from all other calls that are under way.
+    /// The address of the call, which identifies it among all running calls.
     fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 
-    /// Has what changes in resident memory be that of the call from here on.
+    /// Charges changes of resident memory to the call from here on.
     fn begin_readings(&mut self) {
         self.resident_since = match self.rss {
             Rss::Off => return,
@@ -289,14 +312,15 @@ impl Call {
         self.moves.take(0);
     }
 
-    /// Begins the first line. What there is then is the first row: what has been done
-    /// before it, as by what another attribute has put into the function, is no line's.
+    /// Ends the first row, just before the first line begins: resident memory at this moment is
+    /// the baseline. What was done earlier, for example by code that another attribute has
+    /// inserted, belongs to no line.
     #[inline(never)]
     fn begin_first_line(&mut self) {
         self.begin_readings();
         let bytes = self.resident_since.process;
         if bytes == 0 {
-            // It can't be read, or isn't to be.
+            // Resident memory can't be read, or is not to be.
             self.rss = Rss::Off;
             self.early_reads = Reads::Never;
             self.later_reads = Reads::Never;
@@ -308,12 +332,12 @@ impl Call {
         }
     }
 
-    /// Takes the call at this address away from the thread. Its line stays open, and the
-    /// call around it is current again.
+    /// Removes the call at this address from the thread's stack of calls. Its line stays open, and
+    /// the call around it becomes current again.
     ///
-    /// Calls further in that nobody left, as code that never comes back leaves
-    /// them, are ended; not if the thread [switches stacks](switches), where they go on.
-    /// Nothing if the call itself was ended.
+    /// Inner calls that were never left, for example by code that doesn't return, are ended. If
+    /// the thread [switches stacks](stack_switch), they stay, since they may still be running.
+    /// Returns `None` if the call itself has been ended in this way.
     pub(crate) fn leave(address: usize) -> Option<Box<Self>> {
         if !is_current(address) && !leave_inner(address) {
             return None;
@@ -338,7 +362,7 @@ impl Call {
         Some(call)
     }
 
-    /// Puts down what the call has done since it was entered. Its line stays open.
+    /// Records what the call has done since it was entered. Its line stays open.
     fn settle_poll(&mut self) {
         self.profile.has_switched = self.has_switched();
         let stretch = self.settle();
@@ -347,7 +371,7 @@ impl Call {
             owned.leave();
         }
         if !self.leaves_to_another() {
-            // Its lines have had laps of their own in the meantime.
+            // Each line has begun a peak of its own, so the highest is not in `since`.
             let left = Tally {
                 highest_net_bytes: self.highest_net_bytes,
                 ..self.since
@@ -362,7 +386,7 @@ impl Call {
         }
     }
 
-    /// Puts down how long the thread was in the call.
+    /// Records how long the thread was in the call.
     fn settle_time_of_poll(&mut self) {
         let inclusive = self.ticks_since.wrapping_sub(self.ticks_entered);
         let own = inclusive.saturating_sub(std::mem::take(&mut self.callee_ticks));
@@ -376,15 +400,15 @@ impl Call {
         }
     }
 
-    /// Whether what this call does is only put down to the one further out.
+    /// Whether what this call does is recorded by an outer call of the same function only.
     #[inline(always)]
     fn leaves_to_another(&self) -> bool {
         self.is_inside_another && self.counts_once
     }
 
-    /// What the heap has done since the last moment, for the caller to put down
-    /// to the open line. Time and resident memory are put down to it here.
-    // Inlined, like all that a probe does, so that its numbers stay in registers.
+    /// Returns what happened to the heap since the last settling, which the caller has to charge
+    /// to the open line. Charges time and resident memory itself.
+    // Inlined, like everything a probe does, so that its numbers stay in registers.
     #[inline(always)]
     fn settle(&mut self) -> Usage {
         let now = self.profile.heap_source.lap();
@@ -402,7 +426,7 @@ impl Call {
         }
     }
 
-    /// Puts down to the open line what can't be counted, but read.
+    /// Charges to the open line what is read and not counted: time and resident memory.
     #[inline(always)]
     fn watch(&mut self) {
         if self.reads_time {
@@ -424,8 +448,8 @@ impl Call {
         }
     }
 
-    /// Reads resident memory at the end of the open line, and puts what has changed down
-    /// to the line that it belongs to.
+    /// Reads resident memory at the end of the open line, and charges the change to the line that
+    /// most likely caused it (see [`Moves`]).
     #[inline(never)]
     fn read_resident(&mut self) {
         if self.reads == Reads::AsBaseline {
@@ -455,7 +479,8 @@ impl Call {
         }
     }
 
-    /// What the open line has done in all, if it has done `stretch` in this poll.
+    /// All that this execution of the open line has done, given what it did since it was last
+    /// resumed.
     #[inline(always)]
     fn execution(&mut self, stretch: Usage) -> Usage {
         match self.earlier.take() {
@@ -464,7 +489,7 @@ impl Call {
         }
     }
 
-    /// Closes the open line, which has done `execution`.
+    /// Adds `execution` to the open line.
     #[inline(always)]
     fn close_line(&mut self, execution: Usage) {
         if let Some(line) = self.profile.lines.get_mut(self.open_line as usize) {
@@ -472,11 +497,11 @@ impl Call {
         }
     }
 
-    /// Goes on with a line that was open before another one was.
+    /// Settles the open line and makes `line` the open one, without counting an execution.
     #[inline(always)]
     fn reopen(&mut self, line: u32) {
         if self.earlier.is_none() && self.profile.heap_source.is_at(&self.since) {
-            // Most lines do nothing to the heap.
+            // The fast path: most lines don't touch the heap.
             self.watch();
         } else {
             let stretch = self.settle();
@@ -486,7 +511,7 @@ impl Call {
         self.open_line = line;
     }
 
-    /// Begins a line.
+    /// Settles the open line and begins an execution of `line`, the thread's `executions`-th.
     #[inline(always)]
     fn open(&mut self, line: u32, executions: u64) {
         self.reopen(line);
@@ -497,31 +522,33 @@ impl Call {
         };
         if let Some(line) = self.profile.lines.get_mut(line as usize) {
             line.hits = line.hits.wrapping_add(1);
-            // As long as there is no reading at its end, the last one before it.
+            // The last reading before the line, until there is one at its end.
             line.resident_bytes = self.resident_since.process;
         }
     }
 
-    /// Notes that the call won't get beyond the line that is open.
+    /// Records that the call ends in the open line, and how.
     pub(crate) fn cut_short(&mut self, how: CutShort) {
         let line = self.profile.site.lines().get(self.open_line as usize);
         self.profile.cut_short_count = 1;
         self.profile.last_cut_short = Some((how, line.copied().unwrap_or(0)));
     }
 
-    /// Notes that a panic has ended it, unless it was cut short already.
+    /// Records that a panic has ended the call, unless it was already cut short.
     pub(crate) fn panic(&mut self) {
         if self.profile.last_cut_short.is_none() {
             self.cut_short(CutShort::Panic);
         }
     }
 
-    /// Ends a call that has been left, and prints its table if that is wanted.
+    /// Ends a call that has been left: prints its table, if one is wanted, and adds the call to the
+    /// profile of its function.
     pub(crate) fn end(mut self: Box<Self>) {
         let execution = self.earlier.take().unwrap_or_default();
         self.close_line(execution);
-        // The call is moved in, so that it is freed in there, as it was made.
-        // A table is work; adding a call to others is next to none.
+        // The call was allocated uncounted, so it is moved into the closure to be freed uncounted.
+        // Printing a table changes resident memory, so it is read; adding a call to a profile
+        // hardly does.
         let reads_resident = match self.rss {
             Rss::Off => false,
             Rss::Exact => true,
@@ -568,15 +595,15 @@ impl Call {
     }
 }
 
-/// Whether the thread's current call is this.
+/// Whether the thread's current call is the one at `address`.
 fn is_current(address: usize) -> bool {
     let mut is = false;
     with_current(|call| is = call.address() == address);
     is
 }
 
-/// Ends the calls further in than this one, unless the thread switches stacks; whether
-/// the thread is in this one.
+/// Ends the calls inside the one at `address`, unless the thread switches stacks. Returns whether
+/// the thread is in that call.
 #[cold]
 fn leave_inner(address: usize) -> bool {
     let (mut is_there, mut has_switched) = (false, false);
@@ -605,7 +632,7 @@ fn leave_inner(address: usize) -> bool {
     is_there
 }
 
-/// Whether resident memory is read when the thread enters a call.
+/// Whether resident memory is read when the thread enters a call, with the setting `rss`.
 fn reads_at_entry(rss: Rss) -> bool {
     match rss {
         Rss::Off => false,
@@ -614,21 +641,21 @@ fn reads_at_entry(rss: Rss) -> bool {
     }
 }
 
-/// Begins a line of the thread's current call, and settles the one before.
+/// Begins a line of the thread's current call and settles the one before.
 ///
-/// `executions` is how often the thread has begun it.
+/// `executions` is how often the thread has begun the line, this time included.
 #[inline(always)]
 pub(crate) fn open(line: u32, executions: u64) {
     with_current(|call| call.open(line, executions));
 }
 
-/// Goes on with a line of the thread's current call that was open before another.
+/// Makes a line of the thread's current call the open one again and settles the one before.
 pub(crate) fn reopen(line: u32) {
     with_current(|call| call.reopen(line));
 }
 
-/// Settles what the open line of the thread's current call has done so far. It stays
-/// open, as one that the thread leaves in the middle.
+/// Settles what the open line of the thread's current call has done so far. The line stays open,
+/// as when the thread leaves it in the middle.
 pub(crate) fn cut_line() {
     with_current(|call| {
         let stretch = call.settle();
@@ -636,8 +663,8 @@ pub(crate) fn cut_line() {
     });
 }
 
-/// Has the peak that was watched before the thread's current call, or else the one
-/// that is watched now, be as high as this.
+/// Raises the peak that will be resumed when the thread leaves its current call to at least
+/// `highest_net_bytes`. Outside of any call, raises the current peak.
 pub(crate) fn resume_peak(highest_net_bytes: i64) {
     let mut is_in_call = false;
     with_current(|call| {
@@ -657,7 +684,7 @@ fn current_address() -> Option<usize> {
     address
 }
 
-/// Ends the calls that the exiting thread is still in.
+/// Ends the calls that the calling thread is still in when the process exits.
 pub(crate) fn end_all() {
     while let Some(mut call) = current_address().and_then(Call::leave) {
         call.cut_short(CutShort::ProcessExit);

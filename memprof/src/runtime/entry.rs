@@ -1,9 +1,9 @@
-//! The calling thread inside a function: its way in and out, of a call, of a closure
-//! and of an `async` block.
+//! How the calling thread enters and leaves a function, a closure or an `async` block.
 //!
-//! A function that the thread enters is its [frame](crate::runtime::frame), and if its lines are
-//! to be settled also a [call](crate::runtime::call). A closure or an `async` block of a
-//! function has the function's lines, wherever and whenever it runs.
+//! A function that a thread enters becomes its current [frame](crate::runtime::frame) and, if the
+//! function's lines are settled, also its current [call](crate::runtime::call). Closures and
+//! `async` blocks use the lines of the function that they are written in, wherever and whenever
+//! they run.
 
 use crate::model::options::Print;
 use crate::model::site::{Kind, Site};
@@ -15,7 +15,7 @@ use crate::runtime::settings::settings_of;
 #[cfg(feature = "timeline")]
 use crate::timeline::{marks, stop};
 
-/// The calling thread, inside a profiled function.
+/// The calling thread inside a profiled function, closure or `async` block.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Entered {
@@ -23,42 +23,47 @@ pub(crate) struct Entered {
     back: Back,
 }
 
-/// What the thread goes back to.
+/// What the thread goes back to when it leaves.
 #[derive(Debug)]
 enum Back {
-    /// From a call: to what was around it.
+    /// From a call: to the code that called it.
     Outer {
         outer: Outer,
-        /// The address of the settling call, or 0 if it isn't one.
+        /// The address of the settling call, or 0 if the call doesn't settle its lines.
         call: usize,
     },
-    /// From a closure or an `async` block that runs on its own, away from the function
-    /// it stands in: to what it runs in.
+    /// From a closure or an `async` block that runs outside of its function: to the code that runs
+    /// it.
     Elsewhere(Outer),
-    /// From one that the function itself runs: to the line that was open.
+    /// From a closure or an `async` block that its function itself runs: to the line that was open.
     Line(u32),
 }
 
-/// How far a call of an `async fn` has come, or an `async` block, while no thread is in
-/// it.
-// Two words, which is all that a profiled future is larger than a plain one.
+/// The state of an `async fn` call or an `async` block between polls.
+///
+/// [`task`](crate::runtime::task) shows the transitions.
+// Two words: a profiled future is no more than that larger than a plain one.
 #[derive(Debug)]
 pub(crate) enum Stage {
+    /// A call that was never polled.
     NotBegun(&'static Site),
-    /// With the line that the block is on.
+    /// A block that was never polled, with the place of the line that it begins on.
     BlockNotBegun(&'static Site, u32),
-    /// Left in the middle, with the line that was open, as the next two.
+    /// A suspended call that settles its lines, with the place of the open line.
     Settling(Box<Call>, u32),
+    /// A suspended call that doesn't, with the place of the open line.
     Owning(&'static Site, u32),
+    /// A suspended block, with the place of the open line.
     Block(&'static Site, u32),
-    /// At its end, or not profiled.
+    /// A call or block that has ended or isn't profiled. Also the state during a poll.
     Ended,
 }
 
-/// Begins a call. Nothing if profiling is off.
+/// Begins a call. Returns `None` if profiling is off.
 #[inline]
 pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
-    // First, since finding out more may have brought the thread here.
+    // Checked first: the thread may have come here from `kind_of`, through profiled code that the
+    // profiler itself calls.
     if frame::is_own_work() {
         return Some(unprofiled(site));
     }
@@ -73,12 +78,13 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
     Some(Entered { site, back })
 }
 
+/// What is done at the lines of a function in this process.
 #[inline]
 pub(crate) fn kind_of(site: &'static Site) -> Kind {
     site.kind().unwrap_or_else(|| kind_of_new(site))
 }
 
-/// As [`kind_of`], of a function that runs for the first time.
+/// [`kind_of`] a function that runs for the first time.
 #[cold]
 fn kind_of_new(site: &'static Site) -> Kind {
     let is_watched = is_watched();
@@ -94,8 +100,8 @@ fn kind_of_new(site: &'static Site) -> Kind {
     kind
 }
 
-/// Whether calls are marked in a file of memory over time, or their lines are to stay
-/// under a limit, so that they have to be settled, whatever is printed.
+/// Whether calls are marked in a timeline file (`MEMPROF_TIMESTAMPS`), or resident memory has a
+/// limit (`MEMPROF_STOP_AT`). Then lines have to be settled, even if no table is printed.
 fn is_watched() -> bool {
     #[cfg(feature = "timeline")]
     {
@@ -106,7 +112,7 @@ fn is_watched() -> bool {
     false
 }
 
-/// Enters what the profiler itself calls.
+/// Enters a function that the profiler's own work has reached, without profiling it.
 #[cold]
 fn unprofiled(site: &'static Site) -> Entered {
     Entered {
@@ -125,12 +131,11 @@ fn enter_settling(site: &'static Site) -> Option<Back> {
     })
 }
 
-/// Begins a closure or an `async` block of a function, on the line at `place`, or goes
-/// on with it there. Nothing if profiling is off.
+/// Begins or resumes a closure or an `async` block of a function, on the line at `place`. Returns
+/// `None` if profiling is off.
 ///
-/// Where the function itself runs it, the lines in it are lines of that call. Where
-/// it runs on another thread, in a task or after the function has returned, they
-/// are lines of the function all the same, but no call's.
+/// If the function itself runs it, its lines belong to that call. If it runs on another thread, in
+/// a task or after the function has returned, they are counted for the function, but for no call.
 #[inline]
 pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
     if frame::is_own_work() {
@@ -149,7 +154,7 @@ pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
     Some(Entered { site, back })
 }
 
-/// Goes on with a line that was open before another one was.
+/// Makes the line at `place` the open one again, without counting an execution.
 pub(crate) fn resume_line(place: u32) {
     if frame::resume_line(place) {
         call::reopen(place);
@@ -157,7 +162,7 @@ pub(crate) fn resume_line(place: u32) {
 }
 
 impl Entered {
-    /// Ends the call, and prints its table if that is wanted.
+    /// Ends the call, and prints its table if one is wanted.
     #[inline]
     pub(crate) fn end(self) {
         match self.back {
@@ -165,13 +170,13 @@ impl Entered {
                 outer.restore(self.site);
             }
             Back::Outer { outer, call } => end_settling(self.site, outer, call),
-            // What panicked stays the open line.
+            // The line that panicked stays open.
             Back::Line(line) if !frame::is_panicking() => resume_line(line),
             Back::Line(_) => {}
         }
     }
 
-    /// Leaves the call, to be gone on with on any thread.
+    /// Leaves the call so that any thread can resume it.
     pub(crate) fn suspend(self) -> Stage {
         match self.back {
             Back::Outer { outer, call } => {
@@ -206,7 +211,7 @@ fn end_settling(site: &'static Site, outer: Outer, call: usize) {
 }
 
 impl Stage {
-    /// Begins, or goes on. Nothing if profiling is off, or it has ended.
+    /// Begins or resumes the call or block. Returns `None` if profiling is off or it has ended.
     pub(crate) fn enter(self) -> Option<Entered> {
         let (site, outer, call) = match self {
             Self::NotBegun(site) => return enter(site),
@@ -228,8 +233,8 @@ impl Stage {
         Some(Entered { site, back })
     }
 
-    /// Goes on with what was left in the middle, for its end: it won't get beyond the
-    /// line that is open. Nothing if it wasn't.
+    /// Resumes a suspended call or block in order to end it in the line that is open. Returns
+    /// `None` if it isn't suspended.
     pub(crate) fn enter_to_end(mut self, how: CutShort) -> Option<Entered> {
         match &mut self {
             Self::NotBegun(_) | Self::BlockNotBegun(..) | Self::Ended => return None,

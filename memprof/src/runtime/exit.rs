@@ -1,5 +1,6 @@
-//! The end of the process: calls that are under way are ended, what was kept for this
-//! moment is printed, the report is written, and nobody is listened to any more.
+//! What happens when the process exits, in this order: the calls that the exiting thread is in are
+//! ended, the tables with `print = "exit"` are printed, the report of `MEMPROF_OUTPUT` is written,
+//! and the socket of `MEMPROF_LISTEN` is removed.
 
 use crate::count::environment;
 use crate::count::uncounted;
@@ -17,7 +18,8 @@ use std::sync::Once;
 /// Done when the first profiled function is called.
 static PREPARED: Once = Once::new();
 
-/// Has all that done when the process ends.
+/// Registers the above to run at exit, and starts what runs beside the program until then: the
+/// socket and the thread that writes reports.
 pub(crate) fn prepare() {
     PREPARED.call_once(|| {
         environment::set_used();
@@ -39,7 +41,7 @@ extern "C" fn end_of_process() {
             table::print(settings, profile, owned, of_function);
         };
         if !function_profile::show_at_exit(show) {
-            say("the tables at exit are lost: another thread holds on to them");
+            say("the tables at exit are lost: another thread holds their lock");
         }
         #[cfg(feature = "export")]
         output_file::write_output();

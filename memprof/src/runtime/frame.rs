@@ -1,7 +1,23 @@
-//! The profiled function that the calling thread is in, and what a probe does in
-//! any of them: it makes its line the thread's current one and counts the
-//! execution. In a function whose lines are to be shown, that is not all; the rest
-//! is [`call`](crate::runtime::call)'s.
+//! The profiled function that the calling thread is in, and what a probe does in every function:
+//! it makes its line the thread's current one and counts the execution.
+//!
+//! If the lines of the function are settled as well, [`call`](crate::runtime::call) does the rest.
+//!
+//! # Entering and leaving
+//!
+//! [`enter`] makes a function the thread's current one and returns what the thread was in before,
+//! as an [`Outer`]. [`Outer::restore`] goes back to that. Functions normally end in the reverse
+//! order in which they began, so that restoring is a few stores.
+//!
+//! # Calls that end out of order
+//!
+//! If a thread [switches stacks](stack_switch), as it does to run stackful coroutines, or if a call
+//! is never left, the function to leave may not be the current one. [`Outer::restore`] detects it:
+//! the [`State`] of each call has the address in the stack at which the call began, which tells
+//! running calls apart, and whether that was on the thread's own stack. Where it can't be known
+//! that the outer function is still running, the thread is in no function afterwards.
+//!
+//! A line is named by its place: its index in the list of the function's lines.
 
 use crate::count::line_counters::{self, LineCounters, PathCounters};
 use crate::count::tag::{self, Tag};
@@ -14,29 +30,30 @@ use std::ptr;
 use std::thread;
 
 /// The function that a thread is in.
-// Two words, which stay in registers on their way.
+// Two words, so that it is passed in registers.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
-    /// The thread's, for the path that the function was called by.
+    /// The thread's counters for the path by which the function was called.
     counters: &'static PathCounters,
     state: State,
 }
 
-/// What is done at the lines; whether the thread was unwinding already when it came to
-/// the function, as it does in a `Drop` after a panic: then it can't be told how the call
-/// ends; and where on which stack the call began, by which calls under way are told apart.
+/// The state of a call, as bit fields.
 #[derive(Clone, Copy, Debug)]
 struct State(u32);
 
+/// What is done at the lines: a [`Kind`].
 const KIND: u32 = 0b11;
+/// The thread was already unwinding when it entered the function, from a `Drop` during a panic:
+/// then `thread::panicking` doesn't tell whether this call panics.
 const ENTERED_IN_PANIC: u32 = 1 << 2;
-/// Away from the thread's own stack.
+/// The call began on another stack than the thread's own.
 const IS_ELSEWHERE: u32 = 1 << 3;
-/// The rest is of the address.
+/// Bits 4 to 31 of the stack address at which the call began. They tell running calls apart.
 const PLACE: u32 = !0b1111;
 
 impl State {
-    /// Of no call.
+    /// The state of a thread that is in no call.
     const NONE: Self = Self(Kind::Off as u32);
 
     #[inline(always)]
@@ -66,22 +83,22 @@ impl State {
         self.0 & IS_ELSEWHERE != 0
     }
 
-    /// Whether it is of a call that an outer one has made, on the same stack: stacks are
+    /// Whether this call began less than 16 KiB below `outer`, and so on the same stack: stacks are
     /// farther apart.
     fn is_near(self, outer: Self) -> bool {
         const NEAR_BYTES: u32 = 16 << 10;
         (outer.0 & PLACE).wrapping_sub(self.0 & PLACE) < NEAR_BYTES
     }
 
-    /// Whether it is of the same call, and neither that nor the one around it is away from
-    /// the thread's own stack.
+    /// Whether this is the state of the call `own`, and both that and `outer` are on the thread's
+    /// own stack.
     #[inline(always)]
     fn is_plainly(self, own: Self, outer: Self) -> bool {
         (self.0 ^ own.0) & PLACE == 0 && (own.0 | outer.0) & IS_ELSEWHERE == 0
     }
 }
 
-/// The calling thread's.
+/// The [`Frame`] of the calling thread.
 #[derive(Debug)]
 struct Current {
     counters: Cell<&'static PathCounters>,
@@ -89,8 +106,7 @@ struct Current {
 }
 
 thread_local! {
-    // Without a destructor, for the reasons of `threads`: a function may well be
-    // called while its thread is torn down.
+    // Without a destructor, since a function may be called while the thread's locals are destroyed.
     static CURRENT: Current = const {
         Current {
             counters: Cell::new(&line_counters::NO_COUNTERS),
@@ -99,7 +115,7 @@ thread_local! {
     };
 }
 
-/// The function that the calling thread is in; where it is in none, one without lines.
+/// The function that the calling thread is in, or a frame without lines if it is in none.
 #[inline(always)]
 fn current() -> Frame {
     CURRENT.with(|current| Frame {
@@ -108,7 +124,7 @@ fn current() -> Frame {
     })
 }
 
-/// Has the calling thread be in another function; the one that it was in.
+/// Makes `frame` the calling thread's current function and returns the previous one.
 #[inline(always)]
 fn replace(frame: Frame) -> Frame {
     CURRENT.with(|current| Frame {
@@ -117,14 +133,14 @@ fn replace(frame: Frame) -> Frame {
     })
 }
 
-/// What a thread was in before it entered a function, to go back to.
+/// What a thread was in before it entered a function, so that it can go back.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub(crate) struct Outer {
     counters: &'static PathCounters,
-    /// The state, and the line below it.
+    /// The state in the upper half, and the id of the line in the lower half.
     state_and_line: u64,
-    /// Of the call that has been entered.
+    /// The state of the call that was entered.
     own: State,
 }
 
@@ -156,8 +172,8 @@ impl Outer {
         self.state_and_line as u32
     }
 
-    /// Leaves the function, which `site` describes, for this; the place of the line that
-    /// was open.
+    /// Leaves the function that `site` describes and goes back to what this holds. Returns the
+    /// place of the line that was open.
     #[inline(always)]
     pub(crate) fn restore(self, site: &'static Site) -> u32 {
         let outer = self.frame();
@@ -173,9 +189,9 @@ impl Outer {
         tag::place_of(tag.line())
     }
 
-    /// As [`restore`](Self::restore), where it isn't plain what there is to go back to:
-    /// the thread [switches stacks](switches), or there are calls that nobody has ended,
-    /// as code that never comes back leaves them.
+    /// The slow path of [`restore`](Self::restore), for calls that may not end in order: the thread
+    /// [switches stacks](stack_switch), or inner calls were never left, for example by code that
+    /// doesn't return.
     #[cold]
     #[inline(never)]
     fn restore_closely(self, site: &'static Site, left: Frame, tag: Tag) -> u32 {
@@ -193,9 +209,9 @@ impl Outer {
             stack_switch::end();
         }
         let may_go_back = match (self.own.is_elsewhere(), outer.state.is_elsewhere()) {
-            // What is on the thread's own stack ends in turn.
+            // Calls on the thread's own stack end in order.
             (false, false) => true,
-            // That may have ended meanwhile.
+            // The outer call may have ended already.
             (false, true) => false,
             (true, false) => is_in_turn,
             (true, true) => is_in_turn && (!is_mixed || self.own.is_near(outer.state)),
@@ -210,7 +226,7 @@ impl Outer {
             });
             this_thread::set_tag(tag.with_line(tag::UNTRACKED));
         }
-        // Or else the thread is in another function on its own stack, and stays there.
+        // Otherwise the thread is in another function on its own stack, and stays there.
         if is_in_turn {
             tag::place_of(tag.line())
         } else {
@@ -219,7 +235,7 @@ impl Outer {
     }
 }
 
-/// Notes that the thread has switched stacks while it was in a function.
+/// Records that the thread has switched stacks while it was in the function of `frame`.
 fn note_switch(frame: Frame) {
     if frame.state.kind() != Kind::Off
         && !frame.counters.note_switch()
@@ -229,7 +245,7 @@ fn note_switch(frame: Frame) {
     }
 }
 
-/// Enters a function, on its first row; what the thread goes back to.
+/// Enters a function on its first row. Returns what the thread was in before.
 #[inline(always)]
 pub(crate) fn enter(site: &'static Site, kind: Kind) -> Outer {
     let tag = this_thread::tag();
@@ -242,8 +258,8 @@ pub(crate) fn enter(site: &'static Site, kind: Kind) -> Outer {
     begin(site, kind, counters, tag, 0)
 }
 
-/// Enters a function that has been left in the middle, at the line that was open; or a
-/// part of one that runs by itself.
+/// Enters a function again that was left in the middle, at the line that was open; or enters a
+/// closure or `async` block that runs outside of its function. It doesn't count as a call.
 pub(crate) fn go_on(site: &'static Site, kind: Kind, place: u32) -> Outer {
     let tag = this_thread::tag();
     if tag.scope() != 0 {
@@ -253,7 +269,7 @@ pub(crate) fn go_on(site: &'static Site, kind: Kind, place: u32) -> Outer {
     begin(site, kind, counters, tag, place)
 }
 
-/// Has the thread, which is at `tag`, be in a function on the line at `place`.
+/// Makes a function current, on the line at `place`. `tag` is the thread's tag so far.
 #[inline(always)]
 fn begin(
     site: &'static Site,
@@ -272,7 +288,8 @@ fn begin(
     Outer::new(frame, tag.line(), state)
 }
 
-/// Notes that the thread enters a function, if it [switches stacks](switches).
+/// The slow path of [`begin`], for a thread's first call and while calls on other stacks than its
+/// own are running. Records a [stack switch](stack_switch) in the functions concerned.
 #[cold]
 #[inline(never)]
 fn begin_closely(site: &'static Site, state: State, here: usize) -> State {
@@ -289,8 +306,8 @@ fn begin_closely(site: &'static Site, state: State, here: usize) -> State {
     }
 }
 
-/// Whether the thread is at work for the profiler, and comes to the program's code from
-/// there: to an allocator that is profiled itself.
+/// Whether the thread is doing the profiler's own work, and has reached profiled code from there:
+/// the program's allocator, for example, may be profiled itself.
 #[inline]
 pub(crate) fn is_own_work() -> bool {
     this_thread::tag().line() == tag::PROFILER
@@ -311,7 +328,7 @@ pub(crate) fn enter_unprofiled() -> Outer {
     Outer::new(frame, this_thread::tag().line(), state)
 }
 
-/// The line that is open, if the thread is in this function, and not in one that it
+/// The place of the open line, if the thread's current function is this one, and not one that it
 /// called.
 #[inline]
 pub(crate) fn open_line_in(site: &'static Site) -> Option<u32> {
@@ -319,9 +336,10 @@ pub(crate) fn open_line_in(site: &'static Site) -> Option<u32> {
     is_in.then(|| tag::place_of(this_thread::tag().line()))
 }
 
-/// Begins a line of the function that the thread is in. One that has to be settled, too,
-/// is left to `settle`, which is told the line's id and how often the thread has begun
-/// it.
+/// Begins the line at `place` of the function that the thread is in.
+///
+/// If the function's lines are settled, this is left to `settle`, which gets the line's id and how
+/// often the thread has begun the line, this time included.
 #[inline(always)]
 pub(crate) fn begin_line(place: u32, settle: impl FnOnce(u32, u64)) {
     let Frame { counters, state } = current();
@@ -340,8 +358,8 @@ pub(crate) fn begin_line(place: u32, settle: impl FnOnce(u32, u64)) {
     }
 }
 
-/// Goes on with a line that was open before another one was; whether what the other
-/// one did has to be settled.
+/// Makes the line at `place` the current one again, without counting an execution. Returns whether
+/// the line that was open has to be settled.
 pub(crate) fn resume_line(place: u32) -> bool {
     let frame = current();
     let tag = this_thread::tag();
@@ -354,18 +372,18 @@ pub(crate) fn resume_line(place: u32) -> bool {
     kind == Kind::Settling
 }
 
-/// The calling thread's counters for the lines of the function that it is in, by the path
-/// that it was called by; none if there was no memory for them.
+/// The calling thread's counters for the lines of the function that it is in, on the current call
+/// path. Empty if there was no memory for them.
 pub(crate) fn lines() -> &'static [LineCounters] {
     current().counters.lines
 }
 
-/// How often the thread has called the function that it is in.
+/// How often the thread has called the function that it is in, on the current call path.
 pub(crate) fn calls() -> u64 {
     current().counters.calls()
 }
 
-/// Whether the function that the thread is in is being unwound.
+/// Whether a panic is unwinding the function that the thread is in.
 pub(crate) fn is_panicking() -> bool {
     thread::panicking() && !current().state.entered_in_panic()
 }

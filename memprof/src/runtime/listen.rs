@@ -1,7 +1,8 @@
-//! The socket on which a running program hands out its report.
+//! The socket of `MEMPROF_LISTEN`, on which a running program hands out its report.
 //!
-//! Who connects gets one, as JSON, and the end of the file. The program goes on
-//! meanwhile: a thread of its own answers, which gets none of the program's signals.
+//! Each client that connects gets a report as JSON, followed by the end of the stream. A thread of
+//! the profiler answers while the program goes on. It blocks the program's signals, and its
+//! allocations aren't counted.
 
 use crate::count::environment::{self, NamedPath};
 use crate::count::{this_thread, uncounted};
@@ -26,22 +27,22 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-/// How long somebody who has connected may keep the others waiting.
+/// How long a client that doesn't read may keep others waiting.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The socket of this process, to be removed at its end.
+/// The socket of this process, which is removed when the process exits.
 static SOCKET: OnceLock<Socket> = OnceLock::new();
 
 #[derive(Debug)]
 struct Socket {
     path: PathBuf,
-    /// Somebody may have removed it, and another program listen at the same path.
+    /// Identifies the file: another program may have replaced it and be listening at the same path.
     identity: Identity,
-    /// A forked child has the variable, too, and is not the one that listens.
+    /// The process that listens: a forked child inherits this value, but doesn't listen.
     process: u32,
 }
 
-/// Listens where `MEMPROF_LISTEN` says, if it does.
+/// Listens on the path in `MEMPROF_LISTEN`, if it is set.
 pub(crate) fn prepare_socket() {
     let Some(name) = environment::get("MEMPROF_LISTEN") else {
         return;
@@ -49,7 +50,7 @@ pub(crate) fn prepare_socket() {
     let path = NamedPath::new(name).path();
     if let Err(error) = listen(&path) {
         say(&format!(
-            "nobody is listened to at {:?}, where MEMPROF_LISTEN says: {error}",
+            "cannot listen on {:?}, the path in MEMPROF_LISTEN: {error}",
             path.to_string_lossy()
         ));
     }
@@ -68,7 +69,7 @@ fn listen(path: &Path) -> io::Result<()> {
     let answer = move || {
         uncounted::during(false, || {
             for stream in listener.incoming().flatten() {
-                // Whoever has gone away has seen enough.
+                // An error means that the client has gone away, which is its business.
                 let _ = hand_out(&stream);
             }
         });
@@ -82,7 +83,7 @@ fn address(path: &Path) -> io::Result<SocketAddrUnix> {
         Errno::NAMETOOLONG => {
             let length = path.as_os_str().len();
             let message = format!(
-                "its {length} bytes are more than the address of a socket can have; give a \
+                "its {length} bytes are more than the address of a socket can have; use a \
                  shorter path"
             );
             io::Error::new(ErrorKind::InvalidInput, message)
@@ -91,22 +92,22 @@ fn address(path: &Path) -> io::Result<SocketAddrUnix> {
     })
 }
 
-/// Removes a socket that a process has left behind. Anything else stays.
+/// Removes a socket that no process listens on any more. Anything else stays and is an error.
 fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
     let Ok(there) = fs::symlink_metadata(path) else {
         return Ok(());
     };
     if !there.file_type().is_socket() {
-        let message = "there is something else; give a path where there is nothing";
+        let message = "the file there is not a socket; use a path where there is no file";
         return Err(io::Error::new(ErrorKind::AlreadyExists, message));
     }
-    // Not waited for: one who listens may have more to answer than wait in line.
+    // Doesn't block: the queue of a process that listens may be full.
     let socket = socket()?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     match net::connect(&socket, address) {
         Ok(()) | Err(Errno::AGAIN) => {
             let message = "another process listens there, or another copy of memprof in this \
-                           one; `%p` in the path stands for the process";
+                           one; `%p` in the path stands for the id of the process";
             Err(io::Error::new(ErrorKind::AddrInUse, message))
         }
         Err(Errno::CONNREFUSED) => {
@@ -117,14 +118,15 @@ fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
     }
 }
 
-/// Makes the socket, which is its owner's alone from the first moment. What is there stays.
+/// Creates the socket. Only its owner can connect, from the first moment. Fails if there is a file
+/// at the path.
 fn bind(path: &Path, address: &SocketAddrUnix) -> io::Result<UnixListener> {
     let for_the_owner = Mode::RUSR | Mode::WUSR;
     let socket = socket()?;
-    // Linux makes the file with the mode that the socket has, and others don't.
+    // Linux creates the file with the mode of the socket; other systems don't.
     let _ = rustix::fs::fchmod(&socket, for_the_owner);
     net::bind(&socket, address)?;
-    // Before anybody can connect.
+    // Before `listen`, so before a client can connect.
     #[cfg(not(target_os = "linux"))]
     {
         use rustix::fs::{AtFlags, CWD, chmodat};
@@ -135,7 +137,7 @@ fn bind(path: &Path, address: &SocketAddrUnix) -> io::Result<UnixListener> {
     Ok(UnixListener::from(socket))
 }
 
-/// A socket that no program gets which this one starts.
+/// Opens a socket that child programs don't inherit.
 fn socket() -> io::Result<OwnedFd> {
     #[cfg(target_os = "linux")]
     let flags = net::SocketFlags::CLOEXEC;
@@ -160,7 +162,7 @@ fn hand_out(stream: &UnixStream) -> io::Result<()> {
     out.flush()
 }
 
-/// Removes the socket, at the end of the process that listens, if it is still there.
+/// Removes the socket if this is the process that listens and the file is still its own.
 pub(crate) fn remove_socket() {
     if let Some(socket) = SOCKET.get()
         && socket.process == process::id()

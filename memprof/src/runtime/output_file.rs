@@ -1,4 +1,12 @@
-//! The report that the environment asks for at the end of the process.
+//! The report of `MEMPROF_OUTPUT`, which is written when the process exits.
+//!
+//! # Turns
+//!
+//! The same file is also written while the program runs ([`report_writer`]) and when a signal ends
+//! it. A [`Turn`] makes sure that one thread writes at a time. Waiting for a turn ends after
+//! [`PATIENCE`], since a disk may be stalled and the process has to exit all the same.
+//!
+//! [`report_writer`]: crate::runtime::report_writer
 
 use crate::count::environment::{self, NamedPath};
 use crate::model::report::Report;
@@ -16,26 +24,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Where it goes, if it is asked for.
+/// Where the report goes, if there is to be one. Set once, when the first profiled function is
+/// called.
 static OUTPUT: OnceLock<Option<Output>> = OnceLock::new();
 
-/// How long one of the process's threads waits for another that is writing.
+/// How long a thread waits for another one that is writing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The process that is writing its report, or 0. A forked child takes it from its parent,
-/// whose thread it doesn't have.
+/// The id of the process that is writing its report, or 0. A forked child that inherits its
+/// parent's id knows that the thread which was writing doesn't exist in the child.
 static WRITING: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Debug)]
 struct Output {
     path: NamedPath,
     format: Format,
-    /// That of this copy of memprof, where the process has more than one.
+    /// The number of this copy of memprof among those in the process, from 1.
     number: usize,
 }
 
-/// Reads `MEMPROF_OUTPUT` and `MEMPROF_FORMAT`. What makes no sense is said at once, and
-/// not after the program has run.
+/// Reads `MEMPROF_OUTPUT` and `MEMPROF_FORMAT`. Invalid values are reported at once, not after the
+/// program has run.
 pub(crate) fn prepare_output() {
     OUTPUT.get_or_init(|| {
         let name = environment::get("MEMPROF_OUTPUT")?;
@@ -67,8 +76,8 @@ pub(crate) fn prepare_output() {
         let path = output.path();
         if output.number > 1 && path != output.path.path() {
             say(&format!(
-                "a second copy of memprof in this process, as that of a plugin, writes its report \
-                 to {:?}: the first one has the path of MEMPROF_OUTPUT",
+                "a second copy of memprof in this process, such as that of a plugin, writes its \
+                 report to {:?}: the first copy uses the path in MEMPROF_OUTPUT",
                 path.to_string_lossy()
             ));
         }
@@ -90,10 +99,10 @@ impl Output {
         report.write_as(self.format, self.path())
     }
 
-    /// The path for this process, and for this copy of memprof in it.
+    /// The path for this process and this copy of memprof.
     fn path(&self) -> PathBuf {
         let path = self.path.path();
-        // What isn't replaced has room for several reports.
+        // Anything but a regular file, such as a pipe, takes several reports.
         let is_replaced = fs::metadata(&path).map_or(true, |there| there.is_file());
         if self.number > 1 && is_replaced {
             numbered(&path, self.number)
@@ -103,7 +112,7 @@ impl Output {
     }
 }
 
-/// The path with a number before its ending: `report.2.json`.
+/// The path with a number before its extension: `report.2.json`.
 fn numbered(path: &Path, number: usize) -> PathBuf {
     let name = path.file_name().unwrap_or_default();
     let ending = Format::ending_of(&name.to_string_lossy()).unwrap_or_default();
@@ -115,7 +124,8 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(new)
 }
 
-/// Whether a report that the environment asks for has the text of the source in it.
+/// Whether reports that environment variables ask for include source text. `MEMPROF_CONFIDENTIAL`
+/// leaves it out.
 pub(crate) fn has_source() -> bool {
     static HAS_SOURCE: OnceLock<bool> = OnceLock::new();
     *HAS_SOURCE.get_or_init(|| {
@@ -124,29 +134,30 @@ pub(crate) fn has_source() -> bool {
     })
 }
 
-/// Writes the report that is asked for.
+/// Writes the report at exit, if there is to be one.
 pub(crate) fn write_output() {
     let Some(Some(to)) = OUTPUT.get() else {
         return;
     };
     if !fork_lock::holds_none() {
-        say("the report at exit is lost: the process ended in the middle of another");
+        say("the report at exit is lost: the process exited while it was making another report");
         return;
     }
     match Turn::take() {
         Some(turn) => {
             to.write(collect::report());
-            // The thread for it has no further turn.
+            // Never given back, so that no other thread replaces this report.
             mem::forget(turn);
         }
-        None => say("the report at exit is lost: one before is still being written"),
+        None => say("the report at exit is lost: an earlier report is still being written"),
     }
-    // There is nothing more to write for a signal that comes now.
+    // A signal that comes now has nothing more to write.
     #[cfg(target_os = "linux")]
     crate::sys::signals::set_done();
 }
 
-/// Writes the report that is asked for, on the thread for it, as a signal ends the process.
+/// Writes the report because a signal ends the process. Called by the thread that writes reports;
+/// calls `set_collected` as soon as the report is collected.
 #[cfg(target_os = "linux")]
 pub(super) fn write_as_it_ends(set_collected: fn()) {
     if let (Some(Some(to)), Some(_turn)) = (OUTPUT.get(), Turn::take()) {
@@ -156,8 +167,10 @@ pub(super) fn write_as_it_ends(set_collected: fn()) {
     }
 }
 
-/// Writes the report that is asked for, on the thread for it, while the program goes on. What
-/// goes wrong is said unless it `is_failing` already; whether it is.
+/// Writes the report while the program runs. Called by the thread that writes reports.
+///
+/// Returns whether that failed. The error is printed unless the last report failed, too
+/// (`is_failing`).
 pub(super) fn write_as_it_goes_on(is_failing: bool) -> bool {
     let (Some(Some(to)), Some(_turn)) = (OUTPUT.get(), Turn::take()) else {
         return is_failing;
@@ -171,29 +184,29 @@ pub(super) fn write_as_it_goes_on(is_failing: bool) -> bool {
     written.is_err()
 }
 
-/// Where the report goes, and how, if it is asked for.
+/// The path and the format of the report, if there is to be one.
 pub(super) fn output() -> Option<(PathBuf, Format)> {
     let to = OUTPUT.get()?.as_ref()?;
     Some((to.path(), to.format))
 }
 
-/// How long ago the first profiled function was called.
+/// The time since the first profiled function was called.
 pub(super) fn elapsed() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
 }
 
-/// That no other thread of the process writes its report.
+/// The right to write the report: no other thread of the process has one at the same time.
 #[derive(Debug)]
 pub(super) struct Turn(());
 
 impl Turn {
-    /// Waits for it, but not without end: a disk may be stalled.
+    /// Waits for the turn, up to [`PATIENCE`].
     pub(super) fn take() -> Option<Self> {
         let own = process::id();
         let start = Instant::now();
         loop {
-            // Acquire: what was written in the last turn is there.
+            // Acquire, pairs with the release in `drop`: sees what was written in the last turn.
             let taken = WRITING.fetch_update(Ordering::Acquire, Ordering::Relaxed, |writing| {
                 (writing != own).then_some(own)
             });

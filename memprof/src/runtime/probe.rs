@@ -1,12 +1,13 @@
-//! What stands in the body of a profiled function: its frame, a probe before each
-//! statement, and guards that are probes when they are dropped.
+//! What generated code inserts into the body of a profiled function: a frame, a probe before each
+//! statement, and guards that act as probes when they are dropped.
 //!
-//! They name a line by its place alone and find the call on the thread. So they
-//! borrow nothing: no lifetime is drawn out by them, and a future stays `Send`.
+//! Probes name a line by its place alone, its index in the list of the function's lines, and find
+//! the call in thread-locals. They borrow nothing, so that they neither extend a lifetime nor keep
+//! a future from being `Send`.
 //!
-//! All of them are calls out of line, and of C's convention, which says that they don't
-//! unwind: in place they would be a hundred bytes each, and twice as much to compile in
-//! a program that has them everywhere.
+//! Probes are not inlined, and are `extern "C"` functions, which the compiler knows not to unwind.
+//! Inlined, each would take a hundred bytes of code, and a program full of them twice as long to
+//! compile.
 
 use crate::count::this_thread;
 use crate::model::site::Site;
@@ -14,17 +15,17 @@ use crate::runtime::entry::{self, Entered};
 use crate::runtime::{call, frame};
 use std::marker::PhantomData;
 
-/// A call of a function that isn't `async`, or of a closure, for as long as it lives.
+/// A call of a function that isn't `async`, or of a closure. It ends when this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Frame {
-    /// None where profiling is off.
+    /// `None` if profiling is off.
     entered: Option<Entered>,
-    // Dropping it on another thread would end another call.
+    // Dropped on another thread, it would end a call of that thread.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Begins a call of a function, which ends when the answer is dropped.
+/// Begins a call of a function. It ends when the returned frame is dropped.
 pub fn enter(site: &'static Site) -> Frame {
     Frame {
         entered: entry::enter(site),
@@ -40,8 +41,8 @@ impl Drop for Frame {
     }
 }
 
-/// Begins a closure of a function, which ends when the answer is dropped; `line` is
-/// the one that it stands on.
+/// Begins a closure of a function, on the line at place `line`. It ends when the returned frame is
+/// dropped.
 pub fn enter_closure(site: &'static Site, line: u32) -> Frame {
     Frame {
         entered: entry::enter_block(site, line),
@@ -49,30 +50,29 @@ pub fn enter_closure(site: &'static Site, line: u32) -> Frame {
     }
 }
 
-/// Begins a line of the function that the thread is in, and settles the one before
-/// if the function's lines are to be shown.
+/// Begins a line of the function that the thread is in, and settles the line before if the
+/// function's lines are settled.
 pub extern "C" fn at(line: u32) {
     frame::begin_line(line, |id, executions| settle(line, id, executions));
 }
 
-// By itself, for the other lines to save no registers.
+// A function of its own, so that lines that aren't settled save no registers.
 #[inline(never)]
 extern "C" fn settle(line: u32, id: u32, executions: u64) {
     this_thread::begin_line(id);
     call::open(line, executions);
 }
 
-/// Begins a line when it is dropped.
+/// Begins a line when it is dropped: see [`at_exit`].
 #[derive(Debug)]
 #[must_use]
 pub struct AtExit(u32);
 
-/// Begins `line` when the answer is dropped: that of a closing brace, on which
-/// the locals declared before it die, or of a loop's header, which runs once
-/// more.
+/// Begins `line` when the returned guard is dropped: the line of a closing brace, where the locals
+/// declared before it are dropped, or that of a loop's header, which runs again.
 ///
-/// Not if it is dropped by a panic: then everything up to the end of the call is
-/// the panicking line's.
+/// A guard that is dropped by a panic does nothing: everything up to the end of the call is charged
+/// to the line that panicked.
 #[inline]
 pub fn at_exit(line: u32) -> AtExit {
     AtExit(line)
@@ -86,19 +86,19 @@ impl Drop for AtExit {
 }
 
 extern "C" fn leave_to(line: u32) {
-    // Or else it is left with the line that panicked.
+    // After a panic, the line that panicked stays open.
     if !frame::is_panicking() {
         at(line);
     }
 }
 
-/// Goes on with a line when it is dropped.
+/// Resumes a line when it is dropped: see [`back_at_exit`].
 #[derive(Debug)]
 #[must_use]
 pub struct BackAtExit(u32);
 
-/// As [`at_exit`], but goes on with `line`: that of a statement of which a block
-/// was only a part.
+/// As [`at_exit`], but resumes `line` without counting an execution: the line of a statement that
+/// goes on after a block inside it.
 #[inline]
 pub fn back_at_exit(line: u32) -> BackAtExit {
     BackAtExit(line)

@@ -1,8 +1,9 @@
 //! The thread that writes reports while the program runs, and when a signal ends it.
 //!
-//! It is started if `MEMPROF_OUTPUT` or `MEMPROF_DUMP_AT` is set, sleeps until it has
-//! something to do, and gets none of the program's signals. What it does is in no number of
-//! the program's, and it doesn't count as a thread that allocates.
+//! It is started if `MEMPROF_EVERY` or `MEMPROF_DUMP_AT` asks for a report, and on Linux also if
+//! `MEMPROF_OUTPUT` is set, for signals that end the process. It sleeps until there is something to
+//! do, and blocks the program's signals. None of its allocations is counted, nor is it counted as a
+//! thread that allocates.
 
 use crate::count::environment;
 use crate::count::{peak, this_thread, uncounted};
@@ -18,22 +19,23 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// `MEMPROF_EVERY=on`.
+/// The interval of `MEMPROF_EVERY=on`.
 const DEFAULT_EVERY: Duration = Duration::from_secs(5);
 
-/// How long it takes to see that `MEMPROF_DUMP_AT` is passed.
+/// How often memory is compared with `MEMPROF_DUMP_AT`.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What the thread has to do.
+/// What the thread has to do, set before it starts.
 static TASKS: OnceLock<Tasks> = OnceLock::new();
 
 #[derive(Debug)]
 struct Tasks {
+    /// The interval between two reports.
     every: Option<Duration>,
     dump: Option<Dump>,
 }
 
-/// A report to be written when memory passes a limit.
+/// A report that is written once, when memory exceeds a limit.
 #[derive(Debug)]
 struct Dump {
     limit_bytes: u64,
@@ -41,8 +43,8 @@ struct Dump {
     format: Format,
 }
 
-/// Reads `MEMPROF_EVERY` and `MEMPROF_DUMP_AT`, and starts the thread if there is something
-/// for it to do.
+/// Reads `MEMPROF_EVERY` and `MEMPROF_DUMP_AT`, and starts the thread if there is something for it
+/// to do.
 pub(crate) fn start_writer() {
     output_file::elapsed();
     let output = output_file::output();
@@ -57,7 +59,7 @@ pub(crate) fn start_writer() {
     }
     if let Err(error) = start() {
         say(&format!(
-            "no report is written before the end of the process: {error}"
+            "no report is written before the process ends: {error}"
         ));
         return;
     }
@@ -73,13 +75,13 @@ fn start() -> io::Result<()> {
         os::name_thread(c"memprof");
         crate::sys::signals::set_writer();
         work();
-        // Whatever has ended it, no signal waits for it.
+        // Even if it ended by a panic, no signal handler must wait for it.
         crate::sys::signals::set_done();
         std::ptr::null_mut()
     }
-    // Threads and signal handlers stay, whatever becomes of the library that this code is in.
+    // The thread and the signal handlers outlive a `dlclose` of the library that this code is in.
     os::keep_loaded(run as *const ());
-    // Not by `std`, which would allocate on the new thread before it can say whose it is.
+    // Not by `std`, which allocates on the new thread before it can declare itself the profiler's.
     if os::start_thread(run) {
         Ok(())
     } else {
@@ -93,20 +95,20 @@ fn start() -> io::Result<()> {
     os::without_signals(|| thread.spawn(work)).map(drop)
 }
 
-/// What the thread does, for as long as the process runs.
+/// The body of the thread, which runs as long as the process.
 fn work() {
     let Some(tasks) = TASKS.get() else { return };
-    // First of all, and with nothing of it in anyone's numbers.
+    // Before the thread allocates anything.
     this_thread::set_profilers_own();
     let go_on = || uncounted::during(false, || this_thread::without_peak(|| tasks.go_on()));
     if catch_unwind(AssertUnwindSafe(go_on)).is_err() {
-        say("reports are no longer written before the end of the process: a panic");
+        say("reports are no longer written before the process ends: their thread panicked");
     }
 }
 
 impl Tasks {
     fn go_on(&self) {
-        // At once, so that there is no report of an earlier run in its place.
+        // The first report is due at once, so that it replaces one of an earlier run.
         let mut due = self.every.map(|_| Instant::now());
         let mut is_failing = false;
         let mut dump = self.dump.as_ref();
@@ -135,7 +137,7 @@ impl Tasks {
 #[cfg(target_os = "linux")]
 use crate::sys::signals::{calls, wait};
 
-/// Nothing calls the thread.
+/// Without signals, nothing calls the thread.
 #[cfg(not(target_os = "linux"))]
 fn calls() -> u32 {
     0
@@ -150,14 +152,14 @@ fn wait(_calls: u32, most: Option<Duration>) {
 }
 
 impl Dump {
-    /// Whether the limit is passed, or was since the process began if it is by the heap.
+    /// Whether the heap's peak so far, or resident memory now, has reached the limit.
     fn is_due(&self) -> bool {
         let resident_bytes = rss::resident_bytes().unwrap_or(0);
         peak::bytes().max(resident_bytes) >= self.limit_bytes
     }
 
     fn write(&self) {
-        // The end of the process waits for it, and leaves no half of a file.
+        // A process that exits waits for this turn, so that it leaves no incomplete file.
         let Some(_turn) = output_file::Turn::take() else {
             return;
         };
@@ -168,12 +170,12 @@ impl Dump {
         }
         match report.write_as(self.format, &self.path) {
             Ok(()) => say(&format!(
-                "the heap or resident memory has passed the {} B of MEMPROF_DUMP_AT; a report is \
+                "the heap or resident memory has reached the {} B of MEMPROF_DUMP_AT; a report is \
                  in {:?}",
                 self.limit_bytes,
                 self.path.to_string_lossy()
             )),
-            Err(error) => say(&format!("MEMPROF_DUMP_AT is passed: {error}")),
+            Err(error) => say(&format!("MEMPROF_DUMP_AT is reached: {error}")),
         }
     }
 }
@@ -187,7 +189,7 @@ fn every(output: Option<&Path>) -> Option<Duration> {
     let output = output?;
     if !is_replaced(output) {
         say(&format!(
-            "MEMPROF_EVERY is ignored: {:?}, where MEMPROF_OUTPUT says, is not a file that a \
+            "MEMPROF_EVERY is ignored: {:?}, the path in MEMPROF_OUTPUT, is not a file that a \
              report can replace",
             output.to_string_lossy()
         ));
@@ -196,7 +198,7 @@ fn every(output: Option<&Path>) -> Option<Duration> {
     Some(every)
 }
 
-/// Whether a report takes the place of the one before, and isn't added to it.
+/// Whether a report at this path replaces the one before, rather than being appended to it.
 fn is_replaced(path: &Path) -> bool {
     match path.metadata() {
         Ok(there) => there.is_file() && !is_in_system(path),
@@ -204,7 +206,7 @@ fn is_replaced(path: &Path) -> bool {
     }
 }
 
-/// Whether a path is one of the system's own, which may stand for an open file.
+/// Whether a path is in `/proc` or `/dev`, where it may stand for an open file.
 fn is_in_system(path: &Path) -> bool {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     folder.is_some_and(|folder| folder.starts_with("/proc") || folder.starts_with("/dev"))
@@ -227,7 +229,8 @@ fn dump(output: Option<&(PathBuf, Format)>) -> Option<Dump> {
     })
 }
 
-/// `report.dump.json` for `report.json`, and `report.dump` where the ending isn't the format's.
+/// The path of the dump: `report.dump.json` for `report.json`. If the extension isn't the format's,
+/// `.dump` is appended.
 fn with_dump(path: &Path, format: Format) -> PathBuf {
     let ending = format!(".{format}");
     let name = path.file_name().unwrap_or_default();

@@ -1,67 +1,73 @@
-//! Resident memory as a thread's lines see it: when it is read, and what of a change
-//! in it is the program's.
+//! When a thread reads resident memory, and which line a change is charged to.
 //!
-//! A reading is a system call, a hundred times the rest of a probe. In a hot loop of
-//! cheap statements most are left out: a thread reads again when it has run for
-//! [`READINGS_APART`] times as long as a reading takes, or has allocated and freed so
-//! much that it may matter.
+//! # When it is read
 //!
-//! What changed between two readings belongs to one of the lines that ran in between:
-//! to the one that [moved most](Moves) on the heap. Where none moved anything, or far
-//! less than what changed, it is the line that is open at the second reading.
+//! A reading is a system call and takes a hundred times as long as the rest of a probe, so most
+//! readings are skipped in a hot loop of cheap statements. A thread reads again when it has run for
+//! [`READINGS_APART`] times as long as a reading takes, or has allocated and freed
+//! [`BYTES_APART`] bytes, since its last reading.
 //!
-//! Even the clock takes longer than the rest of a probe. So after many short lines
-//! in a row it is looked at once in [`LINES_TO_A_LOOK`], until a look finds that some
-//! line has run long.
+//! The clock, too, takes longer than the rest of a probe. After [`LOOKS_AT_SHORT_LINES`] short
+//! lines in a row, it is read at one line in [`LINES_TO_A_LOOK`] only, until it shows that a line
+//! ran long.
+//!
+//! # Which line a change belongs to
+//!
+//! A change between two readings is charged to one of the lines that ran in between: the one that
+//! [moved most](Moves::take) on the heap. If no line moved anything, or far less than the change,
+//! it is the line that is open at the second reading. What the profiler itself adds to resident
+//! memory is subtracted.
 
 use crate::count::{this_thread, uncounted};
 use crate::model::usage::Usage;
 use crate::sys::{clock, rss};
 use std::cell::Cell;
 
-/// The first executions of a line on a thread, which are always read.
+/// After each of a line's first executions on a thread, up to this number, resident memory is
+/// always read.
 pub(crate) const ALWAYS_READ: u64 = 16;
 
-/// Readings take no more than one in so many parts of the time.
+/// The time between two readings, in multiples of what one takes.
 const READINGS_APART: u64 = 20;
 
-/// What a thread allocates and frees between two readings, if it isn't for long.
+/// A thread that has allocated and freed this many bytes reads again before its time.
 const BYTES_APART: u64 = 64 << 10;
 
-/// After so many looks at the clock, each less than a reading from the last, lines
-/// are taken to be short.
+/// After this many looks at the clock in a row, each closer to the last than a reading takes, lines
+/// are assumed to be short.
 const LOOKS_AT_SHORT_LINES: u32 = 256;
 
-/// How many short lines there are to a look.
+/// The clock is read at one in this many short lines.
 const LINES_TO_A_LOOK: u32 = 8;
 
 thread_local! {
-    /// What the thread read last, 0 if nothing.
+    /// The thread's last reading, 0 if there was none.
     static LAST: Cell<Resident> = const { Cell::new(Resident { process: 0, own: 0 }) };
-    /// The time of the next reading.
+    /// When the next reading is due, in ticks of the clock.
     static DUE_TICKS: Cell<u64> = const { Cell::new(0) };
-    /// Or what the thread has allocated and freed by then.
+    /// The next reading is also due when the thread has allocated and freed this many bytes.
     static DUE_TRAFFIC_BYTES: Cell<u64> = const { Cell::new(0) };
-    /// The least that a reading took.
+    /// The shortest time that a reading has taken.
     static COST_TICKS: Cell<u64> = const { Cell::new(u64::MAX) };
-    /// When the thread looked at the clock last.
+    /// When the thread last looked at the clock.
     static LOOKED_TICKS: Cell<u64> = const { Cell::new(0) };
-    /// How many looks in a row have found short lines only.
+    /// The number of looks in a row that have found short lines only.
     static SHORT_LOOKS: Cell<u32> = const { Cell::new(0) };
-    /// How many lines are to begin without a look.
+    /// The number of lines that will begin without a look.
     static WITHOUT_LOOK: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Resident memory at a moment, in bytes.
+/// A reading of resident memory, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Resident {
+    /// Of the whole process.
     pub(crate) process: u64,
-    /// What of that the profiler itself has added on this thread so far.
+    /// What the profiler's own work on this thread has added to it so far.
     own: i64,
 }
 
 impl Resident {
-    /// Now. If it can't be read for once, nothing has changed since `earlier`.
+    /// Reads resident memory. If the reading fails, the process's is taken from `earlier`.
     pub(crate) fn now(earlier: Self) -> Self {
         Self {
             process: rss::resident_bytes().unwrap_or(earlier.process),
@@ -69,7 +75,7 @@ impl Resident {
         }
     }
 
-    /// Now, and noted as the thread's last reading.
+    /// As [`now`](Self::now), and records it as the thread's last reading.
     pub(crate) fn noted(earlier: Self) -> Self {
         let before = clock::ticks();
         let now = Self::now(earlier);
@@ -83,7 +89,7 @@ impl Resident {
         now
     }
 
-    /// As it was at the thread's last reading; now, if there was none.
+    /// The thread's last reading. Takes one if there was none.
     pub(crate) fn last() -> Self {
         let last = LAST.get();
         if last.process == 0 {
@@ -92,40 +98,41 @@ impl Resident {
         last
     }
 
-    /// What the program changed since `earlier`.
+    /// The change since `earlier`, without what the profiler has added.
     pub(crate) fn increment_since(self, earlier: Self) -> i64 {
         let all = self.process.wrapping_sub(earlier.process).cast_signed();
         all.wrapping_sub(self.own.wrapping_sub(earlier.own))
     }
 }
 
-/// By how much resident memory may grow at once as a block is made that is smaller: where
-/// the kernel has huge pages, the first byte of one makes all of it resident.
+/// How much more resident memory may grow than was moved on the heap: with huge pages, touching one
+/// byte makes the whole page resident.
 const HUGE_PAGE_BYTES: u64 = 2 << 20;
 
-/// What the lines of a call have moved on the heap since resident memory was read last.
+/// What the lines of a call have moved on the heap, that is allocated and freed, since the last
+/// reading of resident memory.
 ///
-/// Lines that have moved nothing cost nothing here: those that have are a list, through
-/// the places of all lines.
+/// The lines that have moved something form a linked list inside an array of all lines, so that
+/// the others cost nothing.
 #[derive(Debug)]
 pub(crate) struct Moves {
     lines: Box<[Move]>,
-    /// The place of the line that was the last to move something for the first time.
+    /// The head of the list: the place of the line that was added last.
     first: Option<u32>,
 }
 
 /// What one line has moved, callees included.
 #[derive(Clone, Copy, Debug, Default)]
 struct Move {
-    /// Allocated and freed together; 0 if the line is not in the list.
+    /// Bytes allocated plus bytes freed; 0 if the line is not in the list.
     all_bytes: u64,
-    /// Allocated and not freed.
+    /// Bytes allocated minus bytes freed.
     net_bytes: i64,
     next: Option<u32>,
 }
 
 impl Moves {
-    /// Of `line_count` lines that have moved nothing.
+    /// For `line_count` lines, none of which has moved anything.
     pub(crate) fn new(line_count: usize) -> Self {
         Self {
             lines: vec![Move::default(); line_count].into(),
@@ -133,7 +140,7 @@ impl Moves {
         }
     }
 
-    /// Adds what the line at `place` has done to the heap.
+    /// Adds what the line at `place` has done to the heap, if it has moved anything.
     pub(crate) fn add(&mut self, place: u32, usage: &Usage) {
         let all_bytes = usage.allocated_bytes.wrapping_add(usage.freed_bytes);
         if all_bytes == 0 {
@@ -149,13 +156,13 @@ impl Moves {
         line.net_bytes = line.net_bytes.wrapping_add(usage.net_bytes());
     }
 
-    /// Forgets the lines; the place of the one that a change of resident memory belongs
-    /// to, if it is one of them.
+    /// Empties the list. Returns the place of the line that a change of resident memory by
+    /// `increment` belongs to, if it is in the list.
     ///
-    /// That is the line that has allocated most and not freed it, or freed most where
-    /// resident memory fell; and among lines that freed all that they made, the one that
-    /// made most. A growth by far more than all of them moved is of no block that they
-    /// made: it is memory that was touched for the first time.
+    /// This is the line with the largest net growth of the heap or, if resident memory fell, the
+    /// largest net decrease; among lines that freed all that they allocated, the one that moved
+    /// most. If resident memory grew by more than all lines moved plus [`HUGE_PAGE_BYTES`], none of
+    /// their blocks explains it: older memory was touched for the first time.
     pub(crate) fn take(&mut self, increment: i64) -> Option<u32> {
         let mut most = (None, (0, 0));
         let mut sum_bytes = 0_u64;
@@ -186,13 +193,13 @@ impl Moves {
     }
 }
 
-/// Whether the thread should read again.
+/// Whether the thread's next reading is due.
 #[inline]
 pub(crate) fn is_due() -> bool {
     if this_thread::traffic_bytes() >= DUE_TRAFFIC_BYTES.get() {
         return true;
     }
-    // Not `get` and `set`, which are calls.
+    // Not `get` and `set`, which compile to calls.
     let is_short = WITHOUT_LOOK.with(|lines| match lines.get() {
         0 => false,
         left => {
@@ -203,7 +210,7 @@ pub(crate) fn is_due() -> bool {
     !is_short && look(clock::ticks())
 }
 
-/// Whether the thread should read again, as it is this time.
+/// Looks at the clock, which shows `ticks`. Returns whether the next reading is due.
 #[inline(never)]
 fn look(ticks: u64) -> bool {
     let since_last = ticks.wrapping_sub(LOOKED_TICKS.replace(ticks));
@@ -231,7 +238,7 @@ mod tests {
     #[test]
     fn a_change_belongs_to_the_line_that_moved_most_the_same_way() {
         let mut moves = Moves::new(4);
-        // Made and dropped; kept; dropped.
+        // Line 0 allocates and frees, line 1 keeps, line 3 frees.
         let add = |moves: &mut Moves| {
             moves.add(0, &usage(5000, 5000, 5000));
             moves.add(1, &usage(100, 0, 100));

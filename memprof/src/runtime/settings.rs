@@ -1,5 +1,5 @@
-//! What is shown, where and when: the defaults, what an attribute says of its
-//! function, and what the environment says over both.
+//! The settings of a function: from the environment, from its attribute, or the defaults, in this
+//! order of precedence.
 
 use crate::count::environment;
 use crate::model::column::Column;
@@ -7,9 +7,7 @@ use crate::model::options::{Options, Print, Rss, Settings, Stream};
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
-/// The environment's word, else the attribute's, else the default.
-///
-/// Nothing if the environment has switched profiling off.
+/// The settings of a function with these options. `None` if `MEMPROF=off`.
 pub(crate) fn settings_of(options: &Options) -> Option<Settings> {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
     let environment = ENVIRONMENT.get_or_init(|| {
@@ -27,14 +25,14 @@ pub(crate) fn settings_of(options: &Options) -> Option<Settings> {
     })
 }
 
-/// The variables that say what is shown, read once in a process.
+/// The variables that override options, read once per process.
 struct Environment {
     is_on: bool,
     options: Options,
 }
 
 impl Environment {
-    /// Reads the variables through `get`. One that can't be read counts as absent.
+    /// Reads the variables through `get`. An invalid value counts as not set.
     fn read(get: impl Fn(&str) -> Option<OsString>) -> Self {
         let read = |name: &str| environment::read_from(name, get(name));
         let stream = |word: String| match &*word {

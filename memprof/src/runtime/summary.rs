@@ -1,8 +1,8 @@
-//! The lines of plain words below a table: which lines keep what is still alive, and which
-//! made the blocks that were freed at once.
+//! The sentences below a table: which lines own the memory that is still alive, and which allocated
+//! the blocks that were freed at once.
 //!
-//! They are about the function, over all its calls since the process began, which they
-//! say where the table is that of one call of several.
+//! They cover all calls of the function since the process began, and say so below the table of one
+//! call out of several.
 
 use crate::model::options::{Print, Settings};
 use crate::model::site::Site;
@@ -10,19 +10,19 @@ use crate::model::units::{blocks, bytes, grouped};
 use crate::record::owned::{OfFunction, Owned};
 use std::cmp::Reverse;
 
-/// What is kept is worth a line from here on: it is more than half of the 0.1 MiB that a
+/// The smallest amount of live memory that gets a sentence: more than half of the 0.1 MiB that a
 /// table shows by default.
 const LEAST_LIVE_BYTES: i64 = 64 << 10;
 
-/// Blocks that were freed at once are worth a line if there are so many, and at least a
-/// tenth of the blocks that the function made.
+/// The smallest number of temporary blocks that gets a sentence.
 const LEAST_TEMPORARY_COUNT: u64 = 100;
+/// They must also be at least one in this many of the blocks that the function allocated.
 const LEAST_TEMPORARY_SHARE: u64 = 10;
 
-/// How many lines are named.
+/// The most lines that a sentence names.
 const MOST_LINES: usize = 3;
 
-/// What is worth saying, at most a line each; nothing if nothing is.
+/// The sentences below the table of a function: none, one or two.
 pub(crate) fn words(settings: &Settings, site: &Site, of_function: &OfFunction) -> Vec<String> {
     let calls = match of_function.call_count {
         0 | 1 => String::new(),
@@ -83,7 +83,8 @@ fn temporary(calls: &str, of_function: &OfFunction, lines: &[(u32, i64)]) -> Opt
     })
 }
 
-/// Which lines made it, those with most first: as many as have nine tenths of it.
+/// The end of a sentence: the lines that allocated nine tenths of the amount, largest first, and
+/// the number of others.
 fn made_in(lines: &[(u32, i64)], is_one_block: bool, amount: impl Fn(i64) -> String) -> String {
     if let [(line, _)] = lines {
         let all = if is_one_block { "" } else { "all " };
@@ -179,7 +180,7 @@ mod tests {
             said(Print::Exit, 1, &[keeps(40_000, 2), keeps(60_000, 1)]),
             ["Still alive: 100,000 B in 3 blocks: 60,000 B made in line 10, 40,000 B in line 8"]
         );
-        // Those that freed more than they made, which others made, take nothing away.
+        // Lines with negative numbers are not subtracted.
         assert_eq!(
             said(
                 Print::Exit,

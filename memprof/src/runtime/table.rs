@@ -1,4 +1,4 @@
-//! A profile as the table that Python's memory_profiler prints.
+//! A profile as a table in the format of Python's memory_profiler.
 
 use crate::count::source::{self, HeapSource};
 use crate::model::column::Column;
@@ -14,12 +14,11 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 use std::collections::HashMap;
 use std::iter;
 
-/// The widths that memory_profiler has; a wider number widens its column.
+/// Column widths as in memory_profiler. A wider number widens its column.
 const LINE_NUMBER_WIDTH: u16 = 6;
 const NUMBER_WIDTH: u16 = 12;
 
-/// Prints the table of `profile`, in one piece, with what its lines own, and the function's
-/// over all its calls, where that is known.
+/// Prints the [`table`] of `profile` in one piece.
 pub(crate) fn print(
     settings: &Settings,
     profile: &FunctionProfile,
@@ -35,10 +34,10 @@ pub(crate) fn print(
     );
 }
 
-/// The whole of what is printed, with a blank line at its end.
+/// The table and the lines below it, with a blank line at the end.
 ///
-/// `owned` is what the lines own of what was made in the calls of `profile`, and
-/// `of_function` what they own over all calls; none where it isn't known.
+/// `owned` is what the lines own of the blocks allocated in the calls of `profile`, and
+/// `of_function` what they own over all calls of the function. Each is `None` if it isn't known.
 pub(crate) fn table(
     settings: &Settings,
     profile: &FunctionProfile,
@@ -64,7 +63,8 @@ pub(crate) fn table(
     format!("{table}\n{}\n\n", below.join("\n"))
 }
 
-/// A letter of the source for a terminal: what isn't seen may make a line read as another one.
+/// A character of the source as it is printed. Invisible ones, which could make a line read
+/// differently in a terminal, are replaced.
 fn shown(char: char) -> char {
     if char == '\t' || is_seen(char) {
         char
@@ -73,7 +73,7 @@ fn shown(char: char) -> char {
     }
 }
 
-/// Everything left of the source text, the headings first.
+/// The table without the source text; its first row has the headings.
 fn numbers(settings: &Settings, profile: &FunctionProfile, owned: Option<&[Owned]>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -112,18 +112,18 @@ fn numbers(settings: &Settings, profile: &FunctionProfile, owned: Option<&[Owned
     table
 }
 
-/// The blocks that a line made.
+/// The blocks that a line owns.
 #[derive(Clone, Copy)]
 enum Blocks {
-    /// The line has neither run nor owns any.
+    /// The line hasn't run and owns none.
     None,
-    /// It has run, and its blocks aren't known.
+    /// The line has run, and its blocks aren't known.
     Unknown,
     Known(Owned),
 }
 
-/// The blocks of the line at a place. A closure's line that hasn't run in the call may own
-/// what was made on another thread.
+/// The blocks of the line at a place. A line of a closure can own blocks without having run in the
+/// call, if the closure ran on another thread.
 fn owned_by(place: usize, line: &LineProfile, owned: Option<&[Owned]>) -> Blocks {
     let has_run = line.hits > 0 || line.heap != Usage::default();
     match owned.and_then(|owned| owned.get(place)) {
@@ -133,7 +133,7 @@ fn owned_by(place: usize, line: &LineProfile, owned: Option<&[Owned]>) -> Blocks
     }
 }
 
-/// A number about the blocks that a line made.
+/// A cell of a column about the blocks that a line owns.
 fn owned_cell(column: Column, blocks: Blocks) -> String {
     match blocks {
         Blocks::None => String::new(),
@@ -147,11 +147,11 @@ fn owned_cell(column: Column, blocks: Blocks) -> String {
     }
 }
 
-/// A number of the first row: what was there when the first line of the function was begun.
+/// A cell of the first row: resident memory when the first line of the function began.
 ///
-/// If the function itself begins on the row, that is what there was when it was last left.
-/// Heap numbers are those of this line, or of what was done on no line of the function, as
-/// by what another attribute has put into it.
+/// If a statement of the function is on this row, its own resident memory is shown instead. Heap
+/// numbers are those of such a statement, and of what was done on no line of the function, for
+/// example by code that another attribute has inserted.
 fn baseline_cell(
     column: Column,
     settings: &Settings,
@@ -199,12 +199,12 @@ fn cell(
         Column::Peak => bytes(line.heap.peak_bytes.into()),
         Column::Count => grouped(line.heap.allocation_count.into()),
         Column::Time => time(clock::nanoseconds(line.elapsed_ticks)),
-        // Theirs is `owned_cell`.
+        // Handled by `owned_cell`.
         Column::Live | Column::LiveCount | Column::AtPeak | Column::Temporary => String::new(),
     }
 }
 
-/// One line: whose table it is, what its calls did to the heap, how they ended.
+/// The line below the table: the function, what its calls did to the heap, and how they ended.
 fn summary(profile: &FunctionProfile, resident_is_exact: Option<bool>) -> String {
     let path = profile.site.path();
     let calls = match profile.call_count {
@@ -240,7 +240,7 @@ fn summary(profile: &FunctionProfile, resident_is_exact: Option<bool>) -> String
     format!("{path}{calls}: {heap}{time}{readings}{cut_short}")
 }
 
-/// How long the calls took, if that is known.
+/// How long the calls took. Empty if time wasn't measured.
 fn times(profile: &FunctionProfile) -> String {
     if profile.inclusive_ticks == 0 {
         return String::new();
@@ -254,7 +254,7 @@ fn times(profile: &FunctionProfile) -> String {
     format!("; time {}, own {own}{per_call}", time(inclusive))
 }
 
-/// How often resident memory was read, if that was not each time.
+/// How often resident memory was read, if not at each line, and whether the kernel rounds it.
 fn readings(profile: &FunctionProfile, resident_is_exact: Option<bool>) -> String {
     let sum = |number: fn(&LineProfile) -> u64| profile.lines.iter().map(number).sum::<u64>();
     let (hits, readings) = (sum(|line| line.hits), sum(|line| line.resident_read_count));
@@ -322,7 +322,7 @@ mod tests {
         }
     }
 
-    /// Of an allocator that doesn't know who made its blocks.
+    /// As of an allocator that doesn't know which line allocated a block.
     fn table(settings: &Settings, profile: &FunctionProfile) -> String {
         super::table(settings, profile, None, None, Some(true))
     }

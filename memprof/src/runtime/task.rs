@@ -1,11 +1,55 @@
-//! One call of an `async fn`, or an `async` block: a future that measures each of its
-//! polls.
+//! A call of an `async fn`, or an `async` block: a future that measures each of its polls.
 //!
-//! A task is polled piecewise, between other tasks and on several threads, and
-//! only its polls are its own. [`Task`] makes its call the thread's current one
-//! when a poll begins and takes it away when the poll ends; in between, the call
-//! travels in the future. The line that was open at an `.await` is open again
-//! when the task goes on.
+//! A task is polled in pieces, in between other tasks and on several threads, and only its polls
+//! are charged to it. [`Task`] makes its call the thread's current one when a poll begins and
+//! takes it away when the poll ends; between polls, the call is stored in the future. The line
+//! that was open at an `.await` is open again in the next poll.
+//!
+//! # States
+//!
+//! The state is the [`Stage`] in `Task::state`. While a poll runs, the stage is taken out and
+//! `Ended` stands in its place.
+//!
+//! ```text
+//!                task(..)                     block(..)
+//!                   |                            |
+//!                   v                            v
+//!             +----------+               +---------------+
+//!             | NotBegun |               | BlockNotBegun |
+//!             +----------+               +---------------+
+//!                   |          poll:             |
+//!                   +------ begin the call ------+
+//!                                 |
+//!                                 v
+//!                          +-------------+   ready: end the call    +-------+
+//!             +----------> |   polling   | -----------------------> | Ended |
+//!             |            +-------------+   panic: end it as       +-------+
+//!             |                   |          cut short                  ^
+//!             | poll:             | pending:                            |
+//!             | enter again       | leave the call                      | drop: enter again,
+//!             |                   v                                     | drop the locals,
+//!             |     +--------------------------+                        | end as cut short
+//!             +-----| Settling, Owning, Block  |------------------------+
+//!                   +--------------------------+
+//! ```
+//!
+//! - **Not begun.** The first poll begins the call. If profiling is off, the stage becomes `Ended`
+//!   instead. A drop ends nothing, since there is no call.
+//! - **Polling.** If `future.poll` panics, [`Polled`] ends the call while it is dropped, and the
+//!   stage stays `Ended`. A task can't be dropped during its own poll.
+//! - **Settling, Owning, Block.** The task is suspended. A poll enters the call again, on the line
+//!   that was open. A drop does so, too, so that the locals of the future are dropped on that
+//!   line, and then ends the call. If one of these destructors panics, the fields of `Task` after
+//!   it are still dropped, so the call is ended all the same.
+//! - **Ended.** Polls go straight to the future, and a drop ends nothing.
+//!
+//! # Dropping a suspended task
+//!
+//! The fields of [`Task`] are dropped in order: [`State`] enters the call, `future` drops its
+//! locals, and [`End`] ends the call. `End` has no size and finds the call on a thread-local stack,
+//! [`HALF_WAY`]. The futures that a task drops can be tasks themselves, so the drops of tasks
+//! nest. [`OTHERS`] counts those that have no call on the stack, so that each `End` can tell
+//! whether the top of the stack is its own.
 
 use crate::count::uncounted;
 use crate::model::site::Site;
@@ -21,10 +65,10 @@ use std::task::{Context, Poll};
 pin_project! {
     /// The future of a profiled `async fn`, or of an `async` block in a profiled function.
     ///
-    /// `Send`, `Sync` and `Unpin` where `F` is. It has no `Drop` of its own, which
-    /// would ask more of the lifetimes in `F` than `F` does: its first field makes
-    /// the call current when the task is dropped half way, so that the locals which
-    /// `future` then drops are seen, and its last field ends the call.
+    /// It is `Send`, `Sync` and `Unpin` where `F` is. It doesn't implement `Drop`, which would
+    /// require lifetimes in `F` to outlive the task. Instead, when a suspended task is dropped,
+    /// its first field makes the call current, so that the locals which `future` then drops are
+    /// counted, and its last field ends the call.
     #[derive(Debug)]
     pub struct Task<F> {
         state: State,
@@ -34,14 +78,14 @@ pin_project! {
     }
 }
 
-/// Begins the end of a task that is dropped.
+/// The state of a task. Its `Drop` enters the call of a suspended task.
 #[derive(Debug)]
 struct State {
-    /// [`Stage::Ended`] while the task is being polled.
+    /// [`Stage::Ended`] during a poll.
     stage: Stage,
 }
 
-/// Ends the end of a task that is dropped.
+/// Its `Drop` ends the call that the drop of [`State`] has entered.
 #[derive(Debug)]
 struct End;
 
@@ -56,8 +100,8 @@ pub fn task<F: Future>(site: &'static Site, future: F) -> Task<F> {
     }
 }
 
-/// Measures `future` as an `async` block that stands on a line of the function
-/// described by `site`.
+/// Measures `future` as an `async` block of the function described by `site`; `line` is the place
+/// of the line that the block begins on.
 pub fn block<F: Future>(site: &'static Site, line: u32, future: F) -> Task<F> {
     Task {
         state: State {
@@ -68,7 +112,7 @@ pub fn block<F: Future>(site: &'static Site, line: u32, future: F) -> Task<F> {
     }
 }
 
-/// A value of the function's type, for a `return` that never runs.
+/// Stands for a value of the function's return type, in a `return` that never runs.
 pub fn never<T>() -> T {
     unreachable!("this call stands in a branch that is never taken")
 }
@@ -88,8 +132,8 @@ impl<F: Future> Future for Task<F> {
     }
 }
 
-/// A poll under way. Dropped, by a panic too, it ends the call.
-// Out of line, for a level of futures to take little of the stack.
+/// A poll in progress. Dropping it, also by a panic, ends the call.
+// Its functions are not inlined, so that nested futures take little stack.
 struct Polled<'a> {
     stage: &'a mut Stage,
     entered: Option<Entered>,
@@ -119,21 +163,24 @@ impl Drop for Polled<'_> {
     }
 }
 
-/// A task that is being dropped half way.
+/// A suspended task that is being dropped: an entry of the stack [`HALF_WAY`].
 #[derive(Debug)]
 struct HalfWay {
     entered: Entered,
-    /// What the thread was dropping when it came to this one.
+    /// The task that the thread was already dropping.
     outer: Option<Box<HalfWay>>,
+    /// The value of [`OTHERS`] for `outer`.
     others: usize,
 }
 
 thread_local! {
-    // Without a destructor, for the reasons of `threads`.
+    // Suspended tasks that the thread is dropping. Without a destructor, so that it can still be
+    // reached while the thread's locals are destroyed.
     static HALF_WAY: Cell<ManuallyDrop<Option<Box<HalfWay>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
 
-    // How many other tasks the thread has begun to drop since then.
+    // How many tasks without a call the thread has begun to drop, and not finished, since the top
+    // of the stack was pushed.
     static OTHERS: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -1,57 +1,67 @@
-//! What threads did in a scope, stretch by stretch, and how far the heap can have stood
-//! above where it was when the scope was made.
+//! The usage of a scope, added up over the threads in it, with an upper bound on its peak.
 //!
-//! As long as there is one thread in it at a time, that is known: the stretches come one
-//! after the other. Of those of several threads at once, nobody knows which moments were the
-//! same. So each is taken to have stood at its highest for as long as it lasted, on what
-//! those had left that had ended by then: the heap may have stood lower, and never higher.
+//! A *stretch* is what one thread does in the scope between two moments at which it is added up:
+//! when the thread enters or leaves a scope, or asks for the numbers.
 //!
-//! A thread that is alone in the scope takes no lock to enter and to leave it.
+//! # Peak
+//!
+//! While one thread at a time is in the scope, stretches follow one another and the peak is exact.
+//! For stretches of several threads at once, it isn't known which moments coincided. Each is then
+//! assumed to be at its own peak for its whole length, on top of the net bytes of the stretches
+//! that had ended by then. So the result may be higher than the true peak, but never lower.
+//!
+//! # Threads in the scope
+//!
+//! `inside` holds the address of the only thread in the scope, or says that there is none, or that
+//! there are several, which are then listed under the lock. A thread that is alone enters and
+//! leaves with one compare-exchange and no lock; leaving (`Release`) pairs with entering
+//! (`Acquire`). `SEVERAL` is only set and reset under the lock. While a thread holds the lock,
+//! another one may still enter an empty scope, but only the thread itself removes its address.
 
 use crate::count::uncounted;
 use crate::model::usage::Usage;
 use crate::sys::fork_lock::Lock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Nobody is in the scope.
+/// No thread is in the scope.
 const NOBODY: usize = 0;
 
-/// Several threads are, or were: who is in it stands under the lock.
+/// Several threads are or were in the scope; the current ones are listed under the lock.
 const SEVERAL: usize = 1;
 
-/// A thread, by an address that is its own.
+/// A thread, by the address of one of its thread-locals.
 pub(crate) type Thread = usize;
 
-/// What was done in a scope.
+/// The usage of a scope, and the threads in it.
 #[derive(Debug)]
 pub(crate) struct Stretches {
-    /// The one thread that is in it, or one of the words above. Under the lock, nobody but
-    /// that thread takes it out.
+    /// The only thread in the scope, [`NOBODY`] or [`SEVERAL`].
     inside: AtomicUsize,
     done: Lock<Done>,
 }
 
 #[derive(Debug)]
 struct Done {
-    /// The stretches that have ended, as one, [`BY_ALL`] and [`BY_OTHERS`]; the peak is the
-    /// highest before the first open one began.
+    /// The sum of the stretches that have ended, at [`BY_ALL`] and [`BY_OTHERS`]. The peak is the
+    /// highest before the first open stretch began.
     ended: [Usage; 2],
-    /// The threads that are in it, if they are several, in the order of their stretches.
+    /// The threads in the scope in [`SEVERAL`] mode, in the order in which their stretches began.
     open: Vec<Open>,
 }
 
-/// The place of what was done by all in the scope.
+/// The index of the usage by all code in the scope.
 const BY_ALL: usize = 0;
 
-/// That of what was done by others than the code that it was made for, if it was made for
-/// some.
+/// The index of the usage by all code except the code that the scope was created for, if any: a
+/// budget measures that code itself.
 const BY_OTHERS: usize = 1;
 
 /// A stretch that has begun.
 #[derive(Debug)]
 struct Open {
     thread: Thread,
-    /// The highest since it began, and before the next one did.
+    /// The highest net bytes of the scope after this stretch began and before the next one did, at
+    /// [`BY_ALL`] and [`BY_OTHERS`].
     highest_net_bytes: [i64; 2],
 }
 
@@ -66,12 +76,13 @@ impl Stretches {
         }
     }
 
-    /// Begins a stretch of a thread that wasn't in the scope.
+    /// Enters a thread that isn't in the scope, and begins its stretch.
     pub(crate) fn begin(&self, thread: Thread) {
         let alone =
             self.inside
                 .compare_exchange(NOBODY, thread, Ordering::Acquire, Ordering::Relaxed);
-        // One that has ended without leaving may have had the same address.
+        // A thread that ended without leaving the scope may have had the same address. The new
+        // thread takes its place.
         if alone.is_err_and(|inside| inside != thread) {
             uncounted::during(false, || self.begin_beside(thread));
         }
@@ -89,7 +100,8 @@ impl Stretches {
             match changed {
                 Ok(NOBODY) => return,
                 Ok(alone) => {
-                    // Nothing has ended since it began.
+                    // No stretch has ended since the current one of that thread began, so it can
+                    // be opened late.
                     done.open(alone);
                     break;
                 }
@@ -99,8 +111,8 @@ impl Stretches {
         done.open(thread);
     }
 
-    /// Adds what a thread has done that is in the scope, and stays in it; `is_own` if it ran
-    /// the code that the scope was made for.
+    /// Adds a stretch of a thread that stays in the scope. `is_own` says whether the thread was
+    /// running the code that the scope was created for.
     pub(crate) fn add(&self, thread: Thread, stretch: Usage, is_own: bool) {
         let mut done = self.done.lock();
         if self.inside.load(Ordering::Relaxed) == SEVERAL {
@@ -111,7 +123,7 @@ impl Stretches {
         }
     }
 
-    /// Ends the stretch of a thread, all of which has been added.
+    /// Takes a thread out of the scope. Its stretch must have been [added](Self::add).
     pub(crate) fn end(&self, thread: Thread) {
         let alone =
             self.inside
@@ -130,22 +142,23 @@ impl Stretches {
         }
     }
 
-    /// What was done, but for the stretches that are open.
+    /// The usage by all code, without the open stretches.
     pub(crate) fn by_all(&self) -> Usage {
         self.done.lock().usage(BY_ALL)
     }
 
-    /// The same of others than the code that the scope was made for.
+    /// The usage by code other than the code that the scope was created for, without the open
+    /// stretches.
     pub(crate) fn by_others(&self) -> Usage {
         self.done.lock().usage(BY_OTHERS)
     }
 
-    /// As [`by_others`](Self::by_others), without the lock.
+    /// Like [`by_others`](Self::by_others), without locking.
     pub(crate) fn by_others_mut(&mut self) -> Usage {
         self.done.get_mut().usage(BY_OTHERS)
     }
 
-    /// Whether nothing was done.
+    /// Whether no stretch has been added.
     pub(crate) fn are_none(&mut self) -> bool {
         self.done.get_mut().ended[BY_ALL] == Usage::ZERO
     }
@@ -169,8 +182,8 @@ impl Done {
 
     fn close(&mut self, thread: Thread, stretch: Usage, is_own: bool) {
         let Some(place) = self.open.iter().position(|open| open.thread == thread) else {
-            // Another one with its address has ended without leaving, and this one instead
-            // of it.
+            // A thread with the same address ended without leaving, and this one has already left
+            // in its place.
             return self.add(stretch, is_own);
         };
         let stretches = split(stretch, is_own);
@@ -190,7 +203,7 @@ impl Done {
         self.raise(self.open.len(), self.net_bytes());
     }
 
-    /// Has the heap have stood so high before the stretch that is open in that place.
+    /// Raises the recorded peak of the time before `open[place]` began to `net_bytes`.
     fn raise(&mut self, place: usize, net_bytes: [i64; 2]) {
         let before = place
             .checked_sub(1)
@@ -220,7 +233,7 @@ impl Done {
     }
 }
 
-/// A stretch as that of all and as that of others.
+/// A stretch as it counts at [`BY_ALL`] and at [`BY_OTHERS`].
 fn split(stretch: Usage, is_own: bool) -> [Usage; 2] {
     [stretch, if is_own { Usage::ZERO } else { stretch }]
 }
@@ -230,8 +243,8 @@ mod tests {
     use super::Stretches;
     use crate::model::usage::tests::usage;
 
-    /// Threads that enter and leave, one letter each: a capital enters, a small one leaves
-    /// after it has had 100 bytes more than at its beginning, of which it keeps one.
+    /// The peak after some threads entered and left. Each thread is a letter: upper case enters,
+    /// lower case leaves, after a stretch with a peak of 100 bytes of which one byte stays.
     fn peak_bytes(steps: &str) -> u64 {
         let stretches = Stretches::new();
         for step in steps.bytes() {
@@ -254,7 +267,7 @@ mod tests {
         assert_eq!(peak_bytes("ABab"), 200);
         assert_eq!(peak_bytes("ABCDdcba"), 400);
         assert_eq!(peak_bytes("ABCDabcd"), 400);
-        // A was there the whole time, but the others weren't at once.
+        // A was in the scope the whole time, but the others weren't there at the same time.
         assert_eq!(peak_bytes("ABbCcDda"), 202);
         assert_eq!(peak_bytes("ABaCbDcd"), 202);
     }
@@ -264,13 +277,13 @@ mod tests {
         let stretches = Stretches::new();
         stretches.begin(2);
         for _ in 0..1000 {
-            // What the one makes, the other frees.
+            // One thread allocates what the other frees.
             stretches.begin(3);
             stretches.add(2, usage(100, 0, 100), false);
             stretches.add(3, usage(0, 100, 0), false);
             stretches.end(3);
         }
-        // The second hundred may have been there before the first had gone.
+        // The next hundred bytes may have been allocated before the previous ones were freed.
         assert_eq!(stretches.by_all(), usage(100_000, 100_000, 200));
     }
 

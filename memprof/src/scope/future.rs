@@ -1,4 +1,4 @@
-//! Futures in scopes.
+//! Futures that run in a scope.
 
 use crate::scope::handle::Scope;
 use pin_project_lite::pin_project;
@@ -6,9 +6,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Futures in scopes.
+/// Runs futures in a [`Scope`].
 pub trait ScopeExt: Sized {
-    /// Has the future be in `scope` whenever it is polled, and when it is dropped.
+    /// Enters `scope` for each poll of the future, and for its drop.
     fn with_scope(self, scope: &Scope) -> WithScope<Self> {
         WithScope {
             future: Some(self),
@@ -16,8 +16,8 @@ pub trait ScopeExt: Sized {
         }
     }
 
-    /// As [`with_scope`](Self::with_scope), in the scope that the thread is in now, if it
-    /// is in one: for a task to inherit it.
+    /// Like [`with_scope`](Self::with_scope), with the calling thread's current scope, if it is in
+    /// one. Use it to have a spawned task inherit the scope.
     ///
     /// ```
     /// # #[global_allocator]
@@ -49,11 +49,11 @@ pub trait ScopeExt: Sized {
 impl<F: Future> ScopeExt for F {}
 
 pin_project! {
-    /// A future in a scope: see [`ScopeExt`].
+    /// A future that runs in a scope, returned by [`ScopeExt`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct WithScope<F> {
-        // None when it is at its end.
+        // None only while it is dropped, inside the scope.
         #[pin]
         future: Option<F>,
         scope: Option<Scope>,
@@ -73,7 +73,7 @@ impl<F: Future> Future for WithScope<F> {
 
     /// # Panics
     ///
-    /// If it is polled after its end, as futures may.
+    /// If the inner future panics when it is polled after completion.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _guard = this.scope.as_ref().map(Scope::enter);

@@ -1,9 +1,9 @@
-//! Scopes: what a request, a test or any other piece of work did, apart from all
-//! that runs beside it.
+//! The handle of a scope: what a request, a test or another piece of work did, separate from
+//! everything that runs next to it.
 //!
-//! The thread's current scope is part of what its blocks are tagged with, so that
-//! a block is known to be the scope's wherever it is freed. Which scopes a thread is in,
-//! and what it does in them, is in [`levels`].
+//! The tag of each block has the id of the scope that its thread was in, so the block stays
+//! attributed to the scope wherever it is freed. [`stack`](crate::scope::stack) knows which scopes
+//! a thread is in and adds to them what the thread does.
 
 use crate::count::line_counters::PathCounters;
 use crate::count::tag;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A piece of work with a profile of its own.
+/// A piece of work with its own profile.
 ///
-/// What a thread does between [`enter`](Self::enter) and the end of the guard, and
-/// what a future does that is [in the scope](crate::ScopeExt::with_scope), on whichever
-/// threads it is polled, is the scope's; what runs beside it is not. A scope made in
-/// another one is inside it: what is done in it is the outer one's, too.
+/// A scope measures what threads do between [`enter`](Self::enter) and the drop of the guard, and
+/// what futures [in the scope](crate::ScopeExt::with_scope) do, on whichever threads they are
+/// polled. Other code that runs at the same time isn't included. A scope that is created inside
+/// another one also counts towards the outer one.
 ///
 /// ```
 /// use memprof::{ScopeExt, Scope, memprofile};
@@ -56,22 +56,22 @@ use std::time::Duration;
 /// # }
 /// ```
 ///
-/// A clone is the same scope. Its numbers are kept until the last one is dropped, and
-/// the last guard and future that is in it.
+/// Clones refer to the same scope. Its numbers are kept until all clones, guards and futures in the
+/// scope are dropped.
 // `None` only while it is being dropped.
 pub struct Scope(Option<Arc<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     name: String,
-    /// Its number among the [scopes] that are alive, 0 if there were too many.
+    /// The scope's id in [`scope_counters`], 0 if there were too many scopes.
     id: u32,
     outer: Option<Scope>,
     stretches: Stretches,
     is_disordered: AtomicBool,
 }
 
-/// What a scope that is being dropped has.
+/// Stands in for the inner part of a scope that is being dropped.
 static GONE: Inner = Inner {
     name: String::new(),
     id: 0,
@@ -81,14 +81,14 @@ static GONE: Inner = Inner {
 };
 
 impl Scope {
-    /// A scope inside another one, if there is one.
+    /// Creates a scope inside `outer`, if given.
     pub(crate) fn inside(name: &str, outer: Option<Self>) -> Self {
         let (inner, _) = uncounted::during(false, || {
-            // The clock is made, since functions in the scope can't wait for it.
+            // Initialises the clock, since functions in the scope can't wait for that.
             clock::ticks();
             let id = scope_counters::begin(outer.as_ref().map_or(0, Self::id_for_blocks));
             Arc::new(Inner {
-                // A copy of its own, since the program made the other.
+                // Copied here, where it isn't counted: the caller's string is the program's.
                 name: name.to_owned(),
                 id: id.unwrap_or(0),
                 outer,
@@ -99,7 +99,7 @@ impl Scope {
         Self(Some(inner))
     }
 
-    /// Its name.
+    /// Returns the name given to [`new`](Self::new).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner().name
@@ -109,20 +109,20 @@ impl Scope {
         self.inner().stretches.by_all()
     }
 
-    /// As [`report`](Self::report), without what the calling thread has done in it since
-    /// it last entered or left a scope.
+    /// Like [`report`](Self::report), without what the calling thread has done since it last
+    /// entered or left a scope.
     pub(crate) fn settled_report(&self) -> Report {
-        // Of the functions that ran in it: there may be thousands of others.
+        // Only the functions that ran in the scope, since there may be thousands of others.
         let paths = || call_paths::with_callers(scope_counters::used_paths(self.id()));
         let mut report = Report::new(paths, || self);
-        // Peaks are the process's.
+        // Only a report of the process has a peak.
         report.peak_error_bytes = 0;
         report.lines_are_unknown = !self.knows_lines();
         report
     }
 
-    /// Whether a guard was dropped while a later one of the same thread was still
-    /// there. What the thread did meanwhile went to the later one's scope.
+    /// Returns whether a guard of this scope was dropped before a guard that the same thread
+    /// created later. What the thread did in between counts towards the later guard's scope.
     #[must_use]
     pub fn is_disordered(&self) -> bool {
         self.inner().is_disordered.load(Ordering::Relaxed)
@@ -136,8 +136,8 @@ impl Scope {
         self.inner().id
     }
 
-    /// The number that blocks made in it carry: that of the innermost scope around it
-    /// that has one, if it has none of its own.
+    /// The id in the tags of blocks allocated in the scope: its own, or else that of the innermost
+    /// scope around it that has one.
     pub(crate) fn id_for_blocks(&self) -> u32 {
         let mut scope = Some(self);
         while let Some(inner) = scope.map(Self::inner) {
@@ -149,22 +149,24 @@ impl Scope {
         0
     }
 
-    /// What was done in it alone, and not in those around it.
+    /// The usage of this scope, to which threads add what they do in it.
     pub(crate) fn stretches(&self) -> &Stretches {
         &self.inner().stretches
     }
 
-    /// What was done in it by others than the code that it was made for.
+    /// The usage by code other than the code that the scope was created for.
     pub(crate) fn usage_by_others(&mut self) -> Usage {
-        // Who has it alone needs no lock.
+        // Without other handles, no lock is needed.
         match self.0.as_mut().and_then(Arc::get_mut) {
             Some(inner) => inner.stretches.by_others_mut(),
             None => self.inner().stretches.by_others(),
         }
     }
 
-    /// Takes it out of the scope that it is in, if nobody has done anything in it, and nobody
-    /// could any more; whether that is so.
+    /// Makes an unused scope ready for reuse by taking it out of the scope around it.
+    ///
+    /// Returns `false` and changes nothing if something was done in the scope, or another handle
+    /// exists.
     pub(crate) fn be_as_new(&mut self) -> bool {
         let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) else {
             return false;
@@ -177,7 +179,7 @@ impl Scope {
         is_as_new
     }
 
-    /// Puts one that is as new inside another one.
+    /// Puts a scope that is [as new](Self::be_as_new) inside another one.
     pub(crate) fn put_inside(&mut self, outer: Self) {
         if let Some(inner) = self.0.as_mut().and_then(Arc::get_mut) {
             scope_counters::put_inside(inner.id, outer.id_for_blocks());
@@ -185,12 +187,12 @@ impl Scope {
         }
     }
 
-    /// Whether this is the only one of its clones, and nobody is in it.
+    /// Whether this is the only handle, so that no thread and no future is in the scope.
     pub(crate) fn is_alone(&mut self) -> bool {
         self.0.as_mut().and_then(Arc::get_mut).is_some()
     }
 
-    /// Whether it has room for what its lines did.
+    /// Whether the scope has counters for its lines.
     pub(crate) fn knows_lines(&self) -> bool {
         self.id() != 0
     }
@@ -216,11 +218,10 @@ impl Clone for Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        // Freed as it was made.
+        // Freed uncounted, as it was allocated.
         let mut scope = self.0.take();
         uncounted::during(false, || {
-            // One after the other, however many there are inside each other: dropped by
-            // what is in it, each would take some of the stack.
+            // A loop, since recursive drops of deeply nested scopes could overflow the stack.
             while let Some(mut inner) = scope.take().and_then(Arc::into_inner) {
                 scope_counters::end(inner.id);
                 scope = inner.outer.take().and_then(|mut outer| outer.0.take());
@@ -253,7 +254,7 @@ impl Numbers for &Scope {
         Duration::from_nanos(clock::nanoseconds(ticks))
     }
 
-    /// Of the lines, which is all that there is.
+    /// `None`: the total is the sum over the lines.
     fn total(&self) -> Option<Allocations> {
         None
     }

@@ -1,4 +1,4 @@
-//! What a piece of code does to the heap, for tests and for looking.
+//! Measuring what a closure or a future does to the heap.
 
 use crate::count::source::HeapSource;
 use crate::count::this_thread;
@@ -9,11 +9,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Runs `work` and tells what it did to the heap.
+/// Runs `work` and returns its value with what it did to the heap.
 ///
-/// Counts what the calling thread does until `work` returns, callees included,
-/// and nothing that other threads do: tests that run side by side don't see each
-/// other. What `work` hands to another thread isn't counted. Measures nest.
+/// Counts what the calling thread does until `work` returns, callees included, and nothing that
+/// other threads do: tests that run in parallel don't affect each other, and work that `work` hands
+/// to another thread isn't counted. Measurements can be nested.
 ///
 /// ```
 /// #[global_allocator]
@@ -33,21 +33,20 @@ use std::task::{Context, Poll};
 /// # }
 /// ```
 ///
-/// Where the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc) all
-/// numbers are 0, which is said once on the standard error.
+/// If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc), all numbers are 0, and
+/// one warning is written to standard error.
 pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Usage) {
     let measured = Measured::begin();
     let value = work();
     (value, measured.end())
 }
 
-/// Awaits `future` and tells what it did to the heap.
+/// Awaits `future` and returns its value with what it did to the heap.
 ///
-/// Counts each poll of `future`, on whichever thread it is polled, and nothing
-/// that happens between them: hundreds of tasks at once don't see each other.
-/// Tasks that `future` spawns aren't counted. The peak is that of the polls taken
-/// together, as if nothing had been between them. What the future frees when it
-/// is dropped, after it has given its value, isn't counted.
+/// Counts each poll of `future`, on whichever thread, and nothing between polls: hundreds of
+/// concurrent tasks don't affect each other. Tasks that `future` spawns aren't counted. The peak is
+/// that of all polls, as if one followed directly on the other. What the future frees when it is
+/// dropped after completion isn't counted.
 ///
 /// ```
 /// # #[global_allocator]
@@ -73,7 +72,7 @@ pub fn measure_async<F: Future>(future: F) -> Measure<F> {
 }
 
 pin_project! {
-    /// The future of [`measure_async`].
+    /// The future returned by [`measure_async`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Measure<F> {
@@ -95,7 +94,7 @@ impl<F: Future> Future for Measure<F> {
     }
 }
 
-/// A stretch of the calling thread being measured.
+/// A measurement on the calling thread that has begun.
 #[derive(Debug)]
 pub(crate) struct Measured {
     before: Tally,
@@ -117,7 +116,7 @@ impl Measured {
 }
 
 impl Drop for Measured {
-    /// Whoever watched the peak before goes on, after a panic too.
+    /// Hands the peak back to the measurement around this one, also after a panic.
     fn drop(&mut self) {
         this_thread::resume_peak(self.before.highest_net_bytes);
     }

@@ -1,4 +1,7 @@
-//! A piece of work, measured by itself across the threads and tasks that it runs on.
+//! Scopes: measuring a piece of work across the threads and tasks that it runs on.
+//!
+//! A thread may be in several scopes, one inside the other: [`stack`] keeps them.
+//! [`concurrent_usage`] adds up what threads do in a scope, and [`handle`] holds the public type.
 
 pub(crate) mod concurrent_usage;
 pub(crate) mod future;
@@ -14,18 +17,19 @@ use stack::Level;
 use std::marker::PhantomData;
 
 impl Scope {
-    /// A scope inside the calling thread's current one, if it is in one.
+    /// Creates a scope inside the calling thread's current one, if there is one.
     ///
-    /// There are 4,096 at once that know what their lines did; one beyond those
-    /// has its [`usage`](Self::usage) only, which its [`report`](Self::report) says.
+    /// Up to 4,096 scopes at once record their lines. Scopes beyond that only have their
+    /// [`usage`](Self::usage); their [`report`](Self::report) says so in
+    /// [`lines_are_unknown`](Report::lines_are_unknown).
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self::inside(&name.into(), stack::current())
     }
 
-    /// The scope that the calling thread is in.
+    /// Returns the innermost scope that the calling thread is in.
     ///
-    /// For handing on to threads and tasks that are to be in it, too:
+    /// Use it to bring other threads and tasks into the scope:
     ///
     /// ```
     /// # #[global_allocator]
@@ -49,10 +53,10 @@ impl Scope {
         stack::current()
     }
 
-    /// Has the calling thread be in the scope until the guard is dropped.
+    /// Enters the scope on the calling thread, until the guard is dropped.
     ///
-    /// Not for `async` code, where a guard would be held while other tasks run: that
-    /// is what [`with_scope`](crate::ScopeExt::with_scope) is for.
+    /// Don't hold the guard across an `.await`, where other tasks would run inside the scope: use
+    /// [`with_scope`](crate::ScopeExt::with_scope) for futures.
     pub fn enter(&self) -> ScopeGuard {
         let number = Level::new(self.clone(), false).enter();
         ScopeGuard {
@@ -67,25 +71,28 @@ impl Scope {
         work()
     }
 
-    /// What was done to the heap in the scope so far, whoever made the blocks.
+    /// Returns what threads have done to the heap in the scope so far.
     ///
-    /// Of threads that are in it, without the stretch they are in the middle of, but
-    /// for the calling one. The peak is exact as long as one thread at a time is in the
-    /// scope. Of several at once, it is the most that it can have been, as if each had
-    /// stood at its highest for as long as it was in the scope, and so up to as many times
-    /// too high as there were threads; higher where one makes what another frees.
+    /// Blocks allocated outside of the scope and freed in it count, too. What another thread has
+    /// done since it last entered or left a scope is missing until it does so again.
+    ///
+    /// The peak is exact as long as no two threads are in the scope at the same time. Otherwise it
+    /// is an upper bound, as if each thread had been at its peak for as long as it was in the
+    /// scope: with `n` threads, it is up to `n` times too high, and more if one thread frees what
+    /// another allocated.
     #[must_use]
     pub fn usage(&self) -> Usage {
         stack::settle();
         self.usage_so_far()
     }
 
-    /// Which line made what in the scope, and what of that is still alive; of the
+    /// Returns what each line allocated in the scope, and what of that is still alive, for the
     /// functions that ran in it.
     ///
-    /// Of other threads that are in it at this moment, the last may be missing.
-    /// [`Report::total`] is what was made in the scope. Times are there of all functions,
-    /// and by call: how long threads were in them, which a task that waits is not.
+    /// The latest allocations of other threads that are in the scope right now may be missing.
+    /// [`Report::total`] covers the blocks allocated in the scope. Unlike in the report of the
+    /// process, times are known for every function and call path. They measure how long threads
+    /// were in a function, so the time that a task spends waiting isn't included.
     #[must_use]
     pub fn report(&self) -> Report {
         stack::settle();
@@ -93,9 +100,9 @@ impl Scope {
     }
 }
 
-/// A thread in a scope, for as long as it lives.
+/// A guard that keeps its thread in a scope until it is dropped, returned by [`Scope::enter`].
 ///
-/// It stays on its thread:
+/// The guard is not `Send`:
 ///
 /// ```compile_fail
 /// let guard = memprof::Scope::new("here").enter();
@@ -105,7 +112,7 @@ impl Scope {
 #[must_use = "the thread leaves the scope as soon as the guard is dropped"]
 pub struct ScopeGuard {
     number: u64,
-    // On another thread, there is nothing to leave.
+    // Another thread isn't in the scope, so it couldn't leave it.
     _not_send: PhantomData<*const ()>,
 }
 

@@ -1,5 +1,7 @@
-//! A thread's spare scope: one that nobody has used yet, for the next piece of code that
-//! is to have one of its own. Making one takes longer than a short piece of code may.
+//! A pool of one unused scope per thread, for budgets.
+//!
+//! A budget needs a scope of its own, and creating one takes longer than a short piece of code may.
+//! Most code under a budget leaves its scope unused, so that the next budget can take it.
 
 use crate::count::uncounted;
 use crate::scope::handle::Scope;
@@ -9,7 +11,7 @@ use std::cell::Cell;
 thread_local! {
     static SPARE: Spare = const { Spare(Cell::new(None)) };
 
-    // Whether the thread knows that it has a destructor for that.
+    // Whether the destructor of SPARE is registered on this thread.
     static HAS_DESTRUCTOR: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -23,8 +25,8 @@ impl Drop for Spare {
     }
 }
 
-/// A level for code that the thread is to run now, in a scope of its own inside the current
-/// one.
+/// Takes or creates a level for code that the thread runs next, with its own scope inside the
+/// current one.
 #[allow(clippy::unnecessary_box_returns, reason = "it stays in its box")]
 pub(crate) fn take() -> Box<Level> {
     let spare = HAS_DESTRUCTOR.get().then(|| {
@@ -40,24 +42,24 @@ pub(crate) fn take() -> Box<Level> {
     level
 }
 
-/// Leaves the level to the next one who wants one, unless it has been used.
+/// Returns a level to the pool. If its scope has been used, the level is freed instead.
 pub(crate) fn leave(mut level: Box<Level>) {
     if !level.scope_mut().be_as_new() {
         return level.free();
     }
     if !HAS_DESTRUCTOR.replace(true) {
-        // That may need memory.
+        // Registering the destructor may allocate.
         uncounted::during(false, || SPARE.try_with(|_| ())).0.ok();
     }
     let mut level = Some(level);
-    // There is one already if this one was made while that one was in use.
+    // The pool may be full: budgets can be nested, and each level comes back.
     let before = SPARE.try_with(|spare| spare.0.replace(level.take()));
     for level in [level, before.ok().flatten()].into_iter().flatten() {
         level.free();
     }
 }
 
-/// A new scope for a piece of code.
+/// Creates a scope for code under a budget.
 pub(crate) fn scope() -> Scope {
     uncounted::during(false, || Scope::new("memory budget")).0
 }

@@ -1,7 +1,7 @@
-//! The scopes that the calling thread is in, one inside the other.
+//! The stack of scopes that the calling thread has entered.
 //!
-//! A thread's time is cut into stretches, each in one scope. Where one ends, what the
-//! thread did in it is added to the scope and to those around it.
+//! Each change of the stack ends a *stretch*: what the thread did since the last change. The
+//! stretch is added to the scope that was innermost, and to the scopes around it.
 
 use crate::count::thread_counters::Tally;
 use crate::count::{scope_counters, this_thread, uncounted};
@@ -15,23 +15,24 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::Ordering;
 
-/// A thread in a scope, and in those that it was in before.
+/// An entry of the stack: a scope, and the entries below it.
 #[derive(Debug)]
 pub(crate) struct Level {
     scope: Scope,
-    /// Tells the guards of a thread from each other.
+    /// Identifies the entry among those of the thread.
     number: u64,
-    /// Whether the thread is in it to run the code that the scope was made for, whose
-    /// numbers are known without the scope.
+    /// Whether the thread entered to run the code that the scope was created for. A budget measures
+    /// that code itself, so its usage is kept apart.
     runs_own_code: bool,
     outer: Option<Box<Level>>,
 }
 
 thread_local! {
-    // Without destructors, for the reasons of `threads`.
+    // Const-initialised and without destructors: access never allocates, and works while the
+    // thread is being torn down.
     static CURRENT: Cell<ManuallyDrop<Option<Box<Level>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
-    // The thread's counters at the beginning of the stretch, if it is in a scope.
+    // The thread's counters at the start of the stretch, if the thread is in a scope.
     static SINCE: Cell<Option<Tally>> = const { Cell::new(None) };
     static NEXT_NUMBER: Cell<u64> = const { Cell::new(0) };
 }
@@ -50,8 +51,8 @@ impl Level {
         uncounted::during(false, make).0
     }
 
-    /// Has the calling thread be in the scope until it [leaves](leave) the level of the
-    /// answer.
+    /// Enters the scope on the calling thread and returns the number with which to
+    /// [leave](leave()) it.
     pub(crate) fn enter(mut self: Box<Self>) -> u64 {
         let number = NEXT_NUMBER.replace(NEXT_NUMBER.get().wrapping_add(1));
         self.number = number;
@@ -67,24 +68,24 @@ impl Level {
         &mut self.scope
     }
 
-    /// Frees it as it was made.
+    /// Frees the level uncounted, as it was allocated.
     pub(crate) fn free(self: Box<Self>) {
         uncounted::during(false, || drop(self));
     }
 }
 
-/// Takes the calling thread out of a scope that it has entered.
+/// Takes a level off the calling thread's stack, if it is there.
 pub(crate) fn leave(number: u64) -> Option<Box<Level>> {
     change(|levels| remove(levels, number))
 }
 
-/// Ends the calling thread's stretch, and begins another one: what it did up to here is
-/// in its scopes.
+/// Ends the calling thread's stretch and begins another one, so that its scopes include what it has
+/// done so far.
 pub(crate) fn settle() {
     change(|_| None);
 }
 
-/// The scope that the calling thread is in.
+/// The innermost scope that the calling thread is in.
 pub(crate) fn current() -> Option<Scope> {
     let levels = take();
     let current = levels.as_ref().map(|level| level.scope.clone());
@@ -92,7 +93,7 @@ pub(crate) fn current() -> Option<Scope> {
     current
 }
 
-/// Takes a level out. If it isn't the innermost, the ones further in stay.
+/// Removes a level. Levels further in stay, and the scope is marked as disordered then.
 fn remove(levels: &mut Option<Box<Level>>, number: u64) -> Option<Box<Level>> {
     let mut is_innermost = true;
     let mut place = levels;
@@ -111,8 +112,8 @@ fn take() -> Option<Box<Level>> {
     ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(None)))
 }
 
-/// Changes the scopes that the thread is in: ends its stretch, and begins another in
-/// the scope that is the innermost then. The answer is the level that it has left.
+/// Changes the thread's stack: ends the stretch, applies `change`, and begins a stretch in the
+/// scope that is innermost then. Returns the level that `change` removed.
 fn change(
     change: impl FnOnce(&mut Option<Box<Level>>) -> Option<Box<Level>>,
 ) -> Option<Box<Level>> {
@@ -145,7 +146,7 @@ fn change(
     left
 }
 
-/// The level and those around it.
+/// The level and those around it, the innermost first.
 fn outwards(innermost: Option<&Level>) -> impl Iterator<Item = &Level> {
     iter::successors(innermost, |level| level.outer.as_deref())
 }
@@ -159,8 +160,8 @@ fn add(innermost: Option<&Level>, stretch: Usage) {
     }
 }
 
-/// Ends the thread's stretches in scopes that it is in no longer, and begins those in scopes
-/// that it wasn't in. What is around a scope of both is of both.
+/// Takes the thread out of the scopes around `from` and into those around `to`. A scope that is
+/// around both, and all scopes around that one, stay as they are.
 fn go(from: Option<&Scope>, to: Option<&Scope>) {
     let thread = thread();
     let is_in = |scope: &Scope, innermost| chain(innermost).any(|other| other.is(scope));
@@ -172,12 +173,12 @@ fn go(from: Option<&Scope>, to: Option<&Scope>) {
     }
 }
 
-/// The scope and those around it.
+/// The scope and those around it, the innermost first.
 fn chain(innermost: Option<&Scope>) -> impl Iterator<Item = &Scope> {
     iter::successors(innermost, |scope| scope.outer())
 }
 
-/// The calling thread, among those that are there.
+/// The calling thread, by the address of its `CURRENT`, which is unique among running threads.
 fn thread() -> Thread {
     CURRENT.with(|current| ptr::from_ref(current).addr())
 }
@@ -187,12 +188,12 @@ fn begin_stretch() {
     SINCE.set(Some(this_thread::begin_stretch()));
 }
 
-/// What the thread has done in the stretch, if it was in one.
+/// Ends the stretch and returns what the thread did in it, if it was in a scope.
 fn end_stretch() -> Option<Usage> {
     let since = SINCE.take()?;
     call::cut_line();
     let stretch = this_thread::end_stretch().since(since);
-    // Whoever was watching the peak before goes on as if nothing had been.
+    // The peak measurement that was interrupted goes on as if the stretch hadn't been.
     call::resume_peak(since.highest_net_bytes);
     Some(stretch)
 }

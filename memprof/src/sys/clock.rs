@@ -1,5 +1,5 @@
-//! The time, as cheap as the machine has it: a counter of the processor where that
-//! is steady, else the system's monotonic clock.
+//! Time, read as cheaply as the machine allows: from the processor's counter where that is steady,
+//! else from the system's monotonic clock.
 
 use quanta::Clock;
 use std::sync::OnceLock;
@@ -7,23 +7,23 @@ use std::sync::OnceLock;
 static CLOCK: OnceLock<Clock> = OnceLock::new();
 
 fn clock() -> &'static Clock {
-    // Finding out how fast the counter goes takes about a millisecond, once.
+    // Calibrating the counter takes about a millisecond, once.
     CLOCK.get().unwrap_or_else(|| {
         let _no_fork = crate::sys::fork_lock::hold_off();
         CLOCK.get_or_init(Clock::new)
     })
 }
 
-/// The time now, in ticks, whatever they are.
+/// The time now, in ticks of an unspecified length.
 #[inline]
 pub(crate) fn ticks() -> u64 {
     clock().raw()
 }
 
-/// How long so many ticks take.
+/// Converts a number of ticks to nanoseconds.
 pub(crate) fn nanoseconds(ticks: u64) -> u64 {
-    // None of programs that never ask for the time, and so have no clock. Less than none
-    // where the counters of two processors differ: a sum of such wraps.
+    // Zero in programs that never read the time, and so have no clock. A sum of differences wraps
+    // to a negative number if the counters of two processors differ.
     if ticks.cast_signed() <= 0 {
         return 0;
     }

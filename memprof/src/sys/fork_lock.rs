@@ -1,11 +1,20 @@
-//! Locks that a forked child can go on using.
+//! Locks that a forked child can still use.
 //!
-//! A child has the thread that forked, and no other: a lock that another one held at
-//! that moment would be held for ever. So a thread has a share of [`FORKING`] while it
-//! has any lock of these, and one that forks has all of it.
+//! # Protocol
 //!
-//! The share is taken first, before [`Reading`](crate::count::registry::Reading), too, which
-//! the thread that forks takes afterwards.
+//! A child has only the thread that forked: a lock that another thread held at that moment would
+//! stay locked for ever. So a thread holds a share of [`FORKING`], a read-write lock, while it
+//! holds any lock of this module, and a thread that forks holds all of it.
+//!
+//! # Lock order
+//!
+//! The share comes first, also before [`Reading`](crate::count::registry::Reading), which the
+//! forking thread takes afterwards. A thread takes its share with the first lock it holds and keeps
+//! it until the last.
+//!
+//! # What may not happen here
+//!
+//! The allocator doesn't use these locks.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -16,20 +25,20 @@ use std::thread;
 static FORKING: RwLock<()> = RwLock::new(());
 
 thread_local! {
-    // How many locks the thread has: it takes its share with the first, since a second
-    // one might have to wait for a fork that waits for the first.
+    // How many of the locks the thread holds. It takes its share with the first one only, since for
+    // a second share it might wait for a fork that waits for the first.
     static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
-/// That no other thread forks while it lives.
+/// A token: no other thread forks while it lives.
 #[derive(Debug)]
 pub(crate) struct NoFork {
     _share: Option<RwLockReadGuard<'static, ()>>,
-    // The count is the thread's.
+    // `HELD` belongs to the thread.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Has other threads wait with their forks.
+/// Makes other threads wait before they fork.
 pub(crate) fn hold_off() -> NoFork {
     let held = HELD.get();
     let share = (held == 0).then(|| FORKING.read().unwrap_or_else(PoisonError::into_inner));
@@ -46,7 +55,7 @@ impl Drop for NoFork {
     }
 }
 
-/// Tries for a moment to get something that another thread has.
+/// Calls `try_once` for a moment, until it succeeds: 10,000 times, with a yield after each failure.
 pub(crate) fn soon<T>(try_once: impl Fn() -> Option<T>) -> Option<T> {
     (0..10_000).find_map(|_| {
         let got = try_once();
@@ -57,28 +66,28 @@ pub(crate) fn soon<T>(try_once: impl Fn() -> Option<T>) -> Option<T> {
     })
 }
 
-/// Whether the calling thread has none of the locks.
+/// Whether the calling thread holds none of the locks.
 #[cfg(feature = "export")]
 pub(crate) fn holds_none() -> bool {
     HELD.get() == 0
 }
 
-/// Waits until no other thread has a lock, and has all wait that want one.
+/// Waits until no other thread holds a lock, and makes those wait that want one.
 ///
-/// Nothing if the thread has one itself, as one that forks in the middle of its work,
-/// in a signal handler: it has it in the child, too.
+/// `None` if the thread holds one itself, because it forks in a signal handler in the middle of its
+/// work: the child's thread holds it, too.
 pub(crate) fn begin() -> Option<RwLockWriteGuard<'static, ()>> {
     (HELD.get() == 0).then(|| FORKING.write().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A mutex that no fork comes in between.
+/// A mutex that no thread holds while another one forks.
 #[derive(Debug, Default)]
 pub(crate) struct Lock<T>(Mutex<T>);
 
-/// What is in a [`Lock`], for as long as it is held.
+/// The guard of a [`Lock`].
 #[derive(Debug)]
 pub(crate) struct Locked<'a, T> {
-    // Let go of before the share is.
+    // Released before the share.
     value: MutexGuard<'a, T>,
     _no_fork: NoFork,
 }
@@ -96,18 +105,18 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Nobody else can have it.
+    /// The value, without locking: the borrow is exclusive.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a moment. Nothing if another thread has it then, as one that was stopped
-    /// with it has for ever.
+    /// Waits for a moment. `None` if another thread still holds the lock then; a thread that was
+    /// stopped while it held the lock holds it for ever.
     pub(crate) fn lock_soon(&self) -> Option<Locked<'_, T>> {
         soon(|| self.try_lock())
     }
 
-    /// Nothing if another thread has it.
+    /// `None` if another thread holds the lock.
     pub(crate) fn try_lock(&self) -> Option<Locked<'_, T>> {
         let no_fork = hold_off();
         Some(Locked {

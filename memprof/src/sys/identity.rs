@@ -1,29 +1,29 @@
-//! Which file a path names: another one may have taken the path meanwhile.
+//! The identity of a file, since another file may take over its path.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// A file, whatever its name. On systems other than Unix any two are taken for the same.
+/// A file, independent of its path. On systems other than Unix, all files compare equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     device_and_inode: (u64, u64),
-    /// The number of a removed file is given to a new one soon.
+    /// A removed file's inode number is soon given to a new file.
     created: Option<SystemTime>,
 }
 
 impl Identity {
-    /// The file that is at `path`, which may be a link.
+    /// The file at `path`. A link isn't followed.
     ///
     /// # Errors
     ///
-    /// Those of asking for its attributes.
+    /// Fails if the file's attributes can't be read.
     pub fn at(path: &Path) -> io::Result<Self> {
         fs::symlink_metadata(path).map(|about| Self::of(&about))
     }
 
-    /// That of the file these are the attributes of.
+    /// The file with these attributes.
     pub fn of(about: &Metadata) -> Self {
         #[cfg(unix)]
         {

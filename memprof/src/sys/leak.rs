@@ -1,9 +1,8 @@
-//! Memory that is never given back, from the system and not from the allocator
-//! under count, and places that hold it.
+//! Memory that is never freed, and cells that refer to it.
 //!
-//! What a thread counts into has to be there for as long as the process, for any
-//! thread to read, and can't come from the allocator that is counting.
-#![allow(unsafe_code)] // Memory without an owner has no other way.
+//! Counters have to exist for as long as the process, for any thread to read, and can't come from
+//! the allocator that is counting: they come from the system's allocator or from mapped pages.
+#![allow(unsafe_code)] // There is no safe way to leak memory of the system's allocator.
 
 use crate::sys::os;
 use crate::sys::sync::{AtomicPtr, Ordering, const_fn};
@@ -11,59 +10,59 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 use std::slice;
 
-/// Moves `value` to where it stays for ever; nothing if there is no memory.
+/// Moves `value` into memory that is never freed. `None` if there is no memory.
 pub(crate) fn leak<T: Sync>(value: T) -> Option<&'static T> {
     const { assert!(size_of::<T>() > 0) };
-    // SAFETY: the layout is of more than no bytes.
+    // SAFETY: the layout's size isn't zero.
     let place = unsafe { System.alloc(Layout::new::<T>()) }.cast::<T>();
     if place.is_null() {
         return None;
     }
-    // SAFETY: the system gave `place` the size and alignment of a `T`, to nobody
-    // else, and it is never freed, so that a shared reference can last for ever.
+    // SAFETY: the system's allocator returned `place` with the size and alignment of a `T`, and to
+    // this call only; it is never freed, so a shared reference can be `'static`.
     unsafe {
         place.write(value);
         Some(&*place)
     }
 }
 
-/// Moves `count` values to where they stay for ever; nothing if there is no memory.
+/// Moves `count` values into memory that is never freed. `None` if there is no memory.
 pub(crate) fn leak_all<T: Sync>(count: usize, make: impl Fn() -> T) -> Option<&'static [T]> {
     const { assert!(size_of::<T>() > 0) };
     if count == 0 {
         return Some(&[]);
     }
-    // SAFETY: the layout is of more than no bytes.
+    // SAFETY: the layout's size isn't zero: neither `count` nor the size of a `T` is.
     let first = unsafe { System.alloc(Layout::array::<T>(count).ok()?) }.cast::<T>();
     if first.is_null() {
         return None;
     }
     for index in 0..count {
-        // SAFETY: the system gave `first` room for `count` of them.
+        // SAFETY: the system's allocator returned `first` with room for `count` values.
         unsafe { first.add(index).write(make()) };
     }
-    // SAFETY: all of them have been written, and as for `leak`.
+    // SAFETY: all values have been written; the rest as in `leak`.
     Some(unsafe { slice::from_raw_parts(first, count) })
 }
 
-/// What all bytes 0 are a value of.
+/// A type of which all bytes 0 are a valid value.
 ///
 /// # Safety
 ///
-/// They are.
+/// All bytes 0 have to be a valid value of the type.
 pub(crate) unsafe trait Zeroes {}
 
-/// A value of zeroes that stays for ever, in pages of its own that take no memory before
-/// something is written to them; nothing if the system refuses them, or has no such pages.
+/// A value of all bytes 0 that is never freed, in pages of its own, which take no memory before
+/// they are written to. `None` if the system refuses them, or has no such pages.
 pub(crate) fn leak_zeroes<T: Zeroes + Sync>() -> Option<&'static T> {
     const { assert!(size_of::<T>() > 0 && align_of::<T>() <= 4096) };
     let place = os::map_zeroes(size_of::<T>())?.cast::<T>();
-    // SAFETY: the system gave `place` to nobody else, for as long as the process, with the
-    // alignment of a page, and full of zeroes, which are a value of `T`.
+    // SAFETY: the system mapped `place` for this call only and for as long as the process runs,
+    // aligned to a page, which is enough for a `T`, and full of zeroes, which are a valid `T`.
     Some(unsafe { place.as_ref() })
 }
 
-/// A place that is empty at first, and then for ever refers to something leaked.
+/// A cell that is empty at first, and refers to one leaked value for ever once it is set.
 #[derive(Debug)]
 pub(crate) struct Leaked<T: 'static>(AtomicPtr<T>);
 
@@ -76,22 +75,22 @@ impl<T: Sync> Leaked<T> {
 
     #[inline]
     pub(crate) fn get(&self) -> Option<&'static T> {
-        // Acquire: what is referred to was written before the reference was.
-        // SAFETY: null, or the reference that `set` was given.
+        // Acquire: the value was written before the reference to it.
+        // SAFETY: the pointer is null, or a reference that `set` was given.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Fills the place unless it is full; what is in it then.
+    /// Sets the cell unless it is set already. Returns what it then refers to.
     pub(crate) fn set(&self, value: &'static T) -> &'static T {
         let value_ptr = ptr::from_ref(value).cast_mut();
         let empty = ptr::null_mut();
-        // AcqRel: as for `get`, in both directions.
+        // AcqRel: publishes our value, or acquires the other one, as in `get`.
         match self
             .0
             .compare_exchange(empty, value_ptr, Ordering::AcqRel, Ordering::Acquire)
         {
             Ok(_) => value,
-            // SAFETY: not null, so it is what another `set` was given.
+            // SAFETY: not null, so it is a reference that another `set` was given.
             Err(theirs) => unsafe { &*theirs },
         }
     }

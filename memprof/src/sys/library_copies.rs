@@ -1,14 +1,15 @@
-//! Which copy of memprof this is in the process: a program and each plugin that it loads can
-//! have one, and all of them read the same variables.
+//! Which copy of memprof this is in the process.
 //!
-//! Copies have no memory in common that they know of. What they share is the process: on
-//! Linux each takes a lock on a file of it in `/proc`, the first one that is free. A lock is
-//! kept until the process ends, so that a plugin that is loaded again comes after itself.
+//! A program and each plugin that it loads can have a copy, and all of them read the same
+//! environment variables. Copies know of no memory that they share. What they do share is the
+//! process: on Linux, each copy locks one of the process's files in `/proc`, the first that is
+//! free. The lock is held until the process ends, so a plugin that is loaded again gets a later
+//! number than before.
 
 use std::sync::OnceLock;
 
-/// The number of this copy, from 1. It is 1 where that can't be known: elsewhere than on
-/// Linux, without `/proc`, and after a program has closed files that it hasn't opened.
+/// The number of this copy, from 1. It is 1 where it can't be known: on systems other than Linux,
+/// without `/proc`, and after a program has closed descriptors that it didn't open.
 pub(crate) fn number() -> usize {
     static NUMBER: OnceLock<usize> = OnceLock::new();
     *NUMBER.get_or_init(|| place().map_or(1, |place| place + 1))
@@ -24,7 +25,7 @@ fn place() -> Option<usize> {
         let file = File::open(format!("/proc/self/{name}")).ok()?;
         match file.try_lock() {
             Ok(()) => {
-                // Open for as long as the process lives, and so locked.
+                // Never closed, so that it stays locked until the process ends.
                 std::mem::forget(file);
                 return Some(place);
             }

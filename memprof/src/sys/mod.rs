@@ -1,7 +1,7 @@
-//! What the operating system and the machine are asked for.
+//! The operating system and the machine.
 //!
-//! A module here knows no type of a layer above. What it allocates is left out of the
-//! numbers by its callers.
+//! A module here knows no type of a layer above. Its callers exclude what it allocates from the
+//! program's numbers.
 
 pub(crate) mod clock;
 pub(crate) mod fork_lock;

@@ -1,9 +1,8 @@
-//! What only the operating system can do: read a kept-open file, be told of a
-//! fork and of the end of the process, write past `std`'s locks.
+//! System calls: reading a file that stays open, notifications of forks and of the end of threads
+//! and of the process, writing past `std`'s locks, signals.
 //!
-//! With [`alloc`](crate::count::alloc) the only place for `unsafe`. Each function does
-//! one system call's worth and keeps no state of its own; elsewhere than on Unix
-//! they do what `std` can, and on Windows the C library.
+//! Each function does about one system call's worth of work; none keeps state of the profiler. On
+//! systems other than Unix, functions do what `std` can, and on Windows what the C library can.
 
 #[cfg(unix)]
 pub(crate) use unix::*;
@@ -17,7 +16,7 @@ mod unix {
     use std::os::fd::{FromRawFd, RawFd};
     use std::ptr::{self, NonNull};
 
-    /// Bytes in a page of memory.
+    /// The size of a page of memory, in bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn page_size() -> u64 {
         // SAFETY: `sysconf` takes any name and touches no memory of ours.
@@ -25,60 +24,61 @@ mod unix {
         u64::try_from(size).unwrap_or(4096)
     }
 
-    /// Reads the beginning of the file `descriptor` into `buffer`; how much.
+    /// Reads the beginning of the file `descriptor` into `buffer`, and returns how many bytes.
     ///
-    /// No answer if `descriptor` isn't open for reading, or not a file.
+    /// `None` if `descriptor` isn't open for reading, or isn't a file.
     #[cfg(target_os = "linux")]
     pub(crate) fn read_start(descriptor: RawFd, buffer: &mut [u8]) -> Option<usize> {
-        // SAFETY: the pointer and the length are those of one slice, which is
-        // borrowed for the call; a bad descriptor makes the call fail.
+        // SAFETY: the pointer and the length are those of one slice, which is borrowed for the
+        // call; a bad descriptor makes the call fail.
         let length =
             unsafe { libc::pread(descriptor, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
         usize::try_from(length).ok()
     }
 
-    /// Touches pages of fresh memory, one after the other, and calls `look` before the
-    /// first and after each. Whether there was memory for it.
+    /// Touches pages of fresh memory, one after the other, and calls `look` before the first and
+    /// after each. Returns whether there was memory for it.
     #[cfg(target_os = "linux")]
     pub(crate) fn touch_pages(count: usize, mut look: impl FnMut()) -> bool {
         let page_size = usize::try_from(page_size()).unwrap_or(4096);
         let size = count * page_size;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a new mapping, wherever the system likes, that nothing else knows of.
+        // SAFETY: a new anonymous mapping at an address of the system's choice, so no existing
+        // memory changes.
         let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
         if start == libc::MAP_FAILED {
             return false;
         }
-        // SAFETY: the mapping is of `size` bytes. Refused, as where there are no huge
-        // pages, it changes nothing.
+        // SAFETY: the mapping has `size` bytes. If the call fails, as where there are no huge
+        // pages, nothing changes.
         unsafe { libc::madvise(start, size, libc::MADV_NOHUGEPAGE) };
         look();
         for page in 0..count {
-            // SAFETY: within the mapping, which may be written to. `look` doesn't know
-            // of it.
+            // SAFETY: the address is within the mapping, which is writable and which `look` can't
+            // refer to.
             unsafe { start.cast::<u8>().add(page * page_size).write_volatile(1) };
             look();
         }
-        // SAFETY: the mapping is whole, and nobody refers to it.
+        // SAFETY: the mapping has `size` bytes, and nothing refers to it.
         unsafe { libc::munmap(start, size) };
         true
     }
 
-    /// The stack that the system gave to the calling thread: its lowest address, and its
-    /// size in bytes. No answer where the system tells none.
+    /// The stack that the system gave to the calling thread: its lowest address, and its size in
+    /// bytes. `None` where the system doesn't tell.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn stack() -> Option<(usize, usize)> {
         let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
         let mut lowest = std::ptr::null_mut();
         let mut size = 0;
-        // SAFETY: the thread is the calling one, and the place for its attributes is
-        // borrowed for the call.
+        // SAFETY: the thread is the calling one, and the memory for its attributes is borrowed for
+        // the call.
         if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
             return None;
         }
-        // SAFETY: the attributes were written above, and are given back once; the places
-        // for the answers are borrowed for the call.
+        // SAFETY: the attributes were initialised above, and are destroyed once; the memory for the
+        // answers is borrowed for the call.
         let failed = unsafe {
             let attributes = attributes.as_mut_ptr();
             let failed = libc::pthread_attr_getstack(attributes, &raw mut lowest, &raw mut size);
@@ -91,7 +91,7 @@ mod unix {
     /// As on Linux.
     #[cfg(target_vendor = "apple")]
     pub(crate) fn stack() -> Option<(usize, usize)> {
-        // SAFETY: the thread is the calling one, and nothing is written.
+        // SAFETY: the thread is the calling one, and the calls write to no memory of ours.
         let (highest, size) = unsafe {
             let thread = libc::pthread_self();
             let highest = libc::pthread_get_stackaddr_np(thread);
@@ -100,35 +100,36 @@ mod unix {
         Some((highest.checked_sub(size)?, size))
     }
 
-    /// Here no system tells.
+    /// Not available on these systems.
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     pub(crate) fn stack() -> Option<(usize, usize)> {
         None
     }
 
-    /// Pages full of zeroes, which are never given back, and take memory when something is
-    /// written to them; by the system itself, and so without an allocation.
+    /// Maps pages full of zeroes, which are never unmapped, and take memory only when they are
+    /// written to. The system maps them, so no allocator is involved.
     pub(crate) fn map_zeroes(size: usize) -> Option<NonNull<u8>> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
-        // Most of them will never be touched.
+        // Most of the pages will never be touched.
         #[cfg(target_os = "linux")]
         let flags = flags | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping, wherever the system likes, that nothing else knows of.
+        // SAFETY: a new anonymous mapping at an address of the system's choice, so no existing
+        // memory changes.
         let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
         if start == libc::MAP_FAILED {
             return None;
         }
-        // A page that is touched is to be a small one.
+        // A touched page must not become a huge page.
         #[cfg(target_os = "linux")]
-        // SAFETY: the mapping is of `size` bytes. Refused, it changes nothing.
+        // SAFETY: the mapping has `size` bytes. If the call fails, nothing changes.
         unsafe {
             libc::madvise(start, size, libc::MADV_NOHUGEPAGE)
         };
         NonNull::new(start.cast())
     }
 
-    /// How much of a value that has pages of its own is in RAM.
+    /// How many bytes of a value that has pages of its own are in RAM.
     #[cfg(target_os = "linux")]
     pub(crate) fn resident_bytes_of<T>(value: &T) -> Option<u64> {
         const PAGES_AT_ONCE: usize = 512;
@@ -138,8 +139,8 @@ mod unix {
         for offset in (0..size_of::<T>()).step_by(PAGES_AT_ONCE * page_size) {
             let length = (size_of::<T>() - offset).min(PAGES_AT_ONCE * page_size);
             let mut pages = [0_u8; PAGES_AT_ONCE];
-            // SAFETY: it looks at no more than the value's pages, and writes a byte for each
-            // of them, which there is room for.
+            // SAFETY: the range is within the value's own pages, and the call writes one byte for
+            // each of them, for which `pages` has room.
             let failed = unsafe {
                 let first = start.add(offset).cast_mut().cast();
                 libc::mincore(first, length, pages.as_mut_ptr())
@@ -152,79 +153,77 @@ mod unix {
         Some(count * page_size as u64)
     }
 
-    /// Not known here.
+    /// Not known on these systems.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn resident_bytes_of<T>(_: &T) -> Option<u64> {
         None
     }
 
-    /// Closes a descriptor; safe to call between `fork` and `exec`.
+    /// Closes a descriptor. Can be called between `fork` and `exec`.
     ///
-    /// The caller opened it, and knows that it is still the same.
+    /// The caller has opened it, and knows that it still refers to the same file.
     #[cfg(target_os = "linux")]
     pub(crate) fn close(descriptor: RawFd) {
-        // SAFETY: by the caller's word nobody else owns `descriptor`.
+        // SAFETY: the caller owns `descriptor`.
         unsafe { libc::close(descriptor) };
     }
 
-    /// Has `run` called in each forked child, before `fork` returns there.
+    /// Registers `run` to be called in each forked child, before `fork` returns there.
     ///
-    /// It may do only what a signal handler may.
+    /// `run` may do only what a signal handler may.
     pub(crate) fn in_forked_children(run: unsafe extern "C" fn()) {
-        // SAFETY: `run` can be called for as long as this code is loaded, and the
-        // C library forgets it when the code is unloaded. No answer to a failure
-        // (out of memory): children then read their parent's figures.
+        // SAFETY: `run` can be called for as long as this code is loaded, and the C library drops
+        // the registration when the code is unloaded. A failure (out of memory) is ignored:
+        // children then read their parent's numbers.
         unsafe { libc::pthread_atfork(None, None, Some(run)) };
     }
 
-    /// Stops in a debugger on the calling thread; without one, ends the process.
+    /// Stops the calling thread in a debugger. Without a debugger, ends the process.
     #[cfg(feature = "timeline")]
     pub(crate) fn trap() {
-        // SAFETY: `raise` takes any number and touches no memory of ours; what then
-        // happens is what the program has said of the signal.
+        // SAFETY: `raise` takes any number and touches no memory of ours. What follows is what the
+        // program has set for the signal.
         unsafe { libc::raise(libc::SIGTRAP) };
     }
 
-    /// Has functions called around each `fork` of the process: one before it, and
-    /// one after it in the parent and in the child.
+    /// Registers functions to be called around each `fork` of the process: one before it, and one
+    /// after it in the parent and in the child.
     pub(crate) fn around_forks(
         before: unsafe extern "C" fn(),
         in_parent: unsafe extern "C" fn(),
         in_child: unsafe extern "C" fn(),
     ) {
-        // SAFETY: as for `in_forked_children`. A failure (out of memory) leaves
-        // children as they are without.
+        // SAFETY: as for `in_forked_children`. After a failure (out of memory), forks aren't
+        // handled.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     }
 
-    /// Has `run` called when the calling thread ends, after what it has in
-    /// thread-locals is gone, but not when it ends with the process. Whether it will
-    /// be.
+    /// Registers `run` to be called when the calling thread ends, after its thread-locals were
+    /// dropped, but not when the thread ends with the process. Returns whether that worked.
     ///
-    /// Once called, it is no longer known. In the middle of a thread's end it is
-    /// called a little later, for as many times as the system goes round, which
-    /// is four.
+    /// The call uses up the registration. A registration in the middle of the thread's end causes a
+    /// call a little later, for as many rounds as the system has, which is four.
     #[cfg(target_os = "linux")]
     pub(crate) fn at_thread_end(run: extern "C" fn(*mut libc::c_void)) -> bool {
         use std::sync::OnceLock;
         static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
         let key = KEY.get_or_init(|| late_key(run));
         let any_value = std::ptr::without_provenance(1);
-        // SAFETY: the key is one that was made, and its value is never looked at.
+        // SAFETY: the key was created, and its value is never dereferenced.
         key.is_some_and(|key| unsafe { libc::pthread_setspecific(key, any_value) } == 0)
     }
 
-    /// A key that comes after those of others: systems go round in the order of the
-    /// keys, and give away the first that is free. So `run` is called in the last
-    /// round, too, however late in it a thread says that it wants it.
+    /// Creates a key that comes after those of others: systems run destructors in the order of the
+    /// keys, and give away the first key that is free. So `run` is called in the last round, too,
+    /// however late in it a thread registers.
     #[cfg(target_os = "linux")]
     fn late_key(run: extern "C" fn(*mut libc::c_void)) -> Option<libc::pthread_key_t> {
-        /// The last of those whose values a thread of glibc's has without allocating.
+        /// The last key whose value glibc stores in the thread without allocating.
         const LATE: libc::pthread_key_t = 31;
         let new_key = || {
             let mut key = 0;
-            // SAFETY: the key is written to a place that is borrowed for the call, and
-            // `run` can be called for as long as this code is loaded.
+            // SAFETY: the memory for the key is borrowed for the call, and `run` can be called for
+            // as long as this code is loaded.
             let failed = unsafe { libc::pthread_key_create(&raw mut key, Some(run)) };
             (failed == 0).then_some(key)
         };
@@ -238,20 +237,19 @@ mod unix {
             *place = Some(std::mem::replace(&mut key, later));
         }
         for early in early_keys.into_iter().flatten() {
-            // SAFETY: the key was made above, and no thread has a value for it.
+            // SAFETY: the key was created above, and no thread has a value for it.
             unsafe { libc::pthread_key_delete(early) };
         }
         Some(key)
     }
 
-    /// Does `work` while the calling thread gets no signals: a thread that it starts
-    /// never does.
+    /// Runs `work` while the calling thread blocks all signals. A thread that it starts keeps them
+    /// blocked.
     #[cfg(feature = "export")]
     pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
-        // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+        // SAFETY: a signal set is made of integers, for which all zeroes is valid.
         let [mut all, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
-        // SAFETY: both sets are borrowed for the calls, and the thread's own mask is all
-        // that is changed.
+        // SAFETY: both sets are borrowed for the calls, which change only the thread's own mask.
         unsafe {
             libc::sigfillset(&raw mut all);
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
@@ -264,16 +262,16 @@ mod unix {
         answer
     }
 
-    /// Does `work`, which writes to files, without the two signals that end a process for
-    /// that: a write past the limit for the size of files, or to a pipe without a reader,
-    /// fails, and what the program does about these signals doesn't change.
+    /// Runs `work`, which writes to files, without the two signals that would end the process for
+    /// it: a write past the file size limit, or to a pipe without a reader, then fails with an
+    /// error. What the program has set for these signals doesn't change.
     pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
         let _held = HeldBack::new();
         work()
     }
 
-    /// The signals of writing, held back from the calling thread while it lives. Those that
-    /// have come meanwhile are dropped with it.
+    /// Blocks the signals of writing for the calling thread while it lives. Those that have come
+    /// meanwhile are discarded with it.
     struct HeldBack {
         ours: libc::sigset_t,
         before: libc::sigset_t,
@@ -283,16 +281,15 @@ mod unix {
 
     impl HeldBack {
         fn new() -> Self {
-            // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+            // SAFETY: a signal set is made of integers, for which all zeroes is valid.
             let [mut ours, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
             let mut waiting = ours;
-            // SAFETY: the sets are borrowed for the calls, and the thread's own mask is all
-            // that is changed.
+            // SAFETY: the sets are borrowed for the calls, which change only the thread's own mask.
             unsafe {
                 libc::sigemptyset(&raw mut ours);
                 libc::sigpending(&raw mut waiting);
                 for signal in OF_WRITING {
-                    // One that waits already isn't ours, and is delivered later.
+                    // A signal that is pending already isn't ours, and is delivered later.
                     if libc::sigismember(&raw const waiting, signal) == 0 {
                         libc::sigaddset(&raw mut ours, signal);
                     }
@@ -305,7 +302,7 @@ mod unix {
 
     impl Drop for HeldBack {
         fn drop(&mut self) {
-            // SAFETY: the set is borrowed for the call, and there is nothing else to it.
+            // SAFETY: the set is borrowed for the call, so it can be read.
             while unsafe { take_waiting(&raw const self.ours) } {}
             // SAFETY: as in `new`, which has written `before`.
             unsafe {
@@ -318,33 +315,35 @@ mod unix {
         }
     }
 
-    /// Takes one of these signals that waits for the thread; whether there was one.
+    /// Takes one of these signals that is pending for the thread; whether there was one.
     ///
     /// # Safety
     ///
-    /// `signals` can be read.
+    /// `signals` has to be valid for reads.
     #[cfg(not(any(target_vendor = "apple", target_os = "openbsd")))]
     unsafe fn take_waiting(signals: *const libc::sigset_t) -> bool {
         let at_once = libc::timespec {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        // SAFETY: by the caller's word; what comes with a signal isn't asked for.
+        // SAFETY: the caller promises that `signals` can be read; the null pointer means that no
+        // information on the signal is wanted.
         unsafe { libc::sigtimedwait(signals, std::ptr::null_mut(), &raw const at_once) > 0 }
     }
 
-    /// As above: these systems can't look without waiting, and so it is known first that
-    /// there is one.
+    /// As above. These systems can only wait for a signal, so it is checked first that one is
+    /// pending.
     ///
     /// # Safety
     ///
-    /// `signals` can be read.
+    /// `signals` has to be valid for reads.
     #[cfg(any(target_vendor = "apple", target_os = "openbsd"))]
     unsafe fn take_waiting(signals: *const libc::sigset_t) -> bool {
-        // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+        // SAFETY: a signal set is made of integers, for which all zeroes is valid.
         let mut waiting: libc::sigset_t = unsafe { std::mem::zeroed() };
         let mut taken = 0;
-        // SAFETY: by the caller's word, and the others are borrowed for the calls.
+        // SAFETY: the caller promises that `signals` can be read; the others are borrowed for the
+        // calls.
         unsafe {
             libc::sigpending(&raw mut waiting);
             let is_one = |signal: &libc::c_int| {
@@ -355,12 +354,13 @@ mod unix {
         }
     }
 
-    /// Whether the program has rights that the user who started it may not have: it is
-    /// setuid or setgid, or has capabilities from its file.
+    /// Whether the program has rights that the user who started it may not have: it is setuid or
+    /// setgid, or has file capabilities.
     pub(crate) fn is_secure() -> bool {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
-            // SAFETY: it takes any number, and reads what the kernel has given the process.
+            // SAFETY: the call takes any number, and reads what the kernel has passed to the
+            // process.
             unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
         }
         #[cfg(any(
@@ -371,7 +371,7 @@ mod unix {
             target_os = "openbsd",
         ))]
         {
-            // SAFETY: it takes nothing, and answers with a number.
+            // SAFETY: the call takes nothing and returns a number.
             unsafe { libc::issetugid() != 0 }
         }
         #[cfg(not(any(
@@ -384,19 +384,19 @@ mod unix {
             target_os = "openbsd",
         )))]
         {
-            // SAFETY: they take nothing, and answer with numbers.
+            // SAFETY: the calls take nothing and return numbers.
             unsafe { libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid() }
         }
     }
 
-    /// Starts a thread that gets no signals, without a `JoinHandle` and without any
-    /// allocation by Rust's allocator. Whether there is one.
+    /// Starts a detached thread that blocks all signals, without any allocation by Rust's
+    /// allocator. Returns whether it was started.
     #[cfg(all(feature = "export", target_os = "linux"))]
     pub(crate) fn start_thread(run: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> bool {
         const STACK_BYTES: usize = 2 << 20;
-        // SAFETY: attributes are plain data, of which all zeroes is a value; they are
-        // initialised before they are used, and borrowed for the calls. `run` can be called
-        // for as long as this code is loaded, and takes a pointer that it doesn't look at.
+        // SAFETY: the attributes are plain data, for which all zeroes is valid; they are
+        // initialised before they are used, and borrowed for the calls. `run` can be called for as
+        // long as this code is loaded, and doesn't dereference its argument.
         without_signals(|| unsafe {
             let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
             if libc::pthread_attr_init(&raw mut attributes) != 0 {
@@ -416,18 +416,18 @@ mod unix {
         })
     }
 
-    /// Has the library that `code` is in never be unloaded. The program itself never is.
+    /// Keeps the library that contains `code` loaded for ever. The program itself always is.
     #[cfg(all(feature = "export", target_os = "linux"))]
     pub(crate) fn keep_loaded(code: *const ()) {
-        // SAFETY: what is known of a library is plain data, of which all zeroes is a value.
+        // SAFETY: `Dl_info` is plain data, for which all zeroes is valid.
         let mut library: libc::Dl_info = unsafe { std::mem::zeroed() };
-        // SAFETY: the address is only looked up, and the answer is written to a place that is
-        // borrowed for the call.
+        // SAFETY: the address is only looked up, and the memory for the answer is borrowed for the
+        // call.
         let is_known = unsafe { libc::dladdr(code.cast(), &raw mut library) } != 0;
         if is_known && !library.dli_fname.is_null() {
             let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
-            // SAFETY: the name is the loader's own, of a library that is loaded, so that none
-            // of its code is run. The handle is kept for ever.
+            // SAFETY: the name is the loader's own and that of a loaded library, so none of its
+            // code runs. The handle is never closed.
             unsafe { libc::dlopen(library.dli_fname, flags) };
         }
     }
@@ -439,17 +439,17 @@ mod unix {
         unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
     }
 
-    /// The number of the calling thread, as the system has it. A signal handler may ask.
+    /// The system's id of the calling thread. Can be called in a signal handler.
     #[cfg(all(feature = "export", target_os = "linux"))]
     pub(crate) fn thread_id() -> i32 {
-        // SAFETY: the call has no arguments and touches no memory of ours. Not the
-        // function `gettid`, which older C libraries don't have.
+        // SAFETY: the call has no arguments and touches no memory of ours. The function `gettid`
+        // isn't used since older C libraries don't have it.
         let id = unsafe { libc::syscall(libc::SYS_gettid) };
         i32::try_from(id).unwrap_or(0)
     }
 
-    /// The number of the process, from the system itself: a signal handler may ask, in a
-    /// forked child, too.
+    /// The process id, from the system itself. Can be called in a signal handler, also in a forked
+    /// child.
     #[cfg(all(feature = "export", target_os = "linux"))]
     pub(crate) fn process_id() -> i32 {
         // SAFETY: as for `thread_id`.
@@ -457,8 +457,8 @@ mod unix {
         i32::try_from(id).unwrap_or(0)
     }
 
-    /// Waits for as long as `word` is `value`, until [`wake`] is called or the time is up;
-    /// sometimes for less. A signal handler may do it.
+    /// Waits while `word` is `value`, until [`wake`] is called or `most` has passed. May return
+    /// early. Can be called in a signal handler.
     #[cfg(all(feature = "export", target_os = "linux"))]
     pub(crate) fn wait(
         word: &std::sync::atomic::AtomicU32,
@@ -466,9 +466,9 @@ mod unix {
         most: Option<std::time::Duration>,
     ) {
         let time = most.map(|most| {
-            // SAFETY: a time is plain numbers, of which all zeroes is one.
+            // SAFETY: a `timespec` is made of integers, for which all zeroes is valid.
             let mut time: libc::timespec = unsafe { std::mem::zeroed() };
-            // More than a year needs no waking. The types differ between systems.
+            // Capped at about a year. The fields' types differ between systems.
             time.tv_sec = u32::try_from(most.as_secs())
                 .unwrap_or(u32::MAX)
                 .min(32_000_000)
@@ -479,12 +479,11 @@ mod unix {
         });
         let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-        // SAFETY: the word and the time are borrowed for the call, which reads them and
-        // writes nothing.
+        // SAFETY: the word and the time are borrowed for the call, which only reads them.
         unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, time) };
     }
 
-    /// Wakes all threads that [`wait`] for a change of `word`. A signal handler may do it.
+    /// Wakes all threads that [`wait`] for a change of `word`. Can be called in a signal handler.
     #[cfg(all(feature = "export", target_os = "linux"))]
     pub(crate) fn wake(word: &std::sync::atomic::AtomicU32) {
         let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
@@ -492,17 +491,16 @@ mod unix {
         unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX) };
     }
 
-    /// Writes all of `bytes` to the standard output or error, past the lock
-    /// that `std` holds while the program prints.
+    /// Writes all of `bytes` to stdout or stderr, past the lock that `std` holds while the program
+    /// prints.
     pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> io::Result<()> {
         let descriptor = if stderr {
             libc::STDERR_FILENO
         } else {
             libc::STDOUT_FILENO
         };
-        // SAFETY: nothing is done with the descriptor but writing, and it isn't
-        // closed afterwards, so that nobody's ownership of it is touched. If it
-        // isn't open, writing fails.
+        // SAFETY: the descriptor is only written to, and it isn't closed afterwards, so its owner
+        // isn't affected. If it isn't open, writing fails.
         let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -519,8 +517,8 @@ mod unix {
         Ok(())
     }
 
-    /// Whether something can be written to the standard output or error, now or within
-    /// `most`. A little can then be written without waiting.
+    /// Whether something can be written to stdout or stderr, now or within `most`. A little can
+    /// then be written without waiting.
     pub(crate) fn is_writable(stderr: bool, most: std::time::Duration) -> bool {
         let mut request = libc::pollfd {
             fd: if stderr {
@@ -532,13 +530,12 @@ mod unix {
             revents: 0,
         };
         let most = i32::try_from(most.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: one request, borrowed for the call. A failure, as by a signal, is none of
-        // the stream.
+        // SAFETY: one request, borrowed for the call. A failed call, as after a signal, says
+        // nothing about the stream and counts as writable.
         unsafe { libc::poll(&raw mut request, 1, most) != 0 }
     }
 
-    /// Waits for a pipe that its reader has made non-blocking, as long as any
-    /// other write would.
+    /// Waits until a non-blocking pipe is writable, as a blocking write would.
     fn wait_writable(descriptor: RawFd) -> io::Result<()> {
         let mut request = libc::pollfd {
             fd: descriptor,
@@ -548,7 +545,7 @@ mod unix {
         // SAFETY: one request, borrowed for the call.
         match unsafe { libc::poll(&raw mut request, 1, -1) } {
             -1 => match io::Error::last_os_error() {
-                // By a signal; whoever waits tries again.
+                // Interrupted by a signal: the caller tries again.
                 error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
                 error => Err(error),
             },
@@ -557,31 +554,31 @@ mod unix {
     }
 }
 
-/// No: programs have the rights of their user here.
+/// Always false: programs have the rights of their user on these systems.
 #[cfg(not(unix))]
 pub(crate) fn is_secure() -> bool {
     false
 }
 
-/// Does `work`: there are no signals.
+/// Runs `work`: there are no signals.
 #[cfg(not(unix))]
 pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Here no system tells.
+/// Not available on these systems.
 #[cfg(not(unix))]
 pub(crate) fn stack() -> Option<(usize, usize)> {
     None
 }
 
-/// Nothing: there are no such pages here.
+/// `None`: there are no such pages on these systems.
 #[cfg(not(unix))]
 pub(crate) fn map_zeroes(_size: usize) -> Option<std::ptr::NonNull<u8>> {
     None
 }
 
-/// Not known here.
+/// Not known on these systems.
 #[cfg(not(unix))]
 pub(crate) fn resident_bytes_of<T>(_: &T) -> Option<u64> {
     None
@@ -606,35 +603,34 @@ pub(crate) fn around_forks(
 #[cfg(not(unix))]
 pub(crate) fn in_forked_children(_run: unsafe extern "C" fn()) {}
 
-/// Has `run` called when the process ends, by returning from `main` or by `exit`; not when
-/// it is killed or aborts, nor on Windows by [`std::process::exit`], of which the C library
-/// isn't told.
+/// Registers `run` to be called when the process ends by returning from `main` or by `exit`: not
+/// when it is killed or aborts, nor on Windows after [`std::process::exit`], which bypasses the C
+/// library.
 #[cfg(any(unix, windows))]
 #[allow(unsafe_code)]
 pub(crate) fn at_exit(run: extern "C" fn()) {
-    // SAFETY: `run` can be called for as long as this code is loaded, and the C library
-    // forgets it when the code is unloaded. A failure (out of memory) means that nothing
-    // is called.
+    // SAFETY: `run` can be called for as long as this code is loaded, and the C library drops the
+    // registration when the code is unloaded. After a failure (out of memory), `run` isn't called.
     unsafe { libc::atexit(run) };
 }
 
-/// Does nothing: here is no end to be told of.
+/// Does nothing: these systems don't announce the end of the process.
 #[cfg(not(any(unix, windows)))]
 pub(crate) fn at_exit(_run: extern "C" fn()) {}
 
-/// Does `work`: there are no signals.
+/// Runs `work`: there are no signals.
 #[cfg(all(feature = "export", not(unix)))]
 pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Always: how much room there is can't be told.
+/// Always true: whether there is room isn't known.
 #[cfg(not(unix))]
 pub(crate) fn is_writable(_stderr: bool, _most: std::time::Duration) -> bool {
     true
 }
 
-/// Writes all of `bytes` to the standard output or error.
+/// Writes all of `bytes` to stdout or stderr.
 #[cfg(not(unix))]
 pub(crate) fn write_past_locks(stderr: bool, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;

@@ -1,7 +1,6 @@
-//! How text gets out of the process.
+//! Writing text to stdout and stderr.
 //!
-//! The program under profile must not suffer from a closed pipe or a full disk:
-//! whatever goes wrong here, it goes wrong in silence.
+//! The profiled program must not suffer from a closed pipe or a full disk: errors are ignored.
 
 use crate::sys::os;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,21 +8,22 @@ use std::sync::{Mutex, Once, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long [`say`] waits for the lock, and for a pipe to be read.
+/// How long [`say`] waits for the lock, and for room in a pipe.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The longest line that is written in one piece, in bytes.
 const LINE: usize = 2048;
 
-/// The lock of whoever writes, one of these. Held over a fork, as other locks are, it would
-/// have the fork wait for the reader of a pipe.
+/// A thread that writes holds one of these locks. It isn't held over a fork, as other locks are:
+/// the fork would have to wait for the reader of a pipe.
 static ONE_AT_A_TIME: [Mutex<()>; 64] = [const { Mutex::new(()) }; 64];
 
-/// How often the lock was held by a thread that a child doesn't have.
+/// How often a forked child found the lock held by a thread that it doesn't have, and moved on to
+/// the next one.
 static CHANGES: AtomicUsize = AtomicUsize::new(0);
 
 fn one_at_a_time() -> &'static Mutex<()> {
-    // Relaxed: it changes while there is one thread.
+    // Relaxed: it changes only while there is one thread.
     let place = CHANGES.load(Ordering::Relaxed) % ONE_AT_A_TIME.len();
     &ONE_AT_A_TIME[place]
 }
@@ -34,10 +34,10 @@ extern "C" fn change_lock_in_child() {
     }
 }
 
-/// Writes `text` on the standard output or error so that it doesn't mix with another thread's.
+/// Writes `text` to stdout or stderr without mixing it with another thread's.
 ///
-/// Not through `std::io::stdout`: its lock may be held, for as long as it takes,
-/// by a thread that waits for this one.
+/// It doesn't use `std::io::stdout`, whose lock may be held, for any length of time, by a thread
+/// that waits for this one.
 pub(crate) fn write(is_stderr: bool, text: &str) {
     static KNOWS_FORKS: Once = Once::new();
     KNOWS_FORKS.call_once(|| os::in_forked_children(change_lock_in_child));
@@ -47,17 +47,17 @@ pub(crate) fn write(is_stderr: bool, text: &str) {
     let _ = os::without_signals_of_writing(write);
 }
 
-/// Says one line on the standard error; soon or not at all, since the program may be about to
-/// end, and a thread that writes to a pipe which isn't read holds the lock for ever.
+/// Writes one line to stderr, soon or not at all: the program may be about to end, and a thread
+/// that writes to a pipe which isn't read holds the lock for ever.
 ///
-/// It allocates nothing: its callers needn't leave that out of the numbers.
+/// It doesn't allocate, so its callers needn't exclude that from the numbers.
 pub(crate) fn say(line: &str) {
     let start = Instant::now();
     let lock = loop {
         match one_at_a_time().try_lock() {
             Ok(lock) => break Some(lock),
             Err(TryLockError::Poisoned(lock)) => break Some(lock.into_inner()),
-            // Without it, it may come in the middle of a table.
+            // Without the lock, the line may end up in the middle of a table.
             Err(TryLockError::WouldBlock) if start.elapsed() >= PATIENCE => break None,
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }
@@ -65,7 +65,7 @@ pub(crate) fn say(line: &str) {
     if os::is_writable(true, PATIENCE) {
         let parts = ["memprof: ", line, "\n"].map(str::as_bytes);
         let mut buffer = [0; LINE];
-        // In one piece if it fits, so that other programs' lines don't come in between.
+        // Written at once if it fits, so that other programs' lines don't come in between.
         match joined(parts, &mut buffer) {
             Some(length) => drop(os::write_past_locks(true, &buffer[..length])),
             None => parts
@@ -76,7 +76,7 @@ pub(crate) fn say(line: &str) {
     drop(lock);
 }
 
-/// Puts the parts into the buffer, one after the other; how long they are.
+/// Concatenates the parts in the buffer and returns their length, or `None` if they don't fit.
 fn joined(parts: [&[u8]; 3], buffer: &mut [u8]) -> Option<usize> {
     let mut length = 0;
     for part in parts {

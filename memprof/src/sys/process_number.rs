@@ -1,8 +1,8 @@
-//! The number of a process in the names of files and sockets.
+//! The process id in the names of files and sockets.
 
 use std::ffi::{OsStr, OsString};
 
-/// A name with a number for each `%p`, whatever other bytes are in it.
+/// Replaces each `%p` in a name by a number. Other bytes can be anything.
 #[cfg(unix)]
 pub fn with_number(name: &OsStr, number: u32) -> OsString {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,7 +23,7 @@ pub fn with_number(name: &OsStr, number: u32) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// A name with a number for each `%p`, unless it isn't Unicode.
+/// Replaces each `%p` in a name by a number, unless the name isn't Unicode.
 #[cfg(not(unix))]
 pub fn with_number(name: &OsStr, number: u32) -> OsString {
     match name.to_str() {

@@ -1,7 +1,8 @@
-//! Files of others, read so that none of them holds the reader up or fills its memory.
+//! Reading files that others wrote, within bounds, so that none of them blocks the reader or fills
+//! its memory.
 //!
-//! A regular file is read as it is. Pipes, sockets and devices have bounds: how long a reader
-//! waits, and how many bytes there may be.
+//! A regular file is read as it is. For pipes, sockets and devices, the waiting time and the number
+//! of bytes are limited.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -9,31 +10,31 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a program on a socket may say nothing. Others are answered before, and the report
-/// of a large one takes its time.
+/// How long a program on a socket may be silent. It may answer other connections first, and the
+/// report of a large program takes its time.
 #[cfg(unix)]
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How long it may take in all.
+/// How long reading from a socket may take in total.
 const IN_ALL: Duration = Duration::from_secs(300);
 
-/// How long a pipe is waited for that no program has opened for writing.
+/// How long to wait for a program that opens a pipe for writing.
 const UNTIL_WRITTEN: Duration = Duration::from_secs(5);
 
-/// How many bytes may come from something that isn't a regular file.
+/// The most bytes to read from anything but a regular file.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// How long to wait before looking again whether there is more.
+/// How long to wait before checking again for more data.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A file that is open for reading.
 ///
-/// [`Read::read`] fails where a bound is passed: with `TimedOut` or `FileTooLarge`.
+/// [`Read::read`] fails with `TimedOut` or `FileTooLarge` where a bound is exceeded.
 #[derive(Debug)]
 pub(crate) struct Input {
     source: Source,
     bounds: Bounds,
-    /// When it was opened.
+    /// When the file was opened.
     opened: Instant,
     read_bytes: u64,
 }
@@ -41,7 +42,7 @@ pub(crate) struct Input {
 #[derive(Debug)]
 enum Source {
     Regular(File),
-    /// A pipe or a device, whose reading doesn't wait.
+    /// A pipe or a device, opened for non-blocking reads.
     Stream(File),
     #[cfg(unix)]
     Socket(std::os::unix::net::UnixStream),
@@ -74,7 +75,7 @@ impl Input {
             connect(path)?
         } else {
             let file = without_waiting().open(path)?;
-            // Of what was opened, since the path may lead elsewhere by now.
+            // The type of the opened file, since the path may refer to another one by now.
             match file.metadata()?.file_type() {
                 kind if kind.is_dir() => return Err(ErrorKind::IsADirectory.into()),
                 kind if kind.is_file() => Source::Regular(file),
@@ -89,7 +90,7 @@ impl Input {
         })
     }
 
-    /// All of it, which has to begin like JSON's objects where it isn't a regular file.
+    /// Reads the whole file. Unless it is a regular file, it has to begin like a JSON object.
     #[cfg(feature = "export")]
     pub(crate) fn json(mut self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
@@ -101,7 +102,7 @@ impl Input {
                     [b'{'] => break,
                     [byte] if byte.is_ascii_whitespace() => {}
                     _ => {
-                        let message = "it doesn't begin with `{`, as JSON of a report does";
+                        let message = "it doesn't begin with `{`, as a report in JSON does";
                         return Err(io::Error::new(ErrorKind::InvalidData, message));
                     }
                 }
@@ -111,7 +112,7 @@ impl Input {
         Ok(text)
     }
 
-    /// Reads from a pipe or a device. None if there is nothing yet.
+    /// Reads from a pipe or a device. `None` if there is nothing yet.
     fn read_now(file: &mut File, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match file.read(buffer) {
             Ok(count) => Ok(Some(count)),
@@ -137,7 +138,7 @@ impl Read for Input {
             match &mut self.source {
                 Source::Regular(file) => return file.read(buffer),
                 Source::Stream(file) => match Self::read_now(file, buffer)? {
-                    // At its end; or a pipe that no program has opened yet.
+                    // The end, or a pipe that no program has opened yet.
                     Some(0) if self.read_bytes == 0 && waited >= until_written => {
                         return Err(timed_out("no program writes to it"));
                     }
@@ -150,7 +151,7 @@ impl Read for Input {
                     let left = in_all.saturating_sub(waited).max(Duration::from_micros(1));
                     stream.set_read_timeout(Some(left.min(self.bounds.silence)))?;
                     match stream.read(buffer) {
-                        // Whichever of the two the system has for it.
+                        // Systems report a timeout as one or the other.
                         Err(error)
                             if matches!(
                                 error.kind(),
@@ -168,12 +169,12 @@ impl Read for Input {
         };
         self.read_bytes += count as u64;
         if self.read_bytes > most_bytes {
-            let message = format!("more than {} MiB come from it", most_bytes >> 20);
+            let message = format!("it sends more than {} MiB", most_bytes >> 20);
             return Err(io::Error::new(ErrorKind::FileTooLarge, message));
         }
         if count > 0 && self.opened.elapsed() > in_all && is_timed(&self.source) {
             return Err(timed_out(&format!(
-                "it isn't at its end after {} seconds",
+                "it hasn't ended after {} seconds",
                 in_all.as_secs()
             )));
         }
@@ -181,8 +182,8 @@ impl Read for Input {
     }
 }
 
-/// Whether it has to come to its end in time: a program on a socket has its report at once, and
-/// one that writes to a pipe may still be at work.
+/// Whether the total time is limited: a program on a socket has its report ready, while one that
+/// writes to a pipe may still be working.
 fn is_timed(source: &Source) -> bool {
     match source {
         Source::Regular(_) | Source::Stream(_) => false,
@@ -206,7 +207,7 @@ fn connect(path: &Path) -> io::Result<Source> {
     std::os::unix::net::UnixStream::connect(path).map(Source::Socket)
 }
 
-/// Opening a pipe would wait for a program that writes to it, and so would reading.
+/// Options for non-blocking reads: opening a pipe would wait for a writer, and so would reading.
 #[cfg(unix)]
 fn without_waiting() -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -260,7 +261,7 @@ mod tests {
     fn a_program_that_says_nothing_is_not_waited_for_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        // The system connects, though no program accepts.
+        // The system connects although no program accepts.
         let _listener = UnixListener::bind(&path).unwrap();
 
         let error = read(&path, NO_TIME).unwrap_err();
@@ -275,7 +276,7 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let says = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            // Until the reader has gone away.
+            // Until the reader has closed its end.
             while stream.write_all(b" ").is_ok() {}
         });
 

@@ -1,24 +1,29 @@
-//! Files that memprof writes: those that take another's place when they are whole, and those
-//! that are written to where they are.
+//! Files that memprof writes: those that replace another file once they are complete, and those
+//! that are written in place.
 //!
-//! Three things are the same for all. No link is followed, and no file is written to, that
-//! another user has put into a folder in which every user can: the system has the same rule
-//! for links, but not everywhere, and can't apply it where links are read here. A pipe
-//! without a reader is an error and not waited for, and neither is a reader that takes
-//! nothing for [`PATIENCE`]. And of a process that is killed no half file is left, on file systems
-//! of Linux that have files without names, as nearly all do.
+//! Three rules hold for all of them:
+//!
+//! - No link is followed, and no file written to, that another user has put into a folder in which
+//!   every user can create files. The system has the same rule for links, but not everywhere, and
+//!   can't apply it where links are read here.
+//! - A pipe without a reader is an error and isn't waited for, and neither is a reader that takes
+//!   nothing for [`PATIENCE`].
+//! - A process that is killed leaves no partial file, on file systems of Linux that support files
+//!   without names, as nearly all do.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a reader may take nothing.
+/// How long a write waits for a reader that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Writes a file beside `path`, and then puts it in its place, with the mode of what was
-/// there; or to `path` itself, if it is a pipe or a device, or stands for an open file, as
-/// `/dev/stdout` does: others write to that, too.
+/// Writes a file beside `path`, and then moves it to `path`, with the mode of the file that was
+/// there.
+///
+/// A pipe or a device, or a path that stands for an open file, such as `/dev/stdout`, is written in
+/// place instead: others write to it, too.
 ///
 /// # Errors
 ///
@@ -32,7 +37,7 @@ pub fn replace(
         write(&mut out)?;
         return out.flush();
     }
-    // Where a link leads, so that it stays one.
+    // The target of a link is replaced, so that the link stays a link.
     let path = followed(path.to_owned())?;
     let there = fs::symlink_metadata(&path)
         .ok()
@@ -46,7 +51,7 @@ pub fn replace(
     file.put(&path)
 }
 
-/// Opens `path` to add to its end, or makes it.
+/// Opens `path` to append to it, or creates it.
 ///
 /// # Errors
 ///
@@ -63,7 +68,8 @@ pub fn append(path: &Path) -> io::Result<InPlace> {
     }
 }
 
-/// `path`, opened to be added to, if it isn't to be replaced.
+/// Opens `path` to append to it, if it is one that is written in place. `None` if it is to be
+/// replaced.
 pub fn opened(path: &Path) -> Option<io::Result<InPlace>> {
     match followed(path.to_owned()) {
         Ok(path) => open_in_place(&path),
@@ -71,18 +77,18 @@ pub fn opened(path: &Path) -> Option<io::Result<InPlace>> {
     }
 }
 
-/// A file that is written to where it is.
+/// A file that is written in place.
 #[derive(Debug)]
 pub struct InPlace {
     file: File,
-    /// How long its reader may take nothing; none, if the program itself waits for that
-    /// reader as well.
+    /// How long to wait for a reader that takes nothing. `None` waits without limit, for a stream
+    /// on which the program itself would wait as well.
     #[cfg_attr(not(unix), expect(dead_code, reason = "writes wait by themselves"))]
     patience: Option<Duration>,
 }
 
 impl InPlace {
-    /// Writes to the file from where it stands.
+    /// Writes to the file from its current position.
     pub fn new(file: File) -> Self {
         Self {
             file,
@@ -115,7 +121,7 @@ fn wait_for_room(file: &File, patience: Option<Duration>) -> io::Result<()> {
     let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
     match poll(&mut [PollFd::new(file, PollFlags::OUT)], timeout.as_ref()) {
         Ok(0) => {
-            let message = "its reader takes nothing; is it stopped?";
+            let message = "its reader doesn't read; is it stopped?";
             Err(io::Error::new(ErrorKind::TimedOut, message))
         }
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -123,24 +129,25 @@ fn wait_for_room(file: &File, patience: Option<Duration>) -> io::Result<()> {
     }
 }
 
-/// A file that isn't at its path yet.
+/// A file that isn't at its final path yet.
 enum NewFile {
-    /// It goes away with the process, however that ends.
+    /// A file without a name, which disappears with the process, however that ends.
     #[cfg(target_os = "linux")]
     Unnamed(File, PathBuf),
-    /// Where the system, or the file system, can't do without a name.
+    /// A temporary file, where the system or the file system requires a name.
     Named(tempfile::NamedTempFile),
 }
 
 impl NewFile {
-    /// A file in `folder`, for no more users than those who may read what is `there`; if
-    /// nothing is, with the mode that other new files have.
+    /// Creates a file in `folder` with the mode of the existing file, `there`, so that no more
+    /// users can read it; without one, with the mode of other new files.
     fn create(folder: &Path, there: Option<fs::Permissions>) -> io::Result<Self> {
         let file = Self::create_any(folder, there.as_ref())?;
         if cfg!(unix)
             && let Some(there) = there
         {
-            // What the umask has left out. Some file systems have one mode for all.
+            // Adds what the umask has removed. Some file systems have one mode for all files, so
+            // errors are ignored.
             let _ = file.file().set_permissions(there);
         }
         Ok(file)
@@ -156,7 +163,7 @@ impl NewFile {
                 .mode(mode)
                 .custom_flags(libc::O_TMPFILE)
                 .open(folder);
-            // A name is given to it by way of its descriptor there.
+            // It gets its name through its descriptor there.
             if let Ok(file) = unnamed
                 && Path::new("/proc/self/fd").exists()
             {
@@ -182,7 +189,7 @@ impl NewFile {
         }
     }
 
-    /// Puts it at `path`, in the place of a file that may be there.
+    /// Moves the file to `path`, replacing a file that may be there.
     fn put(self, path: &Path) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
@@ -195,7 +202,7 @@ impl NewFile {
                         .map_err(io::Error::from)
                 };
                 match link(path) {
-                    // A name beside it, for as long as it takes to rename that.
+                    // Named beside it first, since only a rename can replace a file.
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                         builder().make_in(folder, link)?.persist(path)?;
                         Ok(())
@@ -224,10 +231,10 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Where the links lead that `path` is, but not those of the system to open files, which
-/// have the names of other files for a text.
+/// Follows `path` while it is a link, except for the system's links to open files, whose text is
+/// another file's name.
 fn followed(mut path: PathBuf) -> io::Result<PathBuf> {
-    // As many as the system follows.
+    // The system follows this many, too.
     for _ in 0..40 {
         let Ok(there) = fs::symlink_metadata(&path) else {
             break;
@@ -244,11 +251,11 @@ fn followed(mut path: PathBuf) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Refuses what another user has put into a folder that every user can write to, and in
-/// which each can remove only his own, as `/tmp`.
+/// Refuses what another user has put into a sticky folder that every user can write to, such as
+/// `/tmp`.
 ///
-/// The system's own rule (`fs.protected_symlinks`, `protected_regular`, `protected_fifos`):
-/// what the owner of the folder has put there is as good as the folder.
+/// This is the system's own rule (`fs.protected_symlinks`, `protected_regular`, `protected_fifos`):
+/// what the folder's owner has put there is trusted like the folder.
 #[cfg(unix)]
 fn refuse_strangers(path: &Path, there: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt as _;
@@ -271,7 +278,7 @@ fn refuse_strangers(_path: &Path, _there: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether `path` is in a table of open files: `/proc/self/fd/1`, `/dev/fd/1`.
+/// Whether `path` is in a table of open files, such as `/proc/self/fd/1` or `/dev/fd/1`.
 fn is_in_table(path: &Path) -> bool {
     let folder = path
         .parent()
@@ -282,7 +289,7 @@ fn is_in_table(path: &Path) -> bool {
     })
 }
 
-/// As [`opened`], of a path whose links have been followed.
+/// [`opened`], for a path whose links have been followed.
 fn open_in_place(path: &Path) -> Option<io::Result<InPlace>> {
     if is_in_table(path) {
         return Some(stream(path).unwrap_or_else(|| {
@@ -298,12 +305,13 @@ fn open_in_place(path: &Path) -> Option<io::Result<InPlace>> {
     })
 }
 
-/// To open a file without waiting for a reader.
+/// Options to open a file without waiting for a reader.
 fn options() -> fs::OpenOptions {
     options_with(0)
 }
 
-/// As [`options`], where links have been followed: one that is there now has come since.
+/// [`options`] that refuse a link, for a path whose links have been followed: a link there must be
+/// new.
 fn options_at_end() -> fs::OpenOptions {
     #[cfg(unix)]
     return options_with(libc::O_NOFOLLOW);
@@ -323,7 +331,8 @@ fn options_with(flags: i32) -> fs::OpenOptions {
     options
 }
 
-/// The system says "no such device or address" of a pipe without a reader.
+/// Explains the error for a pipe without a reader, which the system calls "no such device or
+/// address".
 fn explained(error: io::Error) -> io::Error {
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::ENXIO) {
@@ -333,8 +342,8 @@ fn explained(error: io::Error) -> io::Error {
     error
 }
 
-/// The process's own stream that `path` stands for, to be gone on with where it is: others
-/// have it, too, and would write over what is added to the end of its file.
+/// The process's own stream that `path` stands for, to be continued at its position: others use it,
+/// too, and would overwrite what was appended to its file.
 #[cfg(unix)]
 fn stream(path: &Path) -> Option<io::Result<InPlace>> {
     use std::os::fd::AsFd;
@@ -380,7 +389,7 @@ mod tests {
         for before in [0, 1] {
             let count = || fs::read_dir(&folder).unwrap().count();
             replace(&path, |out| {
-                // What is in the folder now is all that a kill would leave.
+                // A kill at this moment would leave only what is in the folder now.
                 assert_eq!(count(), before);
                 out.write_all(b"text")
             })

@@ -1,15 +1,14 @@
 //! Resident memory: how much of the process the kernel keeps in RAM.
 //!
-//! On Linux from `/proc/self/statm`, which is kept open: one `pread` and a parse
-//! on the stack, where opening it anew costs six times that and reading
-//! `/proc/self/smaps` a hundred times. Elsewhere, and where `/proc` is not
-//! mounted, from the `memory-stats` crate.
+//! On Linux, it is read from `/proc/self/statm`, which is kept open: one `pread`, and a parse on
+//! the stack. Opening the file each time costs six times that, and reading `/proc/self/smaps` a
+//! hundred times. Elsewhere, and where `/proc` isn't mounted, it comes from the `memory-stats`
+//! crate.
 
-/// The bytes of this process that are in RAM now, shared pages included.
+/// Returns how many bytes of this process are in RAM now, shared pages included.
 ///
-/// The kernel counts in pages. Recent Linux kernels are exact to the page; 6.2
-/// up to the middle of 2025 rounded in steps of 128 KiB and more. No answer where
-/// the system tells none.
+/// The kernel counts pages. Recent Linux kernels are exact to the page; those from 6.2 to the
+/// middle of 2025 rounded in steps of 128 KiB or more. `None` where the system doesn't report it.
 ///
 /// ```
 /// let before = memprof::resident_bytes();
@@ -28,8 +27,8 @@ pub fn resident_bytes() -> Option<u64> {
     memory_stats::memory_stats().map(|stats| stats.physical_mem as u64)
 }
 
-/// Whether the kernel's number is exact to the page, found out once by touching some.
-/// No answer where that isn't known.
+/// Whether the kernel's number is exact to the page, which is determined once by touching pages.
+/// `None` where that isn't known.
 pub(crate) fn is_exact() -> Option<bool> {
     #[cfg(target_os = "linux")]
     return linux::is_exact();
@@ -49,19 +48,19 @@ mod linux {
     const NOT_OPEN: i32 = -1;
     const UNAVAILABLE: i32 = -2;
 
-    /// The descriptor of this process's `/proc/self/statm`.
+    /// The descriptor of this process's `/proc/self/statm`, or one of the two constants.
     static STATM: AtomicI32 = AtomicI32::new(NOT_OPEN);
 
-    /// Whether [`reopen_in_child`] will be called.
+    /// Whether [`reopen_in_child`] was registered.
     static FORKS: Once = Once::new();
 
     pub(super) fn resident_bytes() -> Option<u64> {
-        // Relaxed: a descriptor is all there is to it, nothing lies behind it.
+        // Relaxed: a descriptor is a plain number that refers to no memory of ours.
         match STATM.load(Ordering::Relaxed) {
             UNAVAILABLE => None,
             NOT_OPEN => read(open()?),
-            // Programs that close every descriptor, as daemons do, close this
-            // one, too, and may get its number for something else.
+            // Programs that close every descriptor, as daemons do, close this one, too, and may get
+            // its number for another file.
             descriptor => read(descriptor).or_else(|| read(open()?)),
         }
     }
@@ -74,7 +73,7 @@ mod linux {
 
     /// The second of the seven numbers, in pages.
     ///
-    /// Nothing if there are not seven: then it was another file.
+    /// `None` if there aren't seven: then it was another file.
     pub(super) fn parse_statm(text: &[u8]) -> Option<u64> {
         let mut fields = text.strip_suffix(b"\n")?.split(|byte| *byte == b' ');
         let mut resident_pages = None;
@@ -112,9 +111,9 @@ mod linux {
         })
     }
 
-    /// Whether most of the readings are the one before, though a page was touched in between.
+    /// Whether most of the readings equal the one before, although a page was touched in between.
     ///
-    /// By how much they differ says nothing: meanwhile, other threads touch pages, too.
+    /// By how much readings differ says nothing, since other threads touch pages meanwhile.
     pub(super) fn is_rounded(readings: &[u64]) -> bool {
         let pairs = readings.windows(2);
         let unchanged = readings
@@ -134,7 +133,7 @@ mod linux {
         let file = match File::open("/proc/self/statm") {
             Ok(file) => file,
             Err(error) => {
-                // Another time there may be a descriptor free.
+                // With another error, such as no free descriptor, it may work next time.
                 if error.kind() == ErrorKind::NotFound {
                     STATM.store(UNAVAILABLE, Ordering::Relaxed);
                 }
@@ -144,12 +143,12 @@ mod linux {
         FORKS.call_once(|| os::in_forked_children(reopen_in_child));
         let descriptor = file.into_raw_fd();
         match STATM.compare_exchange(NOT_OPEN, descriptor, Ordering::Relaxed, Ordering::Relaxed) {
-            // Another thread was faster.
+            // Another thread opened it first.
             Err(theirs) if theirs >= 0 && read(theirs).is_some() => {
                 os::close(descriptor);
                 Some(theirs)
             }
-            // The one that was there is no longer ours: it isn't closed.
+            // The descriptor that was there is no longer ours, so it isn't closed.
             Err(_) => {
                 STATM.store(descriptor, Ordering::Relaxed);
                 Some(descriptor)
@@ -158,11 +157,11 @@ mod linux {
         }
     }
 
-    /// The file is its opener's for ever, so a child that kept it would read its
-    /// parent's memory.
+    /// The file belongs to the process that opened it: a child that kept it would read its parent's
+    /// memory.
     extern "C" fn reopen_in_child() {
         let parents = STATM.swap(NOT_OPEN, Ordering::Relaxed);
-        // Unless it has become something else, see `resident_bytes`.
+        // Unless the number belongs to another file by now, see `resident_bytes`.
         if parents >= 0 && read(parents).is_some() {
             os::close(parents);
         }

@@ -1,26 +1,29 @@
-//! Signals that end the process, held up for a moment so that a thread can write the report.
+//! Signals that end the process, delayed for a moment so that a thread can write the report.
 //!
-//! Handlers are installed for `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM` and `SIGABRT`, each
-//! only if the program has left it at its default action.
+//! Handlers are installed for `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM` and `SIGABRT`, each only if
+//! the program has left the signal at its default action. The *writer* is the thread that writes
+//! reports.
 //!
 //! # What a handler does
 //!
-//! 1. If it isn't the current handler of the signal, the program has installed its own
-//!    since, which calls the one before it, as `signal-hook` and tokio do. Then the signal is
-//!    the program's, and the handler returns.
-//! 2. In a forked child, which doesn't have the thread that writes, and on that thread
-//!    itself, it goes to step 5.
-//! 3. It notes the signal and wakes the thread that writes.
-//! 4. It waits until the report is written, for [`MOST`] at the longest. The interrupted code
-//!    may hold a lock that the report needs: if the report isn't even collected after
-//!    [`PATIENCE`], the handler returns, so that the code can let go of it, and another
-//!    thread, [`end_when_done`], does steps 4 and 5. Not of `SIGABRT`, since `abort` doesn't
-//!    come back to the code that called it.
-//! 5. It sets the default action and raises the signal again, which is delivered when the
-//!    handler returns: to the parent, the process looks as if there had been no handler.
+//! 1. If it isn't the signal's current handler, the program has since installed its own, which
+//!    calls the previous one, as `signal-hook` and tokio do. Then the signal is the program's, and
+//!    our handler returns.
+//! 2. In a forked child, which doesn't have the writer, and on the writer itself, it goes to step
+//!    5.
+//! 3. It notes the signal and wakes the writer.
+//! 4. It waits until the report is written, for at most [`MOST`]. The interrupted code may hold a
+//!    lock that the report needs: if the report isn't even collected after [`PATIENCE`], the
+//!    handler returns, so that the code can release the lock, and another thread,
+//!    [`end_when_done`], does the rest of step 4 and step 5. Not for `SIGABRT`, since `abort`
+//!    doesn't return to the code that called it.
+//! 5. It sets the default action and raises the signal again, which is delivered when the handler
+//!    returns. To the parent, the process looks as if there had been no handler.
 //!
-//! The handler makes system calls and touches atomics; it doesn't allocate and takes no lock.
-#![allow(unsafe_code)] // For the handlers, and for code that runs in them.
+//! # What may not happen here
+//!
+//! A handler makes system calls and accesses atomics. It doesn't allocate and takes no lock.
+#![allow(unsafe_code)] // For installing the handlers, and for the calls in them.
 
 use crate::sys::os;
 use libc::c_int;
@@ -29,11 +32,11 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long the process goes on, at the most, after the first signal that ends it.
+/// How long the process runs on, at most, after the first signal that ends it.
 pub(crate) const MOST: Duration = Duration::from_secs(5);
 
-/// How long a handler waits for a report to be collected before it lets the interrupted
-/// code go on.
+/// How long a handler waits for the report to be collected before it lets the interrupted code
+/// continue.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 const SIGNALS: [c_int; 5] = [
@@ -44,32 +47,32 @@ const SIGNALS: [c_int; 5] = [
     libc::SIGTERM,
 ];
 
-/// The process that the handlers were installed in; 0 if none were.
+/// The process in which the handlers were installed; 0 if none were.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
-/// The thread that writes. It can't wait for itself.
+/// The writer's thread id. It can't wait for itself.
 static WRITER: AtomicI32 = AtomicI32::new(0);
 
 /// The first signal that came, or 0.
 static FIRST: AtomicI32 = AtomicI32::new(0);
 
-/// The signal of a handler that has let the interrupted code go on, or 0. Waited for by
-/// [`end_when_done`].
+/// The signal of a handler that has let the interrupted code continue, or 0. [`end_when_done`]
+/// waits for it.
 static LET_GO: AtomicU32 = AtomicU32::new(0);
 
-/// How far the report is; handlers wait for [`DONE`].
+/// The state of the report. Handlers wait for [`DONE`].
 static PROGRESS: AtomicU32 = AtomicU32::new(NOT_COLLECTED);
 
 const NOT_COLLECTED: u32 = 0;
-/// From here on, it needs no lock that interrupted code may hold.
+/// From here on, the report needs no lock that interrupted code may hold.
 const COLLECTED: u32 = 1;
-/// It is written, or can't be.
+/// The report is written, or can't be.
 const DONE: u32 = 2;
 
-/// Rung by the handlers, for the thread that writes.
+/// Incremented by handlers to wake the writer.
 static BELL: AtomicU32 = AtomicU32::new(0);
 
-/// Installs the handlers. The calling process has to have the thread that writes.
+/// Installs the handlers. The calling process has to have the writer.
 pub(crate) fn install() {
     PROCESS.store(os::process_id(), Ordering::Release);
     os::start_thread(end_when_done);
@@ -80,42 +83,42 @@ pub(crate) fn install() {
     }
 }
 
-/// Says that the calling thread is the one that writes, until [`set_done`] is called.
+/// Makes the calling thread the writer, until [`set_done`] is called.
 pub(crate) fn set_writer() {
     WRITER.store(os::thread_id(), Ordering::Release);
 }
 
-/// How often the thread that writes was called so far.
+/// How often the writer was woken so far.
 pub(crate) fn calls() -> u32 {
     BELL.load(Ordering::Acquire)
 }
 
-/// Waits until the thread that writes was called more often than `calls`, or for `most`.
+/// Waits until the writer was woken more often than `calls`, or for `most`.
 pub(crate) fn wait(calls: u32, most: Option<Duration>) {
     os::wait(&BELL, calls, most);
 }
 
-/// Whether a signal has come for which no report has been written yet.
+/// Whether a signal has come whose report isn't written yet.
 pub(crate) fn is_waiting() -> bool {
     FIRST.load(Ordering::Acquire) != 0 && PROGRESS.load(Ordering::Relaxed) != DONE
 }
 
-/// Says that the report for a signal is collected and remains to be written.
+/// Notes that the report for a signal is collected, and still has to be written.
 pub(crate) fn set_collected() {
     PROGRESS.store(COLLECTED, Ordering::Release);
 }
 
-/// Has no signal wait any longer, now or later.
+/// Lets signals through without waiting, from now on.
 pub(crate) fn set_done() {
     PROGRESS.store(DONE, Ordering::Release);
     os::wake(&PROGRESS);
 }
 
 extern "C" fn on_signal(signal: c_int) {
-    // SAFETY: the C library's place for the thread's error, which is there as long as the
-    // thread is.
+    // SAFETY: the call returns the address of the thread's `errno`, which is valid as long as the
+    // thread.
     let error = unsafe { libc::__errno_location() };
-    // SAFETY: as above. The interrupted code may be about to read it.
+    // SAFETY: as above. Saved, since the interrupted code may be about to read it.
     let before = unsafe { *error };
     handle(signal);
     // SAFETY: as above.
@@ -133,10 +136,10 @@ fn handle(signal: c_int) {
     }
 }
 
-/// Whether the signal is to be delivered now; not if [`end_when_done`] does that.
+/// Whether the handler has to deliver the signal. False if [`end_when_done`] does.
 fn wait_for_report(signal: c_int) -> bool {
     let start = Instant::now();
-    // The first decides nothing but that there was one: each handler raises its own.
+    // The first signal only records that there was one: each handler raises its own.
     let _ = FIRST.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Relaxed);
     BELL.fetch_add(1, Ordering::Release);
     os::wake(&BELL);
@@ -160,7 +163,7 @@ fn wait_for_report(signal: c_int) -> bool {
     }
 }
 
-/// Ends the process by the signal of a handler that has let go.
+/// A thread that ends the process by the signal of a handler that has returned.
 extern "C" fn end_when_done(_: *mut libc::c_void) -> *mut libc::c_void {
     os::name_thread(c"memprof");
     loop {
@@ -184,21 +187,20 @@ extern "C" fn end_when_done(_: *mut libc::c_void) -> *mut libc::c_void {
     }
 }
 
-/// Sets the default action, and sends the signal to the calling thread. It comes at once, or
-/// when the thread no longer blocks it, as a handler does that handles it.
+/// Sets the default action, and sends the signal to the calling thread. It is delivered at once, or
+/// when the thread no longer blocks it: a handler blocks the signal that it handles.
 fn end_by(signal: c_int) {
     set_handler(signal, libc::SIG_DFL);
-    // SAFETY: takes any number and touches no memory of ours. The default action ends the
-    // process, unless it is the first one of a container, which none ends.
+    // SAFETY: the call takes any number and touches no memory of ours. The default action ends the
+    // process, unless it is the first one of a container, which no signal ends.
     unsafe { libc::raise(signal) };
 }
 
-/// What is called for a signal: a function, `SIG_DFL` or `SIG_IGN`.
+/// The handler of a signal: a function, `SIG_DFL` or `SIG_IGN`.
 fn handler_of(signal: c_int) -> Option<libc::sighandler_t> {
-    // SAFETY: an action is plain data, of which all zeroes is a value.
+    // SAFETY: a `sigaction` is plain data, for which all zeroes is valid.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: nothing is set, and the answer is written to a place that is borrowed for the
-    // call.
+    // SAFETY: no action is set, and the memory for the answer is borrowed for the call.
     let answer = unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) };
     (answer == 0).then_some(action.sa_sigaction)
 }
@@ -207,12 +209,12 @@ fn set_handler(signal: c_int, handler: libc::sighandler_t) {
     // SAFETY: as in `handler_of`.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handler;
-    // On the stack that a thread has for signals, if it has one: an `abort` may be due to the
-    // other being full. System calls go on if the handler lets the code go on.
+    // On the thread's signal stack, if it has one: an `abort` may be due to an overflow of the
+    // other stack. System calls are restarted if the handler returns.
     action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: the action is borrowed for the calls. Its handler is one of the two constants,
-    // or `on_signal`, which does only what a handler may and can be called for as long as this
-    // code is loaded. No other signal's handler comes in between.
+    // SAFETY: the action is borrowed for the calls. Its handler is one of the two constants or
+    // `on_signal`, which does only what a handler may and can be called for as long as this code is
+    // loaded. No other signal's handler interrupts it.
     unsafe {
         libc::sigfillset(&raw mut action.sa_mask);
         libc::sigaction(signal, &raw const action, ptr::null_mut());
@@ -220,10 +222,9 @@ fn set_handler(signal: c_int, handler: libc::sighandler_t) {
 }
 
 fn unblock(signal: c_int) {
-    // SAFETY: a set of signals is plain numbers, of which all zeroes is one.
+    // SAFETY: a signal set is made of integers, for which all zeroes is valid.
     let mut set: libc::sigset_t = unsafe { mem::zeroed() };
-    // SAFETY: the set is borrowed for the calls, and the thread's own mask is all that is
-    // changed.
+    // SAFETY: the set is borrowed for the calls, which change only the thread's own mask.
     unsafe {
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, signal);

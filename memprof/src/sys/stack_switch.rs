@@ -1,50 +1,49 @@
-//! Threads that switch stacks, as those do that run stackful coroutines.
+//! Detection of threads that switch stacks, as those that run stackful coroutines do.
 //!
-//! What a thread is in, functions and lines, is in thread-locals, and is right as long as
-//! calls end in the reverse order in which they began. A coroutine is left in the middle
-//! of a call, and other code goes on on the thread's own stack, or on that of another
-//! coroutine. Nothing tells the profiler of it. So what is done there may be put down to
-//! the lines of a coroutine that rests, and the other way round: tables and reports of the
-//! functions concerned say so.
+//! The functions and lines that a thread is in are kept in thread-locals, which is right as long as
+//! calls end in the reverse order in which they began. A coroutine is suspended in the middle of a
+//! call, and other code continues on the thread's own stack or on another coroutine's. Nothing
+//! notifies the profiler of that. So what this code does may be counted for the lines of a
+//! suspended coroutine, and the other way round; tables and reports of the affected functions say
+//! so.
 //!
-//! # How it is seen
+//! # Detection
 //!
-//! A call that begins away from the stack that the system gave to the thread is one of a
-//! coroutine, or of code that has taken another stack for other reasons. As long as there
-//! is such a call on a thread, each call that the thread begins or ends is concerned, and
-//! so is each that it was in. That is found out when calls begin and end: at a line, it
-//! would cost more than the line.
+//! A call that begins on a stack other than the thread's own belongs to a coroutine, or to code
+//! that switched stacks for another reason. While a thread has such a call, each call that it
+//! begins or ends is affected, and so is each call that it was in. This is checked when calls begin
+//! and end; checking at each line would cost more than the line.
 
 use crate::sys::os;
 use std::cell::Cell;
 
-/// What is said of a function that is concerned.
-pub(crate) const NOTE: &str = "Its thread switched stacks while it ran, as coroutines do: what \
-                               others did on the thread may be on these lines, and what these \
-                               did on others'.";
+/// The remark on an affected function.
+pub(crate) const NOTE: &str = "Its thread switched stacks while it ran, as coroutines do: these \
+                               lines may include what other code on the thread did, and the \
+                               other way round.";
 
-/// What a thread knows of its stacks.
+/// A thread's knowledge of its stacks.
 struct Stacks {
-    /// Its own one, from the lowest address on.
+    /// The lowest address of the thread's own stack.
     lowest: Cell<usize>,
     own_size: Cell<usize>,
     is_known: Cell<bool>,
-    /// That size; 0 as long as it isn't known, or there are calls on other stacks: then a
-    /// call is looked at more closely.
+    /// The same size, in bytes; 0 while it isn't known or there are calls on other stacks. Then no
+    /// call counts as plain, and each is checked.
     size: Cell<usize>,
-    /// Calls under way on other stacks.
+    /// Running calls on other stacks.
     calls_elsewhere: Cell<u32>,
-    /// Whether one of those has ended out of turn: what others of them go back to may have
-    /// ended, too.
+    /// Whether one of these has ended out of order, so that the calls that others return to may
+    /// have ended, too.
     is_mixed: Cell<bool>,
-    /// Whether there was ever such a call.
+    /// Whether there was ever a call on another stack.
     have_been_several: Cell<bool>,
-    /// How often a switch was seen.
+    /// How often a switch was noted.
     switch_count: Cell<u32>,
 }
 
 thread_local! {
-    // Without a destructor, for the reasons of `threads`.
+    // Const-initialised and without a destructor, so it works while the thread is being torn down.
     static STACKS: Stacks = const {
         Stacks {
             lowest: Cell::new(0),
@@ -59,27 +58,27 @@ thread_local! {
     };
 }
 
-/// An address in the stack that the thread is on. Two calls under way hardly ever have the
-/// same; if they have, they aren't told apart, and it isn't seen that one ends before the
-/// other.
+/// An address in the current stack frame. Two running calls rarely have the same one; if they do,
+/// they aren't told apart, and one that ends before the other isn't noticed.
 #[inline(always)]
 pub(crate) fn here() -> usize {
     let place = 0_u8;
     std::ptr::from_ref(&place).addr()
 }
 
-/// Whether a call that begins `here` is on the thread's own stack, and so are all others.
+/// Whether a call that begins `here` is on the thread's own stack, and all other running calls are,
+/// too.
 #[inline(always)]
 pub(crate) fn is_plain(here: usize) -> bool {
     STACKS.with(|stacks| here.wrapping_sub(stacks.lowest.get()) < stacks.size.get())
 }
 
-/// Notes a call that isn't [plain](is_plain); whether it is on another stack than the
-/// thread's own.
+/// Notes the beginning of a call that isn't [plain](is_plain). Returns whether it is on a stack
+/// other than the thread's own.
 pub(crate) fn begin(here: usize) -> bool {
     STACKS.with(|stacks| {
         if !stacks.is_known.replace(true) {
-            // Where it can't be known, all of memory is the stack.
+            // Where it isn't known, all of memory counts as the stack.
             let (lowest, size) = os::stack().unwrap_or((0, usize::MAX));
             stacks.lowest.set(lowest);
             stacks.own_size.set(size);
@@ -96,9 +95,9 @@ pub(crate) fn begin(here: usize) -> bool {
     })
 }
 
-/// Notes the end of a call on another stack than the thread's own.
+/// Notes the end of a call on a stack other than the thread's own.
 ///
-/// It may have begun on another thread: a coroutine goes where its owner takes it.
+/// The call may have begun on another thread, since coroutines can move between threads.
 pub(crate) fn end() {
     STACKS.with(|stacks| {
         let calls = stacks.calls_elsewhere.get().saturating_sub(1);
@@ -110,17 +109,17 @@ pub(crate) fn end() {
     });
 }
 
-/// Whether there are calls under way on other stacks than the thread's own.
+/// Whether there are running calls on stacks other than the thread's own.
 pub(crate) fn are_several() -> bool {
     STACKS.with(|stacks| stacks.calls_elsewhere.get() > 0)
 }
 
-/// Whether there ever were.
+/// Whether there ever was a call on another stack.
 pub(crate) fn have_been_several() -> bool {
     STACKS.with(|stacks| stacks.have_been_several.get())
 }
 
-/// Notes that the thread has switched stacks, which concerns all calls that it is in.
+/// Notes that the thread has switched stacks, which affects all calls that it is in.
 pub(crate) fn note() {
     STACKS.with(|stacks| {
         let count = stacks.switch_count.get();
@@ -128,17 +127,17 @@ pub(crate) fn note() {
     });
 }
 
-/// How often that was noted, on this thread.
+/// How often a switch was noted on this thread.
 pub(crate) fn count() -> u32 {
     STACKS.with(|stacks| stacks.switch_count.get())
 }
 
-/// Notes that a call has ended out of turn.
+/// Notes that a call has ended out of order.
 pub(crate) fn mix() {
     STACKS.with(|stacks| stacks.is_mixed.set(stacks.calls_elsewhere.get() > 0));
 }
 
-/// Whether one has since the first call that is under way on another stack.
+/// Whether a call has ended out of order since the first running call on another stack began.
 pub(crate) fn are_mixed() -> bool {
     STACKS.with(|stacks| stacks.is_mixed.get())
 }

@@ -1,10 +1,9 @@
-//! What the threads of the counting path share is made of: atomics, statics and
-//! thread-locals.
+//! The building blocks of state on the counting path: atomics, statics and thread-locals.
 //!
-//! They are those of `std`. With `cfg(memprof_loom)`, as `tests/protocols` has it, they are
-//! those of `loom`, a model checker: it runs the same code in each order that threads can
-//! come in, and has them read each value that the orderings allow. Since nothing of
-//! `loom`'s can be made in a constant, what is one here is made by a macro.
+//! They are those of `std`. With `cfg(memprof_loom)`, which `tests/protocols` sets, they are those
+//! of `loom`, a model checker, which runs the same code in every order that threads can interleave
+//! in and with every value that the memory orderings allow to be read. `loom`'s types can't be
+//! created in constants, so macros create what is a constant here.
 
 #[cfg(not(memprof_loom))]
 mod imp {
@@ -20,9 +19,9 @@ mod imp {
         if tries <= SHORT_TRIES {
             std::hint::spin_loop();
         } else {
-            // The thread may be waiting for a processor, in the middle of something. It gets
-            // this one; where there are more threads than processors, to yield it
-            // would mostly be to go on with it.
+            // The other thread may have been preempted in the middle of an update. Sleeping lets it
+            // run; with more threads than processors, a yield would mostly just continue this
+            // thread.
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
     }
@@ -42,7 +41,7 @@ mod imp {
         };
     }
 
-    /// A function that can be called in a constant.
+    /// A function that is `const`, except under the model checker.
     macro_rules! const_fn {
         ($(#[$attr:meta])* $vis:vis fn $name:ident($($args:tt)*) -> $type:ty $body:block) => {
             $(#[$attr])*
@@ -50,7 +49,7 @@ mod imp {
         };
     }
 
-    /// An array of equal values.
+    /// An array in which each element is a new value of the same expression.
     macro_rules! each {
         ($value:expr; $count:expr) => {
             [const { $value }; $count]
@@ -74,7 +73,7 @@ mod imp {
         yield_now();
     }
 
-    // One for each run of a model, made when it is first asked for.
+    // One for each run of a model, created at its first use.
     macro_rules! shared {
         ($(#[$attr:meta])* $vis:vis static $name:ident: $type:ty = $value:expr;) => {
             #[allow(non_camel_case_types)]
@@ -115,7 +114,7 @@ mod imp {
 
     pub(crate) use {const_fn, each, locals, shared};
 
-    /// What `std` has for cells in thread-locals.
+    /// The methods that `std` has for cells in thread-locals.
     pub(crate) trait InCell<T> {
         fn set(&'static self, value: T);
         fn get(&'static self) -> T

@@ -1,8 +1,8 @@
-//! Memory over time as text: the file of Python's `mprof`.
+//! The file format of memory over time, which is that of Python's `mprof`.
 //!
-//! Lines may come in any order, since those of calls are written by the program that is
-//! watched, and the others by whoever watches. A line that somebody is just writing, the
-//! last one without its end, doesn't count.
+//! Lines may come in any order, since the sampled program writes the lines of calls, and
+//! `memprof run` the others. A last line without a newline is ignored, since it is still being
+//! written.
 
 use crate::sys::os;
 use crate::sys::read_file::Input;
@@ -16,20 +16,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MEBIBYTE: f64 = 1_048_576.0;
 
-/// More than a command line can have on Linux.
+/// Longer than any command line on Linux, in bytes.
 const LONGEST_LINE: u64 = 4 << 20;
 
-/// Nobody has so much memory, nor a time so late: the end of the year 9999.
+/// Limits that exceed any real memory size, and any real time: the latter is the end of the year
+/// 9999.
 const MOST_MEBIBYTES: f64 = 1e12;
 const LATEST_SECONDS: f64 = 253_402_300_799.0;
 
-/// No stack has room for so many calls.
+/// More nested calls than fit on any stack.
 const DEEPEST: u32 = 100_000_000;
 
 impl MemoryTimeline {
-    /// Reads a file that `memprof run`, `mprof run` or [`write`](Self::write) has written.
+    /// Reads a file written by `memprof run`, `mprof run` or [`write`](Self::write).
     ///
-    /// Lines of other kinds are left out, and so is a last one that isn't whole yet.
+    /// Lines of unknown kinds are skipped, and so is an incomplete last line.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -42,7 +43,7 @@ impl MemoryTimeline {
     ///
     /// # Errors
     ///
-    /// If it can't be read, or isn't such a file: which line isn't, and why.
+    /// If the file can't be read or isn't in this format. The error names the damaged line.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TimelineError> {
         let path = path.as_ref();
         let read_error = |error| TimelineError::new(Problem::Read(path.to_owned(), error));
@@ -56,7 +57,7 @@ impl MemoryTimeline {
             let length = start.read_until(b'\n', &mut line).map_err(read_error)?;
             let Some(whole) = line.strip_suffix(b"\n") else {
                 if length as u64 == LONGEST_LINE {
-                    let what = format!("line {number} is longer than 4 MiB, as none should be");
+                    let what = format!("line {number} is longer than 4 MiB");
                     return Err(TimelineError::unreadable(path, what));
                 }
                 break;
@@ -70,16 +71,16 @@ impl MemoryTimeline {
             }
         }
         if !is_one {
-            let what = "no line of it begins with CMDLINE, MEM, CHLD or FUNC, as those of a \
-                        file that `memprof run` has written";
+            let what = "no line of it begins with CMDLINE, MEM, CHLD or FUNC, as in a file \
+                        that `memprof run` has written";
             return Err(TimelineError::unreadable(path, what));
         }
         Ok(memory)
     }
 
-    /// Writes it to a file that [`read`](Self::read) and Python's `mprof` read.
+    /// Writes a file that [`read`](Self::read) and Python's `mprof` can read.
     ///
-    /// What is there already is replaced once all of it is written.
+    /// An existing file is replaced once everything is written.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -100,7 +101,7 @@ impl MemoryTimeline {
             .map_err(|error: io::Error| TimelineError::new(Problem::Write(path.to_owned(), error)))
     }
 
-    /// Adds what a line says; whether it is of a known kind.
+    /// Parses a line and adds its contents. Returns whether its kind is known.
     fn add_line(&mut self, line: &str) -> Result<bool, String> {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
         match kind {
@@ -140,7 +141,7 @@ fn number(word: Option<&str>, wanted: &str, most: f64) -> Result<f64, String> {
     }
 }
 
-/// The beginning of a word, for a message.
+/// The first 40 characters of a word, quoted for a message.
 fn shown(word: &str) -> String {
     let start: String = word.chars().take(40).collect();
     format!("{start:?}")
@@ -149,7 +150,7 @@ fn shown(word: &str) -> String {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it is in the range; mprof says -1 where it doesn't know"
+    reason = "it is in the range; mprof writes -1 where it doesn't know"
 )]
 fn bytes(mebibytes: Option<&str>) -> Result<u64, String> {
     let mebibytes = number(mebibytes, "memory in MiB", MOST_MEBIBYTES)?;
@@ -173,16 +174,16 @@ fn depth(word: &str) -> Result<u32, String> {
     let depth = word.parse().ok().filter(|depth| *depth <= DEEPEST);
     depth.ok_or_else(|| {
         format!(
-            "{} should be how deep the call is, no more than {DEEPEST}",
+            "{} should be the depth of the call, at most {DEEPEST}",
             shown(word)
         )
     })
 }
 
-/// What follows on `FUNC`. From its end, since mprof writes names that have spaces.
+/// Parses what follows `FUNC`, from the end, since names written by mprof may contain spaces.
 fn timed_call(rest: &str) -> Result<TimedCall, String> {
     let words: Vec<&str> = rest.split_whitespace().collect();
-    // Older ones have no depth.
+    // Lines of older versions have no depth.
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let (depth, words) = match words.split_last() {
         Some((last, others)) if others.len() >= 5 && is_number(last) => (depth(last)?, others),
@@ -192,7 +193,7 @@ fn timed_call(rest: &str) -> Result<TimedCall, String> {
         .split_last_chunk()
         .filter(|(name, _)| !name.is_empty())
     else {
-        return Err("a call should be a name, and memory and time at both ends".to_owned());
+        return Err("a call should be a name, and memory and time at its start and end".to_owned());
     };
     Ok(TimedCall {
         function: name.join(" "),
@@ -214,7 +215,7 @@ fn seconds(sample: Sample) -> f64 {
 
 impl fmt::Display for MemoryTimeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What breaks lines elsewhere would break this one.
+        // Control characters, such as newlines, would break the line.
         let command = self.command.replace(char::is_control, " ");
         writeln!(f, "CMDLINE {}", command.trim())?;
         for sample in &self.samples {
@@ -242,7 +243,7 @@ impl fmt::Display for Reading {
     }
 }
 
-/// Its line in a file, with `_` for spaces in the name, which mprof wouldn't read.
+/// Writes the call's line of a file. Spaces in the name become `_`, since mprof can't read them.
 impl fmt::Display for TimedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let odd = |char: char| char.is_whitespace() || char.is_control();

@@ -1,17 +1,17 @@
-//! What can go wrong when memory is looked at over time.
+//! The error type for sampling memory over time and for its files.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why memory couldn't be looked at over time, or a file of it not be read or written.
+/// An error while sampling memory over time, or while reading or writing a file of samples.
 #[derive(Debug)]
 pub struct TimelineError(Problem);
 
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// The program, as it was named.
+    /// The program, as the command named it.
     Start(String, io::Error),
     Wait(io::Error),
     Thread(io::Error),
@@ -19,7 +19,7 @@ pub(super) enum Problem {
     Unknown,
     Read(PathBuf, io::Error),
     Write(PathBuf, io::Error),
-    /// What is the matter with the file.
+    /// The path, and what is wrong with the file.
     Unreadable(PathBuf, String),
 }
 
@@ -44,12 +44,12 @@ impl fmt::Display for TimelineError {
                 write!(f, "the program {program:?} can't be started: {error}")
             }
             Problem::Wait(error) => write!(f, "the program can't be waited for: {error}"),
-            Problem::Thread(error) => write!(f, "a thread that looks can't be started: {error}"),
+            Problem::Thread(error) => write!(f, "the sampling thread can't be started: {error}"),
             Problem::Process(number) => write!(
                 f,
-                "there is no process {number} whose memory can be read; is it running, and yours?"
+                "the memory of process {number} can't be read; is it running, and is it yours?"
             ),
-            Problem::Unknown => f.write_str("the system doesn't tell resident memory"),
+            Problem::Unknown => f.write_str("the system doesn't report resident memory"),
             Problem::Read(path, error) => write!(f, "{path:?} can't be read: {error}"),
             Problem::Write(path, error) => write!(f, "{path:?} can't be written: {error}"),
             Problem::Unreadable(path, what) => write!(f, "{path:?} can't be read: {what}"),

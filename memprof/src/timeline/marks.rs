@@ -1,9 +1,9 @@
-//! Marks of calls, in the file of whoever watches the program's memory over time.
+//! Marks of calls: the `FUNC` lines that a program adds to the file in which `memprof run` records
+//! its memory over time.
 //!
-//! A mark is one write to the end of the file, so that those of other threads and
-//! processes, and what the watcher writes, come between marks and not into them. The file
-//! is opened for each anew: a program that closes every descriptor, as daemons do, might
-//! get the number of a kept one for something else.
+//! A mark is a single appending write, so that marks of other threads and processes, and lines of
+//! `memprof run`, don't mix with it. The file is opened for each mark: a program that closes all
+//! file descriptors, as daemons do, could reuse the number of a descriptor that was kept open.
 
 use crate::count::environment::{self, NamedPath};
 use crate::count::uncounted;
@@ -18,22 +18,22 @@ use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-/// How many calls of a function are marked. More wouldn't be told apart in a plot, and
-/// would cost the program a write each.
+/// The maximum number of marked calls per function. A plot couldn't show more of them apart, and
+/// each costs the program a write.
 const MOST_OF_A_FUNCTION: u32 = 1000;
 
-/// Where to, if that is wanted; found out when the first profiled function runs.
+/// The settings, if calls are to be marked. Initialised when the first profiled function runs.
 static MARKS: OnceLock<Option<Marks>> = OnceLock::new();
 
 #[derive(Debug)]
 struct Marks {
     file: PathBuf,
-    /// Whether the memory of a mark is that of the processes, too, which this one has
-    /// started: as it is in the samples of `memprof run -C`.
+    /// Whether a mark includes the memory of child processes, like the samples of
+    /// `memprof run -C`.
     sums_children: bool,
 }
 
-/// Reads `MEMPROF_TIMESTAMPS` and `MEMPROF_CHILDREN`; whether calls are to be marked.
+/// Reads `MEMPROF_TIMESTAMPS` and `MEMPROF_CHILDREN`. Returns whether calls are to be marked.
 pub(crate) fn prepare() -> bool {
     let marks = MARKS.get_or_init(|| {
         let _paused = crate::count::this_thread::pause();
@@ -46,8 +46,8 @@ pub(crate) fn prepare() -> bool {
     marks.is_some()
 }
 
-/// The beginning of a call of `site`, if it is to be marked. Neither locks nor allocates,
-/// but where children are looked at.
+/// Takes the sample at the start of a call of `site`, if the call is to be marked. Neither locks
+/// nor allocates, unless children are included.
 #[inline]
 pub(crate) fn begin(site: &Site) -> Option<Sample> {
     match MARKS.get() {
@@ -58,7 +58,7 @@ pub(crate) fn begin(site: &Site) -> Option<Sample> {
 
 #[cold]
 fn begin_wanted(site: &Site, wanted: &Marks) -> Option<Sample> {
-    // Relaxed: it is a count, and nothing lies behind it.
+    // Relaxed: a plain count that doesn't guard other data.
     let marks = site
         .marks()
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |marks| {
@@ -72,7 +72,7 @@ fn begin_wanted(site: &Site, wanted: &Marks) -> Option<Sample> {
     }
 }
 
-/// What is resident now.
+/// Resident memory now, including children if wanted.
 fn sample(wanted: &Marks) -> Option<Sample> {
     let mut bytes = rss::resident_bytes()?;
     if wanted.sums_children
@@ -83,7 +83,7 @@ fn sample(wanted: &Marks) -> Option<Sample> {
     Some(Sample::now(bytes))
 }
 
-/// Writes the mark of a call that ends now. It is the profiler's own work.
+/// Writes the mark of a call that ends now. Callers run this uncounted.
 pub(crate) fn end(site: &Site, start: Sample, depth: u32) {
     let Some(Some(marks)) = MARKS.get() else {
         return;

@@ -1,7 +1,7 @@
-//! Resident memory over time: of this process, of another, of what it starts.
+//! Resident memory over time: of this process, of another process, and of child processes.
 //!
-//! What was seen is data; who looks, and what a file of it is like, is in the files
-//! below.
+//! [`MemorySampler`] takes the samples, and [`MemoryTimeline`] holds them and reads and writes
+//! files of them.
 
 mod dat;
 mod error;
@@ -24,7 +24,7 @@ pub struct Sample {
     /// When it was read.
     pub at: SystemTime,
 
-    /// Bytes in RAM, shared pages included.
+    /// Resident memory in bytes, shared pages included.
     pub resident_bytes: u64,
 }
 
@@ -37,38 +37,39 @@ impl Sample {
     }
 }
 
-/// What was read at one moment: of a process, and of each of its children where they
-/// are wanted apart.
+/// The samples of one moment: of a process and, if requested, of each of its child processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// The process, with its children where they are summed.
+    /// The process, including its descendants after
+    /// [`sum_children`](MemorySampler::sum_children).
     pub process: Sample,
 
-    /// Its children and theirs, each by its number.
+    /// Its descendants by process id, after
+    /// [`children_apart`](MemorySampler::children_apart).
     pub children: Vec<(u32, Sample)>,
 }
 
-/// A call of a function, with what was resident at its beginning and its end.
+/// A call of a profiled function, with resident memory at its start and end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimedCall {
     /// The function's path.
     pub function: String,
 
-    /// When it began.
+    /// The start of the call.
     pub start: Sample,
 
-    /// When it ended.
+    /// The end of the call.
     pub end: Sample,
 
-    /// How many calls of profiled functions it was made in.
+    /// The number of calls of profiled functions that this call is nested in.
     pub depth: u32,
 }
 
-/// Resident memory over time, as [`MemorySampler`] has seen it, or a file tells.
+/// Resident memory over time, sampled by [`MemorySampler`] or read from a file.
 ///
-/// The file is that of Python's `mprof`, and each reads what the other writes:
+/// The file format is that of Python's `mprof`, and each tool reads the other's files:
 ///
 /// ```text
 /// CMDLINE command
@@ -77,25 +78,26 @@ pub struct TimedCall {
 /// FUNC function MiB_at_start unix_time_of_start MiB_at_end unix_time_of_end depth
 /// ```
 ///
-/// Memory has six decimals there, that of calls four, and so have seconds.
+/// Memory has six decimals in `MEM` and `CHLD`, and four in `FUNC`. Seconds have four.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryTimeline {
     /// The command that was run; empty if it isn't known.
     pub command: String,
 
-    /// The process, in the order in which it was looked at.
+    /// The samples of the process, in the order in which they were taken.
     pub samples: Vec<Sample>,
 
-    /// Its children, by their numbers, where they were looked at apart.
+    /// The samples of its descendants by process id, if they were sampled separately.
     pub children: BTreeMap<u32, Vec<Sample>>,
 
-    /// Calls of profiled functions, in the order of the file: that of their ends.
+    /// Calls of profiled functions, in the order of the file, which is the order in which they
+    /// ended.
     pub calls: Vec<TimedCall>,
 }
 
 impl MemoryTimeline {
-    /// The highest sample of the process, the first of them if there are several.
+    /// Returns the highest sample of the process, and the first such sample if there are several.
     ///
     /// ```
     /// let (memory, _) = memprof::timeline::MemorySampler::new().of(|| vec![1_u8; 1 << 20])?;
@@ -108,10 +110,10 @@ impl MemoryTimeline {
         highest(&self.samples)
     }
 
-    /// The highest sample of the process that was taken during a call of this function.
+    /// Returns the highest sample of the process during any call of `function`, or `None` if there
+    /// is no such call.
     ///
-    /// The beginning and the end of a call are samples, too. No answer if there is no
-    /// call of it.
+    /// The start and the end of each call count as samples.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -144,7 +146,7 @@ impl MemoryTimeline {
         }
     }
 
-    /// As [`add`](Self::add), but keeps the highest only.
+    /// Like [`add`](Self::add), but keeps only the highest sample of each process.
     pub(crate) fn add_highest(&mut self, reading: &Reading) {
         let keep = |kept: &mut Vec<Sample>, sample: Sample| match kept.first_mut() {
             Some(highest) if highest.resident_bytes >= sample.resident_bytes => {}

@@ -1,4 +1,4 @@
-//! The memory of a process, and of the ones that it has started; and its end.
+//! Reading the memory of a process and its descendants, and waiting for its end.
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{Process, WaitForEnd};
@@ -15,7 +15,7 @@ mod linux {
     use std::thread;
     use std::time::Instant;
 
-    /// A process. Another one that gets its number later is never taken for it.
+    /// A process. A later process with the same id is never mistaken for it.
     #[derive(Debug)]
     pub(crate) struct Process {
         in_proc: InProc,
@@ -23,20 +23,20 @@ mod linux {
     }
 
     impl Process {
-        /// No answer if there is none of this number.
+        /// Returns `None` if there is no process with this id.
         pub(crate) fn new(number: u32) -> Option<Self> {
             let in_proc = InProc::new(i32::try_from(number).ok()?).ok()?;
             Some(Self { in_proc, number })
         }
 
-        /// No answer once it has ended.
+        /// Returns `None` once the process has ended.
         pub(crate) fn resident_bytes(&self) -> Option<u64> {
             resident_bytes(&self.in_proc)
         }
 
-        /// Those that it has started, and those that they have, with their memory.
+        /// The process's descendants by id, with their resident memory in bytes.
         ///
-        /// One that begins or ends meanwhile may be missing.
+        /// Processes that start or end meanwhile may be missing.
         pub(crate) fn children(&self) -> BTreeMap<u32, u64> {
             let mut found = BTreeMap::new();
             let Some(mut left) = numbers_of_children(&self.in_proc) else {
@@ -47,7 +47,7 @@ mod linux {
                     continue;
                 };
                 if let Some(bytes) = child.resident_bytes() {
-                    // By a number that was given anew, one might come here again.
+                    // If an id was reused meanwhile, a process might be reached twice.
                     if found.insert(number, bytes).is_none() {
                         left.extend(numbers_of_children(&child.in_proc).unwrap_or_default());
                     }
@@ -58,12 +58,12 @@ mod linux {
     }
 
     fn resident_bytes(process: &InProc) -> Option<u64> {
-        // What has ended and not been waited for yet has no pages.
+        // A process that has ended and wasn't waited for yet has no pages.
         let pages = process.statm().ok()?.resident;
         (pages > 0).then(|| pages.saturating_mul(procfs::page_size()))
     }
 
-    /// No answer where the kernel doesn't list them.
+    /// Returns `None` if the kernel doesn't list children.
     fn numbers_of_children(process: &InProc) -> Option<Vec<u32>> {
         let mut numbers = Vec::new();
         let mut is_listed = false;
@@ -76,7 +76,7 @@ mod linux {
         is_listed.then_some(numbers)
     }
 
-    /// As [`Process::children`], from the parents of all processes.
+    /// Like [`Process::children`], from the parent ids of all processes.
     fn children_by_search(number: u32) -> BTreeMap<u32, u64> {
         let mut of_parent: HashMap<i32, Vec<InProc>> = HashMap::new();
         for process in all_processes().into_iter().flatten().flatten() {
@@ -99,7 +99,7 @@ mod linux {
         found
     }
 
-    /// Waits for the end of a process, whoever's child it is.
+    /// Waits for the end of a process, which needn't be a child of this one.
     #[derive(Debug)]
     pub(crate) struct WaitForEnd(Option<OwnedFd>);
 
@@ -109,9 +109,11 @@ mod linux {
             Self(pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
         }
 
-        /// Waits until `deadline`, and no longer than until the end; whether that came.
+        /// Waits until the process ends, or until `deadline`. Returns whether the process has
+        /// ended.
         ///
-        /// Of kernels before 5.3, which can't tell, always until `deadline`.
+        /// Kernels before 5.3 can't wait for other processes: there, this waits until `deadline`
+        /// and returns `false`.
         pub(crate) fn until(&self, deadline: Instant) -> bool {
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -124,7 +126,7 @@ mod linux {
                 match poll(&mut requests, left.as_ref()) {
                     Ok(0) => return false,
                     Ok(_) => return true,
-                    // A signal, which is somebody else's business.
+                    // A signal for another part of the program.
                     Err(rustix::io::Errno::INTR) => {}
                     Err(_) => return false,
                 }
@@ -139,7 +141,7 @@ mod others {
     use std::thread;
     use std::time::Instant;
 
-    /// Nobody: the memory of other processes is read on Linux only.
+    /// Never exists: the memory of other processes is read on Linux only.
     #[derive(Debug)]
     pub(crate) struct Process;
 
@@ -157,7 +159,7 @@ mod others {
         }
     }
 
-    /// Waits, and knows of no end.
+    /// Waits until a deadline, since the end of other processes can't be seen here.
     #[derive(Debug)]
     pub(crate) struct WaitForEnd;
 

@@ -1,4 +1,4 @@
-//! Who looks at resident memory, how often and for how long.
+//! The sampler: reads resident memory at an interval.
 
 use crate::timeline::error::Problem;
 use crate::timeline::process::WaitForEnd;
@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 
 type Each<'a> = Box<dyn FnMut(&Reading) -> ControlFlow<()> + Send + 'a>;
 
-/// Looks at resident memory over time: of this process, of another, of a program that it
-/// starts, or while a closure runs.
+/// Samples resident memory over time: of this process, of another process, of a program that it
+/// starts, or of this process while a closure runs.
+///
+/// The methods `of_self`, `of_process`, `of_command`, `of_child` and `of` run the sampler; the
+/// others configure it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +31,7 @@ type Each<'a> = Box<dyn FnMut(&Reading) -> ControlFlow<()> + Send + 'a>;
 /// println!("{} MiB", peak.resident_bytes >> 20);
 /// # Ok::<(), memprof::timeline::TimelineError>(())
 /// ```
-#[must_use = "nothing is looked at until it is said at what"]
+#[must_use = "a sampler does nothing until one of its `of` methods is called"]
 pub struct MemorySampler<'a> {
     interval: Duration,
     timeout: Option<Duration>,
@@ -47,8 +50,14 @@ impl fmt::Debug for MemorySampler<'_> {
     }
 }
 
+impl Default for MemorySampler<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<'a> MemorySampler<'a> {
-    /// Reads every 100 ms, this process alone, and keeps every reading.
+    /// Creates a sampler that reads every 100 ms, without child processes, and keeps all samples.
     pub fn new() -> Self {
         Self {
             interval: Duration::from_millis(100),
@@ -60,7 +69,7 @@ impl<'a> MemorySampler<'a> {
         }
     }
 
-    /// The time from one sample to the next, 0.1 seconds if nothing is said.
+    /// Sets the time from one sample to the next. The default is 100 ms.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -72,7 +81,7 @@ impl<'a> MemorySampler<'a> {
         self
     }
 
-    /// After how long there are no more samples. What is looked at goes on.
+    /// Sets the time after which sampling ends. The sampled program or closure goes on.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -88,8 +97,8 @@ impl<'a> MemorySampler<'a> {
         self
     }
 
-    /// Has the memory of all processes that it has started be in a process's samples,
-    /// and of those that they have. Pages that are shared are in there several times.
+    /// Adds the memory of all descendants of a process to its samples. Pages that are shared
+    /// between processes are counted several times.
     ///
     /// ```
     /// let memory = memprof::timeline::MemorySampler::new().sum_children().of_self()?;
@@ -101,8 +110,7 @@ impl<'a> MemorySampler<'a> {
         self
     }
 
-    /// Has the processes that it has started have samples of their own, and those that
-    /// they have: [`MemoryTimeline::children`].
+    /// Samples each descendant of a process separately, in [`MemoryTimeline::children`].
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -121,7 +129,7 @@ impl<'a> MemorySampler<'a> {
         self
     }
 
-    /// Keeps the highest sample only, of the process and of each child that is apart.
+    /// Keeps only the highest sample of the process, and of each separately sampled descendant.
     ///
     /// ```
     /// let (memory, ()) = memprof::timeline::MemorySampler::new().max_only().of(|| ())?;
@@ -133,9 +141,9 @@ impl<'a> MemorySampler<'a> {
         self
     }
 
-    /// Has `act` be told each reading at once. With [`ControlFlow::Break`] it was the last.
+    /// Calls `act` with each reading as soon as it is taken. [`ControlFlow::Break`] ends sampling.
     ///
-    /// A reading as text is its lines in a [file](MemoryTimeline#).
+    /// The `Display` form of a reading is its lines of a [file](MemoryTimeline#).
     ///
     /// ```
     /// use std::ops::ControlFlow;
@@ -154,9 +162,9 @@ impl<'a> MemorySampler<'a> {
         self
     }
 
-    /// Looks at this process, until the timeout; without one, once.
+    /// Samples this process until the timeout, or once without a timeout.
     ///
-    /// The calling thread waits meanwhile.
+    /// This blocks the calling thread.
     ///
     /// ```
     /// let memory = memprof::timeline::MemorySampler::new().of_self()?;
@@ -166,7 +174,8 @@ impl<'a> MemorySampler<'a> {
     ///
     /// # Errors
     ///
-    /// If the system doesn't tell resident memory, or that of children.
+    /// If the system doesn't report resident memory, or doesn't report that of child processes and
+    /// these were requested.
     pub fn of_self(self) -> Result<MemoryTimeline, TimelineError> {
         let watched = Watched::new_self(self.looks_at_children())?;
         let timeout = self.timeout.unwrap_or_default();
@@ -176,8 +185,7 @@ impl<'a> MemorySampler<'a> {
         }))
     }
 
-    /// Looks at the process with this number, until it ends or the timeout; without a
-    /// timeout, once.
+    /// Samples the process with this id until it ends or the timeout, or once without a timeout.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -189,7 +197,7 @@ impl<'a> MemorySampler<'a> {
     ///
     /// # Errors
     ///
-    /// If there is no such process, or its memory can't be read. It can on Linux only.
+    /// If there is no such process, or its memory can't be read, which is possible on Linux only.
     pub fn of_process(self, number: u32) -> Result<MemoryTimeline, TimelineError> {
         let watched = Watched::new(number)?;
         let end = WaitForEnd::of(number);
@@ -198,9 +206,9 @@ impl<'a> MemorySampler<'a> {
         Ok(look.look(&watched, |deadline| end.until(deadline)))
     }
 
-    /// Starts a program, and looks at it until it ends; how that was.
+    /// Starts a program, samples it until it ends, and returns the samples with its exit status.
     ///
-    /// After the timeout it is waited for without a look.
+    /// After the timeout, this keeps waiting for the program without sampling it.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -215,8 +223,8 @@ impl<'a> MemorySampler<'a> {
     ///
     /// # Errors
     ///
-    /// If it can't be started or waited for, or the memory of other processes can't be
-    /// read. It can on Linux only.
+    /// If the program can't be started or waited for, or the memory of other processes can't be
+    /// read, which is possible on Linux only.
     pub fn of_command(
         self,
         command: &mut Command,
@@ -235,7 +243,7 @@ impl<'a> MemorySampler<'a> {
         Ok((memory, status))
     }
 
-    /// As [`of_command`](Self::of_command), of a program that is started already.
+    /// Like [`of_command`](Self::of_command), for a program that was started before.
     ///
     /// ```
     /// # #[cfg(target_os = "linux")] {
@@ -251,7 +259,8 @@ impl<'a> MemorySampler<'a> {
     ///
     /// # Errors
     ///
-    /// If it can't be waited for, or the memory of other processes can't be read.
+    /// If the program can't be waited for, or the memory of other processes can't be read, which is
+    /// possible on Linux only.
     pub fn of_child(
         self,
         child: &mut Child,
@@ -264,11 +273,11 @@ impl<'a> MemorySampler<'a> {
         Ok((memory, status))
     }
 
-    /// Looks at this process while `run` runs, which it does once; its answer.
+    /// Samples this process while `run` runs, and returns the samples with the value of `run`.
     ///
-    /// There is a sample before and one after it, however short it is, unless the
-    /// timeout was earlier. Another thread looks. What it needs for the samples is the
-    /// program's own memory, some 30 bytes for each.
+    /// `run` is called once. There is a sample before it and one after it, however short it is,
+    /// unless the timeout comes first. A separate thread takes the samples. Their memory counts as
+    /// the program's, about 30 bytes per sample.
     ///
     /// ```
     /// let (memory, length) = memprof::timeline::MemorySampler::new().of(|| "text".len())?;
@@ -279,12 +288,12 @@ impl<'a> MemorySampler<'a> {
     ///
     /// # Errors
     ///
-    /// If the system doesn't tell resident memory, or there can't be another thread.
-    /// `run` hasn't run then.
+    /// If the system doesn't report resident memory, or the thread can't be started. `run` isn't
+    /// called then.
     ///
     /// # Panics
     ///
-    /// If `run` does.
+    /// If `run` panics.
     pub fn of<T>(self, run: impl FnOnce() -> T) -> Result<(MemoryTimeline, T), TimelineError> {
         let watched = Watched::new_self(self.looks_at_children())?;
         thread::scope(|scope| {
@@ -295,9 +304,9 @@ impl<'a> MemorySampler<'a> {
                 .name("memprof".to_owned())
                 .spawn_scoped(scope, look)
                 .map_err(|error| TimelineError::new(Problem::Thread(error)))?;
-            // Once there is a sample of before, or it is known that there can't be one.
+            // Waits for the first sample, or until it is certain that there will be none.
             let _ = has_begun.recv();
-            // Dropped by a panic, too.
+            // Moved here, so that a panic of `run` drops it, too, and ends the thread.
             let running = running;
             let answer = run();
             drop(running);
@@ -312,7 +321,7 @@ impl<'a> MemorySampler<'a> {
         self.sums_children || self.has_children_apart
     }
 
-    /// Looks until the other end of `running` is gone, and once more.
+    /// Samples until the other end of `running` is dropped, and once after that.
     fn look_during(
         self,
         watched: &Watched,
@@ -337,8 +346,8 @@ impl<'a> MemorySampler<'a> {
         look.seen
     }
 
-    /// Looks until the timeout, or `wait_for_end` says that there is nothing more to see.
-    /// It is told until when it may wait.
+    /// Samples until the timeout, or until `wait_for_end` returns `true` because the process has
+    /// ended. Its argument is the time until which it may wait.
     fn look(self, watched: &Watched, wait_for_end: impl Fn(Instant) -> bool) -> MemoryTimeline {
         let deadline = self.timeout.map(|timeout| later(Instant::now(), timeout));
         let mut look = Look::new(self);
@@ -351,7 +360,7 @@ impl<'a> MemorySampler<'a> {
     }
 }
 
-/// A word of a command line as a shell would take it.
+/// A word of a command line, quoted for a shell if it has spaces or tabs.
 fn quoted(word: std::borrow::Cow<'_, str>) -> String {
     if word.contains([' ', '\t']) {
         format!("'{word}'")
@@ -364,13 +373,13 @@ fn start_error(program: String, error: std::io::Error) -> TimelineError {
     TimelineError::new(Problem::Start(program, error))
 }
 
-/// A moment so much later, or too late for anybody to wait for it.
+/// `from + duration`, with the duration capped at a century so that the sum can't overflow.
 fn later(from: Instant, duration: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
     from + duration.min(CENTURY)
 }
 
-/// A look at memory that is under way.
+/// Sampling in progress.
 struct Look<'a> {
     sampling: MemorySampler<'a>,
     seen: MemoryTimeline,
@@ -387,7 +396,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Takes a sample. Whether there may be more.
+    /// Takes a sample. Returns whether to continue.
     fn at(&mut self, watched: &Watched) -> ControlFlow<()> {
         let sampling = &self.sampling;
         let Some(reading) = watched.read(sampling.sums_children, sampling.has_children_apart)
@@ -399,8 +408,8 @@ impl<'a> Look<'a> {
         } else {
             self.seen.add(&reading);
         }
-        // From the time that it was due, so that they don't drift. Those that are missed
-        // are missed.
+        // Counted from the time that this sample was due, so that samples don't drift. Missed
+        // samples aren't made up for.
         let now = Instant::now();
         self.next = later(self.next, self.sampling.interval);
         if self.next < now {

@@ -1,8 +1,8 @@
-//! Where the program was when its resident memory passed a limit.
+//! `MEMPROF_STOP_AT`: reports the line and the backtrace when resident memory reaches a limit.
 //!
-//! Resident memory is compared where it is read for a line anyway, so the line is known
-//! that has just run. Of what functions do that aren't profiled, it is seen at the end of
-//! the profiled line that called them.
+//! The comparison happens where resident memory is read for a line anyway, so the line that has
+//! just run is known. Memory that unprofiled functions take shows up at the end of the profiled
+//! line that called them.
 
 use crate::count::environment;
 use crate::count::uncounted;
@@ -15,12 +15,12 @@ use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes; none is never reached.
+/// The limit in bytes; `u64::MAX` stands for no limit.
 static LIMIT: AtomicU64 = AtomicU64::new(u64::MAX);
 
 static ON_STOP: OnceLock<Option<OnStop>> = OnceLock::new();
 
-/// What is done when the limit is passed and that has been said.
+/// What happens after the limit was reached and reported.
 #[derive(Clone, Copy, Debug)]
 enum OnStop {
     Abort,
@@ -28,7 +28,7 @@ enum OnStop {
     Continue,
 }
 
-/// Reads `MEMPROF_STOP_AT` and `MEMPROF_ON_STOP`; whether there is a limit.
+/// Reads `MEMPROF_STOP_AT` and `MEMPROF_ON_STOP`. Returns whether there is a limit.
 pub(crate) fn prepare() -> bool {
     let on_stop = ON_STOP.get_or_init(|| {
         let _paused = crate::count::this_thread::pause();
@@ -38,14 +38,14 @@ pub(crate) fn prepare() -> bool {
             Some("continue") => OnStop::Continue,
             _ => OnStop::Abort,
         };
-        // Relaxed: whoever sees it late reads again at its next line.
+        // Relaxed: a thread that sees the limit late compares again at its next line.
         LIMIT.store(limit, Ordering::Relaxed);
         Some(on_stop)
     });
     on_stop.is_some()
 }
 
-/// Compares what has been read after a line of a function with the limit.
+/// Compares resident memory, as read after a line of a function, with the limit.
 #[inline]
 pub(crate) fn check(resident_bytes: u64, site: &Site, place: u32) {
     // Relaxed: see `prepare`.
@@ -56,7 +56,7 @@ pub(crate) fn check(resident_bytes: u64, site: &Site, place: u32) {
 
 #[cold]
 fn stop(resident_bytes: u64, site: &Site, place: u32) {
-    // One of all threads says it, once.
+    // Only the thread that swaps the limit out reports it, once per process.
     let limit = LIMIT.swap(u64::MAX, Ordering::Relaxed);
     if limit == u64::MAX {
         return;

@@ -1,4 +1,4 @@
-//! Whose memory is looked at, and one look.
+//! The process that is sampled, and reading it once.
 
 use crate::sys::rss;
 use crate::timeline::error::Problem;
@@ -6,10 +6,10 @@ use crate::timeline::process::Process;
 use crate::timeline::{Reading, Sample, TimelineError};
 use std::process;
 
-/// This process or another one.
+/// The process that is sampled.
 #[derive(Debug)]
 pub(super) enum Watched {
-    /// This process; with how it is found by others if its children are wanted.
+    /// This process; with a [`Process`] for it if its children are sampled, too.
     Self_(Option<Process>),
     Other(Process),
 }
@@ -34,7 +34,7 @@ impl Watched {
         process.map(Self::Other).ok_or_else(no_process)
     }
 
-    /// No answer once the process has ended.
+    /// Returns `None` once the process has ended.
     pub(super) fn read(&self, sums_children: bool, has_children_apart: bool) -> Option<Reading> {
         let (resident_bytes, process) = match self {
             Self::Self_(process) => (rss::resident_bytes()?, process.as_ref()),

@@ -1,4 +1,4 @@
-//! Who may see profiles.
+//! Rules for who may see profiles.
 
 use super::host::Hosts;
 use super::query::{self, TOKEN_KEY};
@@ -12,10 +12,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Once};
 
-/// The header a token may be in; for browsers, a cookie or a [key of the query](TOKEN_KEY).
+/// The header that may carry a token. Browsers use a cookie or a [key of the query](TOKEN_KEY).
 const TOKEN_HEADER: &str = "x-memprof-token";
 
-/// A rule for who may see what a layer has recorded; to all others it isn't there.
+/// A rule for which requests may see what a layer has recorded.
+///
+/// For all other requests, the service behaves as if it had no such layer.
 #[derive(Clone)]
 pub struct Access(Rule);
 
@@ -25,23 +27,23 @@ type Allows = dyn Fn(&HeaderMap, &Extensions) -> bool + Send + Sync;
 #[derive(Clone)]
 enum Rule {
     Loopback(Arc<Peer>),
-    /// Its digest: a comparison of digests doesn't tell how much of a guess was right.
+    /// The token's digest. The duration of a comparison of digests doesn't reveal how much of a
+    /// guessed token is right.
     Token([u8; 32]),
     When(Arc<Allows>),
 }
 
 impl Access {
-    /// Who is on the same machine, by the peer's address that `peer` finds.
+    /// Allows requests from the same machine, by the peer's address that `peer` returns.
     ///
-    /// Behind a proxy on this machine all peers are this machine, and not every proxy says
-    /// in a header that it is one: there, use [`token`](Self::token). A request is refused if
-    /// it has a header that proxies add, such as `X-Forwarded-For`, `Via`, `X-Real-IP` or
-    /// `CDN-Loop`. So is one whose `Host` isn't an address or `localhost`: a page from elsewhere
-    /// can have its own name lead here.
+    /// Don't use it behind a proxy on the same machine, where every peer has a loopback address;
+    /// use [`token`](Self::token) there. Requests with a header that proxies add, such as
+    /// `X-Forwarded-For`, `Via`, `X-Real-IP` or `CDN-Loop`, are refused, but not every proxy adds
+    /// one. Requests whose Host isn't an IP address or `localhost` are also refused, which prevents
+    /// DNS rebinding.
     ///
-    /// Of axum, whose server is to be made with `into_make_service_with_connect_info`: without
-    /// it there is no address, and nobody is allowed, which is said once on the standard
-    /// error.
+    /// With axum, serve the router with `into_make_service_with_connect_info`. Without it there is
+    /// no peer address and every request is refused, which is reported once on standard error.
     ///
     /// ```
     /// use axum::extract::ConnectInfo;
@@ -61,11 +63,12 @@ impl Access {
         Self(Rule::Loopback(Arc::new(peer)))
     }
 
-    /// Who has this token: in the header `x-memprof-token`, in the cookie `memprof_token`,
-    /// or as `memprof_token` in the query. Nobody, if it is empty.
+    /// Allows requests with this token in the header `x-memprof-token`, in the cookie
+    /// `memprof_token` or as `memprof_token` in the query. An empty token allows no request.
     ///
-    /// The toolbar gives a browser that comes with the query the cookie, so that its bar and
-    /// its pages are there from then on; a token with spaces or one of `",;\` can be in none.
+    /// If the token is only in the query, the toolbar sets the cookie, so that the browser's next
+    /// requests are allowed too. A token with spaces, non-ASCII letters or one of `",;\` can't be
+    /// in a cookie.
     ///
     /// ```
     /// use memprof::web::Access;
@@ -83,7 +86,7 @@ impl Access {
         Self(Rule::Token(Sha256::digest(token).into()))
     }
 
-    /// Whose request's headers and extensions are answered with yes.
+    /// Allows requests for which `allows` returns true, given their headers and extensions.
     ///
     /// ```
     /// use memprof::web::Access;
@@ -113,8 +116,8 @@ impl Access {
         }
     }
 
-    /// The cookie that has a browser come with its token to where a page of ours leads, too,
-    /// if it has come with one in the query alone.
+    /// The cookie that makes a browser send its token with later requests, if this request has the
+    /// right token in the query only.
     #[cfg(feature = "toolbar")]
     pub(super) fn cookie(&self, head: &Head<'_>) -> Option<HeaderValue> {
         let Rule::Token(digest) = &self.0 else {
@@ -146,17 +149,17 @@ fn is_right(token: &str, digest: &[u8; 32]) -> bool {
     given == *digest
 }
 
-/// Whether a header says that a proxy has passed the request on.
+/// Whether a header shows that a proxy has forwarded the request.
 fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| is_of_a_proxy(name.as_str()))
 }
 
 /// Whether proxies add a header of this name.
 ///
-/// There are too many to list each of them: most say whose address they have, or are named
-/// after the proxy or the service that it is one of. No browser sends such a header by itself.
+/// There are too many to list them all. Most names say which address the header has, or contain the
+/// name of the proxy or of its service. Browsers don't send such headers on their own.
 fn is_of_a_proxy(name: &str) -> bool {
-    /// In any place: `X-Forwarded-For`, `X-ProxyUser-IP`, `Proxy-Client-IP`, `CDN-Loop`.
+    /// Words of names: `X-Forwarded-For`, `X-ProxyUser-IP`, `Proxy-Client-IP`, `CDN-Loop`.
     const WORDS: [&str; 24] = [
         "akamai",
         "amz",
@@ -183,7 +186,7 @@ fn is_of_a_proxy(name: &str) -> bool {
         "vercel",
         "via",
     ];
-    /// At the end: `X-Real-IP`, `X-Original-Host`, `Remote-Addr`.
+    /// Ends of names: `X-Real-IP`, `X-Original-Host`, `Remote-Addr`.
     const ENDS: [&str; 14] = [
         "-ip",
         "-addr",
@@ -203,12 +206,12 @@ fn is_of_a_proxy(name: &str) -> bool {
     name.split('-').any(|word| WORDS.contains(&word)) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
-/// What may be a token in a request.
+/// All tokens of a request.
 fn tokens<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
     kept_tokens(head).chain(tokens_of_query(head))
 }
 
-/// Those that come with each request of who has them, in a header or a cookie.
+/// The tokens in headers and cookies, which a client sends with every request.
 fn kept_tokens<'a>(head: &Head<'a>) -> impl Iterator<Item = String> + use<'a> {
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     let in_headers = head.headers.get_all(TOKEN_HEADER).iter().filter_map(text);
@@ -234,7 +237,7 @@ fn say_that_nobody_is_near() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         say(
-            "`Access::loopback` finds no address of who asks, and allows nobody: of axum, serve \
+            "`Access::loopback` finds no peer address and refuses every request: with axum, serve \
              `app.into_make_service_with_connect_info::<SocketAddr>()`",
         );
     });
@@ -245,8 +248,8 @@ mod tests {
     use super::*;
     use http::Request;
 
-    /// Headers of requests that proxies, content delivery networks, load balancers and hosting
-    /// services are known to add, by their documentation.
+    /// Request headers that proxies, content delivery networks, load balancers and hosting services
+    /// add according to their documentation.
     const OF_PROXIES: &str = "\
         Akamai-Origin-Hop Ali-CDN-Real-IP CDN-Loop CF-Connecting-IP CF-IPCountry CF-Ray \
         CF-Visitor Client-IP CloudFront-Viewer-Address DO-Connecting-IP Fastly-Client-IP \
@@ -262,7 +265,7 @@ mod tests {
         X-Remote-Addr X-Remote-IP X-Request-Start X-Scheme X-Sucuri-ClientIP X-URL-Scheme \
         X-Varnish X-Vercel-Forwarded-For X-Vercel-Id";
 
-    /// Those that browsers, curl and the developer's own scripts send.
+    /// Request headers that browsers, curl and scripts send.
     const OF_CLIENTS: &str = "\
         Accept Accept-Encoding Accept-Language Authorization Cache-Control Connection \
         Content-Length Content-Type Cookie DNT Host HX-Request If-None-Match Origin Pragma Range \

@@ -7,12 +7,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::UNIX_EPOCH;
 
-/// What a name may have of a request's own words, so that it is no longer than file
-/// systems allow.
+/// The longest method, path or route in a name, in characters.
 const MOST_OF_A_PART: usize = 100;
+
+/// The longest name in bytes, less than file systems allow.
 const MOST: usize = 200;
 
-/// A name with places for what a request was and did.
+/// A format of names, with fields for what a request was and did.
 #[derive(Clone, Debug)]
 pub(super) struct FileName(Vec<Piece>);
 
@@ -33,21 +34,21 @@ enum Word {
 
 #[derive(Clone, Copy, Debug)]
 enum Number {
-    /// Of milliseconds.
+    /// In milliseconds.
     Elapsed,
-    /// Of seconds, since 1970.
+    /// In seconds since 1970.
     Time,
     Id,
 }
 
-/// Why a format for names is not taken.
+/// Why a format of file names is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileNameError(String);
 
 impl FileNameError {
     pub(super) fn of_ending(format: &str) -> Self {
         Self(format!(
-            "the name's format `{format}` ends in no format of reports: there are {}",
+            "the name's format `{format}` ends in no format of reports; the endings are {}",
             Format::endings()
         ))
     }
@@ -76,7 +77,7 @@ impl FromStr for FileName {
             } else if letter == '{' {
                 let Some((field, after)) = rest[1..].split_once('}') else {
                     return Err(FileNameError(format!(
-                        "`{rest}` in a name's format has no `}}`; a brace for itself is `{{{{`"
+                        "`{rest}` in a name's format has no `}}`; a literal brace is `{{{{`"
                     )));
                 };
                 pieces.push(Piece::Text(std::mem::take(&mut text)));
@@ -84,7 +85,7 @@ impl FromStr for FileName {
                 rest = after;
             } else if letter == '}' {
                 return Err(FileNameError(format!(
-                    "`{rest}` in a name's format closes nothing; a brace for itself is `}}}}`"
+                    "`{rest}` in a name's format closes nothing; a literal brace is `}}}}`"
                 )));
             } else {
                 text.push(letter);
@@ -114,7 +115,7 @@ impl FromStr for Piece {
             "id" => Err(Number::Id),
             _ => {
                 return Err(FileNameError(format!(
-                    "a name's format has `{{{field}}}`, and there are `{{method}}`, `{{path}}`, \
+                    "a name's format has `{{{field}}}`; the fields are `{{method}}`, `{{path}}`, \
                      `{{route}}`, `{{status}}`, `{{id}}`, `{{elapsed}}` in ms and `{{time}}` in s"
                 )));
             }
@@ -130,13 +131,13 @@ impl FromStr for Piece {
                 match digits.filter(|digits| *digits <= 9) {
                     Some(digits) => Ok(Self::Number(number, Some(digits))),
                     None => Err(FileNameError(format!(
-                        "a name's format has `{{{field}}}`, where `:.0f` to `:.9f` say how many \
-                         decimals there are"
+                        "a name's format has `{{{field}}}`; the number of decimals is written as \
+                         `:.0f` to `:.9f`"
                     ))),
                 }
             }
             (Ok(_), Some(_)) => Err(FileNameError(format!(
-                "a name's format has `{{{field}}}`, and `{name}` is no number with decimals"
+                "a name's format has `{{{field}}}`; `{name}` isn't a number with decimals"
             ))),
         }
     }
@@ -183,8 +184,8 @@ impl Number {
     }
 }
 
-/// A path as a part of a name: `/1/update` is `1.update`, and `/` is `root`. Others see
-/// names of files, so that there is `_` for secrets.
+/// A path as a part of a name: `/1/update` becomes `1.update`, and `/` becomes `root`. Secrets
+/// become `_`, since others may see the names of files.
 fn path(path: &str) -> String {
     let redactor = Redactor::default();
     let path = redactor.address(path);
@@ -196,8 +197,7 @@ fn path(path: &str) -> String {
     }
 }
 
-/// Words of a request, of letters that are the same on all file systems, and not too
-/// many of those.
+/// A part of a name, of at most [`MOST_OF_A_PART`] characters that every file system allows.
 fn part(words: &str) -> String {
     let letters = words.chars().map(|letter| {
         let is_plain = letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | '_' | '~');
@@ -206,7 +206,7 @@ fn part(words: &str) -> String {
     letters.take(MOST_OF_A_PART).collect()
 }
 
-/// Any name as one of a file in a folder: no other folder's, not hidden, not too long.
+/// Makes any text the name of a file: in the folder itself, not hidden and not too long.
 pub(super) fn of_a_file(name: &str) -> String {
     let letters = name.chars().map(|letter| {
         let is_special = letter.is_control()
@@ -222,7 +222,7 @@ pub(super) fn of_a_file(name: &str) -> String {
             name.to_owned()
         };
     }
-    // The ending stays, since it says the format.
+    // Keep the ending, which selects the format.
     let ending = name.rfind('.').map_or("", |dot| &name[dot..]);
     let ending = if ending.len() <= 20 { ending } else { "" };
     let mut end = MOST - ending.len();

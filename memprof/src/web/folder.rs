@@ -1,4 +1,4 @@
-//! The folder that profiles are written to, and how much may be in it.
+//! The folder that profiles are written to, and its limits.
 
 use super::file_name;
 use crate::model::report::Report;
@@ -11,10 +11,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::mem;
 use std::path::{Path, PathBuf};
 
-/// How often another name is tried for a file whose name is taken.
+/// How many numbers are tried for a name that is taken.
 const MOST_TRIES: u64 = 100_000;
 
-/// Of so many names it is known which number the last file of each had.
+/// For how many names the number of the last file is remembered.
 const MOST_NAMES: usize = 1024;
 
 #[derive(Debug)]
@@ -22,21 +22,21 @@ pub(super) struct Folder {
     path: PathBuf,
     max_files: Option<usize>,
     max_bytes: Option<u64>,
-    /// What has been written, the oldest first; nothing, if there may be any number.
+    /// The files written so far, oldest first. Empty if there are no limits.
     written: VecDeque<Written>,
     bytes: u64,
-    /// The numbers of the last files of each name.
+    /// The number of the last file of each name.
     numbers: HashMap<String, u64>,
-    /// Files since it was last looked which of them are still there.
+    /// Files written since [`Folder::forget_removed`] last checked which files still exist.
     since_look: usize,
-    /// Reports in a row that could not be written.
+    /// Consecutive reports that could not be written.
     unwritten: u64,
 }
 
 #[derive(Debug)]
 struct Written {
     path: PathBuf,
-    /// Another program may have put a file of its own there meanwhile, which stays.
+    /// Another program may have put its own file there meanwhile, which must not be removed.
     identity: Identity,
     size: u64,
 }
@@ -55,15 +55,14 @@ impl Folder {
         }
     }
 
-    /// Has files that are there already count as if they had been written; of that ending,
-    /// or of any that reports have.
+    /// Counts existing files as written: those with `ending`, or with any ending of reports.
     pub(super) fn adopt(&mut self, ending: Option<&str>) {
         let is_ours = |name: &str| match Format::ending_of(name) {
             Some(found) => ending.is_none_or(|ending| ending == found),
             None => false,
         };
         let Ok(files) = fs::read_dir(&self.path) else {
-            // It is made with the first file.
+            // The first file creates the folder.
             return;
         };
         let mut found: Vec<_> = files
@@ -96,7 +95,7 @@ impl Folder {
         }
     }
 
-    /// Says why a report was not written; the first time, and then how many there were.
+    /// Reports why a profile wasn't written. Further failures in a row are only counted.
     pub(super) fn say_unwritten(&mut self, name: &str, error: &io::Error) {
         if self.unwritten == 0 {
             say(&format!(
@@ -116,18 +115,18 @@ impl Folder {
         }
     }
 
-    /// Writes a report to a file of that name, or, where there is one, of a name with a
-    /// number in it; and removes the oldest where they are too many.
+    /// Writes a report to a file of this name, or with a number in its name if that is taken. Then
+    /// removes the oldest files beyond the limits.
     pub(super) fn write(&mut self, name: &str, report: &Report) -> io::Result<()> {
         let name = file_name::of_a_file(name);
         let Some(format) = Format::from_path(&name) else {
             let message = format!(
-                "the name {name:?} ends in no format of reports: there are {}",
+                "the name {name:?} ends in no format of reports; the endings are {}",
                 Format::endings()
             );
             return Err(io::Error::new(ErrorKind::InvalidInput, message));
         };
-        // As a whole, so that it is a single write that makes a file of it.
+        // Format the whole report first, so that the file is written at once.
         let mut text = Vec::new();
         report.write_to(format, &mut text)?;
         let written = self.write_new(name, &text)?;
@@ -137,12 +136,12 @@ impl Folder {
         Ok(())
     }
 
-    /// Writes a file of a name that no other has. Half a file isn't left behind.
+    /// Writes a new file. If that fails midway, the partial file is removed.
     fn write_new(&mut self, name: String, text: &[u8]) -> io::Result<Written> {
-        // `a.2.speedscope.json`: its ending is all that is after the first dot of an ending.
+        // The number goes before the whole ending: `a.2.speedscope.json`.
         let ending = Format::ending_of(&name).unwrap_or_default();
         let stem = name.strip_suffix(ending).unwrap_or(&name);
-        // Not from the first again for each: there may be thousands.
+        // Continue after the last number, since there may be thousands of files.
         let first = self.numbers.get(&name).map_or(1, |last| last + 1);
         for number in first..first + MOST_TRIES {
             let path = match number {
@@ -169,7 +168,7 @@ impl Folder {
         Err(ErrorKind::AlreadyExists.into())
     }
 
-    /// Makes a file, and the folder if it isn't there.
+    /// Creates a file, and the folder if it doesn't exist.
     fn create(&self, path: &Path) -> io::Result<File> {
         match File::create_new(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -192,9 +191,10 @@ impl Folder {
             || self.max_bytes.is_some_and(|most| self.bytes > most)
     }
 
-    /// Has files that somebody else has removed not count any more.
+    /// Stops counting files that others have removed.
     fn forget_removed(&mut self) {
-        /// To look at all of them for each that is written would take longer than that.
+        /// Checking all files for each written one would take longer than writing it. So they are
+        /// checked once per this fraction of their number.
         const PART: usize = 16;
         self.since_look += 1;
         if self.since_look > self.written.len() / PART {
@@ -212,7 +212,7 @@ impl Folder {
             && let Some(oldest) = self.written.pop_front()
         {
             self.bytes = self.bytes.saturating_sub(oldest.size);
-            // It may be gone already.
+            // The file may be gone already.
             oldest.identity.remove_from(&oldest.path);
         }
     }

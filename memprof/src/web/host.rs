@@ -1,27 +1,27 @@
-//! By which names a service may be asked, and from whose pages.
+//! Checks of a request's host and origin.
 //!
-//! A site can give its own name our address, and its pages would then be of one origin
-//! with ours. So a name that isn't ours is refused; an address is nobody's name.
+//! A website can let its own host name resolve to our address (DNS rebinding). Browsers then treat
+//! its pages and ours as the same origin. So requests for unknown host names are refused. IP
+//! addresses are allowed, since no website can choose one as its name.
 
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The names that are ours: addresses and `localhost`, on any port, and those that are
-/// allowed besides.
+/// The hosts that requests may be for: IP addresses, `localhost` and allowed names, on any port.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hosts {
     others: Vec<String>,
 }
 
 impl Hosts {
-    /// Has a name be ours, without its port.
+    /// Allows a host name, given without a port.
     pub(super) fn allow(&mut self, name: String) {
         self.others.push(name);
     }
 
-    /// Whether a request came by a name that is ours.
+    /// Whether a request is for one of these hosts.
     pub(super) fn are_asked(&self, authority: Option<&Authority>, headers: &HeaderMap) -> bool {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next();
@@ -29,7 +29,7 @@ impl Hosts {
             return false;
         }
         let is_ours = |host: &Authority| self.are_named(host);
-        // HTTP/2 has it in the address. Where it is in both, both count.
+        // HTTP/2 sends the host in the URI. If it is in the header too, both have to be allowed.
         let by_header = host.map(|host| {
             let host = host.to_str().ok().and_then(|host| host.parse().ok());
             host.as_ref().is_some_and(is_ours)
@@ -49,13 +49,13 @@ impl Hosts {
         };
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         let is_ours = is_address || is("localhost") || self.others.iter().any(|other| is(other));
-        // All of it: a URI's parser takes what is after a `]`, and any text for a port.
+        // Check all of it: the URI parser accepts any text after a `]`, and any text as a port.
         let port = host.as_str().strip_prefix(name);
         is_ours && port.is_some_and(is_port)
     }
 }
 
-/// Whether this is the end of an address: nothing, or a colon and a port, which may be empty.
+/// Whether `text` may follow a host: nothing, or a colon and a port, which may be empty.
 fn is_port(text: &str) -> bool {
     match text.strip_prefix(':') {
         Some("") => true,
@@ -64,10 +64,10 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Whether no page of another origin can have made this request.
+/// Whether no page of another origin can have sent this request.
 ///
-/// Browsers say where a request that changes something comes from. Who says nothing is no
-/// browser, and has no pages.
+/// Browsers send the origin of a request that changes something. A client that doesn't send it is
+/// no browser, so it runs no pages of other sites.
 pub(super) fn is_from_our_pages(uri: &Uri, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";

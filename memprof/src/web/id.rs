@@ -1,29 +1,29 @@
-//! Names of recorded requests that nobody can guess.
+//! Ids of recorded requests that can't be guessed.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number of 128 bits that looks like chance to whoever doesn't know this process's keys.
+/// A number of 128 bits that is unpredictable without the keys of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(u128);
 
-/// How many letters it has.
+/// The number of hexadecimal digits of an id.
 pub(super) const LENGTH: usize = 32;
 
 impl Id {
     pub(super) fn new() -> Self {
-        // SipHash, with keys of the system's random numbers: made for tables that others
-        // must not be able to predict.
+        // SipHash with random keys, whose output is unpredictable without the keys.
         static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: ids only have to differ.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let [high, low] = KEYS.each_ref().map(|keys| keys.hash_one(number));
         Self(u128::from(high) << 64 | u128::from(low))
     }
 
-    /// The one of this name, if it is one.
+    /// The id with these 32 lowercase hexadecimal digits, if `text` is one.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_one = text.len() == LENGTH
             && text

@@ -1,10 +1,10 @@
-//! Profiles of requests, for services of `tower`: axum, tonic, hyper.
+//! Profiles of HTTP requests, for `tower` services such as those of axum, tonic and hyper.
 //!
-//! Each request that is to be profiled gets a [scope](crate::Scope) of its own, in which
-//! its service is called, its future polled and its response's body streamed. Nothing is
-//! held back, and any number of requests can be profiled side by side.
+//! Each profiled request gets its own [scope](crate::Scope). The service is called, its future
+//! polled and the response's body streamed in that scope. Responses aren't buffered, and any number
+//! of requests can be profiled at the same time.
 //!
-//! Of the process as a whole, [`debug_routes`] tells over HTTP.
+//! [`debug_routes`] serves the memory use of the whole process over HTTP.
 
 mod access;
 mod endpoints;
@@ -39,6 +39,3 @@ pub use statistics::{Restriction, RestrictionError, Sort};
 #[cfg(feature = "toolbar")]
 pub use toolbar::DebugToolbarLayer;
 pub use trigger::Trigger;
-
-/// What is said of a request whose scope had no room for lines.
-pub(crate) const LINES_ARE_UNKNOWN: &str = "too many requests at once: lines not known";

@@ -1,16 +1,15 @@
-//! Responses of ours, beside those of the application.
+//! Responses of memprof itself, next to those of the application.
 
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue};
 
-/// Marks a response as a page of ours, which no other layer is to change.
+/// An extension that marks a response as memprof's own, so that no other layer changes it.
 #[derive(Clone, Debug)]
 pub(super) struct PageOfOurs;
 
-/// Says of a response what it is, what a browser is to allow it, and that nobody is to keep
-/// it.
+/// Sets a response's content type, its policies for browsers, and that it may not be cached.
 pub(super) fn describe(headers: &mut HeaderMap, content_type: &str, policy: &str, referrer: &str) {
     for (name, value) in [
         (CONTENT_TYPE, content_type),
@@ -19,7 +18,7 @@ pub(super) fn describe(headers: &mut HeaderMap, content_type: &str, policy: &str
         (REFERRER_POLICY, referrer),
         (CACHE_CONTROL, "no-store"),
     ] {
-        // All of them are of letters that may be in a header.
+        // All of them are valid values.
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }

@@ -1,4 +1,4 @@
-//! The layer that profiles requests, and what it was told.
+//! The layer that profiles requests.
 
 use super::file_name::{FileName, FileNameError};
 use super::profiler_settings::{FileNames, Print, ProfilerSettings, ProfilerState};
@@ -13,14 +13,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use tower_layer::Layer;
 
-/// Profiles requests: what each of them did is printed, and written to a file of its own.
+/// Profiles requests: prints a table for each request, and can write each profile to a file.
 ///
-/// Functions under [`#[memprofile]`](macro@crate::memprofile) are in the table, which is
-/// laid out as that of Python's `cProfile` is. Times are those of the threads that were in
-/// them: a task that waits takes none. Calls of a function by itself count as others do, and
-/// times per call are those per call of either kind, where `cProfile` has `465/1` and takes
-/// the one; so it is in `.prof` files. A response is streamed as it is without the layer,
-/// and profiles are written by a thread of its own, while the service goes on.
+/// The table lists the functions with [`#[memprofile]`](macro@crate::memprofile) in the layout of
+/// Python's `cProfile`. A function's times cover only threads that are running it: a task that
+/// waits takes no time. Recursive calls count like other calls, and times per call are divided by
+/// all calls; for `465/1` calls, `cProfile` divides by the one that isn't recursive. The same holds
+/// for `.prof` files.
+///
+/// Responses are streamed as without the layer. A separate thread prints and writes the profiles,
+/// so no request waits for that.
 ///
 /// ```
 /// use memprof::web::{ProfilerLayer, Restriction, Sort, Trigger};
@@ -52,12 +54,12 @@ impl Default for ProfilerLayer {
 }
 
 impl ProfilerLayer {
-    /// Profiles all requests, and prints their tables on the standard output, ordered by
-    /// own time and calls.
+    /// Profiles all requests and prints their tables on standard output, ordered by own time and
+    /// number of calls.
     ///
     /// # Panics
     ///
-    /// Never: the name's format is one of ours.
+    /// Never: the default format of file names is well formed.
     #[must_use]
     pub fn new() -> Self {
         let name: Result<FileName, _> = "{method}.{path}.{elapsed:.0f}ms.{time:.0f}.prof".parse();
@@ -68,7 +70,7 @@ impl ProfilerLayer {
             triggers: Vec::new(),
             route: None,
             folder: None,
-            name: FileNames::Format(name.expect("it is well formed")),
+            name: FileNames::Format(name.expect("the default format is well formed")),
             max_files: None,
             max_bytes: None,
             adopts_files: false,
@@ -93,8 +95,7 @@ impl ProfilerLayer {
         Self::of(told)
     }
 
-    /// Prints to something else than the standard output. What can't be written there is
-    /// lost.
+    /// Prints to `out` instead of standard output. Errors of `out` are ignored.
     ///
     /// ```
     /// # use memprof::web::ProfilerLayer;
@@ -112,28 +113,27 @@ impl ProfilerLayer {
         self.with(|told| told.print = Print::Never)
     }
 
-    /// The order of the functions, by the first of these, and where that is the same by
-    /// the next.
+    /// Sorts the functions by the first of these keys, equal ones by the next, and so on.
     #[must_use]
     pub fn sort_by(self, sort: impl IntoIterator<Item = Sort>) -> Self {
         self.with(|told| told.sort = sort.into_iter().collect())
     }
 
-    /// Which functions are printed, one restriction after the other.
+    /// Restricts which functions are printed. Each restriction applies to what the one before left.
     #[must_use]
     pub fn restrict(self, restrictions: impl IntoIterator<Item = Restriction>) -> Self {
         self.with(|told| told.restrictions = restrictions.into_iter().collect())
     }
 
-    /// Profiles only requests that this allows for, and all other triggers that are given.
+    /// Reports only requests that meet this trigger and all others that were given.
     #[must_use]
     pub fn trigger(self, trigger: Trigger) -> Self {
         self.with(|told| told.triggers.push(trigger))
     }
 
-    /// How to find the pattern that a request's path fits, for `{route}` in names.
+    /// Sets how to find the route pattern that a request matched, for `{route}` in file names.
     ///
-    /// Of axum, if the layer is one of a router's routes:
+    /// With axum, if the layer is on a router's routes:
     ///
     /// ```
     /// use axum::extract::MatchedPath;
@@ -152,29 +152,36 @@ impl ProfilerLayer {
         self.with(|told| told.route = Some(Arc::new(route)))
     }
 
-    /// Writes each profile to a file in this folder, which is made if it isn't there.
+    /// Writes each profile to a file in this folder, which is created if necessary.
     ///
-    /// The files' endings say in which [format](Format) they are. None takes another's
-    /// place: where there is one of its name, its own has a number. Where they can't be
-    /// written, the first is said on the standard error, and how many there were when
-    /// one can be written again, or at the end.
+    /// The ending of a file's name selects its [format](Format). No file is overwritten: if a name
+    /// is taken, a number is added to it. If files can't be written, the first failure is reported
+    /// on standard error. The number of failures in a row follows when a file can be written again,
+    /// or at the end.
     #[must_use]
     pub fn profile_dir(self, folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
         self.with(|told| told.folder = Some(folder))
     }
 
-    /// The names of the files, with places for what a request was and did.
+    /// Sets the format of the file names, `{method}.{path}.{elapsed:.0f}ms.{time:.0f}.prof` by
+    /// default.
     ///
-    /// `{method}`, `{path}` and `{route}`, with dots for slashes, `root` for `/` and `_`
-    /// for all but letters, digits and `-._~`; `{status}`, or `none`; `{id}`; `{elapsed}` in
-    /// milliseconds and `{time}` in seconds since 1970, both with decimals as in
-    /// `{elapsed:.0f}`. A brace for itself is `{{` or `}}`. By default it is
-    /// `{method}.{path}.{elapsed:.0f}ms.{time:.0f}.prof`.
+    /// These fields are replaced:
+    ///
+    /// - `{method}`, `{path}` and `{route}`: those of the request, with `.` for `/`, `root` for the
+    ///   path `/`, and `_` for all characters except ASCII letters, digits and `-._~`.
+    /// - `{status}`: the response's status, or `none`.
+    /// - `{id}`: [`RequestProfile::id`].
+    /// - `{elapsed}`: how long the request took, in milliseconds. `{elapsed:.0f}` sets the number
+    ///   of decimals.
+    /// - `{time}`: when the request began, in seconds since 1970, with decimals in the same way.
+    ///
+    /// `{{` and `}}` stand for a brace.
     ///
     /// # Errors
     ///
-    /// If it has other places than these, or ends in no [format](Format).
+    /// Fails if the format has other fields, or doesn't end like a [format](Format) of reports.
     pub fn file_name(self, format: &str) -> Result<Self, FileNameError> {
         let name = format.parse()?;
         let Some(ending) = Format::ending_of(format) else {
@@ -186,7 +193,8 @@ impl ProfilerLayer {
         }))
     }
 
-    /// The names of the files, by a function. What can't be in a name is replaced.
+    /// Names the files with a function. Characters that can't be in a file name are replaced by
+    /// `_`. The name has to end like a [format](Format) of reports.
     ///
     /// ```
     /// # use memprof::web::ProfilerLayer;
@@ -205,26 +213,26 @@ impl ProfilerLayer {
         })
     }
 
-    /// Keeps so many files at the most, of those that the layer has written: the oldest is
-    /// removed for the next. Those of earlier runs are left alone, unless they are
-    /// [adopted](Self::adopt_files).
+    /// Keeps at most `count` of the files that the layer has written, and removes the oldest for a
+    /// new one. Files of earlier runs stay, unless they are [adopted](Self::adopt_files).
     #[must_use]
     pub fn max_files(self, count: usize) -> Self {
         self.with(|told| told.max_files = Some(count))
     }
 
-    /// Keeps files of so many bytes at the most, of those that the layer has written.
+    /// Keeps at most `bytes` bytes of files that the layer has written, and removes the oldest for
+    /// a new one.
     #[must_use]
     pub fn max_bytes(self, bytes: u64) -> Self {
         self.with(|told| told.max_bytes = Some(bytes))
     }
 
-    /// Has files that are in the folder when the first is written count as the layer's own,
-    /// the oldest first, so that a service keeps no more of them over all its runs.
+    /// Counts files that are in the folder when the first profile is written as the layer's own, so
+    /// that the limits hold across all runs of a service.
     ///
-    /// These are all files with the ending that [`file_name`](Self::file_name) has, or with
-    /// that of any [format](Format) after [`file_name_by`](Self::file_name_by), whoever made
-    /// them: the folder should be the layer's alone.
+    /// These are all files with the ending of [`file_name`](Self::file_name), or with the ending of
+    /// any [format](Format) after [`file_name_by`](Self::file_name_by), even if another program
+    /// wrote them: use a folder for this layer only.
     ///
     /// ```
     /// # use memprof::web::ProfilerLayer;
@@ -238,17 +246,18 @@ impl ProfilerLayer {
         self.with(|told| told.adopts_files = true)
     }
 
-    /// Leaves the text of the source out of the files.
+    /// Leaves the source text out of the files.
     #[must_use]
     pub fn confidential(self) -> Self {
         self.with(|told| told.has_source = false)
     }
 
-    /// Waits until all profiles of requests that have ended are printed and written, or until
-    /// none has been for 5 seconds, as where a pipe is not read.
+    /// Waits until the profiles of all requests that have ended are printed and written.
     ///
-    /// The last of the layer and its services to be dropped waits by itself, for 5 seconds in
-    /// all; what isn't written by then is lost, which is said.
+    /// Gives up after 5 seconds without progress, for example if they go to a pipe that isn't read.
+    ///
+    /// Dropping the last of the layer and its services also waits, for 5 seconds in total. Profiles
+    /// that aren't written by then are lost, which is reported on standard error.
     pub fn flush(&self) {
         if let Some(writer) = self.settings.writer.get() {
             writer.flush();

@@ -1,4 +1,4 @@
-//! What the layer that profiles requests was told, and the thread that it has write.
+//! The settings of [`ProfilerLayer`](super::ProfilerLayer), and its writing thread.
 
 use super::file_name::FileName;
 use super::folder::Folder;
@@ -16,11 +16,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// What a layer was told. The layer's services share it.
+/// The settings and the writer of a layer, shared by its services.
 #[derive(Debug)]
 pub(super) struct ProfilerState {
     pub(super) told: ProfilerSettings,
-    /// Made with the first profile.
+    /// Started by the first profile.
     pub(super) writer: OnceLock<Own<Writer<RequestProfile>>>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct ProfilerSettings {
     pub(super) max_files: Option<usize>,
     pub(super) max_bytes: Option<u64>,
     pub(super) adopts_files: bool,
-    /// That of the names, if they all have the same.
+    /// The ending of the file names, if all have the same.
     pub(super) ending: Option<&'static str>,
     pub(super) has_source: bool,
 }
@@ -58,7 +58,7 @@ pub(super) enum FileNames {
 }
 
 impl ProfilerState {
-    /// The recording of a request that begins, if it is to be profiled.
+    /// Starts recording a request, if its triggers allow it.
     pub(super) fn begin(self: &Arc<Self>, head: &Head<'_>) -> Option<Recording> {
         let mut triggers = self.told.triggers.iter();
         let is_asked_for = triggers.all(|trigger| trigger.allows(head));
@@ -79,7 +79,7 @@ impl Sink for ProfilerState {
     fn pass_on(&self, profile: RequestProfile) {
         let writer = self.writer.get_or_init(|| {
             let told = self.told.clone();
-            // On the writer's thread: it may look at all the files that are there.
+            // Created on the writer's thread, since it may read the attributes of many files.
             let mut folder = None;
             let write = move |profile| {
                 let folder = folder.get_or_insert_with(|| told.folder());
@@ -101,7 +101,7 @@ impl ProfilerSettings {
         Some(folder)
     }
 
-    /// Prints a profile, and writes it to its file.
+    /// Prints a profile and writes its file.
     fn write(&self, profile: &RequestProfile, folder: Option<&mut Folder>) {
         let text = || statistics::text(profile, &self.sort, &self.restrictions);
         match &self.print {

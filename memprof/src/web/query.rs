@@ -1,9 +1,8 @@
-//! The query of a request without what is for the layers alone.
+//! Removes memprof's own keys from the query of a request.
 //!
-//! The token of [`Access::token`](super::Access::token) in a query is for the layers, and the
-//! first of them takes it out: out of the address, and out of the address of the page that a
-//! request comes from. So the service sees and logs neither. Layers further inside find it
-//! in the request's extensions.
+//! The token of [`Access::token`](super::Access::token) is meant for the layers only. The outermost
+//! layer removes it from the request's address and from its `Referer`, so the service neither sees
+//! nor logs it. Inner layers find it in the request's extensions.
 
 use form_urlencoded::parse;
 use http::header::{HeaderValue, REFERER};
@@ -11,10 +10,10 @@ use http::uri::{PathAndQuery, Uri};
 use http::{Extensions, Request};
 use std::fmt;
 
-/// The name of a token in a query, and of a cookie.
+/// The name of the token in a query, and of its cookie.
 pub(super) const TOKEN_KEY: &str = "memprof_token";
 
-/// The pairs of a query that were taken out of it, as they were written.
+/// The removed pairs of a query, as they were written.
 #[derive(Clone)]
 struct Taken(String);
 
@@ -24,7 +23,7 @@ impl fmt::Debug for Taken {
     }
 }
 
-/// Takes the token out of a request.
+/// Moves the token from a request's query to its extensions, and removes it from the `Referer`.
 pub(super) fn take_token<B>(request: &mut Request<B>) {
     let query = request.uri().query();
     if let Some((taken, _)) = query.and_then(|query| parted(query, is_token_key)) {
@@ -44,12 +43,12 @@ pub(super) fn take_token<B>(request: &mut Request<B>) {
     }
 }
 
-/// Whether a key of a query is for us alone.
+/// Whether a key of a query is that of a token.
 pub(super) fn is_token_key(key: &str) -> bool {
     key == TOKEN_KEY
 }
 
-/// The address of a page without the token in its query, if it has one.
+/// The address of a page without the token, if its query has one.
 fn without_token(address: &str) -> Option<String> {
     let (before, rest) = address.split_once('?')?;
     let end = rest.find('#').unwrap_or(rest.len());
@@ -58,13 +57,13 @@ fn without_token(address: &str) -> Option<String> {
     Some(joined(before, &kept) + fragment)
 }
 
-/// The token's pairs that a layer outside has taken out.
+/// The token's pairs that an outer layer has removed.
 pub(super) fn taken(extensions: &Extensions) -> &str {
     extensions.get::<Taken>().map_or("", |Taken(pairs)| pairs)
 }
 
-/// An address without the pairs of its query that have such names, so that the service sees
-/// what it would see without them; the rest as it was written.
+/// An address without the pairs of its query whose names are ours. The rest stays as it was
+/// written.
 pub(super) fn without(uri: &Uri, is_ours: impl Fn(&str) -> bool) -> Uri {
     let Some(query) = uri.query() else {
         return uri.clone();
@@ -74,15 +73,14 @@ pub(super) fn without(uri: &Uri, is_ours: impl Fn(&str) -> bool) -> Uri {
     };
     let path_and_query = joined(uri.path(), &kept);
     let mut parts = uri.clone().into_parts();
-    // Parts of what was an address are one.
+    // Parts of a valid address form a valid address.
     if let Ok(path_and_query) = path_and_query.parse::<PathAndQuery>() {
         parts.path_and_query = Some(path_and_query);
     }
     Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
-/// The pairs of a query with such names, and all others; nothing if there are none with
-/// such names.
+/// The pairs of a query whose names are ours, and all other pairs. `None` if none is ours.
 fn parted(query: &str, is_ours: impl Fn(&str) -> bool) -> Option<(String, String)> {
     let is_ours = |pair: &&str| {
         let name = parse(pair.as_bytes()).next();

@@ -1,6 +1,5 @@
 //! A request's profile as text, in the layout of Python's `cProfile`.
 
-use super::LINES_ARE_UNKNOWN;
 use super::recording::RequestProfile;
 use super::redact::Redactor;
 use crate::model::report::{FunctionReport, Report};
@@ -10,23 +9,23 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// What functions are in the order of.
+/// The order of functions in a printed profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sort {
-    /// Those that were called most first.
+    /// By number of calls, highest first.
     Calls,
-    /// Those first that took longest themselves: Python's `tottime`.
+    /// By time without callees, Python's `tottime`, longest first.
     OwnTime,
-    /// Those first that took longest with what they called: Python's `cumtime`.
+    /// By time with callees, Python's `cumtime`, longest first.
     InclusiveTime,
-    /// Those first whose lines allocated most bytes.
+    /// By bytes that the function's own lines allocated, most first.
     Allocated,
-    /// Those first whose lines have most bytes alive afterwards.
+    /// By bytes of these that are alive after the request, most first.
     Alive,
     /// By file and line.
     Place,
-    /// By their names.
+    /// By the function's name.
     Name,
 }
 
@@ -59,7 +58,7 @@ impl Sort {
     }
 }
 
-/// Which functions of a profile are printed.
+/// A restriction on which functions of a profile are printed.
 #[derive(Clone, Debug)]
 pub struct Restriction(Kind);
 
@@ -70,7 +69,7 @@ enum Kind {
     Pattern(Regex),
 }
 
-/// Why a restriction is not taken.
+/// Why a restriction is invalid.
 #[derive(Clone, Debug)]
 pub struct RestrictionError(String);
 
@@ -83,29 +82,29 @@ impl fmt::Display for RestrictionError {
 impl std::error::Error for RestrictionError {}
 
 impl Restriction {
-    /// The first so many.
+    /// Prints the first `count` functions.
     #[must_use]
     pub fn count(count: usize) -> Self {
         Self(Kind::Count(count))
     }
 
-    /// The first part of them, from 0 to 1, as 0.1 for a tenth.
+    /// Prints the first part of the functions: with 0.1, a tenth of them.
     ///
     /// # Errors
     ///
-    /// If it is no such number.
+    /// Fails if `fraction` isn't from 0 to 1.
     pub fn fraction(fraction: f64) -> Result<Self, RestrictionError> {
         if (0.0..=1.0).contains(&fraction) {
             Ok(Self(Kind::Fraction(fraction)))
         } else {
             Err(RestrictionError(format!(
-                "a restriction to a fraction of the functions is {fraction}, and should be from 0 \
+                "a restriction to a fraction of the functions is {fraction}; it should be from 0 \
                  to 1"
             )))
         }
     }
 
-    /// Those whose `file:line(function)` a regular expression fits.
+    /// Prints functions whose `file:line(function)` matches a regular expression.
     ///
     /// ```
     /// use memprof::web::Restriction;
@@ -116,10 +115,10 @@ impl Restriction {
     ///
     /// # Errors
     ///
-    /// If it isn't one.
+    /// Fails if `pattern` isn't a regular expression.
     pub fn pattern(pattern: &str) -> Result<Self, RestrictionError> {
         let regex = Regex::new(pattern).map_err(|error| {
-            RestrictionError(format!("a restriction is no regular expression: {error}"))
+            RestrictionError(format!("a restriction isn't a regular expression: {error}"))
         })?;
         Ok(Self(Kind::Pattern(regex)))
     }
@@ -202,7 +201,7 @@ fn write(
         bytes(usage.peak_bytes.into()),
     )?;
     if report.lines_are_unknown {
-        return writeln!(text, "{LINES_ARE_UNKNOWN}\n\n{rule}\n");
+        return writeln!(text, "{}\n\n{rule}\n", Report::LINES_ARE_UNKNOWN);
     }
     let is_unknown = report.owners_are_unknown;
     if is_unknown {
@@ -264,7 +263,7 @@ fn write(
     writeln!(text, "\n\n{rule}\n")
 }
 
-/// A unit in which the longest of some times is no fraction.
+/// A unit in which the longest of some times is at least 1.
 struct Unit {
     name: &'static str,
     seconds: f64,
@@ -288,7 +287,7 @@ impl Unit {
 }
 
 fn per_call(time: Duration, calls: u64) -> Duration {
-    // Of one that was only gone on with, all of it is that call's.
+    // A function that was only resumed has 0 calls; its time counts as that of one call.
     time.div_f64(f64::from(u32::try_from(calls.max(1)).unwrap_or(u32::MAX)))
 }
 

@@ -1,4 +1,4 @@
-//! Which requests are profiled, and which profiles are passed on.
+//! Conditions for which requests are profiled and which profiles are reported.
 
 use super::recording::Head;
 use crate::model::usage::Usage;
@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A condition for a request to be profiled: see
-/// [`ProfilerLayer::trigger`](super::ProfilerLayer::trigger).
+/// A condition for profiling a request: see [`ProfilerLayer::trigger`].
+///
+/// [`ProfilerLayer::trigger`]: super::ProfilerLayer::trigger
 #[derive(Clone)]
 pub struct Trigger(Kind);
 
@@ -26,7 +27,7 @@ enum Kind {
 }
 
 impl Trigger {
-    /// The request has a header of this name.
+    /// Profiles requests with a header of this name.
     ///
     /// ```
     /// use memprof::web::{ProfilerLayer, Trigger};
@@ -38,20 +39,20 @@ impl Trigger {
         Self(Kind::Header(name.into()))
     }
 
-    /// The request's query has a key of this name, with a value or without.
+    /// Profiles requests whose query has this key, with or without a value.
     #[must_use]
     pub fn query(key: impl Into<String>) -> Self {
         Self(Kind::Query(key.into()))
     }
 
-    /// It is the first of so many requests, and of so many after those; none for 0.
+    /// Profiles the first of every `count` requests. With 0, no request is profiled.
     #[must_use]
     pub fn one_in(count: u64) -> Self {
         let seen = Arc::default();
         Self(Kind::OneIn { count, seen })
     }
 
-    /// The answer, by the method, the path and the headers, is yes.
+    /// Profiles requests for which `asks` returns true, given their method, path and headers.
     ///
     /// ```
     /// use memprof::web::{ProfilerLayer, Trigger};
@@ -66,26 +67,27 @@ impl Trigger {
         Self(Kind::When(Arc::new(asks)))
     }
 
-    /// The request took longer than this. It has to be profiled for that to be known.
+    /// Reports requests that took longer than this. Requests have to be profiled to find out.
     #[must_use]
     pub fn slower_than(elapsed: Duration) -> Self {
         Self(Kind::SlowerThan(elapsed))
     }
 
-    /// More than so many bytes were allocated. It has to be profiled for that to be known.
+    /// Reports requests that allocated more than this many bytes. Requests have to be profiled to
+    /// find out.
     #[must_use]
     pub fn allocated_more_than(bytes: u64) -> Self {
         Self(Kind::AllocatedMoreThan(bytes))
     }
 
-    /// Whether it allows for a request that begins.
+    /// Whether a request that begins is profiled.
     pub(super) fn allows(&self, head: &Head<'_>) -> bool {
         match &self.0 {
             Kind::Header(name) => head.headers.contains_key(name.as_str()),
             Kind::Query(key) => head.query.is_some_and(|query| {
                 form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == key.as_str())
             }),
-            // Relaxed: how many there were is all that it says.
+            // Relaxed: the counter orders no other memory access.
             Kind::OneIn { count, seen } => seen
                 .fetch_add(1, Ordering::Relaxed)
                 .checked_rem(*count)
@@ -95,7 +97,7 @@ impl Trigger {
         }
     }
 
-    /// Whether it allows for what a request did.
+    /// Whether the profile of a request that has ended is reported.
     pub(super) fn is_met(&self, elapsed: Duration, usage: &Usage) -> bool {
         match self.0 {
             Kind::SlowerThan(least) => elapsed > least,

@@ -1,4 +1,4 @@
-//! The thread that writes profiles, so that no request waits for it.
+//! A thread that writes profiles, so that no request waits for it.
 
 use crate::count::uncounted;
 use crate::sys::os;
@@ -10,15 +10,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How many things may wait to be done.
+/// How many things may wait to be written.
 const MOST_WAITING: usize = 1024;
 
-/// How long the end of the program waits for what is still to be written, and
-/// [`Writer::flush`] for the next thing that is: a pipe may have a reader that doesn't read.
+/// How long dropping a writer waits for everything that is still to be written, and how long
+/// [`Writer::flush`] waits for the next thing. A pipe may have a reader that doesn't read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Does with each thing that it is given what it was made for, one after the other; all
-/// of them before it is gone, if that doesn't take too long.
+/// Passes things to a function on a thread of its own, one after the other. Dropping the writer
+/// waits until all are written, up to [`PATIENCE`].
 #[derive(Debug)]
 pub(super) struct Writer<T> {
     sender: Option<SyncSender<T>>,
@@ -29,7 +29,7 @@ pub(super) struct Writer<T> {
     patience: Duration,
 }
 
-/// How far the thread is.
+/// The thread's progress.
 #[derive(Debug, Default)]
 struct Progress {
     state: Mutex<State>,
@@ -52,7 +52,7 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// Waits until the state is as wanted; as it is after `most`, if it isn't by then.
+    /// Waits until the state is wanted, or until `most` has passed. Returns the state by then.
     fn wait(&self, most: Duration, is_wanted: impl Fn(&State) -> bool) -> State {
         let start = Instant::now();
         let mut state = self.state();
@@ -77,14 +77,14 @@ impl<T: Send + 'static> Writer<T> {
         let work = move || {
             uncounted::during(false, || {
                 for thing in things {
-                    // By a function of the user's; the next may do.
+                    // The user's functions may panic; the next thing may succeed.
                     let write = AssertUnwindSafe(|| write(thing));
                     if catch_unwind(write).is_err() {
-                        say("the profile of a request is lost by a panic");
+                        say("the profile of a request is lost: writing it panicked");
                     }
                     of_thread.change(|state| state.done += 1);
                 }
-                // It may have something to say at its end.
+                // Dropping it may report failures.
                 drop(write);
                 of_thread.change(|state| state.has_ended = true);
             });
@@ -92,7 +92,9 @@ impl<T: Send + 'static> Writer<T> {
         let thread = thread::Builder::new().name("memprof".to_owned());
         let thread = os::without_signals(|| thread.spawn(work));
         if let Err(error) = &thread {
-            say(&format!("no profile of a request is written: {error}"));
+            say(&format!(
+                "no profile of a request is written: its thread can't be started: {error}"
+            ));
         }
         Self {
             sender: Some(sender),
@@ -104,7 +106,7 @@ impl<T: Send + 'static> Writer<T> {
         }
     }
 
-    /// Has it done, soon. Where too much waits already, it is lost, which is said once.
+    /// Queues a thing. If the queue is full, the thing is lost, which is reported once.
     pub(super) fn write(&self, thing: T) {
         let Some(sender) = &self.sender else { return };
         match sender.try_send(thing) {
@@ -112,14 +114,14 @@ impl<T: Send + 'static> Writer<T> {
             Err(TrySendError::Full(_)) if self.lost.fetch_add(1, Ordering::Relaxed) == 0 => {
                 say(&format!(
                     "profiles of requests come faster than they are written, and some are lost: \
-                     {MOST_WAITING} are waiting; a trigger would have fewer of them"
+                     {MOST_WAITING} are waiting; use a trigger to profile fewer requests"
                 ));
             }
             Err(_) => {}
         }
     }
 
-    /// Waits until all is done, for as long as something is.
+    /// Waits until everything is written, as long as there is progress.
     pub(super) fn flush(&self) {
         let accepted = self.accepted.load(Ordering::Relaxed);
         let mut before = self.progress.state().done;
@@ -137,7 +139,7 @@ impl<T: Send + 'static> Writer<T> {
 
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
-        // The thread ends with its messages.
+        // The thread ends when its channel is closed.
         self.sender = None;
         let Some(thread) = self.thread.take() else {
             return;
@@ -149,8 +151,8 @@ impl<T> Drop for Writer<T> {
         }
         let accepted = self.accepted.load(Ordering::Relaxed);
         say(&format!(
-            "{} profiles of requests are lost: they were not written within {} s, as when they \
-             go to a pipe that is not read",
+            "{} profiles of requests are lost: they were not written within {} s (do they go to a \
+             pipe that isn't read?)",
             accepted.saturating_sub(state.done),
             self.patience.as_secs()
         ));
@@ -172,7 +174,7 @@ mod tests {
         writer.flush();
         drop(writer);
 
-        // Only now does the thread go on.
+        // Only now can the thread continue.
         drop(go_on);
     }
 

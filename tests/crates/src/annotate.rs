@@ -1,7 +1,7 @@
-//! The attribute on every function of a file.
+//! Adds the attribute to every function of a file.
 //!
-//! Only the attribute's text is put in, on the line that is there: everything else
-//! stays byte for byte, and each line keeps its number.
+//! The attribute is inserted into the existing line. Everything else stays unchanged, byte for
+//! byte, so each line keeps its number.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -12,32 +12,33 @@ use syn::{
     Signature, TraitItem, TraitItemFn,
 };
 
-/// What is put before a function. Its tables would mix with what tests print.
+/// The text inserted before a function. It prints no tables, which would mix with the tests'
+/// output.
 const ATTRIBUTE: &str = "#[::memprof::memprofile(print = \"never\")] ";
 
-/// What is put into each function to prove that the attribute has been read, and the
-/// function not handed back: it has to find an item that only the expansion has. In a
-/// function inside another one it proves nothing, as it finds the outer one's, too.
+/// The text inserted into each function to prove that it is profiled, and not returned unchanged:
+/// it names an item that exists only in the expansion. In a nested function it proves nothing,
+/// since it also finds the item of the outer function.
 const PROOF: &str = " type _Proved = __MemprofSite; ";
 
-/// Functions of some files.
+/// Counts of functions, over several files.
 #[derive(Debug, Default)]
 pub struct Functions {
-    /// How many have got the attribute.
+    /// How many functions got the attribute.
     pub annotated: usize,
-    /// How many have not, by the reason.
+    /// How many functions didn't, by reason.
     pub left_out: BTreeMap<&'static str, usize>,
 }
 
-/// The file with the attribute on each function that can carry it, and if it is for a
-/// proof, with one inside that builds only where the attribute has done its work.
+/// Adds the attribute to each function of a file that can carry it. If `is_proof`, also inserts
+/// [`PROOF`], which compiles only in profiled functions.
 ///
 /// # Errors
 ///
-/// If it isn't a file of Rust items, as one that is included somewhere may not be.
+/// If the file doesn't consist of Rust items, like some files that are included elsewhere.
 pub fn annotate(source: &str, is_proof: bool, functions: &mut Functions) -> syn::Result<String> {
     let file: File = syn::parse_str(source)?;
-    // What an allocator calls may not allocate, and a probe does when it begins.
+    // Functions that an allocator calls must not allocate, but a function's first probe does.
     if file.items.iter().any(is_global_allocator) {
         let left_out = functions.left_out.entry("beside an allocator");
         *left_out.or_default() += functions_in(file.into_token_stream());
@@ -66,7 +67,7 @@ pub fn annotate(source: &str, is_proof: bool, functions: &mut Functions) -> syn:
 struct Found<'a> {
     functions: &'a mut Functions,
     is_proof: bool,
-    /// What is put in where, in bytes from the file's beginning.
+    /// The inserted texts, each with its offset in bytes.
     additions: Vec<(usize, &'static str)>,
 }
 
@@ -130,7 +131,7 @@ impl<'ast> Visit<'ast> for Found<'_> {
         self.left_out("in a macro", functions_in(called.tokens.clone()));
     }
 
-    // What `syn` has no syntax for.
+    // Syntax that `syn` doesn't know.
 
     fn visit_item(&mut self, item: &'ast Item) {
         if let Item::Verbatim(tokens) = item {
@@ -154,8 +155,7 @@ impl<'ast> Visit<'ast> for Found<'_> {
     }
 }
 
-/// Where a body's first statement can be, after the attributes of its function that
-/// stand inside.
+/// The offset at which a body's first statement can be inserted, after inner attributes.
 fn beginning(attrs: &[Attribute], body: &Block) -> usize {
     let inner = attrs
         .iter()
@@ -177,7 +177,7 @@ fn is_naked(attribute: &Attribute) -> bool {
     attribute.to_token_stream().to_string().contains("naked") && !attribute.path().is_ident("doc")
 }
 
-/// How many functions begin in `tokens`: `fn`, and a name or what stands for one.
+/// How many functions are in `tokens`: `fn` followed by a name or a macro variable.
 fn functions_in(tokens: TokenStream) -> usize {
     let mut count = 0;
     let mut tokens = tokens.into_iter().peekable();

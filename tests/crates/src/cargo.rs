@@ -1,4 +1,4 @@
-//! What cargo is asked to do, and what it says.
+//! Fetches, builds and tests packages with cargo.
 
 use crate::{Failure, PublishedCrate};
 use object::read::archive::ArchiveFile;
@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs};
 
-/// The library, for the crates that get the attribute.
+/// The library's folder, on which the copied crates depend.
 const MEMPROF: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../memprof");
 
-/// Where the crates' sources are, after fetching what isn't there yet: a package that
-/// depends on all of them has cargo do it.
+/// The source folders of the crates. Cargo fetches missing ones as dependencies of a dummy
+/// package.
 pub fn sources(folder: &Path, crates: &[PublishedCrate]) -> Result<Vec<PathBuf>, Failure> {
     let mut manifest = String::from(
         "[package]\nname = \"fetch\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n",
@@ -45,29 +45,29 @@ pub fn sources(folder: &Path, crates: &[PublishedCrate]) -> Result<Vec<PathBuf>,
     crates.iter().map(source).collect()
 }
 
-/// A copy of a published crate, depending on memprof.
+/// A copy of a published crate that depends on memprof.
 pub struct Package<'a> {
     folder: PathBuf,
     target: &'a Path,
     features: &'a [&'a str],
 }
 
-/// What came of a crate's tests.
+/// The result of building and running a crate's tests.
 #[derive(Default)]
 pub struct Tested {
     pub is_built: bool,
     pub passed: usize,
     pub failed: usize,
-    /// Of the crate itself, each with how often it was said.
+    /// Warnings about the crate itself, each with how often it occurred.
     pub warnings: BTreeMap<String, usize>,
-    /// The files it consists of, by their paths in its folder.
+    /// The source files that the compiler read, as absolute paths.
     pub files: BTreeSet<PathBuf>,
-    /// What was said of errors, and of tests that failed.
+    /// Error messages, and the names of failed tests.
     pub said: String,
 }
 
 impl<'a> Package<'a> {
-    /// Copies the crate from `source` to `folder`, with the lock file that is there.
+    /// Copies the crate from `source` to `folder`. An existing lock file in `folder` is kept.
     pub fn copied(
         source: &Path,
         folder: PathBuf,
@@ -87,7 +87,7 @@ impl<'a> Package<'a> {
         let mut is_left_out = false;
         for line in fs::read_to_string(&manifest)?.lines() {
             if line.starts_with('[') {
-                // Benchmarks aren't run, and it takes longer to build than most crates.
+                // Benchmarks aren't run, and criterion takes longer to build than most crates.
                 is_left_out = line.starts_with("[dev-dependencies.criterion");
             }
             if !is_left_out {
@@ -95,7 +95,7 @@ impl<'a> Package<'a> {
                 text.push('\n');
             }
         }
-        // The probes optimised, as README advises.
+        // Optimised probes, as the README recommends.
         writeln!(
             text,
             "\n[workspace]\n\n[dependencies.memprof]\npath = {MEMPROF:?}\n\n\
@@ -113,12 +113,12 @@ impl<'a> Package<'a> {
         self.folder.join(file)
     }
 
-    /// Runs the crate's tests that are chosen by `tests`.
+    /// Runs the crate's tests that the arguments `tests` select.
     pub fn test(&self, tests: &[&str]) -> Result<Tested, Failure> {
         self.tested(&[], tests)
     }
 
-    /// Builds them, and doesn't run them.
+    /// Builds the tests without running them.
     pub fn build_tests(&self, tests: &[&str]) -> Result<Tested, Failure> {
         self.tested(&["--no-run"], tests)
     }
@@ -165,14 +165,14 @@ impl<'a> Package<'a> {
                 let rendered = message["rendered"].as_str().unwrap_or_default();
                 match message["level"].as_str() {
                     Some("warning") => {
-                        // Without columns, which the attribute moves, and without words:
-                        // a closure's value is now said to be a block's.
+                        // Warnings are compared without columns, which the attribute shifts, and
+                        // without their text, which may call a closure's value that of a block.
                         let span = &message["spans"][0];
                         let warning = format!(
                             "{}:{}: {}",
                             span["file_name"], span["line_start"], message["code"]["code"]
                         );
-                        // How many there are of a target is said at its end.
+                        // The final message with the number of warnings has no span.
                         if span.is_object() {
                             *tested.warnings.entry(warning).or_default() += 1;
                         }
@@ -195,7 +195,7 @@ impl<'a> Package<'a> {
         Ok(())
     }
 
-    /// Adds the files that the compiler read for `output`, which it lists beside it.
+    /// Adds the source files of `output`, which the compiler lists in a `.d` file beside it.
     fn files(&self, output: &Path, files: &mut BTreeSet<PathBuf>) -> Result<(), Failure> {
         let name = output.file_stem().and_then(|name| name.to_str());
         let name = name.ok_or("an artifact without a name")?;
@@ -217,7 +217,7 @@ impl<'a> Package<'a> {
         Ok(())
     }
 
-    /// Builds the library once more, all of it, and measures how long that takes.
+    /// Rebuilds the whole library, and measures the time.
     pub fn build_again(&self, is_release: bool) -> Result<Duration, Failure> {
         fs::File::options()
             .append(true)
@@ -231,9 +231,9 @@ impl<'a> Package<'a> {
         Ok(start.elapsed())
     }
 
-    /// How many bytes of code there are in the library, optimised.
+    /// The size of the optimised library's code, in bytes.
     pub fn text_bytes(&self) -> Result<u64, Failure> {
-        // The other copy's has the same name.
+        // Rebuild: the library of the other copy has the same file name.
         self.build_again(true)?;
         let output = self.build(true).output()?;
         let mut bytes = 0;
@@ -251,7 +251,7 @@ impl<'a> Package<'a> {
         Ok(bytes)
     }
 
-    /// The nanoseconds that a program prints which uses the library, optimised.
+    /// Runs an optimised program that uses the library and prints times in nanoseconds.
     pub fn times_in_use(&self, name: &str, program: &str) -> Result<Vec<f64>, Failure> {
         let folder = self.path("in_use");
         fs::create_dir_all(folder.join("src"))?;
@@ -280,18 +280,18 @@ impl<'a> Package<'a> {
             .arg("--target-dir")
             .arg(self.target)
             .args(is_release.then_some("--release"))
-            // Or else only what changed would be.
+            // An incremental build would only compile what changed.
             .env("CARGO_INCREMENTAL", "0");
         build
     }
 }
 
-/// How many bytes of code there are in a library.
+/// The size of the code in a library, in bytes.
 fn text_bytes_of(library: &[u8]) -> Result<u64, Failure> {
     let archive = ArchiveFile::parse(library)?;
     let mut bytes = 0;
     for member in archive.members() {
-        // One of the members is the compiler's own.
+        // One of the members is metadata of the compiler and not an object file.
         if let Ok(object) = object::File::parse(member?.data(library)?) {
             let sections = object.sections();
             let code = sections.filter(|section| section.kind() == SectionKind::Text);
@@ -301,7 +301,7 @@ fn text_bytes_of(library: &[u8]) -> Result<u64, Failure> {
     Ok(bytes)
 }
 
-/// The number before `word` in a test's result.
+/// The number before `word` in a line of test results.
 fn count_before(counts: &str, word: &str) -> usize {
     let mut words = counts.split([' ', ';']).rev();
     words.find(|candidate| *candidate == word);

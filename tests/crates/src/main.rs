@@ -1,17 +1,15 @@
-//! Puts the attribute on every function of published crates, and shows that their
-//! own tests see no difference.
+//! Adds the attribute to every function of published crates, and checks that the results of their
+//! own tests don't change.
 //!
 //! ```text
 //! cargo run --release --manifest-path tests/crates/Cargo.toml --target-dir target/crates -- [crate…]
 //! ```
 //!
-//! Without a name, all crates in the table below; `--short` is for those that take
-//! seconds. Each crate is copied to the target folder, as published and with the
-//! attribute, and each copy built and tested: as many tests must pass and fail, and the
-//! compiler must have no more to warn of. A third copy builds only if each function with
-//! the attribute has come out of it profiled. With `--time`, also how long a crate takes to
-//! build, how much code it is then, and how long it takes in use. What is fetched is
-//! fetched once.
+//! Without a name, all crates in `CRATES` are tested; with `--short`, those that take only seconds.
+//! Each crate is copied to the target folder, as published and with the attribute, and both copies
+//! are built and tested: the same number of tests must pass and fail, and there must be no new
+//! warnings. A third copy builds only if every function with the attribute is profiled. With
+//! `--time`, build time, code size and run time are compared, too. Crates are fetched only once.
 
 mod annotate;
 mod cargo;
@@ -28,17 +26,17 @@ use std::time::Duration;
 
 type Failure = Box<dyn Error>;
 
-/// A crate whose published archive has tests in it.
+/// A crate whose published archive includes its tests.
 struct PublishedCrate {
     name: &'static str,
     version: &'static str,
-    /// Its features, as arguments of cargo.
+    /// The crate's features, as arguments of cargo.
     features: &'static [&'static str],
-    /// Which of its tests are run, as arguments of `cargo test`.
+    /// Selects which of the crate's tests are run, as arguments of `cargo test`.
     tests: &'static [&'static str],
-    /// Whether it is in the short form.
+    /// Whether the crate is part of `--short`.
     is_quick: bool,
-    /// A program that uses it, and prints how long that takes.
+    /// A program that uses the crate, and prints how long that takes.
     program: Option<&'static str>,
 }
 
@@ -65,7 +63,7 @@ const fn quick(published: PublishedCrate) -> PublishedCrate {
 }
 
 const CRATES: [PublishedCrate; 15] = [
-    // Small, and of few dependencies.
+    // Small, with few dependencies.
     quick(published("semver", "1.0.28", &[])),
     // Containers, with much `unsafe`.
     quick(published("slab", "0.4.12", &[])),
@@ -78,7 +76,7 @@ const CRATES: [PublishedCrate; 15] = [
     published("regex-syntax", "0.8.12", &[]),
     // Closures and iterators.
     published("itertools", "0.14.0", &[]),
-    // One of the others needs a crate that the published manifest doesn't name.
+    // One of the integration tests needs a crate that the published manifest doesn't list.
     PublishedCrate {
         tests: &["--lib"],
         ..published("nom", "8.0.0", &[])
@@ -91,8 +89,8 @@ const CRATES: [PublishedCrate; 15] = [
         program: Some(include_str!("../in_use/serde_json.rs")),
         ..published("serde_json", "1.0.154", &[])
     },
-    // Asynchronous. A profiled `async` block is larger than a plain one, and these two
-    // tests are of a box that tells futures apart by their size.
+    // Asynchronous code. The two skipped tests depend on the size of futures, and a profiled
+    // `async` block is larger than a plain one.
     PublishedCrate {
         tests: &[
             "--lib",
@@ -105,14 +103,14 @@ const CRATES: [PublishedCrate; 15] = [
     },
 ];
 
-/// How many functions have the attribute at the least, in all of the crates.
+/// The least number of functions with the attribute, over all crates.
 const FUNCTION_COUNT: usize = 11_000;
 
 fn main() -> Result<ExitCode, Failure> {
     let (options, names): (Vec<String>, Vec<String>) =
         env::args().skip(1).partition(|word| word.starts_with("--"));
     let has = |option: &str| options.iter().any(|given| given == option);
-    // `target/crates/release/memprof-crates`, so that cargo's own folder is ours.
+    // The program is `target/crates/release/memprof-crates`, so this is `target/crates`.
     let target = env::current_exe()?.canonicalize()?;
     let target = target.ancestors().nth(2).ok_or("no target folder")?;
     let sources = cargo::sources(&target.join("fetch"), &CRATES)?;
@@ -152,13 +150,13 @@ fn main() -> Result<ExitCode, Failure> {
     Ok(ExitCode::FAILURE)
 }
 
-/// What came of one crate.
+/// The result for one crate.
 struct Outcome {
     annotated_count: usize,
     is_same: bool,
 }
 
-/// Builds and tests a crate without and with the attribute, and prints what it found.
+/// Builds and tests a crate without and with the attribute, and prints the comparison.
 fn compare(
     published: &PublishedCrate,
     source: &Path,
@@ -239,7 +237,7 @@ fn compare(
     })
 }
 
-/// Puts the attribute into those `files` of a crate that the compiler reads.
+/// Adds the attribute to `files`, which are the files of a crate that the compiler reads.
 fn annotate_all(
     plain: &Package<'_>,
     marked: &Package<'_>,
@@ -269,7 +267,7 @@ fn functions_text(functions: &Functions) -> String {
     }
 }
 
-/// The warnings that came up more often `after` than `before`.
+/// The warnings that occurred more often `after` than `before`.
 fn new_warnings(before: &Tested, after: &Tested) -> Vec<String> {
     let is_new = |(warning, count): &(&String, &usize)| {
         **count > before.warnings.get(*warning).copied().unwrap_or(0)
@@ -278,15 +276,14 @@ fn new_warnings(before: &Tested, after: &Tested) -> Vec<String> {
     new.map(|(warning, _)| warning.clone()).collect()
 }
 
-/// How long the library takes to build without and with the attribute, each the
-/// shortest of three times.
+/// The build times of the library without and with the attribute, each the shortest of three.
 fn build_times(
     plain: &Package<'_>,
     marked: &Package<'_>,
     is_release: bool,
 ) -> Result<(Duration, Duration), Failure> {
     let mut shortest = (Duration::MAX, Duration::MAX);
-    // The first time builds its dependencies, too, and doesn't count.
+    // The first round also builds dependencies and isn't counted.
     for round in 0..4 {
         let before = plain.build_again(is_release)?;
         let after = marked.build_again(is_release)?;

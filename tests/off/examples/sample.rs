@@ -1,5 +1,4 @@
-//! Functions whose assembly is compared: with the attribute, where `profiled` is set, and
-//! without.
+//! Functions whose assembly is compared, with the attribute (if `profiled` is set) and without.
 
 use std::fmt::Write as _;
 use std::pin::Pin;
@@ -32,13 +31,13 @@ pub async fn waits(turns: usize) -> usize {
     waited
 }
 
-/// That future as others hold it: nothing else here polls it, and the code of what isn't
-/// polled is left out.
+/// The future as a trait object: without it, the future's `poll` would have no code, since nothing
+/// here polls it.
 pub fn waits_in_a_box(turns: usize) -> Pin<Box<dyn Future<Output = usize>>> {
     Box::pin(waits(turns))
 }
 
-/// An item with functions in it.
+/// A type whose `impl` block has the attribute.
 pub struct Thing(pub Vec<u8>);
 
 #[cfg_attr(profiled, memprof::memprofile(print = "exit", max_net_bytes = 0))]

@@ -1,5 +1,4 @@
-//! A program that uses all of memprof's everyday parts, in a build that switches
-//! them off.
+//! A program with memprof's allocator and attribute, built with the feature `off`.
 
 use memprof::memprofile;
 use std::hint::black_box;

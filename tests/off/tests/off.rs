@@ -1,4 +1,4 @@
-//! With feature `off`, nothing is done to a program.
+//! With the feature `off`, memprof changes nothing in a program.
 
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -11,23 +11,23 @@ use std::process::Command;
 use tower::ServiceExt as _;
 
 thread_local! {
-    /// The last layout that the allocator inside was asked for.
+    /// The last layout that was requested from the inner allocator.
     static ASKED: Cell<Option<Layout>> = const { Cell::new(None) };
 }
 
-/// Notes what it is asked for.
+/// The system's allocator, which records the layout of each request.
 struct Notes;
 
-// SAFETY: System's blocks.
+// SAFETY: both methods forward their arguments to `System` unchanged.
 unsafe impl GlobalAlloc for Notes {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ASKED.set(Some(layout));
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of this method, which is that of `System`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of this method, which is that of `System`.
         unsafe { System.dealloc(block, layout) };
     }
 }
@@ -93,7 +93,7 @@ fn a_program_prints_nothing_and_has_nothing_of_ours_in_it() {
     assert_eq!(output.stderr, b"");
 
     if cfg!(debug_assertions) {
-        // An unoptimised program has what it doesn't call, too.
+        // An unoptimised program also contains code that it doesn't call.
         return;
     }
     let program = std::fs::read(program).expect("the program can be read");
@@ -161,9 +161,9 @@ async fn the_endpoints_say_that_nothing_is_counted() {
     assert!(!metrics.contains("memprof_"), "{metrics}");
 }
 
-/// The optimised assembly of the sample.
+/// Compiles the sample to optimised assembly.
 fn assembly(folder: &Path, cfg: &[&str]) -> String {
-    // Beside the program, for what it depends on to be built once.
+    // In the same target folder, so that dependencies are built once.
     let program = Path::new(env!("CARGO_BIN_EXE_memprof-off"));
     let target = program.ancestors().nth(2).expect("a target folder");
     let file = folder.join("sample.s");
@@ -192,7 +192,7 @@ fn functions_with_the_attribute_have_the_assembly_of_those_without() {
     let profiled = assembly(folder.path(), &["--cfg=profiled"]);
 
     for name in ["described", "waits", "takes"] {
-        // The length, as in a mangled name: `waits_in_a_box` isn't the future.
+        // With the length, as in a mangled name, so that `waits_in_a_box` doesn't match `waits`.
         let mangled = format!("{}{name}", name.len());
         assert!(plain.contains(&mangled), "{name}");
     }

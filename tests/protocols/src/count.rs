@@ -1,4 +1,4 @@
-//! The library's files for what threads count.
+//! The library's files of the counting path, compiled with `loom`'s atomics.
 
 #[path = "../../../memprof/src/count/line_counters.rs"]
 pub(crate) mod line_counters;
@@ -13,12 +13,12 @@ pub(crate) mod this_thread;
 #[path = "../../../memprof/src/count/thread_counters.rs"]
 pub(crate) mod thread_counters;
 
-/// A model has no end at which something would be said.
+/// A stub: a model has no exit at which something would be printed.
 pub(crate) mod environment {
     pub(crate) fn notice_end() {}
 }
 
-/// No thread of a model is in a scope.
+/// A stub: no thread of a model is in a scope.
 pub(crate) mod scope_counters {
     use crate::model::change::Change;
 

@@ -1,12 +1,12 @@
 //! The counting path of memprof, run by a model checker.
 //!
-//! These are the library's own files. What their threads share is `loom`'s here, which runs
-//! each [model](models) in every order in which its threads can come, up to a number of
-//! switches between them, and with each value that an atomic may still have by its ordering.
+//! This crate compiles the library's own files with `loom`'s atomics and locks. `loom` runs each
+//! [model](models) with every interleaving of its threads, up to a number of preemptions, and with
+//! every value that an atomic load may return under its ordering.
 #![cfg(test)]
 #![allow(
     dead_code,
-    reason = "of the files, the models call what they are about"
+    reason = "the models call only a part of the library's files"
 )]
 
 #[path = "../../../memprof/src/model/change.rs"]

@@ -1,8 +1,10 @@
-//! Small programs of a few threads, and what is to hold of them in whatever order they run.
+//! Models: small programs of a few threads, with assertions that must hold in every interleaving.
 //!
-//! Where a claim is about the peak: a thread that finds another one looking leaves it to its
-//! next allocation, so that a peak may be missed while threads run, but not one of a thread
-//! while the others rest.
+//! # Peaks
+//!
+//! A thread that finds another thread computing the peak doesn't wait, and looks again at its next
+//! allocation. So a peak may be missed while several threads allocate, but not if only one thread
+//! does.
 
 use crate::count::line_counters::SHARED;
 use crate::count::peak;
@@ -16,14 +18,14 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::mpsc::{Receiver, Sender, channel};
 use loom::thread::{self, JoinHandle};
 
-/// Runs `model` in each order with so many switches between threads that don't wait; or with
-/// as many as `LOOM_MAX_PREEMPTIONS` says.
+/// Runs `model` in every interleaving with at most `preemptions` switches away from threads that
+/// could continue. `LOOM_MAX_PREEMPTIONS` overrides the number.
 fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = 10_000;
     builder.check(move || {
-        // There are functions, of which the threads have no counters yet.
+        // Both functions are known, but no thread has counters for them yet.
         for path in [FIRST_LINE, SECOND_LINE].map(|tag| tag::path_of(tag.line())) {
             SHARED.prepare(path, 1);
         }
@@ -31,30 +33,30 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     });
 }
 
-/// Two lines, each of a function of its own.
+/// Two lines of different functions.
 const FIRST_LINE: Tag = Tag(tag::first_id(1) as u64);
 const SECOND_LINE: Tag = Tag(tag::first_id(2) as u64);
 
-/// As the allocator does it; the tag of the block.
+/// Counts an allocation as the allocator does, and returns the tag of the block.
 fn allocate(address: usize, size: usize) -> Tag {
     let tag = this_thread::add_allocation(address, size);
     tag.unwrap_or_else(|| this_thread::add_rare_allocation(address, size))
 }
 
-/// As the allocator does it.
+/// Counts a deallocation as the allocator does.
 fn free(tag: Tag, address: usize, size: usize) {
     if !this_thread::add_own_deallocation(tag, address, size) {
         this_thread::add_deallocation_of(tag, address, size);
     }
 }
 
-/// Calls a function, of which `tag` is the only line.
+/// Enters a function whose only line is `tag`.
 fn call(tag: Tag) {
     this_thread::prepare_path(tag::path_of(tag.line()), 1);
     this_thread::set_tag(tag);
 }
 
-/// A thread that does something, and then nothing until it is to go on, or to end.
+/// A thread that runs some work, and then waits for more work or for its end.
 struct Paused {
     has_done: Receiver<()>,
     next: Sender<Option<Box<dyn FnOnce()>>>,
@@ -123,7 +125,7 @@ fn a_thread_that_is_alone_again_has_exact_peaks() {
         });
         allocate(3, 100);
         other.join().unwrap();
-        // The highest before was of 1,400 bytes.
+        // Before, the peak was at most 1,400 bytes.
         let before = peak::bytes();
         allocate(4, 900);
         assert_eq!(peak::bytes(), 2000, "{before}");
@@ -304,14 +306,14 @@ fn a_forked_child_has_one_thread_whatever_the_others_were_doing() {
             this_thread::end_thread();
         });
         this_thread::before_fork();
-        // From here on it is the child: the other thread stands still.
+        // From here on, the model is the child, in which the other thread doesn't run.
         loom::stop_exploring();
         this_thread::in_forked_child();
         assert_eq!(registry::thread_count(), 1);
         allocate(3, 5000);
         assert!(peak::bytes() >= 6000);
         assert!(Reading::begin().of_process().net_bytes() >= 6000);
-        // What the other thread does now is of no process.
+        // Let the model end; what the other thread does now belongs to neither process.
         other.join().unwrap();
     });
 }

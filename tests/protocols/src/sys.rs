@@ -1,4 +1,4 @@
-//! The library's files for what a system is asked for.
+//! The library's files that ask the system.
 
 #[path = "../../../memprof/src/sys/fork_lock.rs"]
 pub(crate) mod fork_lock;
@@ -7,7 +7,7 @@ pub(crate) mod leak;
 #[path = "../../../memprof/src/sys/sync.rs"]
 pub(crate) mod sync;
 
-/// A model says itself when it forks, and keeps no owners aside.
+/// Stubs: a model calls the fork handlers itself, and has no side tables.
 pub(crate) mod os {
     use std::ptr::NonNull;
 

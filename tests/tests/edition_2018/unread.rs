@@ -1,5 +1,5 @@
-//! Functions that the attribute can't read are profiled as one line, and say so: here
-//! those with `Fn(..)` in a type without `dyn`, which stands in no edition after 2018's.
+//! Functions that the attribute can't parse are profiled as one line, and their tables say so.
+//! Here, these are functions with a trait object without `dyn`, which only edition 2018 allows.
 #![allow(bare_trait_objects, unused_assignments, unused_mut, unused_variables)]
 #![allow(
     clippy::multiple_bound_locations,
@@ -30,7 +30,7 @@ fn by_name<'a>(tables: &'a [Table], name: &str) -> &'a Table {
     found[0]
 }
 
-/// Asserts that one line has all there is, and that the table says why.
+/// Asserts that one line has all numbers, and that a note says why.
 #[track_caller]
 fn assert_whole(table: &Table, line: &str, unread: &str, allocated: i64) {
     let row = table.row(line);
@@ -162,7 +162,7 @@ fn in_an_item_only_the_function_concerned_is_one_line() {
         let mut shelf = Shelf::empty();
         shelf.ordinary();
         assert_eq!(shelf.with_object(&block), 11);
-        // SAFETY: it does nothing that isn't safe.
+        // SAFETY: the function is `unsafe` only in name.
         drop(unsafe { shelf.has_its_own(&|| {}) });
         drop((shelf.left_out(&|| {}), shelf.left_out_if(&|| {})));
         drop(shelf.call(&|name| block(name.len())));
@@ -243,7 +243,7 @@ async fn an_async_test_that_cannot_be_read_keeps_to_its_limits() {
     drop(call());
 }
 
-/// Pending at the first poll.
+/// A future that is pending at the first poll.
 #[derive(Default)]
 struct Twice(bool);
 
@@ -324,7 +324,7 @@ impl Says {
     }
 }
 
-/// The same function, plain and profiled.
+/// Defines the same function without and with the attribute.
 macro_rules! both {
     ($plain:ident, $profiled:ident, ($($parameters:tt)*) -> $output:ty $body:block) => {
         async fn $plain($($parameters)*) -> $output $body
@@ -365,7 +365,7 @@ fn an_async_fn_drops_what_it_dropped_in_the_same_order() {
     let pair = || (Says("left"), Says("right"));
     let [first, third, unused] = ["first", "third", "unused"];
     for polls in 0..3 {
-        // Dropped before its first poll, in the middle, and at its end.
+        // The future is dropped before its first poll, in the middle, or at its end.
         macro_rules! log {
             ($call:expr) => {
                 logged(|| {
@@ -415,7 +415,7 @@ profiled! {
     }
 }
 
-/// In a body that can't be read, an expression of the caller's stays in one piece.
+/// In a body that can't be parsed, an expression from the macro's caller isn't regrouped.
 macro_rules! doubled {
     ($name:ident, $value:expr) => {
         #[memprofile(print = "never")]
@@ -436,7 +436,7 @@ unsafe fn shown<'a>(values: &'a [u8], _: &Fn(u8) -> Option<Box<Fn()>>) -> impl D
 fn what_cannot_be_read_does_what_it_did() {
     assert_eq!(doubled(&|| {}), 6);
     assert_eq!(as_one_piece(&|| {}).capacity(), 3);
-    // SAFETY: it does nothing that isn't safe.
+    // SAFETY: the function is `unsafe` only in name.
     assert_eq!(unsafe { shown(&[1, 2], &|_| None) }.to_string(), "5");
     let report = report();
     let function = report

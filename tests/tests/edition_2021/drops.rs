@@ -1,3 +1,3 @@
-//! In edition 2021, a profiled function drops everything in the order it did.
+//! In edition 2021, the attribute doesn't change the order of drops.
 
-include!("../drops/claims.rs");
+include!("../attribute/drop_order/claims.rs");

@@ -1,11 +1,11 @@
-//! A library without `std`, which calls `memprof` by another name.
+//! A `no_std` library that depends on `memprof` under another name.
 #![no_std]
 
 extern crate alloc;
 
 use alloc::vec::Vec;
 
-/// Two lists, of which one is kept.
+/// Allocates two lists, and returns one of them.
 #[profiler::memprofile(
     crate = profiler,
     columns = "hits, allocated, freed, net, peak, count"
@@ -15,7 +15,7 @@ pub fn lists(length: usize) -> Vec<u8> {
     Vec::with_capacity(dropped.capacity())
 }
 
-/// A list, later.
+/// Allocates a list in an `async` block.
 #[profiler::memprofile(
     crate = profiler,
     columns = "hits, allocated, freed, net, peak, count"
@@ -25,7 +25,7 @@ pub async fn list_later(length: usize) -> Vec<u8> {
     make.await
 }
 
-/// What has a list.
+/// A type with a profiled `impl` block.
 #[derive(Debug)]
 pub struct Holder(pub Vec<u8>);
 
@@ -34,7 +34,7 @@ pub struct Holder(pub Vec<u8>);
     columns = "hits, allocated, freed, net, peak, count"
 )]
 impl Holder {
-    /// Takes a list.
+    /// Allocates a list.
     #[must_use]
     pub fn new(length: usize) -> Self {
         Self(Vec::with_capacity(length))

@@ -1,4 +1,4 @@
-//! Which answers get the bar, and that they are else as they were.
+//! Which responses get the toolbar; otherwise they don't change.
 
 use crate::site::{Answer, Frame, Site, layer, routes, streamed};
 use axum::Router;
@@ -57,7 +57,7 @@ async fn pages_of_errors_have_it_and_other_answers_have_not() {
     }
     let head = site.method(Method::HEAD, "/").await;
     assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
-    // Its headers are those of the page, which is longer by the bar.
+    // The headers are those of the page with the toolbar, which is longer.
     let page = site.get("/").await;
     let names = |answer: &Answer| {
         let names = answer.headers.keys().map(ToString::to_string);
@@ -67,7 +67,7 @@ async fn pages_of_errors_have_it_and_other_answers_have_not() {
     for name in ["content-length", "cache-control", "content-type"] {
         assert_eq!(head.header(name), page.header(name), "{name}");
     }
-    // All of them are in the history.
+    // The history lists all requests.
     assert_eq!(site.ids().await.len(), 9 + others.len() + 2);
 }
 
@@ -180,7 +180,7 @@ async fn a_stream_is_passed_on_piece_by_piece_and_the_bar_comes_last() {
     assert_eq!(last.into_trailers().unwrap(), trailers);
     assert!(body.frame().await.is_none() && body.is_end_stream());
     let answer = site.panel("headers").await;
-    assert!(answer.contains("Answer: 200 OK"), "{answer}");
+    assert!(answer.contains("Response: 200 OK"), "{answer}");
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn handlers_that_panic_and_clients_that_go_away_are_in_the_history() {
     for outcome in ["panicked", "dropped"] {
         assert!(history.contains(outcome), "{history}");
     }
-    // And the bar's owner is found no more.
+    // There is no current request any more.
     assert_eq!(memprof::web::toolbar::current_id(), None);
 }
 
@@ -260,7 +260,7 @@ async fn redirects_are_shown_to_browsers_only_if_that_is_wanted() {
     assert_eq!(shown.header("content-length"), shown.text.len().to_string());
     let program = site.send(request("application/json")).await;
     assert_eq!(program.location(), "/elsewhere");
-    // What was really answered.
+    // The panel shows the actual response.
     let panel = site.panel("headers").await;
-    assert!(panel.contains("Answer: 303"), "{panel}");
+    assert!(panel.contains("Response: 303"), "{panel}");
 }

@@ -1,4 +1,4 @@
-//! Who gets in, and what hostile requests do: nothing.
+//! Access to the toolbar, and hostile requests, which have no effect.
 
 use crate::site::{Site, layer, routes};
 use axum::Router;
@@ -63,7 +63,7 @@ async fn a_token_in_the_query_opens_it_in_a_browser() {
     assert_eq!(history.header("set-cookie"), cookie);
     let known = with("/?memprof_token=tok", "memprof_token=tok").await;
     assert_eq!(known.header("set-cookie"), "");
-    // What a cache may keep has none.
+    // Cacheable responses have no toolbar.
     assert_eq!(
         site.get("/json?memprof_token=tok")
             .await
@@ -101,7 +101,7 @@ async fn who_explains_may_panic_and_takes_nothing_along() {
 }
 
 #[test]
-#[should_panic = "should be told letters or digits"]
+#[should_panic = "should have a letter or a digit"]
 fn nothing_is_no_name_to_hide() {
     let _ = layer().hide("-");
 }
@@ -133,7 +133,7 @@ async fn forged_ids_and_paths_are_not_found() {
     assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
     let slash = site.get("/debug/toolbar").await;
     assert_eq!(slash.location(), "/debug/toolbar/");
-    // None of these is a request of the application.
+    // None of these requests reached the application.
     assert_eq!(site.ids().await.len(), 1);
 }
 
@@ -244,7 +244,7 @@ async fn the_history_has_no_more_than_it_may() {
         site.get("/").await;
     }
     let ids = site.ids().await;
-    // Each may have an eighth.
+    // A request may take at most an eighth of the total size.
     assert!((6..=9).contains(&ids.len()), "{}", ids.len());
     let log = site.panel("logging").await;
     let shown = log.matches("xxxx</td>").count();
@@ -397,7 +397,7 @@ async fn a_span_takes_nothing_from_the_count() {
         "done"
     };
     let site = Site(Router::new().route("/", get(spanned)).layer(layer()));
-    // The registry's own room, the first time.
+    // Let the registry allocate what it needs once.
     site.get("/").await;
     let freed = |usage: memprof::Usage| usage.deallocation_count;
     let (_, usage) = memprof::measure_async(site.get("/")).await;

@@ -1,5 +1,5 @@
-//! The debug toolbar: every request has its panels, nobody's answer suffers, and nothing
-//! gets out that shouldn't.
+//! The debug toolbar: every request has its panels, responses don't change, and no secrets are
+//! shown.
 
 mod answers;
 mod harm;

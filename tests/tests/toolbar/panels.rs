@@ -1,4 +1,4 @@
-//! What the panels show of a request.
+//! The contents of the panels.
 
 use crate::site::{Site, layer, routes};
 use axum::Router;
@@ -15,11 +15,11 @@ async fn time_is_told_as_polled_awaited_and_on_a_processor() {
     let site = Site::new();
     site.get("/").await;
     let time = site.panel("time").await;
-    for name in ["Took", "Of which it was polled", "and waited", "Polls"] {
+    for name in ["Took", "Polled", "Waited", "Polls"] {
         assert!(time.contains(&format!("<dt>{name}</dt>")), "{time}");
     }
-    assert_eq!(time.contains("On a processor"), cfg!(unix));
-    // Three statements, a task, and the body.
+    assert_eq!(time.contains("<dt>CPU time</dt>"), cfg!(unix));
+    // Polls: three statements, a task, and the body.
     let (_, polls) = time.split_once("<dt>Polls</dt>\n<dd>").unwrap();
     let (polls, _) = polls.split_once('<').unwrap();
     assert!(polls.parse::<u32>().unwrap() >= 5, "{polls}");
@@ -35,13 +35,11 @@ async fn work_in_the_services_call_is_not_waiting() {
         }
         async { Ok::<_, Infallible>(Response::new(Body::empty())) }
     });
-    // A router has its own services called when it is polled.
+    // A router calls its services only when the returned future is polled.
     let site = Site(Router::new().fallback_service(layer().layer(service)));
     site.get("/").await;
     let time = site.panel("time").await;
-    let (_, polled) = time
-        .split_once("<dt>Of which it was polled</dt>\n<dd>")
-        .unwrap();
+    let (_, polled) = time.split_once("<dt>Polled</dt>\n<dd>").unwrap();
     let (polled, unit) = polled.split_once('<').unwrap().0.split_once(' ').unwrap();
     let polled: f64 = polled.parse().unwrap();
     let is_more = unit == "s" || unit == "ms" && polled >= 20.0;
@@ -115,7 +113,7 @@ async fn lines_are_shown_with_what_they_made_and_keep() {
         .find(|row| row.contains("&#x2f; kept"))
         .unwrap();
     assert!(kept.starts_with("<tr class=\"marked\">"), "{kept}");
-    // A request is about what it allocated.
+    // A request's lines are sorted by what they allocated.
     let [at_once, kept_at] = ["&#x2f; at once", "&#x2f; kept"].map(|words| memory.find(words));
     assert!(at_once.is_some() && at_once < kept_at, "{memory}");
     assert!(kept.contains("<td class=\"number\">4,000 B</td>"), "{kept}");

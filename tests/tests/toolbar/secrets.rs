@@ -1,4 +1,4 @@
-//! No secret can be read on any page, whoever takes its escapes off; what is none can.
+//! No page shows a secret, not even after unescaping; other texts are shown.
 
 use crate::site::{Site, layer};
 use axum::Router;
@@ -33,7 +33,7 @@ const NAMES: [&str; 16] = [
     "clientSecret",
 ];
 
-/// A secret as it is said, with a name or by itself.
+/// A text with a secret, with or without a name for it.
 fn said(number: usize, name: &str) -> String {
     match number {
         0 => format!("{name}={SECRET}"),
@@ -79,7 +79,7 @@ fn escaped(text: &str, how: u8) -> String {
     }
 }
 
-/// A text with its escapes taken off, those of each kind once.
+/// Unescapes a text, once for each kind of escape.
 fn unescaped(text: &str) -> String {
     let mut plain = Vec::new();
     let bytes = text.as_bytes();
@@ -115,7 +115,7 @@ fn is_readable(page: &str) -> bool {
     false
 }
 
-/// Says a text wherever an application may.
+/// Uses a text in every place where an application may use it.
 fn says(text: &str) -> Response {
     tracing::warn!(field = %text, "{text}");
     tracing::warn!(field = ?text, pair = ?("a", text), "said");
@@ -135,10 +135,10 @@ fn says(text: &str) -> Response {
     response
 }
 
-/// The pages of a request that has a text everywhere.
+/// The pages about a request that has a text in every place.
 async fn pages(text: &str) -> Vec<(String, String)> {
     let of_answer = text.to_owned();
-    // The body is read, for the toolbar to see the form.
+    // The application reads the body, so that the toolbar sees the form.
     let app = any(move |_: Bytes| std::future::ready(says(&of_answer)));
     let (session_text, plan_text) = (text.to_owned(), text.to_owned());
     let layer = layer()
@@ -240,7 +240,7 @@ async fn what_is_no_secret_can_be_read() {
                 .iter()
                 .find(|(path, _)| path.ends_with(panel))
                 .unwrap();
-            // Templates and the configuration are laid out anew.
+            // The panels reformat templates and the configuration.
             let word = text
                 .split([' ', '"', '{'])
                 .max_by_key(|word| word.len())
@@ -300,7 +300,7 @@ async fn the_token_of_the_toolbar_never_reaches_the_application() {
     assert!(page.has_bar());
     let cookie = "memprof_token=t0k3n; Path=/; HttpOnly; SameSite=Strict";
     assert_eq!(page.header("set-cookie"), cookie);
-    // From the page's own links, and with a token that isn't right.
+    // A request from the page's own links, and one with a wrong token.
     let request = Request::get("/e?memprof_token=t0k3")
         .header("referer", "http://localhost/a?b=%20c&memprof_token=t0k3n&d");
     site.send(request.body(Body::empty()).unwrap()).await;
@@ -312,7 +312,7 @@ async fn the_token_of_the_toolbar_never_reaches_the_application() {
     );
     assert!(!seen.contains("t0k3"), "{seen}");
 
-    // A layer inside knows it all the same.
+    // An inner layer still gets the token.
     let profile = site.get("/a?profile&memprof_token=t0k3n").await;
     assert!(
         profile.text.contains("id=\"about-facts\""),

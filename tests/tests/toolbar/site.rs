@@ -1,4 +1,4 @@
-//! A small site with a toolbar, and a visitor to it.
+//! A small site with a toolbar, and a client for it.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -57,7 +57,7 @@ async fn form(body: Bytes) -> String {
     format!("{} bytes", body.len())
 }
 
-/// What a path says of itself: `/typed/200/text/html`.
+/// A response with the status and the content type in the path, as in `/typed/200/text/html`.
 async fn typed(
     axum::extract::Path((status, kind)): axum::extract::Path<(u16, String)>,
 ) -> Response {
@@ -95,7 +95,7 @@ async fn panics() -> &'static str {
     panic!("on purpose");
 }
 
-/// A page whose pieces come through a channel.
+/// A page whose frames come through a channel.
 pub(crate) fn streamed(pieces: mpsc::UnboundedReceiver<Frame>) -> Response {
     page_of(pieces)
 }
@@ -108,7 +108,7 @@ pub(crate) fn page_of(pieces: impl Stream<Item = Frame> + Send + 'static) -> Res
     response
 }
 
-/// A site, and its visitor.
+/// A site, and methods that send requests to it.
 #[derive(Clone)]
 pub(crate) struct Site(pub(crate) Router);
 
@@ -148,7 +148,7 @@ impl Site {
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
-    /// The ids of the history, the newest first.
+    /// The request IDs in the history, newest first.
     pub(crate) async fn ids(&self) -> Vec<String> {
         let history = self.get("/debug/toolbar/").await;
         assert_eq!(history.status, StatusCode::OK);

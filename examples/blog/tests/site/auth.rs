@@ -192,7 +192,7 @@ fn a_session_ends_with_its_time() {
         site.execute("UPDATE session SET expires = 1");
 
         front_page(site, &cookie).assert_page_with("Log In");
-        // The next login takes it away.
+        // The next login deletes it.
         log_in(&site.visitor(), "test", "test");
         assert_eq!(site.rows::<(i64,)>("SELECT user_id FROM session").len(), 1);
     });

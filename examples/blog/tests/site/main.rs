@@ -1,8 +1,8 @@
-//! What visitors of the blog see, over real sockets, on each database at hand.
+//! Visits the blog over real sockets, with each available database.
 //!
-//! `SQLite` always is; `MySQL` is when `BLOG_TEST_MYSQL` holds the URL of a
-//! server, such as `mysql://root@localhost/?socket=/run/mysqld.sock`, on which
-//! databases may be created and dropped.
+//! `SQLite` is always available. `MySQL` is if `BLOG_TEST_MYSQL` is the URL of a server, such as
+//! `mysql://root@localhost/?socket=/run/mysqld.sock`, on which the tests may create and drop
+//! databases.
 
 mod auth;
 mod blog;

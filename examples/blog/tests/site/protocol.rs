@@ -1,4 +1,4 @@
-//! HTTP where a browser doesn't look: methods, headers, odd forms, failures.
+//! HTTP details that browsers don't show: methods, headers, malformed forms, failures.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -137,7 +137,7 @@ fn the_style_sheet_comes_in_parts_and_not_twice() {
             ("bytes=0-9", &whole.body[..10]),
             ("bytes=-5", &whole.body[length - 5..]),
             (&last, &whole.body[length - 5..]),
-            // More than there is.
+            // Beyond the end of the file.
             ("bytes=0-18446744073709551615", &whole.body),
             ("bytes=-1000000", &whole.body),
             ("bytes=-18446744073709551615", &whole.body),
@@ -164,7 +164,7 @@ fn the_style_sheet_comes_in_parts_and_not_twice() {
             get("if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT").status,
             200
         );
-        // What can't be read asks for nothing.
+        // Headers that can't be parsed are ignored.
         assert_eq!(get("if-modified-since", "yesterday").status, 200);
         for range in ["lines=1-2", "bytes=", "bytes=a-b", "bytes=2-1"] {
             assert_eq!(get("range", range).status, 200, "{range}");

@@ -1,4 +1,4 @@
-//! A blog to visit, and browsers to visit it with.
+//! Test support: a running blog, and HTTP clients for it.
 
 use std::env;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use ureq::Agent;
 use ureq::http::Request;
 
-/// Runs a scenario on each database, each time on a new one.
+/// Runs a scenario with each available kind of database, on a new database each time.
 pub(crate) fn on_each_database(scenario: impl Fn(&Site)) {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("flaskr.sqlite");
@@ -32,7 +32,7 @@ pub(crate) fn on_each_database(scenario: impl Fn(&Site)) {
     }
 }
 
-/// A database on a server, dropped with this.
+/// A database on a server, which is dropped on drop.
 struct MySqlDatabase {
     server: String,
     name: String,
@@ -42,7 +42,7 @@ struct MySqlDatabase {
 impl MySqlDatabase {
     fn create(server: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        // Relaxed: the numbers only have to differ.
+        // Relaxed: the numbers only have to be distinct.
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("blog_test_{}_{number}", std::process::id());
 
@@ -70,8 +70,8 @@ fn run_on(server: &str, sql: String) {
     });
 }
 
-/// A running blog with the users `test` and `other`, whose passwords are their
-/// names, and a post by `test`.
+/// A running blog with a post by `test`, and the users `test` and `other`, whose passwords are
+/// their names.
 pub(crate) struct Site {
     address: String,
     pool: AnyPool,
@@ -98,7 +98,7 @@ impl Site {
         }
     }
 
-    /// Someone who has not logged in.
+    /// A visitor who isn't logged in.
     pub(crate) fn visitor(&self) -> Browser {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -112,7 +112,7 @@ impl Site {
         Browser { agent, address }
     }
 
-    /// Someone who has logged in as `test` or `other`.
+    /// A visitor who is logged in as `test` or `other`.
     pub(crate) fn user(&self, name: &str) -> Browser {
         let browser = self.visitor();
         let answer = browser.post("/auth/login", &[("username", name), ("password", name)]);
@@ -120,7 +120,7 @@ impl Site {
         browser
     }
 
-    /// Where the site listens, less the scheme.
+    /// The site's address without the scheme.
     pub(crate) fn host(&self) -> &str {
         self.address.trim_start_matches("http://")
     }
@@ -130,7 +130,7 @@ impl Site {
         self.runtime.block_on(run).unwrap();
     }
 
-    /// All that a query finds.
+    /// All rows of a query.
     pub(crate) fn rows<T>(&self, sql: &'static str) -> Vec<T>
     where
         T: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
@@ -169,7 +169,7 @@ async fn fill(pool: &AnyPool) {
         .unwrap();
 }
 
-/// A hash that is weaker than the application's, and so takes no time.
+/// A password hash with weaker parameters than the application's, to save time.
 fn cheap_hash(password: &str) -> String {
     static CHEAP: LazyLock<Argon2<'_>> = LazyLock::new(|| {
         let params = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
@@ -179,7 +179,7 @@ fn cheap_hash(password: &str) -> String {
     hash.to_string()
 }
 
-/// A visitor with cookies of their own, who follows no redirect.
+/// A client with its own cookies, which doesn't follow redirects.
 pub(crate) struct Browser {
     agent: Agent,
     address: String,
@@ -197,7 +197,7 @@ impl Browser {
         self.post_form(path, body.as_bytes())
     }
 
-    /// Sends a form as these very bytes.
+    /// Sends these bytes as a form.
     pub(crate) fn post_form(&self, path: &str, body: &[u8]) -> Answer {
         let form = ("content-type", "application/x-www-form-urlencoded");
         self.send("POST", path, &[form], body)
@@ -230,7 +230,7 @@ impl Browser {
     }
 }
 
-/// What came back.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
@@ -238,7 +238,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A header's value, or nothing.
+    /// The value of a header; empty if it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }

@@ -1,4 +1,4 @@
-//! A drawing in the terminal, or as text.
+//! A drawing as characters, in colour on a terminal.
 
 use super::drawing::{Drawing, Point, last_part};
 use crate::lines::text;
@@ -19,10 +19,10 @@ const COLORS: [Color; 6] = [
     Color::Red,
 ];
 
-/// Where nobody says how large it may be.
+/// Columns and rows if the output isn't a terminal.
 const SIZE: (u16, u16) = (100, 24);
 
-/// So many calls are listed.
+/// The most calls that are listed.
 const CALLS: usize = 20;
 
 pub(super) fn draw(drawing: &Drawing, out: &mut impl Write) -> io::Result<()> {
@@ -94,7 +94,7 @@ fn chart(drawing: &Drawing, area: Rect, buffer: &mut Buffer) {
         .render(area, buffer);
 }
 
-/// The calls of functions in the order of their beginning, indented as they were made.
+/// Lists the calls of functions by their start; in a flame graph, indented by depth.
 fn calls(drawing: &Drawing, out: &mut impl Write) -> io::Result<()> {
     let mut calls: Vec<_> = drawing
         .functions
@@ -120,12 +120,12 @@ fn calls(drawing: &Drawing, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     if calls.len() > CALLS {
-        writeln!(out, "and {} calls more", calls.len() - CALLS)?;
+        writeln!(out, "and {} more", calls.len() - CALLS)?;
     }
     Ok(())
 }
 
-/// What has a terminal write in a colour.
+/// The escape sequence for a colour.
 fn code(color: Color) -> &'static str {
     match color {
         Color::Red => "\x1b[31m",
@@ -138,7 +138,8 @@ fn code(color: Color) -> &'static str {
     }
 }
 
-/// The columns and rows for the chart, of the terminal that it is for.
+/// The terminal's columns and rows, less the rows below the chart. `None` if the output isn't a
+/// terminal.
 fn size() -> Option<(u16, u16)> {
     #[cfg(target_os = "linux")]
     if io::stdout().is_terminal() {

@@ -1,4 +1,4 @@
-//! What there is to draw: lines, and the calls that are marked on them.
+//! What a plot shows, whatever it is drawn with: lines, and the calls marked on them.
 
 use crate::lines::text;
 use jiff::Timestamp;
@@ -7,25 +7,25 @@ use memprof::timeline::Sample;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-/// Seconds. The least that an axis shows.
+/// The shortest time that an axis shows, in seconds.
 pub(super) const NARROWEST: f64 = 0.001;
 
-/// So many columns are enough for every picture: what is closer is drawn as its lowest
-/// and its highest.
+/// The horizontal resolution, enough for every picture: of the points within one column, only the
+/// lowest and the highest are drawn.
 pub(super) const COLUMNS: usize = 1500;
 
-/// Seconds from the beginning, and MiB.
+/// Seconds since the first sample, and MiB.
 pub(super) type Point = (f64, f64);
 
-/// All that is to be drawn.
+/// The content of a plot, and the range of its axes.
 #[derive(Debug)]
 pub(super) struct Drawing {
     pub(super) title: String,
     pub(super) lines: Vec<Line>,
-    /// Functions by their names, each with its calls.
+    /// The name of each function, with its calls.
     pub(super) functions: Vec<(String, Vec<Call>)>,
     pub(super) is_flame: bool,
-    /// The highest point of the only file.
+    /// The highest point, if only one file is drawn.
     pub(super) highest: Option<Point>,
     pub(super) seconds: (f64, f64),
     pub(super) mebibytes: (f64, f64),
@@ -45,7 +45,7 @@ pub(super) struct Call {
     pub(super) depth: u32,
 }
 
-/// The straight line that is nearest to the points of a line.
+/// The straight line that fits the points of a line best; MiB/s and MiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trend {
     pub(super) slope: f64,
@@ -66,7 +66,7 @@ impl Drawing {
         });
     }
 
-    /// Finds the ends of the axes, and thins out what wouldn't be seen between them.
+    /// Sets the range of the axes, and drops points that wouldn't be visible.
     pub(super) fn frame(&mut self, window: Option<(f64, f64)>) {
         let all = || self.lines.iter().flat_map(|line| &line.points);
         let (first, last) = window.unwrap_or_else(|| {
@@ -75,7 +75,7 @@ impl Drawing {
                 (f64::min(from, at), f64::max(to, at))
             })
         });
-        // A single moment is no axis.
+        // An axis can't have a length of zero.
         let is_axis = last - first >= NARROWEST;
         self.seconds = (first, if is_axis { last } else { first + 1.0 });
         for line in &mut self.lines {
@@ -91,14 +91,15 @@ impl Drawing {
         self.mebibytes = ((lowest - margin).max(0.0), highest + margin);
     }
 
-    /// How many calls deep it goes.
+    /// The depth of the deepest nested call, 1 for calls that aren't nested.
     pub(super) fn depth(&self) -> u32 {
         let calls = self.functions.iter().flat_map(|(_, calls)| calls);
         calls.map(|call| call.depth + 1).max().unwrap_or(0)
     }
 }
 
-/// What of a line is between two moments. Far beyond the axes, there are no pixels.
+/// The part of a line between two times, with interpolated ends: the backends can't draw points
+/// far beyond the axes.
 pub(super) fn cut(points: &[Point], (from, to): (f64, f64)) -> Vec<Point> {
     let first = points.partition_point(|point| point.0 < from);
     let last = points.partition_point(|point| point.0 <= to);
@@ -112,7 +113,7 @@ pub(super) fn cut(points: &[Point], (from, to): (f64, f64)) -> Vec<Point> {
     start.chain(inside).chain(crossing(last, to)).collect()
 }
 
-/// The lowest and the highest point of each column; of a line that has few, all.
+/// The lowest and the highest point of each column; all points if they are few.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -141,8 +142,8 @@ pub(super) fn thinned(points: &[Point], (from, to): (f64, f64)) -> Vec<Point> {
 }
 
 impl Trend {
-    /// By least squares; none through a single moment.
-    #[expect(clippy::cast_precision_loss, reason = "a mean of so many isn't exact")]
+    /// Fits by least squares. `None` if all points are at the same time.
+    #[expect(clippy::cast_precision_loss, reason = "a mean needn't be that exact")]
     pub(super) fn of(points: &[Point]) -> Option<Self> {
         let count = points.len() as f64;
         let sum = |of: &dyn Fn(&Point) -> f64| points.iter().map(of).sum::<f64>();
@@ -158,12 +159,12 @@ impl Trend {
         (seconds, self.at_start + self.slope * seconds)
     }
 
-    /// The ends of what of it is within the axes.
+    /// The ends of the part that lies within the axes.
     pub(super) fn within(self, drawing: &Drawing) -> Option<[Point; 2]> {
         let ((from, to), (lowest, highest)) = (drawing.seconds, drawing.mebibytes);
         let moment = |mebibytes: f64| (mebibytes - self.at_start) / self.slope;
         let (a, b) = (moment(lowest), moment(highest));
-        // Of a level one, neither is a moment, and it is there all the time.
+        // With a slope of 0, both are infinite or NaN and don't narrow the range.
         let (from, to) = (from.max(a.min(b)), to.min(a.max(b)));
         let inside = |(at, mebibytes): Point| (at, mebibytes.clamp(lowest, highest));
         (from <= to).then(|| [from, to].map(|at| inside(self.at(at))))
@@ -187,14 +188,14 @@ pub(super) fn seconds(from: SystemTime, to: SystemTime) -> f64 {
     }
 }
 
-/// The beginning, in local time.
+/// The label of a start time, in local time.
 pub(super) fn start(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
     let time = time.to_zoned(TimeZone::system());
     time.strftime("%Y-%m-%d, start at %H:%M:%S%.3f").to_string()
 }
 
-/// The end of a path, where its name is.
+/// The last `letters` characters of a path, which end in the function's name.
 pub(super) fn last_part(name: &str, letters: usize) -> String {
     let name = text(name);
     let count = name.chars().count();

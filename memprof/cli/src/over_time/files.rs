@@ -1,4 +1,4 @@
-//! The files in the current folder: their names, and the numbers they go by.
+//! The files of `memprof run` in the current folder, which commands accept by name or number.
 
 use crate::lines::text;
 use clap::Args;
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = "mprofile_";
 const TIME: &str = "%Y%m%d%H%M%S";
 
-/// Makes a file that nobody else has, named after the time, or a little later.
+/// Creates a new file named after the current time. If that name is taken, a later second is
+/// used.
 pub(crate) fn create() -> io::Result<(PathBuf, File)> {
     let now = Zoned::now().datetime();
     for seconds in 0..3600_i64 {
@@ -29,14 +30,14 @@ pub(crate) fn create() -> io::Result<(PathBuf, File)> {
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// When a file was made, by its name; none if it isn't one that `run` has named.
+/// The creation time in a file name; `None` if `run` didn't choose the name.
 fn time(name: &str) -> Option<DateTime> {
     let time = name.strip_prefix(PREFIX)?.strip_suffix(".dat")?;
     let is_time = time.len() == 14 && time.bytes().all(|byte| byte.is_ascii_digit());
     DateTime::strptime(TIME, time).ok().filter(|_| is_time)
 }
 
-/// The files in the current folder, the oldest first.
+/// The files in the current folder, oldest first.
 fn all() -> io::Result<Vec<(String, DateTime)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(".")? {
@@ -61,12 +62,12 @@ pub(crate) fn list(out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The files that are meant by these words, each once; the latest if there are no words.
+/// The files with these names or numbers, without repetitions; the latest if there are none.
 pub(crate) fn chosen(words: &[OsString]) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let names = all()?;
     if words.is_empty() {
         let latest = names.last().ok_or(
-            "there is no mprofile_*.dat in this folder, as `memprof run` writes them; name a file",
+            "this folder has no mprofile_*.dat file, as `memprof run` writes; name a file",
         )?;
         return Ok(vec![PathBuf::from(&latest.0)]);
     }
@@ -87,7 +88,7 @@ pub(crate) fn chosen(words: &[OsString]) -> Result<Vec<PathBuf>, Box<dyn Error>>
 /// The file with a number; -1 is the latest.
 fn numbered<'a>(word: &str, names: &'a [(String, DateTime)]) -> Result<&'a str, String> {
     let number: i64 = word.parse().map_err(|_| {
-        format!("there is no file {word:?}, and it is no number of one, as `memprof list` has them")
+        format!("there is no file {word:?}, and it isn't a number that `memprof list` shows")
     })?;
     let place = match usize::try_from(number) {
         Ok(place) => Some(place),
@@ -110,7 +111,7 @@ pub(crate) struct Rm {
     #[arg(long)]
     dry_run: bool,
 
-    /// Numbers, as `list` has them and -1 for the latest, or names
+    /// File names, or numbers as `list` shows them; -1 is the latest
     #[arg(required = true, allow_negative_numbers = true)]
     files: Vec<OsString>,
 }
@@ -119,7 +120,7 @@ impl Rm {
     pub(crate) fn run(&self, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
         let files = chosen(&self.files)?;
         for file in &files {
-            // `run -o` takes any name, so where the ending isn't .dat the content decides.
+            // `run -o` accepts any name, so the content decides if the extension isn't .dat.
             let is_dat = file.extension().is_some_and(|ending| ending == "dat");
             let is_ours = || is_dat || MemoryTimeline::read(file).is_ok();
             if !file.is_file() || !is_ours() {
@@ -149,7 +150,7 @@ impl Clean {
     }
 }
 
-/// Removes files, and the ones that mprof may have put beside them.
+/// Removes files, and the `_ts.dat` files that mprof may have written beside them.
 fn remove(mut files: Vec<PathBuf>, dry_run: bool, out: &mut impl Write) -> io::Result<()> {
     let beside = |file: &PathBuf| {
         let stem = file.file_stem()?.to_str()?;
@@ -158,7 +159,8 @@ fn remove(mut files: Vec<PathBuf>, dry_run: bool, out: &mut impl Write) -> io::R
     };
     let others: Vec<PathBuf> = files.iter().filter_map(beside).collect();
     files.extend(others);
-    // Each once, by whatever names: a link is a file of its own here.
+    // Two paths may name the same file. Links are removed themselves, so only the folder is
+    // resolved.
     let mut seen = HashSet::new();
     files.retain(|file| {
         let folder = file

@@ -1,23 +1,26 @@
-//! A limit for the memory of a program that runs, and what happens beyond it.
+//! `run --stop-at`: a limit for the resident memory of a running program.
 
 use clap::{Args, ValueEnum};
+use memprof::__command::units;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A program whose functions are profiled stops by itself, and says where, when the line
-/// has run that passed the limit. Others, and lines that take longer, are stopped then.
+/// How long a program may exceed the limit before it gets a signal.
+///
+/// A profiled program stops by itself after the line that exceeded the limit, and reports the
+/// line. The signal is for other programs, and for lines that run longer than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct StopAt {
-    /// Stop when this much is resident, as in 1.5GiB
+    /// Stop the program when its resident memory reaches this, as in 1.5GiB
     ///
-    /// A program whose functions are under `#[memprofile]` says which line it was, if its
+    /// A program with functions under `#[memprofile]` reports which line reached it, if its
     /// `memprof` has the feature `timeline`. Any other is stopped a second later.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     stop_at: Option<u64>,
 
-    /// How: abort, stop in a debugger, or only say it
+    /// What to do then: abort, trap into a debugger, or only print a message
     #[arg(long, value_enum, default_value_t = OnStop::Abort, requires = "stop_at")]
     on_stop: OnStop,
 }
@@ -32,7 +35,7 @@ enum OnStop {
 fn bytes(text: &str) -> Result<u64, String> {
     let number = crate::diff::number_of(text).and_then(|number| u64::try_from(number).ok());
     let number = number.filter(|number| *number > 0);
-    number.ok_or_else(|| "it should be a number of bytes, as 100MiB".to_owned())
+    number.ok_or_else(|| "it should be a number of bytes, as in 100MiB".to_owned())
 }
 
 /// The limit of a program that is running.
@@ -40,12 +43,13 @@ fn bytes(text: &str) -> Result<u64, String> {
 pub(crate) struct Limit {
     bytes: u64,
     on_stop: OnStop,
+    /// When the limit was exceeded.
     passed: Option<Instant>,
     is_stopped: bool,
 }
 
 impl StopAt {
-    /// The limit for a program, which is told of it.
+    /// The limit, if there is one. The program gets it in its environment, too.
     pub(crate) fn limit(&self, command: &mut Command) -> Option<Limit> {
         let bytes = self.stop_at?;
         let word = self.on_stop.to_possible_value()?;
@@ -61,16 +65,17 @@ impl StopAt {
 }
 
 impl Limit {
-    /// Compares what is resident with it; says once if it is passed, and stops the
-    /// program if that doesn't do so itself.
+    /// Compares a sample with the limit. The first time it is exceeded, a message is printed;
+    /// [`PATIENCE`] later, the program is stopped if it still runs.
     pub(crate) fn check(&mut self, resident_bytes: u64, program: u32) {
         match self.passed {
             None if resident_bytes < self.bytes => {}
             None => {
                 self.passed = Some(Instant::now());
-                let limit = self.bytes;
                 super::say(format_args!(
-                    "resident memory is {resident_bytes} B, beyond {limit} B"
+                    "resident memory is {}, beyond {}",
+                    units::bytes(resident_bytes.into()),
+                    units::bytes(self.bytes.into())
                 ));
             }
             Some(passed) if !self.is_stopped && passed.elapsed() >= PATIENCE => {
@@ -91,11 +96,11 @@ fn send(on_stop: OnStop, program: u32) {
         OnStop::Continue => return,
     };
     if let Some(pid) = Pid::from_raw(program.cast_signed()) {
-        // It may have ended meanwhile.
+        // Fails only if the program has ended meanwhile.
         let _ = kill_process(pid, signal);
     }
 }
 
-/// Does nothing: there is nobody to watch.
+/// Does nothing: programs are watched on Linux only.
 #[cfg(not(target_os = "linux"))]
 fn send(_on_stop: OnStop, _program: u32) {}

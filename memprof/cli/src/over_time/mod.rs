@@ -1,5 +1,5 @@
-//! Memory over time, as `mprof` of Python's memory_profiler has it: the same commands,
-//! files and letters.
+//! Resident memory over time, with the commands, options and file format of `mprof` of Python's
+//! memory_profiler.
 
 mod chart;
 mod drawing;
@@ -24,14 +24,13 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     /// Run a program, and write its resident memory over time to a file
     ///
-    /// The file is one of Python's mprof, which reads it, too. What the program has under
-    /// `#[memprofile]` has its calls marked in there, if its `memprof` has the feature
-    /// `sampling`.
+    /// The file has the format of Python's mprof, which can read it. Calls of functions under
+    /// `#[memprofile]` are marked in it if the program's `memprof` has the feature `timeline`.
     Run(run::Run),
 
-    /// Write the memory over time of a process that is running
+    /// Write the resident memory of a running process over time to a file
     ///
-    /// Until it ends, an hour has passed, or Ctrl-C.
+    /// Ends when the process ends, after an hour (or `--timeout`), or on Ctrl-C.
     Attach(run::Attach),
 
     /// List the files in this folder, with their numbers
@@ -40,7 +39,7 @@ pub(crate) enum Command {
     /// Remove files, by number or name
     Rm(files::Rm),
 
-    /// Remove all files in this folder that `run` has named
+    /// Remove all files in this folder whose names `run` chose
     Clean(files::Clean),
 
     /// Show the highest memory in files
@@ -65,8 +64,8 @@ impl Command {
     }
 }
 
-/// Says a line on the standard error. Whether anybody listens doesn't matter to the
-/// program that is watched.
+/// Prints a line to stderr. Errors are ignored: a closed stderr must not end the program that is
+/// watched.
 fn say(line: impl Display) {
     let _ = writeln!(io::stderr(), "memprof: {line}");
 }

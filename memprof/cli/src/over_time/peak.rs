@@ -1,4 +1,4 @@
-//! The highest memory in a file.
+//! `memprof peak`: the highest memory in a file.
 
 use super::files;
 use crate::lines::text;
@@ -10,11 +10,11 @@ use std::io::Write;
 
 #[derive(Debug, Args)]
 pub(crate) struct Peak {
-    /// Only during calls of this function
+    /// Consider only the time during calls of this function
     #[arg(long, value_name = "PATH")]
     func: Option<String>,
 
-    /// Files, or their numbers as `list` has them; the latest if none is named
+    /// Files, or their numbers as `list` shows them; the latest by default
     #[arg(allow_negative_numbers = true)]
     files: Vec<OsString>,
 }
@@ -26,11 +26,11 @@ impl Peak {
             let name = file.display().to_string();
             let peak = match &self.func {
                 Some(function) => memory.peak_of(function).ok_or_else(|| {
-                    format!("{name:?} has no call of {function:?}, which should be a whole path")
+                    format!("{name:?} has no call of {function:?}; give the function's full path")
                 }),
                 None => {
                     let peak = memory.peak();
-                    peak.ok_or_else(|| format!("{name:?} has no sample: it is of too short a time"))
+                    peak.ok_or_else(|| format!("{name:?} has no samples: it ended too early"))
                 }
             };
             writeln!(out, "{}\t{}", text(&name), mebibytes(peak?))?;

@@ -12,13 +12,13 @@ use std::path::Path;
 
 const SIZE: (u32, u32) = (1260, 540);
 
-/// To the right of the axes, for what the colours mean.
+/// The width of the legend, to the right of the axes.
 const LEGEND_WIDTH: u32 = 330;
 
-/// One line of it in the legend.
+/// The height of a row of the legend.
 const ROW: i32 = 18;
 
-/// What is legible beside the axes.
+/// The most entries that the legend shows.
 const LEGEND_ROWS: usize = 22;
 
 const LETTERS: &str = "sans-serif";
@@ -42,7 +42,7 @@ const CALL_COLORS: [RGBColor; 6] = [
 ];
 const TREND_COLOR: RGBColor = RGBColor(0, 170, 160);
 
-/// Of the lines through the highest point.
+/// The colour of the dashed lines through the highest point.
 const PEAK_COLOR: RGBColor = RGBColor(220, 60, 50);
 
 pub(super) fn draw(drawing: &Drawing, path: &Path) -> Result<(), Box<dyn Error>> {
@@ -55,7 +55,8 @@ pub(super) fn draw(drawing: &Drawing, path: &Path) -> Result<(), Box<dyn Error>>
             replace(path, |out| out.write_all(text.as_bytes())).map_err(|error| failed(&error))?;
         }
         Some("png") => {
-            // Its backend writes to a file of this ending by itself, piece by piece.
+            // The backend writes the file itself, in pieces, and takes the format from its
+            // extension. So it draws to a temporary file, which then replaces `path` at once.
             let other = tempfile::Builder::new().suffix(".png").tempfile();
             let other = other.map_err(|error| failed(&error))?;
             let backend = BitMapBackend::new(other.path(), SIZE);
@@ -82,7 +83,7 @@ where
     DB::ErrorType: 'static,
 {
     register_font(LETTERS, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| "the letters of the plot are no font")?;
+        .map_err(|_| "the font of the plot can't be read")?;
     area.fill(&WHITE)?;
     let (width, _) = SIZE;
     let legend_width = if drawing.is_flame { 0 } else { LEGEND_WIDTH };
@@ -142,7 +143,7 @@ where
         }
     }
     if drawing.is_flame {
-        // The names above all lines, so that they can be read.
+        // The names are drawn last, above all lines.
         let depth = drawing.depth();
         for (name, calls) in &drawing.functions {
             for call in calls {
@@ -183,7 +184,7 @@ where
     Ok(())
 }
 
-/// Where a call is in a flame graph: the outermost at the bottom of the upper part.
+/// The rectangle of a call in a flame graph: the outermost calls are at the bottom.
 fn flame(drawing: &Drawing, call: &Call, depth: u32) -> [Point; 2] {
     let (lowest, highest) = drawing.mebibytes;
     let step = (highest - lowest) / f64::from(depth + 1);
@@ -193,13 +194,13 @@ fn flame(drawing: &Drawing, call: &Call, depth: u32) -> [Point; 2] {
     [(at(call.start.0), bottom), (at(call.end.0), bottom + step)]
 }
 
-/// The deeper, the paler.
+/// The colour of a call in a flame graph, paler for deeper calls.
 fn flame_color(call: &Call, depth: u32) -> HSLColor {
     let part = f64::from(call.depth) / f64::from(depth.max(1));
     HSLColor(0.09, 0.9, 0.55 + 0.33 * part)
 }
 
-/// What the colours mean, and how long functions took.
+/// Draws the legend: the labels of lines, and the names of functions with their total time.
 fn legend<DB: DrawingBackend>(drawing: &Drawing, area: &Area<DB>) -> Result<(), Box<dyn Error>>
 where
     DB::ErrorType: 'static,
@@ -236,7 +237,7 @@ where
     Ok(())
 }
 
-/// A label on as many rows as it needs.
+/// Splits a label into rows of the legend.
 fn wrapped(label: &str) -> Vec<String> {
     let mut rows = vec![String::new()];
     for word in text(label).split(' ') {

@@ -1,4 +1,4 @@
-//! What there is to draw of files: lines, and the calls that are marked on them.
+//! `memprof plot`: turns files into a drawing.
 
 use super::drawing::{Call, Drawing, NARROWEST, highest, mebibytes, seconds, start};
 use super::{chart, files, picture};
@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct Plot {
-    /// Files, or their numbers as `list` has them; the latest if none is named. Several are
-    /// drawn over each other, without calls
+    /// Files, or their numbers as `list` shows them; the latest by default. Several are drawn
+    /// over each other, without calls
     #[arg(allow_negative_numbers = true)]
     files: Vec<OsString>,
 
-    /// Draw to a .svg or .png, and not in the terminal
+    /// Draw to a .svg or .png file instead of the terminal
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// The title, if not the command
+    /// The title [default: the program's command line]
     #[arg(short, long)]
     title: Option<String>,
 
@@ -29,20 +29,20 @@ pub(crate) struct Plot {
     #[arg(short, long)]
     no_function_ts: bool,
 
-    /// From when to when, in seconds, as in 0,20.5
+    /// Show only this period, in seconds since the start, as in 0,20.5
     #[arg(short, long, value_name = "FROM,TO", value_parser = window)]
     window: Option<(f64, f64)>,
 
-    /// Draw calls as a flame graph, and not as brackets
+    /// Draw calls as a flame graph instead of brackets
     #[arg(short, long)]
     flame: bool,
 
-    /// Draw the trend, and say how steep it is
+    /// Draw the trend, with its slope in MiB/s
     #[arg(short, long)]
     slope: bool,
 }
 
-/// Seconds: no program has run for 30 years.
+/// The largest accepted time, in seconds: more than 30 years.
 const LATEST: f64 = 1e9;
 
 fn window(text: &str) -> Result<(f64, f64), String> {
@@ -50,18 +50,18 @@ fn window(text: &str) -> Result<(f64, f64), String> {
         let [from, to] = [from, to].map(|number| number.trim().parse::<f64>().ok());
         Some((from?, to?))
     });
-    // What is narrower has no marks to tell apart on an axis, and no file is of such a time.
+    // The labels of a narrower axis would all be the same, and no file covers a longer time.
     let is_window =
         |(from, to): &(f64, f64)| to - from >= NARROWEST && *from >= 0.0 && *to <= LATEST;
     let window = numbers.filter(is_window);
     window.ok_or_else(|| {
-        "it should be two numbers of seconds since the start, the smaller first, as 0,20.5: 0 or \
-         more, at most 1000000000, and a thousandth of a second apart or more"
+        "it should be two numbers of seconds since the start, the smaller first, as in 0,20.5: \
+         from 0 to 1000000000, and at least 0.001 apart"
             .to_owned()
     })
 }
 
-/// A file as SVG, as it is drawn if nothing else is asked for.
+/// A file as SVG, drawn with the default options.
 pub(crate) fn svg(path: &Path) -> Result<String, Box<dyn Error>> {
     let drawing = Plot::default().drawing(&[path.to_owned()])?;
     picture::svg(&drawing)
@@ -107,13 +107,13 @@ impl Plot {
         file: &Path,
         is_alone: bool,
     ) -> Result<(), String> {
-        // Ends of calls are samples, too.
+        // Memory is also sampled at the start and end of each marked call.
         let ends = memory.calls.iter().flat_map(|call| [call.start, call.end]);
         let mut samples: Vec<Sample> = memory.samples.iter().copied().chain(ends).collect();
         samples.sort_by_key(|sample| sample.at);
         let name = file.display().to_string();
         let Some(first) = samples.first().filter(|_| !memory.samples.is_empty()) else {
-            return Err(format!("{name:?} has no sample: it is of too short a time"));
+            return Err(format!("{name:?} has no samples: it ended too early"));
         };
         let started = first.at;
         let point = |sample: &Sample| (seconds(started, sample.at), mebibytes(*sample));

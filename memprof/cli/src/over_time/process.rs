@@ -1,11 +1,12 @@
-//! A process that is running, by its number or its name.
+//! Finds a running process by its ID or its name.
 
 #[cfg(target_os = "linux")]
 use procfs::process::{Process, all_processes};
 
-/// The number of a process, and the command that it was started by.
+/// The ID of a process, and its command line.
 ///
-/// A name is that of the first process that has it, or else has it in its own.
+/// A name matches the process with the lowest ID that has exactly this name, or else the one
+/// with the lowest ID whose name contains it.
 #[cfg(target_os = "linux")]
 pub(crate) fn find(word: &str) -> Result<(u32, String), String> {
     let command = |process: &Process| process.cmdline().unwrap_or_default().join(" ");
@@ -27,15 +28,13 @@ pub(crate) fn find(word: &str) -> Result<(u32, String), String> {
         }
     }
     let first = processes.into_iter().min();
-    let no_such = || format!("there is no process whose name has {word:?} in it; give its number");
+    let no_such = || format!("no process has {word:?} in its name; give its process ID");
     let (_, number, command) = first.ok_or_else(no_such)?;
     Ok((number.unsigned_abs(), command))
 }
 
-/// Finds nobody: the memory of other processes is read on Linux only.
+/// Always fails: the memory of other processes can be read on Linux only.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn find(word: &str) -> Result<(u32, String), String> {
-    Err(format!(
-        "{word:?} can't be looked at: the system isn't Linux"
-    ))
+    Err(format!("{word:?} can't be watched: this needs Linux"))
 }

@@ -1,4 +1,12 @@
-//! A program that runs while its memory is written to a file.
+//! `memprof run` and `memprof attach`: samples the memory of a program while it runs, and writes
+//! the samples to a file.
+//!
+//! # The file
+//!
+//! Each sample is appended in one write, so the file is complete up to the last sample at any
+//! time, and the program can append the marks of its calls. An existing file is emptied; if the
+//! program can't be started, its content and modification time are restored. The program keeps
+//! running if the file can no longer be written.
 
 use super::limit::StopAt;
 use super::signals::Caught;
@@ -18,24 +26,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, Args)]
 struct Looking {
-    /// From one sample to the next
+    /// Seconds between samples
     #[arg(short = 'T', long, value_name = "SECONDS", default_value = "0.1", value_parser = seconds)]
     interval: Duration,
 
-    /// Add the memory of all processes that it starts
+    /// Include the memory of all processes that the program starts
     #[arg(short = 'C', long)]
     include_children: bool,
 
-    /// Write the memory of each process that it starts, apart
+    /// Record the memory of each process that the program starts separately
     #[arg(short = 'M', long)]
     multiprocess: bool,
 
-    /// Take no samples after this time
+    /// Stop sampling after this many seconds
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 
-    /// Where to; what is there is replaced. A name from the time in this folder, if none is
-    /// given
+    /// The file to write; an existing one is replaced [default: named after the current time,
+    /// in this folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -48,7 +56,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     stop_at: StopAt,
 
-    /// Exit as the program does: with its code, or 128 and the signal that ended it
+    /// Exit with the program's code, or 128 plus the number of the signal that ended it
     #[arg(short = 'E', long)]
     exit_code: bool,
 
@@ -62,7 +70,7 @@ pub(crate) struct Attach {
     #[command(flatten)]
     looking: Looking,
 
-    /// The number of the process, or something in its name
+    /// The process ID, or a part of the process's name
     process: String,
 }
 
@@ -70,7 +78,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
     let seconds = seconds.filter(|seconds| (0.000_1..=1e9).contains(seconds));
     let seconds = seconds.map(Duration::from_secs_f64);
-    seconds.ok_or_else(|| "it should be a number of seconds, as 0.1".to_owned())
+    seconds.ok_or_else(|| "it should be a number of seconds, as in 0.1".to_owned())
 }
 
 impl Run {
@@ -82,7 +90,7 @@ impl Run {
         command
             .args(&self.command[1..])
             .env("MEMPROF_TIMESTAMPS", absolute(&out.path)?);
-        // Marks are of what samples are of.
+        // The marks of calls include the same processes as the samples.
         if self.looking.include_children {
             command.env("MEMPROF_CHILDREN", "on");
         } else {
@@ -113,7 +121,7 @@ impl Run {
         if !self.exit_code {
             return Ok(ended.map(|()| ExitCode::SUCCESS)?);
         }
-        // The program has done what it should, whatever became of the file.
+        // The program's exit code takes precedence over a failure to write the file.
         if let Err(error) = ended {
             say(error);
         }
@@ -130,11 +138,11 @@ impl Attach {
         let (mut out, _) = Out::create(self.looking.output.as_deref())?;
         out.begin(&command);
         let shown = crate::lines::text(&command);
-        say(format_args!("looking at process {number}, {shown}"));
-        // All that was seen is in the file at any time.
+        say(format_args!("watching process {number}: {shown}"));
+        // The file is complete at any time, so the handler has nothing to flush.
         let path = out.path.display().to_string();
         Caught::begin()?.end_with(move || {
-            say(format_args!("what was seen is in {path:?}"));
+            say(format_args!("the samples are in {path:?}"));
         });
         let hour = Duration::from_secs(3600);
         let timeout = self.looking.timeout.unwrap_or(hour);
@@ -148,7 +156,7 @@ impl Attach {
 
 impl Looking {
     fn sampling<'a>(&self) -> MemorySampler<'a> {
-        // The others are in the file.
+        // All samples are in the file, so the sampler needn't keep them.
         let mut sampling = MemorySampler::new().interval(self.interval).max_only();
         if let Some(timeout) = self.timeout {
             sampling = sampling.timeout(timeout);
@@ -185,17 +193,18 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// What was at the path of the file before, in case that the program can't be started.
+/// What was at the path before, to restore it if the program can't be started.
 enum Before {
+    /// No file. The identity is that of the file created there.
     Nothing(Identity),
-    /// A copy of the file, and when it was changed last.
+    /// A copy of the file, and its modification time.
     File(File, SystemTime),
-    /// A pipe, a device, a stream or what can't be read: that is only added to, or emptied.
+    /// A pipe, a device, a stream or an unreadable file, which can't be restored.
     Other,
 }
 
 impl Before {
-    /// Of a file that is to be emptied.
+    /// Copies a file that is about to be emptied.
     fn of(path: &Path) -> io::Result<Self> {
         let Ok(mut file) = File::open(path) else {
             return Ok(Self::Other);
@@ -222,35 +231,36 @@ impl Before {
     }
 }
 
-/// Empties a file, or makes it.
+/// Empties a file, or creates it.
 fn create(path: &Path) -> io::Result<(InPlace, Before)> {
     if let Some(file) = opened(path) {
         return Ok((file?, Before::Other));
     }
     let is_there = path.try_exists()?;
-    // Each line goes to the end, since the program itself may add some.
+    // Append mode: the program itself may add lines.
     let file = append(path)?;
     let before = if is_there {
         let before = Before::of(path)?;
         File::options().write(true).truncate(true).open(path)?;
         before
     } else {
-        // Of a link, it is the file that was made at its end; the link stays.
+        // For a dangling link, this identifies the file created at its target, so that the link
+        // is kept.
         Before::Nothing(Identity::of(&fs::metadata(path)?))
     };
     Ok((file, before))
 }
 
-/// The file, and what is said on the terminal meanwhile.
+/// The file, and the status line on the terminal.
 struct Out {
     path: PathBuf,
     file: InPlace,
-    /// Why the file isn't written any more.
+    /// Why the file is no longer written.
     failed: Option<io::Error>,
     begun: Instant,
     sample_count: u64,
     highest_mebibytes: f64,
-    /// When the terminal is told next, if there is one.
+    /// When the status line is updated next; `None` if stderr isn't a terminal.
     next_word: Option<Instant>,
 }
 
@@ -286,7 +296,8 @@ impl Out {
         self.failed = written.err();
     }
 
-    /// Writes a reading, as one piece. The program goes on if that isn't possible.
+    /// Writes a reading in one piece. On an error, the sampling ends but the program keeps
+    /// running.
     fn add(&mut self, reading: &Reading) -> ControlFlow<()> {
         if self.failed.is_none() {
             let written = self.file.write_all(reading.to_string().as_bytes());
@@ -301,10 +312,10 @@ impl Out {
         if self.next_word.is_some_and(|next| next <= Instant::now()) {
             let elapsed = self.begun.elapsed().as_secs();
             let highest = self.highest_mebibytes;
-            // Over the last one.
+            // Overwrites the last status line.
             let _ = write!(
                 io::stderr(),
-                "\r\x1b[K{elapsed} s: {mebibytes:.1} MiB, at most {highest:.1} MiB\r"
+                "\r\x1b[K{elapsed} s: {mebibytes:.1} MiB, peak {highest:.1} MiB\r"
             );
             self.next_word = Some(Instant::now() + Duration::from_secs(1));
         }
@@ -320,7 +331,7 @@ impl Out {
             return Err(format!("{path:?} can't be written any more: {error}"));
         }
         say(format_args!(
-            "at most {:.3} MiB, in {} samples: {path:?}",
+            "peak {:.3} MiB in {} samples, written to {path:?}",
             self.highest_mebibytes, self.sample_count
         ));
         Ok(())

@@ -1,4 +1,4 @@
-//! Signals to this command, which are meant for the program that it watches.
+//! Signals to this command, which it forwards to the program that it watches.
 
 #[cfg(unix)]
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -8,7 +8,7 @@ use std::io;
 use std::process;
 use std::thread;
 
-/// Signals that have come since, and don't end this command any more.
+/// The signals received since [`begin`](Self::begin), which no longer end this command.
 #[derive(Debug)]
 pub(crate) struct Caught {
     #[cfg(unix)]
@@ -23,7 +23,10 @@ impl Caught {
         })
     }
 
-    /// Hands them on to a child. This command ends when the child has.
+    /// Forwards signals to the child. This command ends when the child has ended.
+    ///
+    /// Ctrl-C and the like aren't forwarded if the terminal has already sent them to the child,
+    /// which is in the same process group.
     #[cfg(target_os = "linux")]
     pub(crate) fn send_to(mut self, child: u32) {
         use rustix::process::{Pid, Signal, kill_process};
@@ -34,20 +37,20 @@ impl Caught {
                 if let (Some(pid), Some(number)) = (pid, number)
                     && (signal == SIGTERM || !is_in_foreground())
                 {
-                    // It may have ended meanwhile.
+                    // Fails only if the child has ended meanwhile.
                     let _ = kill_process(pid, number);
                 }
             }
         });
     }
 
-    /// Lets the child have those that reach it anyway.
+    /// Forwards nothing: the child gets only the signals that reach it by themselves.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn send_to(self, _child: u32) {
         std::mem::forget(self);
     }
 
-    /// Ends this command with success when the first one comes, after `act`.
+    /// On the first signal, calls `act` and exits with code 0.
     #[cfg(unix)]
     pub(crate) fn end_with(mut self, act: impl FnOnce() + Send + 'static) {
         thread::spawn(move || {
@@ -58,12 +61,13 @@ impl Caught {
         });
     }
 
-    /// Does nothing: they end this command.
+    /// Does nothing: signals end this command.
     #[cfg(not(unix))]
     pub(crate) fn end_with(self, _act: impl FnOnce() + Send + 'static) {}
 }
 
-/// Whether a key of the terminal, as Ctrl-C, has reached the child by itself.
+/// Whether this command's process group is in the foreground of the terminal, which then sends
+/// the signal of a key such as Ctrl-C to the child, too.
 #[cfg(target_os = "linux")]
 fn is_in_foreground() -> bool {
     use rustix::process::getpgrp;

@@ -1,4 +1,5 @@
-//! A baseline and a report, function by function; and what a reviewer would say of it.
+//! Compares a baseline with a report, function by function, and writes the message for the
+//! differences.
 
 use crate::check::baseline::file::Row;
 use crate::model::printable::printable;
@@ -8,10 +9,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 
-/// How many lines of a function are named.
+/// The number of lines shown for a function.
 const MOST_LINES: usize = 3;
 
-/// What is compared.
+/// The quantities that are compared.
 pub(super) const QUANTITIES: [Quantity; 4] = [
     Quantity::AllocatedBytes,
     Quantity::AllocationCount,
@@ -19,13 +20,13 @@ pub(super) const QUANTITIES: [Quantity; 4] = [
     Quantity::LiveCount,
 ];
 
-/// A function, before and now.
+/// A function in the baseline and in the report.
 pub(super) struct Function {
     pub(super) path: String,
     lines: Vec<Line>,
 }
 
-/// A line, as far as it is there.
+/// A line in the baseline and in the report; `None` where it is missing.
 struct Line {
     before: Option<Row>,
     now: Option<Row>,
@@ -57,8 +58,8 @@ impl Function {
     }
 }
 
-/// The functions of both. A line is known by its function and its text; of several, the
-/// first is the first.
+/// Matches the rows of both sides. Lines are matched by function and text; lines with the same text
+/// are matched in order.
 pub(super) fn functions(before: Vec<Row>, now: Vec<Row>) -> Vec<Function> {
     let mut left: HashMap<(String, String), VecDeque<Row>> = HashMap::new();
     let mut functions: BTreeMap<String, Vec<Line>> = BTreeMap::new();
@@ -88,7 +89,7 @@ pub(super) fn functions(before: Vec<Row>, now: Vec<Row>) -> Vec<Function> {
         .collect()
 }
 
-/// What is wrong, if something is.
+/// The message about functions that exceed their numbers, if there are any.
 pub(super) fn remark(functions: &[Function], tolerances: &[(Quantity, u32)]) -> Option<String> {
     let mut text = String::new();
     for function in functions {
@@ -111,12 +112,12 @@ pub(super) fn remark(functions: &[Function], tolerances: &[(Quantity, u32)]) -> 
                 };
             let _ = write!(
                 text,
-                "{} {what} {now}, and it was {before}",
+                "{} {what} {now}, up from {before}",
                 printable(&function.path, ' ')
             );
             let _ = match percent {
                 0 => writeln!(text, ":"),
-                percent => writeln!(text, ", of which {percent} % more are allowed:"),
+                percent => writeln!(text, " ({percent} % more is allowed):"),
             };
             add_lines(&mut text, function, quantity);
         }
@@ -124,7 +125,7 @@ pub(super) fn remark(functions: &[Function], tolerances: &[(Quantity, u32)]) -> 
     (!text.is_empty()).then_some(text)
 }
 
-/// Names the lines that have grown.
+/// Adds the lines that have grown, the largest change first.
 fn add_lines(text: &mut String, function: &Function, quantity: Quantity) {
     let mut lines: Vec<&Line> = function.lines.iter().collect();
     lines.retain(|line| line.change(quantity) > 0);

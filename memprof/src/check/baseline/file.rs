@@ -1,4 +1,5 @@
-//! A baseline as a file: JSON with a line for each line, to be read in a diff.
+//! The file format of a baseline: JSON with one row per source line, one row to a line of the
+//! file, so that diffs are readable.
 
 use crate::model::printable::printable;
 use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
@@ -8,18 +9,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-/// What is in `"format"`.
+/// The value of `"format"`.
 const NAME: &str = "memprof baseline";
 
-/// In version 1, a block that went over from one line to another was allocated in both, and
-/// nothing was transferred.
+/// The latest version. In version 1, a block that moved from one line to another counted as
+/// allocated in both, and the transferred numbers were missing.
 const VERSION: u64 = 2;
 
-/// What a line made.
+/// The numbers of one source line.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Row {
     pub(super) function: String,
-    /// The text: its number changes with all that is above it.
+    /// The source text. Line numbers would change with every edit above the line.
     pub(super) line: String,
     allocated_bytes: u64,
     allocation_count: u64,
@@ -44,14 +45,15 @@ impl Row {
             Quantity::AllocationCount => self.allocation_count.into(),
             Quantity::LiveBytes => self.live_bytes.into(),
             Quantity::LiveCount => self.live_count.into(),
-            // These depend on what else the process does.
+            // These also depend on the rest of the process.
             Quantity::BytesAtPeak | Quantity::TemporaryCount => 0,
         }
     }
 }
 
 impl Row {
-    /// Whether the numbers can be some that were counted, and added up.
+    /// Whether the numbers are plausible: small enough to be added up without overflow, and with no
+    /// more alive than was allocated and transferred.
     fn is_possible(&self) -> bool {
         const MOST: i128 = 1 << 56;
         let bytes = [self.live_bytes, self.transferred_bytes].map(i128::from);
@@ -76,9 +78,9 @@ struct Document {
     lines: Vec<Row>,
 }
 
-/// The lines that made something: by function, and in the order of the source.
+/// The lines that allocated, sorted by function, file and line number.
 pub(super) fn rows(report: &Report) -> Vec<Row> {
-    // A generic function is there once for each of its types.
+    // Instances of a generic function are separate entries in a report.
     let mut sums: BTreeMap<_, (&str, Allocations)> = BTreeMap::new();
     for (function, line) in report.lines() {
         let place = (&*function.path, &*function.file, line.number);
@@ -106,11 +108,11 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
     rows.collect()
 }
 
-/// A report that has these lines and nothing else, not their sum either.
+/// Builds a report that has these lines and nothing else; totals are zero.
 pub(super) fn report(rows: Vec<Row>) -> Report {
     let mut report = Report::default();
     for row in rows {
-        // What isn't alive any more was freed.
+        // The freed numbers follow from the others.
         let freed = |allocated: u64, transferred: i64, live: i64| {
             let owned = allocated.wrapping_add(transferred.cast_unsigned());
             owned.wrapping_sub(live.cast_unsigned())
@@ -162,7 +164,7 @@ pub(super) fn write(rows: &[Row], out: &mut dyn io::Write) -> io::Result<()> {
     writeln!(out, "\n]}}")
 }
 
-/// Reads what [`write`] has written, or says what is wrong with it.
+/// Reads a file that [`write`] has written. The error is a message for users.
 pub(super) fn read(text: &[u8]) -> Result<Vec<Row>, String> {
     let document: Document = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if document.format != NAME {
@@ -170,13 +172,13 @@ pub(super) fn read(text: &[u8]) -> Result<Vec<Row>, String> {
     }
     if document.version > VERSION {
         return Err(format!(
-            "a later memprof has written it, in version {}, and this one reads up to {VERSION}",
+            "a newer memprof wrote it, in version {}, and this one reads up to version {VERSION}",
             document.version
         ));
     }
     match document.lines.iter().find(|row| !row.is_possible()) {
         Some(row) => Err(format!(
-            "the numbers of a line of `{}` can't be",
+            "the numbers of a line of `{}` are impossible",
             printable(&row.function, ' ')
         )),
         None => Ok(document.lines),

@@ -1,5 +1,5 @@
-//! Baselines: what a test's functions did to memory when somebody last looked, in a file
-//! that is reviewed and committed; and what is said when they do more.
+//! Baselines: files with the expected memory numbers of a test's functions. You review and commit
+//! them; a test fails when its functions allocate or keep more.
 
 mod compare;
 mod file;
@@ -22,10 +22,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where files are, in the folder that a test runs in: that of its package.
+/// The folder of the files, inside the folder that a test runs in, which is that of its package.
 const FOLDER: &str = "memprof-baselines";
 
-/// What functions may do, as `memprof-baselines/name.json` says.
+/// Compares reports with the numbers in `memprof-baselines/name.json`.
 ///
 /// ```
 /// use memprof::baseline::Baseline;
@@ -61,10 +61,9 @@ const FOLDER: &str = "memprof-baselines";
 /// # }
 /// ```
 ///
-/// A file has a row for each line of a profiled function that made blocks: its function and
-/// text, bytes and blocks allocated, and bytes and blocks alive. There is nothing of the
-/// machine in it, and no line number, so that it changes when the numbers do. What no
-/// profiled function made isn't in it.
+/// A file has a row for each line of a profiled function that allocated: function and source text,
+/// bytes and blocks allocated, bytes and blocks alive. It has no line numbers and nothing that
+/// depends on the machine, so it changes only when the numbers do. Untracked blocks aren't in it.
 #[derive(Clone, Debug)]
 pub struct Baseline {
     name: String,
@@ -73,7 +72,8 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// The one of that name: letters, digits, `-`, `_` and `.`.
+    /// Creates a baseline with a name of letters, digits, `-`, `_` and `.`, which is the file's.
+    /// [`check`](Self::check) rejects other names, and names that begin with a dot.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -83,48 +83,53 @@ impl Baseline {
         }
     }
 
-    /// Has the file be in this folder, and not in `memprof-baselines`.
+    /// Sets the folder of the file. The default is `memprof-baselines`.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = folder.into();
         self
     }
 
-    /// Allows a function so many percent more of something than the file says; none is the
-    /// default. Bytes at the peak and temporary blocks are in no file: nothing limits them.
+    /// Allows each function to exceed the file's number for a quantity by `percent` percent. The
+    /// default is 0. Bytes at the peak and temporary blocks aren't in the file and have no limit.
     #[must_use]
     pub fn allow(mut self, quantity: Quantity, percent: u32) -> Self {
         self.tolerances.push((quantity, percent));
         self
     }
 
-    /// Holds a report against the file, function by function.
+    /// Compares a report with the file, function by function.
     ///
-    /// A function that does less than it did is welcome, and the file stays; one that is in the
-    /// file and didn't run is not. Where there is no file, or `MEMPROF_BLESS` is `1` (or `true`,
-    /// `yes`, `on`), it is written from the report; but in CI, where `CI` is set to something else
-    /// than `false` or `0`, a file that isn't there is an error: nobody would commit what was
-    /// written. Take the report of a [`Scope`](crate::Scope), or what other tests do at the same
-    /// time is in it.
+    /// Pass the report of a [`Scope`](crate::Scope): a report of the process includes what other
+    /// tests do at the same time. A function with smaller numbers passes and leaves the file as it
+    /// is.
     ///
-    /// With `MEMPROF_SUMMARY`, or else `GITHUB_STEP_SUMMARY`, naming a file, what has changed
-    /// is appended to it in Markdown. A relative path is taken from the folder that the test runs
-    /// in, which under cargo is its package's. With the feature `off` there is nothing to compare,
-    /// and no file is read or written.
+    /// The file is written from the report if it doesn't exist, or if `MEMPROF_BLESS` is `1`,
+    /// `true`, `yes` or `on`. In CI, where `CI` is set to anything but `false` or `0`, a missing
+    /// file is an error instead, since it wouldn't be committed there.
+    ///
+    /// If `MEMPROF_SUMMARY` or else `GITHUB_STEP_SUMMARY` names a file, the changes are appended to
+    /// it as Markdown. A relative path starts from the folder that the test runs in, which under
+    /// cargo is its package's.
+    ///
+    /// With the feature `off`, nothing is compared, read or written.
     ///
     /// # Errors
     ///
-    /// If a function does more than it may, with the lines that it is; if one that is in the file
-    /// didn't run, or no profiled function did, or the global allocator isn't a
-    /// [`CountingAlloc`](crate::CountingAlloc), so that there is nothing to compare; if the name
-    /// isn't one, a file can't be read or written, or there is none in CI; if `MEMPROF_BLESS` is
-    /// no word for yes or no.
+    /// - If a function exceeds its numbers; the error names the lines that have grown.
+    /// - If a function in the file didn't run, or no profiled function did.
+    /// - If the global allocator isn't a [`CountingAlloc`](crate::CountingAlloc), or is one that
+    ///   only [counts](crate::CountingAlloc::counting), or the report's scope began when 4,096
+    ///   were in use already: there is nothing to compare then.
+    /// - If the name isn't valid, a file can't be read or written, or the file is missing in CI.
+    /// - If `MEMPROF_BLESS` has any other value than `1`, `true`, `yes`, `on`, `0`, `false`, `no`
+    ///   and `off`.
     pub fn check(&self, report: &Report) -> Result<(), BaselineError> {
         if cfg!(feature = "off") {
             return Ok(());
         }
         let check = || this_thread::without_peak(|| self.try_check(report));
-        // All of it is the profiler's, but for what is given back.
+        // Nothing here counts as the program's, except the returned error.
         let (checked, _) = uncounted::during(false, check);
         checked.map_err(|own| {
             let error = BaselineError(own.as_str().to_owned());
@@ -137,29 +142,29 @@ impl Baseline {
         let path = self.path()?;
         if report.lines_are_unknown {
             return Err(format!(
-                "there were too many scopes at once to know of the one for `{}` which lines it was, and \
-                 there is nothing to compare",
+                "there were too many scopes at once to record the lines of the one for `{}`, so there is \
+                 nothing to compare",
                 self.name
             ));
         }
         if report.functions.is_empty() {
             return Err(format!(
-                "no profiled function ran in the report for `{}`, and there is nothing to compare: put \
-                 `#[memprofile(print = \"never\")]` on those in question, and not under `cfg(test)` if the \
-                 test is in a file of `tests/`",
+                "no profiled function ran in the report for `{}`, so there is nothing to compare: put \
+                 `#[memprofile(print = \"never\")]` on functions in question, and not under `cfg(test)` if \
+                 the test is in a file of `tests/`",
                 self.name
             ));
         }
         if !requirements::are_counted(report) {
             return Err(format!(
-                "the report for `{}` has zeroes only: {}",
+                "the report for `{}` is all zeroes: {}",
                 self.name,
                 requirements::NOBODY_COUNTS
             ));
         }
         if report.owners_are_unknown {
             return Err(format!(
-                "the report for `{}` doesn't know what lines have alive: {}",
+                "the report for `{}` has no live bytes by line: {}",
                 self.name,
                 requirements::NOBODY_NOTES
             ));
@@ -186,7 +191,7 @@ impl Baseline {
     fn compare(&self, path: &Path, text: &[u8], report: &Report) -> Result<(), String> {
         let before = file::read(text).map_err(|problem| {
             let path = shown(path);
-            format!("{path} is no baseline: {problem}; MEMPROF_BLESS=1 has it written anew")
+            format!("{path} is not a baseline: {problem}; MEMPROF_BLESS=1 overwrites it")
         })?;
         let functions = compare::functions(before, file::rows(report));
         self.summarise(&functions, false)?;
@@ -198,16 +203,16 @@ impl Baseline {
         };
         if let Some(gone) = functions.iter().find(|function| !has_run(&function.path)) {
             return Err(format!(
-                "{} is in {} and didn't run: nothing holds it to what is there. If it has lost its \
-                 `#[memprofile]`, give it one; if it is gone, run this once with MEMPROF_BLESS=1, and commit \
-                 the file.",
+                "{} is in {} and didn't run: there is nothing to compare. If it has lost its \
+                 `#[memprofile]`, put it back; if the function is gone, run this once with \
+                 MEMPROF_BLESS=1, and commit the file.",
                 printable(&gone.path, ' '),
                 shown(path)
             ));
         }
         match compare::remark(&functions, &self.tolerances) {
             Some(remark) => Err(format!(
-                "`{}` takes more memory than {} says.\n\n{remark}\nIf that is meant, run this once with \
+                "`{}` takes more memory than {} says.\n\n{remark}\nIf this is intended, run this once with \
                  MEMPROF_BLESS=1, and commit the file.",
                 self.name,
                 shown(path)
@@ -216,19 +221,19 @@ impl Baseline {
         }
     }
 
-    /// Reads a file as a report that has its lines, without their numbers and without
-    /// anything else.
+    /// Reads a baseline file as a report, which has the lines of the file, with line number 0, and
+    /// nothing else.
     ///
     /// # Errors
     ///
-    /// If it can't be read, or isn't a baseline.
+    /// If the file can't be read, or isn't a baseline.
     pub fn read(path: impl AsRef<Path>) -> Result<Report, BaselineError> {
         let path = path.as_ref();
         let text = Input::open(path).and_then(Input::json);
         let text =
             text.map_err(|error| BaselineError(format!("{} can't be read: {error}", shown(path))))?;
         let rows = file::read(&text).map_err(|problem| {
-            BaselineError(format!("{} is no baseline: {problem}", shown(path)))
+            BaselineError(format!("{} is not a baseline: {problem}", shown(path)))
         })?;
         Ok(file::report(rows))
     }
@@ -237,22 +242,22 @@ impl Baseline {
         let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
         if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(is_plain) {
             return Err(format!(
-                "{:?} is no name for a baseline: it has letters, digits, `-`, `_` and `.`, and doesn't begin \
-                 with a dot",
+                "{:?} is not a valid name for a baseline: use letters, digits, `-`, `_` and `.`, and don't \
+                 begin with a dot",
                 self.name
             ));
         }
         Ok(self.folder.join(format!("{}.json", self.name)))
     }
 
-    /// Writes the file, in the place of one that may have been there.
+    /// Writes the file, replacing an existing one.
     fn write(&self, path: &Path, text: Option<Vec<u8>>, rows: Vec<Row>) -> Result<(), String> {
         let write = || {
             fs::create_dir_all(&self.folder)?;
             os::without_signals_of_writing(|| replace(path, |out| file::write(&rows, out)))
         };
         write().map_err(|error| format!("{} can't be written: {error}", shown(path)))?;
-        crate::sys::output::say(&format!("{} is written; commit it", shown(path)));
+        crate::sys::output::say(&format!("{} was written; commit it", shown(path)));
         let before = text.and_then(|text| file::read(&text).ok());
         self.summarise(&compare::functions(before.unwrap_or_default(), rows), true)
     }
@@ -268,12 +273,12 @@ impl Baseline {
     }
 }
 
-/// Holds a report against the file `memprof-baselines/name.json`, as [`Baseline::check`] does
-/// without tolerances.
+/// Compares a report with the file `memprof-baselines/name.json`, like [`Baseline::check`] without
+/// tolerances.
 ///
 /// # Panics
 ///
-/// Where that has an error.
+/// In all cases in which [`Baseline::check`] returns an error.
 #[track_caller]
 pub fn check_baseline(name: &str, report: &Report) {
     if let Err(error) = Baseline::new(name).check(report) {
@@ -281,10 +286,10 @@ pub fn check_baseline(name: &str, report: &Report) {
     }
 }
 
-/// Why a report doesn't go with its [`Baseline`].
+/// The error of a failed [`Baseline`] check.
 ///
-/// `Debug` writes what `Display` does: it is a remark of several lines, and what `unwrap` and a
-/// test that ends with `?` show is that.
+/// `Debug` writes the same as `Display`: a message of several lines, which `unwrap` and a test that
+/// ends with `?` would otherwise show escaped.
 pub struct BaselineError(String);
 
 impl fmt::Debug for BaselineError {
@@ -301,7 +306,7 @@ impl fmt::Display for BaselineError {
 
 impl Error for BaselineError {}
 
-/// Whether the files are to be written anew.
+/// Whether baselines are to be overwritten.
 fn is_blessed() -> Result<bool, String> {
     let word = environment::get("MEMPROF_BLESS").unwrap_or_default();
     let word = word.to_string_lossy();
@@ -312,17 +317,17 @@ fn is_blessed() -> Result<bool, String> {
         Ok(false)
     } else {
         Err(format!(
-            "MEMPROF_BLESS is {word:?}: 1 has baselines written anew, 0 has not"
+            "MEMPROF_BLESS is {word:?}: use 1 to overwrite baselines, 0 to compare with them"
         ))
     }
 }
 
-/// Whether nobody is there to commit a file.
+/// Whether the test runs in CI, where a new file wouldn't be committed.
 fn is_in_ci() -> bool {
     env::var_os("CI").is_some_and(|word| !["", "0", "false"].iter().any(|no| word == *no))
 }
 
-/// A path as it can be said: it may have anything in it.
+/// A path for a message, without control characters that it may contain.
 fn shown(path: &Path) -> String {
     printable(&path.display().to_string(), ' ')
 }

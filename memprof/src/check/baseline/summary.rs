@@ -1,4 +1,4 @@
-//! What has changed, in Markdown, for the page of a build.
+//! A summary of the changes as Markdown, for the page of a CI build.
 
 use crate::check::baseline::compare::{Function, QUANTITIES, number};
 use crate::report::code;
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Appends a section, in one piece: other tests append theirs.
+/// Appends a section in a single write, since other tests append to the same file.
 pub(super) fn append(
     path: &Path,
     name: &str,
@@ -16,7 +16,7 @@ pub(super) fn append(
 ) -> io::Result<()> {
     let mut text = section(name, functions);
     if is_written {
-        text.push_str("The baseline is written from this.\n\n");
+        text.push_str("The baseline was written from this.\n\n");
     }
     os::without_signals_of_writing(|| replace_file::append(path)?.write_all(text.as_bytes()))
 }
@@ -29,7 +29,7 @@ fn section(name: &str, functions: &[Function]) -> String {
     let changed: Vec<&Function> = functions.iter().filter(has_changed).collect();
     let mut text = format!("### Memory of `{name}`\n\n");
     if changed.is_empty() {
-        text.push_str("As before.\n\n");
+        text.push_str("No changes.\n\n");
         return text;
     }
     text.push_str(

@@ -1,4 +1,4 @@
-//! Limits, and what is held against them.
+//! Limits of a budget, and the numbers that are compared with them.
 
 use crate::check::requirements::require_owners;
 use crate::count::{source, uncounted};
@@ -6,7 +6,7 @@ use crate::model::report::Report;
 use crate::model::usage::Usage;
 use crate::scope::handle::Scope;
 
-/// What a limit is on: one of the numbers of a [`Usage`], or what is still alive.
+/// The number that a limit applies to: one of a [`Usage`], or the bytes still alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
     /// [`Usage::allocated_bytes`].
@@ -23,11 +23,11 @@ pub enum Quantity {
     DeallocationCount,
     /// [`Usage::reallocation_count`].
     ReallocationCount,
-    /// Bytes of blocks that the code made and that are still there.
+    /// Bytes of blocks that the code allocated and that are still alive.
     KeptBytes,
 }
 
-/// How a number stands to its limit.
+/// The comparison that has to hold between a number and its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// `==`
@@ -63,7 +63,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// On a number that can't be negative.
+    /// Creates a limit on a number that can't be negative.
     #[must_use]
     pub const fn on(quantity: Quantity, comparison: Comparison, bound: u64) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Limit {
         }
     }
 
-    /// On the net bytes.
+    /// Creates a limit on the net bytes.
     #[must_use]
     pub const fn on_net(comparison: Comparison, bound: i64) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Limit {
         }
     }
 
-    /// What was measured, and whether that keeps to the limit.
+    /// Returns the measured number, and whether it keeps to the limit.
     pub(crate) fn measured(&self, done: &Done<'_>) -> (i128, bool) {
         let Done { usage, scope, .. } = done;
         let number = match self.quantity {
@@ -100,24 +100,24 @@ impl Limit {
     }
 }
 
-/// No block may be made, or grow.
+/// No block may be allocated or grow.
 pub const NO_ALLOC: [Limit; 2] = [
     Limit::on(Quantity::AllocationCount, Comparison::Equal, 0),
     Limit::on(Quantity::AllocatedBytes, Comparison::Equal, 0),
 ];
 
-/// No block may be kept.
+/// No block may be alive at the end.
 pub const NO_LEAK: [Limit; 1] = [Limit::on(Quantity::KeptBytes, Comparison::Equal, 0)];
 
-/// What code under a budget has to keep to.
+/// The terms of a budget.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms<'a> {
     pub(crate) limits: &'a [Limit],
-    /// The functions that don't count, by how their paths begin.
+    /// Path prefixes of functions whose blocks don't count.
     pub(crate) ignored: &'a [&'a str],
-    /// Which run of the code it is, of how many.
+    /// The number of this run of the code, from 1, and the number of runs.
     pub(crate) run: (u32, u32),
-    /// Whether it is the whole body of a test.
+    /// Whether the code is the whole body of a test.
     pub(crate) is_test: bool,
 }
 
@@ -132,8 +132,10 @@ impl<'a> Terms<'a> {
     }
 }
 
-/// Who made the blocks is asked, since freeing what others made doesn't make up for
-/// keeping one's own.
+/// Bytes that the code allocated and that are still alive.
+///
+/// The net bytes wouldn't do: the code may free blocks of others while it keeps its own. They are
+/// the fallback where blocks aren't attributed.
 fn kept_bytes(usage: &Usage, scope: &Scope) -> i128 {
     let can_keep = usage.allocation_count > 0 || usage.reallocation_count > 0;
     if !can_keep {
@@ -142,22 +144,23 @@ fn kept_bytes(usage: &Usage, scope: &Scope) -> i128 {
     if !scope.knows_lines() || !source::owners_are_known() {
         return usage.net_bytes().max(0).into();
     }
-    // Whoever asks has left the scope.
+    // The calling thread has left the scope, so there is nothing to settle.
     let (made, _) = uncounted::during(false, || scope.settled_report().total);
     if made.allocated_bytes < usage.allocated_bytes {
-        // In a scope that isn't inside this one: of that, the difference alone is known.
+        // The rest was allocated in a scope that isn't inside this one. For that, only the net
+        // bytes are known.
         made.live_bytes().max(usage.net_bytes()).into()
     } else {
         made.live_bytes().into()
     }
 }
 
-/// What was done under a budget.
+/// The numbers measured under a budget.
 #[derive(Debug)]
 pub(crate) struct Done<'a> {
-    /// By the code itself and by those who joined its scope.
+    /// What the code itself did and threads that joined its scope.
     pub(crate) usage: Usage,
-    /// Whether the peak may be too high, since others had one.
+    /// Whether the peak is only an upper bound, since other threads added theirs.
     pub(crate) is_peak_at_most: bool,
     pub(crate) scope: &'a Scope,
 }
@@ -166,7 +169,7 @@ impl<'a> Done<'a> {
     pub(crate) fn new(own: Usage, scope: &'a mut Scope, terms: &Terms<'_>) -> Self {
         let others = scope.usage_by_others();
         let mut usage = Usage {
-            // Nobody knows which moments were the same.
+            // An upper bound: the two peaks may have been at different times.
             peak_bytes: own.peak_bytes.saturating_add(others.peak_bytes),
             ..own.and(others)
         };
@@ -187,27 +190,28 @@ impl<'a> Done<'a> {
     }
 }
 
-/// What was done but for making the blocks of some functions, and freeing them. The peak
-/// stays: nobody knows what it would have been.
+/// Takes the blocks of the `ignored` functions out of `usage`. The peak stays, since the peak
+/// without these blocks isn't known.
 ///
-/// Who freed a block isn't known, and needn't have been measured. So what is left are the
-/// blocks of the other functions that are alive, whoever has freed the rest. A block that an
-/// ignored function has let grow is alive as the function's; what others allocated of it
-/// before is theirs, and isn't alive any more.
+/// It isn't recorded which thread or line freed a block, so the freed bytes are derived: what the
+/// other functions allocated, less their blocks that are still alive. A block that an ignored
+/// function has grown is alive as that function's block. The bytes that other functions had
+/// allocated of it before count as allocated by them, and as no longer alive.
 fn without_blocks(usage: Usage, report: &Report, ignored: &[&str]) -> Usage {
     let made = report.made_under(ignored);
     let allocated_bytes = usage.allocated_bytes.saturating_sub(made.allocated_bytes);
     let allocation_count = usage.allocation_count.saturating_sub(made.allocation_count);
     let mut live_bytes = report.total.live_bytes() - made.live_bytes();
     if report.total.allocated_bytes < usage.allocated_bytes {
-        // In a scope that isn't inside this one: of that, the difference alone is known.
+        // The rest was allocated in a scope that isn't inside this one. For that, only the net
+        // bytes are known.
         live_bytes = live_bytes.max(usage.net_bytes() - made.live_bytes());
     }
     let live_count = report.total.live_count() - made.live_count();
     let unsigned = |live: i64| u64::try_from(live).unwrap_or(0);
     Usage {
         allocated_bytes,
-        // Of blocks that were there before and have grown, the growth alone was allocated.
+        // Saturating: of older blocks that have grown, only the growth counts as allocated.
         freed_bytes: allocated_bytes.saturating_sub(unsigned(live_bytes)),
         allocation_count,
         deallocation_count: allocation_count.saturating_sub(unsigned(live_count)),

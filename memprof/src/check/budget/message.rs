@@ -1,5 +1,5 @@
-//! What is said of a budget that was exceeded: its limits, what was measured, and who
-//! spent it.
+//! The message for an exceeded budget: its limits, the measured numbers, and the lines that
+//! allocated most.
 
 use crate::check::budget::limit::{Comparison, Done, Quantity, Terms};
 use crate::count::uncounted;
@@ -10,13 +10,13 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 
-/// How many lines are named.
+/// The number of lines shown.
 const MOST_LINES: usize = 5;
 
-/// How many callers of a line are.
+/// The number of callers shown for a line.
 const MOST_CALLERS: usize = 8;
 
-/// The message, which is on nobody's account.
+/// The message, whose memory isn't counted.
 #[derive(Debug)]
 pub(crate) struct Exceeded(String);
 
@@ -75,7 +75,10 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
     let _ = writeln!(text, "{}", summary(done));
     if !terms.ignored.is_empty() {
         let ignored = terms.ignored.join(" and ");
-        let _ = writeln!(text, "not counted, but for the peak: what {ignored} made");
+        let _ = writeln!(
+            text,
+            "not counted, except in the peak: what {ignored} allocated"
+        );
     }
     let report = done.scope.settled_report();
     add_lines(
@@ -88,26 +91,26 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
     }
     if !done.scope.knows_lines() {
         text.push_str(
-            "there are too many scopes at once to know of this one which lines they were\n",
+            "too many scopes at once (4,096 at most): the lines of this one aren't known\n",
         );
     }
     if terms.is_test && report.untracked.allocation_count > 0 && !is_output_shown() {
         text.push_str(
-            "what a test prints counts, too, where the runner keeps it in memory: `--nocapture` shows it\n",
+            "what a test prints counts, too, if the test runner captures it: run it with `--nocapture`\n",
         );
     }
-    // One line end is the panic's.
+    // The panic handler adds a newline.
     text.truncate(text.trim_end().len());
     text
 }
 
-/// Whether the runner of the tests was told not to keep what they print.
+/// Whether the test runner was told not to capture output.
 fn is_output_shown() -> bool {
     let is_word = |word: OsString| word == "--nocapture" || word == "--no-capture";
     env::var_os("RUST_TEST_NOCAPTURE").is_some() || env::args_os().any(is_word)
 }
 
-/// What is said before a peak that may be too high.
+/// The words before a peak that is only an upper bound.
 fn at_most(done: &Done<'_>) -> &'static str {
     if done.is_peak_at_most { "at most " } else { "" }
 }
@@ -127,10 +130,10 @@ fn summary(done: &Done<'_>) -> String {
     )
 }
 
-/// Names the lines with most of what there was too much of.
+/// Adds the lines with most of the exceeded quantity.
 fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
     let weight = |made: &Allocations| match exceeded {
-        // What isn't known names no lines: those with most of what they allocated do.
+        // Without owners, the other quantities aren't known per line: sort by allocated bytes.
         _ if report.owners_are_unknown && exceeded != Quantity::AllocationCount => {
             made.allocated_bytes.cast_signed()
         }
@@ -153,16 +156,16 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
     if lines.is_empty() {
         if weight(&report.untracked) > 0 {
             text.push_str(
-                "no profiled function made these blocks: `#[memprofile(print = \"never\")]` on those in \
-                 question names the lines\n",
+                "no profiled function allocated these blocks: put `#[memprofile(print = \"never\")]` on \
+                 functions in question to see the lines\n",
             );
         }
         return;
     }
     lines.sort_by_key(|(_, line)| Reverse(weight(&line.own)));
     text.push_str(match exceeded {
-        _ if report.owners_are_unknown => "by line, in the order of what they allocated:\n",
-        Quantity::PeakBytes => "by line, without what was freed at once:\n",
+        _ if report.owners_are_unknown => "by line, most allocated bytes first:\n",
+        Quantity::PeakBytes => "by line, without temporary blocks:\n",
         _ => "by line:\n",
     });
     for (place, line) in lines.iter().take(MOST_LINES) {
@@ -195,10 +198,12 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
     }
 }
 
-/// About how many bytes a line can have had alive at the same time: which of its blocks were
-/// there at the peak, nobody knows, but of those that were freed at once, there was one.
+/// An estimate of how many bytes of a line can have been alive at the same time. Which of its
+/// blocks were alive at the peak isn't known, but of temporary blocks, which are freed at once, at
+/// most one was.
 fn at_once_bytes(made: &Allocations) -> u64 {
-    // Of a block that was taken over, all bytes, and of one that was given away, none.
+    // Includes all bytes of blocks taken over from other lines, and none of blocks that other lines
+    // took over.
     let owned = |made: u64, transferred: i64| made.saturating_add_signed(transferred);
     let all_bytes = owned(made.allocated_bytes, made.transferred_bytes);
     let all_blocks = owned(made.allocation_count, made.transferred_count);
@@ -221,7 +226,7 @@ fn of_made(made: &Allocations, report: &Report) -> String {
     )
 }
 
-/// The way to a line on which it made most: `, from app::run:12, from app::main:3`.
+/// The call path on which a line allocated most: `, from app::run:12, from app::main:3`.
 fn callers(
     report: &Report,
     function: usize,
@@ -248,7 +253,7 @@ fn callers(
 }
 
 impl Quantity {
-    /// As in a budget.
+    /// The name as written in a budget.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AllocatedBytes => "allocated_bytes",
@@ -258,7 +263,7 @@ impl Quantity {
             Self::AllocationCount => "allocation_count",
             Self::DeallocationCount => "deallocation_count",
             Self::ReallocationCount => "reallocation_count",
-            Self::KeptBytes => "bytes of it still alive",
+            Self::KeptBytes => "bytes still alive",
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Budgets: code that is to keep to some limits on the heap, and panics if it doesn't.
+//! Budgets: limits on what code does to the heap, with a panic if it exceeds them.
 //!
-//! While the limits are kept, a budget costs what [`measure`](crate::scope::measure) does and a
-//! scope that was there before. What its lines did is only looked at when it is exceeded.
+//! A budget that is kept costs as much as a [measurement](crate::scope::measure) and a
+//! [pooled scope](crate::scope::pool). Lines are looked up only when a limit is exceeded.
 
 pub(crate) mod limit;
 pub(crate) mod message;
@@ -23,12 +23,12 @@ use std::task::{Context, Poll};
 
 /// The calling thread while it runs code under a budget.
 struct Run {
-    // Dropped in this order.
+    // The fields are dropped in this order: the measurement ends inside the scope.
     measured: Measured,
     entered: Entered,
 }
 
-/// The calling thread in the scope of that code.
+/// The calling thread inside the scope of that code, by the number of its level.
 struct Entered(u64);
 
 impl Run {
@@ -40,13 +40,13 @@ impl Run {
         }
     }
 
-    /// What the thread did, and the level that it was on.
+    /// Returns what the thread did, and the level that it was on.
     fn end(self) -> (Usage, Option<Box<Level>>) {
         let usage = self.measured.end();
         (usage, ManuallyDrop::new(self.entered).leave())
     }
 
-    /// What the thread did.
+    /// Returns what the thread did and frees the level.
     fn end_and_free(self) -> Usage {
         let (usage, level) = self.end();
         if let Some(level) = level {
@@ -63,7 +63,7 @@ impl Entered {
 }
 
 impl Drop for Entered {
-    /// After a panic: who was in the scope has gone on to somewhere else.
+    /// Leaves the scope after a panic, since the thread goes on elsewhere.
     fn drop(&mut self) {
         if let Some(level) = self.leave() {
             level.free();
@@ -71,11 +71,11 @@ impl Drop for Entered {
     }
 }
 
-/// Runs `work`, which is to keep to the limits.
+/// Runs `work` and checks it against the limits.
 ///
 /// # Panics
 ///
-/// If it doesn't, or nobody counts.
+/// If `work` exceeds a limit, or allocations aren't counted.
 #[track_caller]
 pub fn check<T>(limits: &[Limit], work: impl FnOnce() -> T) -> T {
     check_terms(&Terms::of(limits), work)
@@ -91,9 +91,7 @@ pub(crate) fn check_terms<T>(terms: &Terms<'_>, work: impl FnOnce() -> T) -> T {
     let value = work();
     let (own, level) = run.end();
     let Some(mut level) = level else {
-        panic!(
-            "the code under a memory budget has come back on another thread, where it is not measured"
-        )
+        panic!("the code under a memory budget returned on another thread, where it isn't measured")
     };
     let done = Done::new(own, level.scope_mut(), terms);
     if done.keeps_to(terms.limits) {
@@ -106,12 +104,12 @@ pub(crate) fn check_terms<T>(terms: &Terms<'_>, work: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Makes a future and measures that and it, for its limits to be [looked at](Spent::check)
-/// when it has given its value.
+/// Creates a future and measures its creation, its polls and its drop. The limits are
+/// [checked](Spent::check) when the future has completed.
 ///
 /// # Panics
 ///
-/// If nobody counts.
+/// If allocations aren't counted.
 #[track_caller]
 pub fn within<F: Future>(make: impl FnOnce() -> F) -> Budgeted<F> {
     if !cfg!(feature = "off") {
@@ -132,7 +130,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Budgeted<F> {
-        // None when it is at its end.
+        // None once the future has completed.
         #[pin]
         future: Option<F>,
         scope: Scope,
@@ -153,7 +151,7 @@ impl<F: Future> Future for Budgeted<F> {
 
     /// # Panics
     ///
-    /// If it is polled after its end, as futures may.
+    /// If it is polled after completion.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let run = Run::begin(Level::new(this.scope.clone(), true));
@@ -162,7 +160,7 @@ impl<F: Future> Future for Budgeted<F> {
             .expect("a future is polled until its end")
             .poll(context);
         if poll.is_ready() {
-            // What it has been made of is freed as it was made.
+            // Drops the future inside the budget, where it was created.
             this.future.set(None);
         }
         *this.usage = this.usage.then(run.end_and_free());
@@ -174,7 +172,7 @@ impl<F: Future> Future for Budgeted<F> {
     }
 }
 
-/// What a future gave, and what it did for that.
+/// The value of a future, and what the future did to the heap.
 #[derive(Debug)]
 pub struct Spent<T> {
     value: T,
@@ -183,11 +181,11 @@ pub struct Spent<T> {
 }
 
 impl<T> Spent<T> {
-    /// The value.
+    /// Checks the limits and returns the value.
     ///
     /// # Panics
     ///
-    /// If the future hasn't kept to the limits.
+    /// If the future has exceeded a limit.
     #[track_caller]
     pub fn check(self, limits: &[Limit]) -> T {
         self.check_terms(&Terms::of(limits))

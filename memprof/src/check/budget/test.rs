@@ -1,25 +1,25 @@
-//! A test under a budget: its body is run as often as it says, and each time that counts
-//! has to keep to the limits.
+//! Tests under a budget: `#[memprof::test]` runs the body several times, and each run after the
+//! warm-up has to keep to the limits.
 
 use crate::check::budget;
 use crate::check::budget::limit::{Limit, Terms};
 use crate::check::budget::message::Exceeded;
 use std::future::Future;
 
-/// What `#[memprof::test]` says of a test.
+/// The arguments of `#[memprof::test]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial {
-    /// What each run keeps to.
+    /// The limits for each run.
     pub limits: &'static [Limit],
-    /// The functions that don't count, by how their paths begin.
+    /// Path prefixes of functions whose blocks don't count.
     pub ignored: &'static [&'static str],
-    /// Runs that come first, and may do what they like.
+    /// The number of runs before those that are checked.
     pub warmup: u32,
-    /// Runs that keep to the limits.
+    /// The number of runs that are checked.
     pub runs: u32,
 }
 
-/// What a test may return.
+/// A value that a test may return.
 pub trait Outcome {
     /// Whether the test has failed.
     fn is_failure(&self) -> bool;
@@ -47,11 +47,11 @@ impl Trial {
         }
     }
 
-    /// Runs a test; what it returns when it fails, or the last time.
+    /// Runs a test and returns the value of the first run that fails, or else of the last run.
     ///
     /// # Panics
     ///
-    /// If a run exceeds a limit, or nobody counts.
+    /// If a run exceeds a limit, or allocations aren't counted.
     #[track_caller]
     pub fn run<T: Outcome>(&self, body: impl Fn() -> T) -> T {
         for _ in 0..self.warmup {
@@ -70,11 +70,11 @@ impl Trial {
         }
     }
 
-    /// As [`run`](Self::run), of an `async` test.
+    /// Like [`run`](Self::run), for an `async` test.
     ///
     /// # Panics
     ///
-    /// If nobody counts.
+    /// If allocations aren't counted.
     pub async fn run_async<T: Outcome, F: Future<Output = T>>(
         &self,
         body: impl Fn() -> F,
@@ -97,13 +97,13 @@ impl Trial {
     }
 }
 
-/// How an `async` test has ended.
+/// The outcome of an `async` test.
 #[derive(Debug)]
 #[must_use]
 pub struct Tried<T>(Result<T, Exceeded>);
 
 impl<T> Tried<T> {
-    /// What the test returns. Called in the test, so that a panic is at the user's line.
+    /// Returns the test's value. The test itself calls this, so that a panic has the user's line.
     ///
     /// # Panics
     ///

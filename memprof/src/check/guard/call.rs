@@ -1,7 +1,7 @@
-//! Calls of a function that has a [budget](crate::check::guard) in production.
+//! Calls of functions with a [budget](crate::check::guard) in production.
 //!
-//! A call is the thread's, or the task's, as in [`measure`](crate::scope::measure). One that panics
-//! is a call, too, and so is a task that is given up.
+//! A call covers one thread or one task, as in [`measure`](crate::scope::measure). It also counts
+//! if it panics, or if its future is dropped before completion.
 
 use crate::check::guard::{End, Guard};
 use crate::model::usage::Usage;
@@ -13,19 +13,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread;
 
-/// A call under a budget, for as long as it lives.
+/// A guard for a call under a budget, from the start of the call to its end.
 #[derive(Debug)]
 #[must_use]
 pub struct Guarded {
     guard: &'static Guard,
     measured: Option<Measured>,
-    /// A destructor that is called in the middle of a panic has calls of its own.
+    /// Whether the thread was panicking at the start: destructors make calls during a panic, too.
     was_panicking: bool,
-    // The thread's counters are another's.
+    // The start was read from this thread's counters.
     _not_send: PhantomData<*const ()>,
 }
 
-/// Begins a call, which is looked at when the answer is dropped.
+/// Begins a call, which is checked when the returned guard is dropped.
 pub fn guard(guard: &'static Guard) -> Guarded {
     Guarded {
         guard,
@@ -43,8 +43,8 @@ impl Drop for Guarded {
     }
 }
 
-/// How code ends that is left at this moment, and that a destructor may have called in the
-/// middle of a panic.
+/// Returns how a call ends that returns or unwinds right now. A call that a destructor makes during
+/// a panic doesn't count as panicked.
 fn end(was_panicking: bool) -> End {
     if thread::panicking() && !was_panicking {
         End::Panicked
@@ -54,12 +54,12 @@ fn end(was_panicking: bool) -> End {
 }
 
 pin_project! {
-    /// The future of a call under a budget, which is looked at when it gives its value, and
-    /// if it is dropped before, then.
+    /// The future of a call under a budget. The call is checked when the future completes or is
+    /// dropped.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct GuardedTask<F> {
-        // None when it is dropped.
+        // None once it is dropped.
         #[pin]
         future: Option<F>,
         call: TaskCall,
@@ -80,17 +80,17 @@ pin_project! {
     }
 }
 
-/// A call that is a future's.
+/// A call of an async function.
 #[derive(Debug)]
 struct TaskCall {
     guard: &'static Guard,
     usage: Usage,
-    /// Whether it has begun and not given its value.
+    /// Whether the future has been polled and hasn't completed.
     is_open: bool,
     has_panicked: bool,
 }
 
-/// The thread while it polls the future, or drops it.
+/// One poll of the future, or its drop, on the calling thread.
 struct Stretch<'a> {
     call: &'a mut TaskCall,
     measured: Option<Measured>,
@@ -116,7 +116,7 @@ impl Drop for Stretch<'_> {
     }
 }
 
-/// Has a future be a call under a budget.
+/// Wraps a future as a call under a budget.
 pub fn guard_task<F: Future>(guard: &'static Guard, future: F) -> GuardedTask<F> {
     GuardedTask {
         future: Some(future),
@@ -134,7 +134,7 @@ impl<F: Future> Future for GuardedTask<F> {
 
     /// # Panics
     ///
-    /// If it is polled after its end, as futures may.
+    /// If the inner future panics when it is polled after completion.
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();

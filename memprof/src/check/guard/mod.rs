@@ -1,8 +1,8 @@
-//! The budget of a function in production, and what is done about a call that exceeds it: it
-//! is said, panicked about, or handed to the program.
+//! Budgets of functions in production. A call that exceeds its budget leads to a warning, a panic
+//! or a callback.
 //!
-//! Nothing here may panic while the thread does, or while a future is dropped: what is
-//! dropped beside it would be left behind, or the process aborted.
+//! Nothing here may panic while the thread is panicking, which would abort the process, or while a
+//! future is dropped, which would leak what is dropped next to it.
 
 pub(crate) mod call;
 
@@ -22,38 +22,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Between two lines about the same function.
+/// The minimum time between two warnings about the same function.
 const PAUSE_NANOSECONDS: u64 = 1_000_000_000;
 
-/// A call of a function that took more memory than its attribute allows: see
-/// [`on_exceed`].
+/// A call that exceeded the budget in its function's attribute: see [`on_exceed`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct BudgetViolation {
     /// The function's path.
     pub function: &'static str,
 
-    /// The file it is in, as the compiler named it.
+    /// The source file, as the compiler named it.
     pub file: &'static str,
 
-    /// The line it begins on.
+    /// The first line of the function.
     pub line: u32,
 
     /// What the call did to the heap.
     pub usage: Usage,
 
-    /// How far the heap may stand above where the call began, if there is a limit.
+    /// The limit on how far the heap may rise above its level at the start of the call, if there
+    /// is one.
     pub max_peak_bytes: Option<u64>,
 
-    /// What the call may leave, if there is a limit.
+    /// The limit on the net bytes of the call, if there is one.
     pub max_net_bytes: Option<u64>,
 
-    /// Whether the call ended in a panic, whose message and backtrace are in `usage`.
+    /// Whether the call ended in a panic. The panic's message and backtrace are included in
+    /// `usage`.
     pub has_panicked: bool,
 }
 
 impl fmt::Display for BudgetViolation {
-    /// One line, without an end.
+    /// Writes one line, without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}:{})", self.function, self.file, self.line)?;
         let peak = i128::from(self.usage.peak_bytes);
@@ -76,38 +77,38 @@ impl fmt::Display for BudgetViolation {
             }
         }
         if self.has_panicked {
-            f.write_str(" (it panicked, and what that took is in it)")?;
+            f.write_str(" (it panicked, and the memory for that is included)")?;
         }
         Ok(())
     }
 }
 
-/// What is done about an offence.
+/// The reaction to a call that exceeds its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnExceed {
-    /// A line on the standard error.
+    /// Writes a line to standard error.
     Warn,
-    /// A panic.
+    /// Panics.
     Panic,
-    /// What the program has [set](on_exceed).
+    /// Calls the function that the program has [set](on_exceed).
     Callback,
 }
 
-/// A function's budget, written by the attribute.
+/// A function's budget, a static that the attribute generates.
 #[derive(Debug)]
 pub struct Guard {
     site: &'static Site,
     max_peak_bytes: Option<u64>,
     max_net_bytes: Option<u64>,
     on_exceed: OnExceed,
-    /// When the next line may be said, in nanoseconds of the clock.
+    /// The earliest time of the next warning, in nanoseconds of the clock.
     next_line: AtomicU64,
-    /// Offences about which none was.
+    /// The number of violations without a warning since the last warning.
     unsaid: AtomicU64,
 }
 
 impl Guard {
-    /// The budget of the function that `site` describes.
+    /// Creates the budget of the function that `site` describes.
     #[must_use]
     pub const fn new(
         site: &'static Site,
@@ -134,11 +135,11 @@ impl Guard {
         is_on && is_counted
     }
 
-    /// Looks at a call that has ended.
+    /// Checks a call that has ended.
     pub(crate) fn check(&self, usage: Usage, end: End) {
         let is_over = |number: u64, most: Option<u64>| most.is_some_and(|most| number > most);
         let net_bytes = u64::try_from(usage.net_bytes()).unwrap_or(0);
-        // A panic leaves its message, as it has to.
+        // A panicking call leaves at least the panic's message behind.
         let max_net_bytes = self.max_net_bytes.filter(|_| end != End::Panicked);
         if is_over(usage.peak_bytes, self.max_peak_bytes) || is_over(net_bytes, max_net_bytes) {
             self.exceed(usage, end);
@@ -167,7 +168,7 @@ impl Guard {
                 }
                 Some(callback) => {
                     let call = AssertUnwindSafe(|| call_back(&callback, &offence));
-                    // What it panics with has been said.
+                    // The panic hook has already reported a panic of the callback.
                     drop(panic::catch_unwind(call));
                 }
                 None => self.warn(&offence),
@@ -175,12 +176,12 @@ impl Guard {
         }
     }
 
-    /// Says one line; but not if one was said less than a second ago.
+    /// Writes a warning, unless the last one was less than a second ago.
     fn warn(&self, offence: &BudgetViolation) {
         let now = clock::nanoseconds(clock::ticks()).max(1);
         let next = self.next_line.load(Ordering::Relaxed);
         let later = now.saturating_add(PAUSE_NANOSECONDS);
-        // Relaxed: who gets to say it is all that is decided.
+        // Relaxed: this only decides which thread writes the warning.
         let is_due = now >= next
             && self
                 .next_line
@@ -204,7 +205,7 @@ impl Guard {
 pub(crate) enum End {
     Returned,
     Panicked,
-    /// Its future was dropped half way.
+    /// Its future was dropped before completion.
     GivenUp,
 }
 
@@ -216,14 +217,13 @@ thread_local! {
     static IS_CALLING_BACK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has `act` be called with each call of a function under
-/// `#[memprofile(on_exceed = "callback")]` that exceeds its budget, in the place of what was
-/// set before.
+/// Sets the callback for functions with `#[memprofile(on_exceed = "callback")]`, replacing the
+/// previous one.
 ///
-/// It is called by the thread that ran the function, at its end, and what it does to the heap
-/// is the program's. Offences that it commits itself are passed over, and so is a panic of
-/// its own, where the call has panicked or its future is dropped half way. As long as none
-/// is set, offences are said on the standard error.
+/// The thread that ran the function calls `act` at the end of each call that exceeds its budget.
+/// Allocations of `act` count as the program's. Violations inside `act` are ignored, and so is a
+/// panic of `act` if the call has panicked or its future was dropped before completion. Without a
+/// callback, violations are written to standard error.
 ///
 /// ```
 /// use memprof::memprofile;
@@ -252,7 +252,7 @@ thread_local! {
 pub fn on_exceed(act: impl Fn(&BudgetViolation) + Send + Sync + 'static) {
     let act: Callback = Arc::new(act);
     let before = CALLBACK.lock().replace(act);
-    // Not under the lock: it is the program's, and may do anything.
+    // Dropped outside of the lock, since a destructor of the program may do anything.
     drop(before);
 }
 
@@ -261,7 +261,7 @@ fn callback() -> Option<Callback> {
 }
 
 fn call_back(act: &Callback, offence: &BudgetViolation) {
-    /// Says that it is over, after a panic, too.
+    /// Resets the flag at the end, also after a panic.
     struct Calling;
 
     impl Drop for Calling {

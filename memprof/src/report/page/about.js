@@ -1,4 +1,5 @@
-// What the report is of, as of a request: names and values, the first two its headline.
+// Facts about what was measured, for example a request: names and values. The first two facts are
+// the headline.
 
 const About = {
   isThere: () => document.getElementById("about-facts") !== null,

@@ -1,5 +1,5 @@
-// The chart of calls: what it draws, what a pointer does to it, and the strip that says
-// what is under the pointer.
+// The chart of calls: drawing, pointer and keyboard, and the strip that describes the box under the
+// pointer.
 
 const Chart = {
   tree: null,
@@ -7,7 +7,7 @@ const Chart = {
   boxes: [],
   size: null,
   hovered: null,
-  // The box that the keyboard is at.
+  // The box selected with the keyboard.
   chosen: null,
   measuredFor: "",
   measured: null,
@@ -38,14 +38,14 @@ const Chart = {
     return QUANTITIES.find((quantity) => quantity.key === State.now.measure) ?? QUANTITIES[0];
   },
 
-  // Grows the tree anew for what is measured, and shows what is zoomed into.
+  // Rebuilds the tree for the current measure, and shows the node that is zoomed to.
   async grow() {
     const quantity = Chart.quantity();
     const { width, direction, frames, root } = State.now;
     const wanted = `${quantity.key} ${width}`;
     if (Chart.measuredFor !== wanted) {
       const measured = await Tree.measured(quantity, width);
-      // In the meantime something else may have been asked for.
+      // The user may have chosen something else in the meantime.
       if (wanted !== `${Chart.quantity().key} ${State.now.width}`) return;
       Chart.measured = measured;
       Chart.measuredFor = wanted;
@@ -63,7 +63,7 @@ const Chart = {
     Chart.draw();
   },
 
-  // Makes a node the topmost; the topmost itself gives way to the one above.
+  // Zooms to a node, or to the parent of the node that is topmost already.
   zoom(node) {
     const to = node === Chart.top ? node.parent : node;
     if (!to) return;
@@ -123,7 +123,7 @@ const Chart = {
     return context;
   },
 
-  // Outlines what is searched for, and all that is the function under the pointer.
+  // Outlines the boxes found by the search, and all boxes of the function under the pointer.
   mark() {
     const context = Chart.marksCanvas.getContext("2d");
     context.clearRect(0, 0, Chart.size.width, Chart.size.height);
@@ -164,11 +164,11 @@ const Chart = {
     return Data.hasBefore ? Units.signed(node.after - node.before, kind) : Units.text(node.after, kind);
   },
 
-  // What is at the pointer, or at the top.
+  // Describes the box under the pointer, or else the topmost one.
   tell(box) {
     const node = box ? box.node : Chart.top;
     const { kind, name: whole } = Chart.quantity();
-    // The unit says it already.
+    // The unit already says "bytes".
     const name = whole.replace("bytes ", "");
     const parts = [[node.name(), "name"]];
     if (Data.hasBefore) {
@@ -186,7 +186,7 @@ const Chart = {
       if (node.line >= 0) parts.push([Data.sources[node.line].trim(), "code"]);
     }
     if (!(root.weight > 0)) parts.push(["nothing to draw: choose another measure", "quiet"]);
-    if (Chart.measured.flat) parts.push(["of functions as a whole: only a scope knows the times of calls", "quiet"]);
+    if (Chart.measured.flat) parts.push(["by function only: times of calls are known in the report of a scope", "quiet"]);
     document.getElementById("info").replaceChildren(...parts.map(([text, name]) => Chart.span(text, name)));
   },
 
@@ -197,7 +197,7 @@ const Chart = {
     return span;
   },
 
-  // The nodes that lead to the topmost, that one first.
+  // Lists the nodes from the topmost one to the root.
   tellStack() {
     const list = document.getElementById("stack");
     list.hidden = State.now.stack === "";
@@ -216,7 +216,7 @@ const Chart = {
     list.replaceChildren(...items);
   },
 
-  // The box beside the one that the keyboard is at.
+  // Selects the box next to the selected one.
   move(across, down) {
     const at = Chart.chosen ?? Chart.boxes[0];
     if (!at) return;

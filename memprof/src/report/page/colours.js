@@ -1,5 +1,5 @@
-// What colours boxes have: functions of a module are alike; in a difference, red is more
-// and blue is less.
+// The colours of boxes: functions of a module have the same hue. In a difference, red is more and
+// blue is less.
 
 const Colours = {
   dark: window.matchMedia("(prefers-color-scheme: dark)"),
@@ -23,7 +23,7 @@ const Colours = {
     return colour;
   },
 
-  // The more the change is of all that has changed, the stronger.
+  // The strength of the colour grows with the share of the total change.
   ofChange(node, steepest, isDark) {
     const change = node.after - node.before;
     if (change === 0) return isDark ? "#33363b" : "#eceef0";

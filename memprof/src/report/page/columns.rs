@@ -1,5 +1,5 @@
-//! Numbers and texts of the same kind, one after the other, compressed: as a script
-//! can have a million of them at hand at once, and none of those that it needn't show.
+//! Columns of numbers or texts of the same kind, each compressed by itself: the script unpacks a
+//! million numbers at once, and only the columns that it shows.
 
 use base64::prelude::BASE64_STANDARD;
 use base64::write::EncoderWriter;
@@ -18,9 +18,9 @@ impl<W: Write> Columns<W> {
         Self { out }
     }
 
-    /// Integers, in as many bytes as they need: seven bits each, the lowest first, the
-    /// eighth set in all but the last. The sign is the lowest bit of all, so that -1 is
-    /// short, too.
+    /// Writes integers of variable length: seven bits per byte, the lowest first, with the eighth
+    /// bit set in all but the last byte. The lowest bit of all is the sign (zigzag), so that small
+    /// negative numbers are short, too.
     pub(super) fn numbers(
         &mut self,
         name: &str,
@@ -46,7 +46,7 @@ impl<W: Write> Columns<W> {
         })
     }
 
-    /// Places in other columns, and how many there are.
+    /// Writes indices into other columns, or counts.
     pub(super) fn places(
         &mut self,
         name: &str,
@@ -55,7 +55,7 @@ impl<W: Write> Columns<W> {
         self.numbers(name, places.map(|place| i64::try_from(place).unwrap_or(0)))
     }
 
-    /// Texts, as a list in JSON.
+    /// Writes texts as a JSON array.
     pub(super) fn texts<'a>(
         &mut self,
         name: &str,

@@ -1,6 +1,6 @@
-// What was recorded: columns of numbers and texts, unpacked when they are asked for.
+// The report's data: columns of numbers and texts, unpacked when they are first used.
 
-// What a line made, by the names that the columns have.
+// The quantities of a line, by the names of their columns.
 const QUANTITIES = [
   { key: "live_bytes", name: "bytes alive", heading: "Alive", kind: "bytes" },
   { key: "bytes_at_peak", name: "bytes at the peak", heading: "At the peak", kind: "bytes" },
@@ -9,7 +9,7 @@ const QUANTITIES = [
   { key: "live_count", name: "blocks alive", heading: "Blocks alive", kind: "count" },
   { key: "temporary_count", name: "temporary blocks", heading: "Temporary", kind: "count" },
   { key: "moved_bytes", name: "bytes moved", heading: "Moved", kind: "bytes" },
-  // Of functions and lines, and of a scope's calls: those of the process have no times.
+  // For functions and lines, and in the report of a scope also for calls.
   { key: "own_ns", name: "own time", heading: "Own time", kind: "ns" },
 ];
 
@@ -20,21 +20,21 @@ const Data = {
   functionCount: 0,
   lineCount: 0,
   callCount: 0,
-  // Of each function, where its lines begin; one more at the end.
+  // For each function, the index of its first line, and a last entry for the end.
   lineStart: null,
   lineFunction: null,
-  // Of each call: its function, its caller or -1, the line it was called from or -1, and
-  // where its rows begin.
+  // For each call: its function, its caller or -1, the line it was called from or -1, and the index
+  // of its first row.
   callFunction: null,
   callCaller: null,
   callLine: null,
   rowStart: null,
-  // Of each row, the line that made something.
+  // For each row, the line that allocated.
   rowLine: null,
   names: [],
   files: [],
   sources: [],
-  // Of the quantities, those that are there.
+  // The quantities that the report has.
   measures: [],
   columns: new Map(),
 
@@ -54,8 +54,8 @@ const Data = {
     return new Uint8Array(await new Response(stream).arrayBuffer());
   },
 
-  // Seven bits a byte, the lowest first, the eighth set in all but the last; the sign is
-  // the lowest bit of all.
+  // The encoding is that of `columns.rs`: seven bits per byte, the lowest first, with the eighth
+  // bit set in all but the last byte. The lowest bit of all is the sign.
   numbers(id) {
     if (!Data.columns.has(id)) Data.columns.set(id, Data.bytes(id).then(Data.decoded));
     return Data.columns.get(id);
@@ -80,8 +80,8 @@ const Data = {
     return numbers;
   },
 
-  // Without what a browser would obey in the middle of a text, and not longer than
-  // anybody reads.
+  // Control characters that affect how a browser displays a text are replaced, such as those for
+  // its direction, and long texts are cut.
   async texts(id) {
     const texts = JSON.parse(new TextDecoder().decode(await Data.bytes(id)));
     const obeyed = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
@@ -128,21 +128,21 @@ const Data = {
     }
   },
 
-  // Where the groups of these sizes begin, and where the last one ends.
+  // The start of each group, from the sizes of the groups, and the end of the last one.
   starts(sizes) {
     const starts = new Int32Array(sizes.length + 1);
     for (let at = 0; at < sizes.length; at += 1) starts[at + 1] = starts[at] + sizes[at];
     return starts;
   },
 
-  // Of each thing in a group, the group.
+  // The group of each element.
   owners(starts) {
     const owners = new Int32Array(starts[starts.length - 1]);
     for (let group = 0; group + 1 < starts.length; group += 1) owners.fill(group, starts[group], starts[group + 1]);
     return owners;
   },
 
-  // A column of both reports; zeros for the earlier one, if there is none.
+  // A column of both reports; zeros for the earlier report if there is none.
   async sides(id) {
     const after = await Data.numbers(`after.${id}`);
     const before = Data.hasBefore ? await Data.numbers(`before.${id}`) : new Float64Array(after.length);

@@ -1,4 +1,4 @@
-// Boxes in rows, each below the one it was called by.
+// The icicle chart: boxes in rows, each below its caller.
 
 const Icicle = {
   row: 21,
@@ -21,7 +21,7 @@ const Icicle = {
     const isLong = text.length > letters;
     let shown = isLong ? `${text.slice(0, letters - 1)}…` : text;
     if (!isLong && text.length + value.length + 2 <= letters) shown = `${text}  ${value}`;
-    // Letters of some scripts are wider.
+    // The last argument squeezes text of scripts with wider letters.
     context.fillText(shown, box.from * size.width + 4, box.depth * Icicle.row + 14, width + 5);
   },
 

@@ -1,4 +1,4 @@
-// What the keyboard does.
+// Keyboard shortcuts.
 
 const Keys = {
   list: [
@@ -8,7 +8,7 @@ const Keys = {
     ["ArrowDown", "box below", () => Chart.move(0, 1)],
     ["ArrowUp", "box above", () => Chart.move(0, -1)],
     ["Enter", "zoom to the box", () => Chart.chosen && Chart.zoom(Chart.chosen.node)],
-    ["Backspace", "zoom out by one", () => Chart.zoom(Chart.top)],
+    ["Backspace", "zoom out one level", () => Chart.zoom(Chart.top)],
     ["0", "reset zoom and root", () => State.change({ zoom: "", root: "" })],
     ["m", "next measure", () => Keys.next("measure")],
     ["s", "icicle or sunburst", () => Keys.next("shape")],
@@ -49,7 +49,7 @@ const Keys = {
     });
   },
 
-  // The next choice of a list.
+  // Selects the next option of a list.
   next(id) {
     const list = document.getElementById(id);
     list.selectedIndex = (list.selectedIndex + 1) % list.options.length;

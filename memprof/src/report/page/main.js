@@ -1,4 +1,4 @@
-// Reads the report, and shows again what a change of view concerns.
+// Loads the report, and updates the parts of the page that a change of the view affects.
 
 const Main = {
   lists: ["measure", "width", "shape", "direction", "frames", "depth", "cutoff"],
@@ -10,13 +10,13 @@ const Main = {
     Tree.prepare(await Data.sides("lines.number"));
     Source.after = (await Data.sides("lines.number")).after;
     const totals = await Main.totals();
-    // What there is of a process and not of a scope, or the other way round.
+    // Only reports of a process have a peak, and not all reports have times.
     const hasPeak = "bytes_at_peak" in totals && (Main.isThere(totals.bytes_at_peak) || !Main.isThere(totals.allocated_bytes));
     const isRecorded = { ns: Data.hasTime, bytes_at_peak: hasPeak };
     const measures = Data.measures = QUANTITIES.filter(({ key, kind }) => isRecorded[key] ?? isRecorded[kind] ?? key in totals);
     document.getElementById("measure").append(...measures.map(({ key, name }) => new Option(name, key)));
-    // What the report is about, by the rule of `Report::main_quantity`, or else what there
-    // is something of to look at.
+    // The main quantity as chosen by `Report::main_quantity`, or else the first quantity that isn't
+    // zero.
     const [mainKey] = await Data.texts("main-measure");
     const isThere = ({ key }) => Main.hasAny(totals[key]);
     const isFirst = ({ key }) => key === mainKey;
@@ -38,7 +38,7 @@ const Main = {
   async totals() {
     const totals = {};
     for (const { key, kind } of QUANTITIES) {
-      // What isn't known has no column.
+      // An unknown quantity has no column.
       const isKnown = kind !== "ns" && document.getElementById(`after.process.${key}`) !== null;
       if (isKnown) totals[key] = await Data.sides(`process.${key}`);
     }
@@ -47,7 +47,7 @@ const Main = {
 
   isThere: (sides) => sides.before[0] !== 0 || sides.after[0] !== 0,
 
-  // Whether profiled functions have any of it, or of a change in it.
+  // Whether profiled functions have any of a quantity, or any change in it.
   hasAny(sides) {
     if (!sides) return false;
     const [before, after] = [sides.before, sides.after].map(([total, untracked]) => total - untracked);
@@ -80,12 +80,12 @@ const Main = {
         tell("Before the end", text, "what came later is not in this report");
       }
       if (peakError > 0) tell("Peak may be higher by", Units.text(peakError, "bytes"), "several threads allocated");
-      if (leftOut > 0) tell("Calls without their callers", Units.grouped(leftOut), "there were too many ways to call functions");
+      if (leftOut > 0) tell("Calls without their callers", Units.grouped(leftOut), "there were too many call paths");
       if (isRounded) tell("Resident memory", "rounded", "by this kernel, in steps of 128 KiB and more");
     });
   },
 
-  // What is to be said about the numbers of functions: paths and sentences.
+  // Shows the notes on functions: pairs of path and sentence.
   async tellNotes() {
     if (document.getElementById("notes") === null) return;
     const texts = await Data.texts("notes");
@@ -118,7 +118,7 @@ const Main = {
     for (const id of Main.lists) {
       const list = document.getElementById(id);
       list.value = State.now[id];
-      // An address may have anything in it.
+      // The address may contain any value.
       if (list.selectedIndex < 0) list.value = State.now[id] = State.defaults[id];
     }
     const search = document.getElementById("search");
@@ -129,7 +129,7 @@ const Main = {
     else if (any("zoom")) Chart.find();
     else if (any("shape", "depth", "cutoff", "stack")) Chart.draw();
     else if (any("search")) Chart.mark();
-    // With what was measured for it.
+    // The search result depends on what the chart measures.
     if (any("measure", "width") && Search.text) Search.find();
 
     if (any("tab", "measure")) await Table.make();

@@ -1,8 +1,8 @@
-//! Two reports side by side, or one by itself: each function, line and call of either
-//! once, with what both say of it.
+//! Two reports side by side, or a single one: each function, line and call of either report
+//! occurs once, with the numbers of both.
 //!
-//! Lines are the same if their functions and texts are, as for `memprof diff`; by their
-//! number where the text was left out.
+//! Lines are matched by function and source text, as in `memprof diff`, or by number if the text
+//! was left out.
 
 use crate::model::report::{
     Allocations, CallNode, CallNodeLine, FunctionReport, LineReport, Report,
@@ -10,19 +10,19 @@ use crate::model::report::{
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// What the earlier report says, and the later one.
+/// An item of the earlier report and of the later one.
 type Sides<'a, T> = [Option<&'a T>; 2];
 
-/// A call and the place of a line among those of its function.
+/// The index of a call, and the index of a line in that call's function.
 type CallSite = (usize, usize);
 
-/// Where the calls of a function from one place are.
+/// The index of each call, by its call site and function.
 type Known = HashMap<(Option<CallSite>, usize), usize>;
 
 #[derive(Debug, Default)]
 pub(super) struct Pair<'a> {
     pub(super) functions: Vec<Function<'a>>,
-    /// Each after its caller.
+    /// Each call comes after its caller.
     pub(super) calls: Vec<Call<'a>>,
 }
 
@@ -41,15 +41,15 @@ pub(super) struct Line<'a> {
 pub(super) struct Call<'a> {
     pub(super) function: usize,
     pub(super) caller: Option<CallSite>,
-    /// How long threads were in it, in each report.
+    /// The own time in each report.
     pub(super) own_elapsed: [Duration; 2],
-    /// The lines that made something.
+    /// The lines that allocated.
     pub(super) rows: Vec<Row<'a>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Row<'a> {
-    /// By its place among those of the function.
+    /// The index among the lines of the function.
     pub(super) line: usize,
     pub(super) sides: Sides<'a, CallNodeLine>,
 }
@@ -62,7 +62,7 @@ impl<'a> Pair<'a> {
         let before_places = before.map(|before| pair.add_functions(0, before));
         let is_compared = before.is_some();
 
-        // Of one report, no two calls are the same.
+        // In a single report, all calls are distinct, so `known` is only used for two.
         let mut known = Known::new();
         pair.add_calls(1, &after.calls, &after_places, is_compared, &mut known);
         if let (Some(before), Some(places)) = (before, before_places) {
@@ -71,7 +71,7 @@ impl<'a> Pair<'a> {
         pair
     }
 
-    /// Answers where the functions of `report` are here.
+    /// Adds the functions of `report` and returns their indices here.
     fn add_functions(&mut self, side: usize, report: &'a Report) -> Vec<usize> {
         let mut nth = Nth::default();
         let known = self.functions.iter().enumerate();
@@ -94,7 +94,7 @@ impl<'a> Pair<'a> {
         functions.collect()
     }
 
-    /// `places` are those that the report's functions have here.
+    /// Adds calls of a report. `places` are the indices of its functions here.
     fn add_calls(
         &mut self,
         side: usize,
@@ -120,7 +120,7 @@ impl<'a> Pair<'a> {
             let place = lines.binary_search_by_key(&number, |(number, _)| *number);
             place.ok().map(|place| lines[place].1)
         };
-        // A million take no more than they need.
+        // Exact, since there may be a million calls.
         if !is_compared {
             self.calls.reserve_exact(calls.len());
         }
@@ -194,8 +194,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The lines there are with those of `side`, of which the new ones come after the line
-/// that they came after.
+/// Merges the lines of `side` into those that are there. New lines are inserted after the line that
+/// they follow in their own report.
 fn merged<'a>(there: Vec<Line<'a>>, side: usize, lines: &'a [LineReport]) -> Vec<Line<'a>> {
     let mut nth = Nth::default();
     let known = there.iter().enumerate().filter_map(|(place, line)| {
@@ -203,7 +203,8 @@ fn merged<'a>(there: Vec<Line<'a>>, side: usize, lines: &'a [LineReport]) -> Vec
         Some((nth.of(key(line)), place))
     });
     let known: HashMap<_, _> = known.collect();
-    // By the line that they are, or come after, and the place among those.
+    // The sort key of a line that was there is its position. That of a new line is the position of
+    // the line before it, and its own index among the new ones.
     let places = there.into_iter().enumerate();
     let mut merged: Vec<_> = places.map(|(place, line)| ((place + 1, 0), line)).collect();
     let mut nth = Nth::default();
@@ -235,7 +236,7 @@ fn key(line: &LineReport) -> (&str, u32) {
     }
 }
 
-/// Tells things of the same name apart: the how manieth each is.
+/// Numbers things with the same key, from 1.
 #[derive(Default)]
 struct Nth<K>(HashMap<K, usize>);
 
@@ -263,7 +264,7 @@ mod tests {
         lines.iter().map(line).collect()
     }
 
-    /// The numbers that each line has before and after, 0 where it isn't there.
+    /// The line numbers before and after, 0 where the line is missing.
     fn numbers(before: &[LineReport], after: &[LineReport]) -> Vec<[u32; 2]> {
         let there = merged(merged(Vec::new(), 1, after), 0, before);
         let numbers = there

@@ -1,7 +1,7 @@
-// A list of rows of which only those in sight are there, so that it may be long.
+// A virtual list: only visible rows have elements, so that the list may be long.
 
 class Rows {
-  // `fill(element, place)` makes an element the row at a place.
+  // `fill(element, place)` turns an element into the row at an index.
   constructor(scroll, fill) {
     this.scroll = scroll;
     this.body = scroll.querySelector(".rows");
@@ -12,7 +12,7 @@ class Rows {
     new ResizeObserver(() => this.draw()).observe(scroll);
   }
 
-  // No browser has room for more.
+  // Browsers limit the height of an element.
   static get most() {
     return 700000;
   }
@@ -45,14 +45,14 @@ class Rows {
     });
   }
 
-  // Brings a row into sight.
+  // Scrolls a row into view.
   reveal(place) {
     const top = place * Rows.height;
     const { scrollTop, clientHeight } = this.scroll;
     if (top < scrollTop || top + 3 * Rows.height > scrollTop + clientHeight) this.scroll.scrollTop = top - clientHeight / 3;
   }
 
-  // A cell with a text and, behind it, a bar of `share` of its width.
+  // A cell with text on top of a bar that takes `share` of the cell's width.
   static cell(text, name, share) {
     const cell = document.createElement("span");
     cell.className = name;

@@ -1,4 +1,4 @@
-// What is searched for: functions whose name or file has it, and lines whose text does.
+// The search: finds functions by name or file, and lines by their text.
 
 const Search = {
   text: "",
@@ -10,7 +10,7 @@ const Search = {
     const has = (text) => text.toLowerCase().includes(Search.text);
     Search.functions = Data.names.map((name, func) => has(name) || has(Data.files[func]));
     Search.lines = Data.sources.map((source, line) => Search.functions[Data.lineFunction[line]] || has(source));
-    // A function is shown for its lines, but marked for its name.
+    // The table shows a function if its name, its file or one of its lines is found.
     Search.shown = Search.functions.slice();
     Search.lines.forEach((isFound, line) => {
       if (isFound) Search.shown[Data.lineFunction[line]] = true;
@@ -31,7 +31,8 @@ const Search = {
     return node.line >= 0 ? Search.lines[node.line] : Search.shown[node.function];
   },
 
-  // How much of all is theirs with all they called, none of it twice.
+  // The number of functions found, and their share of the total with callees, counting nothing
+  // twice.
   sentence() {
     const count = Search.shown.filter(Boolean).length;
     const functions = `${Units.grouped(count)} ${count === 1 ? "function" : "functions"}`;

@@ -1,4 +1,4 @@
-// The source of a function, with what each of its lines made.
+// The source pane: a function's lines with their numbers.
 
 const Source = {
   lines: { first: 0, columns: [], indent: 0 },
@@ -33,7 +33,7 @@ const Source = {
           { heading, kind, numbers: own.after },
           { heading: "With callees", kind, numbers: inclusive.after, isHeat: true },
         ];
-    // The time of a line has its callees in it.
+    // The time of a line always includes its callees, so it needs only one column.
     if (isTime) columns.splice(Data.hasBefore ? 2 : 1, 1);
     const [first, end] = [Data.lineStart[func], Data.lineStart[func + 1]];
     for (const column of columns) {
@@ -44,7 +44,7 @@ const Source = {
     document.getElementById("source-name").textContent = Data.names[func];
     const isLeftOut = end > first && Data.sources.slice(first, end).every((source) => source === "");
     document.getElementById("source-place").textContent = isLeftOut
-      ? `${Data.files[func]}, without its text, which was left out`
+      ? `${Data.files[func]}, whose source text was left out`
       : Data.files[func];
     const heads = columns.map(({ heading, kind }) => Rows.cell(heading, kind));
     document.querySelector("#source .head").replaceChildren(Rows.cell("Line", "count number"), ...heads, Rows.cell("", "source"));
@@ -65,14 +65,14 @@ const Source = {
       return Rows.cell(Units.column(number, column.kind, column.isChange), column.kind + sign + (number === 0 ? " zero" : ""), share);
     });
     element.replaceChildren(Rows.cell(isGone ? "gone" : String(number), "count number"), ...cells, Rows.cell(Data.sources[line].slice(indent), "source"));
-    // Lines in between that have nothing to measure.
+    // Lines without anything to measure are missing in between.
     const isApart = at > 0 && number > Tree.lineNumber[line - 1] + 1;
     element.classList.toggle("apart", isApart);
     element.classList.toggle("gone", isGone);
     element.setAttribute("aria-selected", String(State.now.line === String(line)));
   },
 
-  // In the earlier report only.
+  // Whether a line is only in the earlier report.
   isGone(line) {
     return Source.after ? Source.after[line] === 0 : false;
   },

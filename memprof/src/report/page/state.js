@@ -1,4 +1,4 @@
-// What is looked at, which is also the part of the address after the `#`.
+// The view, which is also stored in the fragment of the page's address.
 
 const State = {
   defaults: {
@@ -9,20 +9,20 @@ const State = {
     frames: "functions",
     depth: "10",
     cutoff: "0",
-    root: "", // a function, by its place
-    zoom: "", // the keys of nodes from the root on
+    root: "", // the index of a function
+    zoom: "", // the keys of the nodes below the root
     stack: "",
     search: "",
     tab: "functions",
-    sort: "", // a column; with a `-`, the lowest first
-    source: "", // a function, by its place
+    sort: "", // the key of a column; a leading `-` reverses the order
+    source: "", // the index of a function
     line: "",
   },
   now: {},
-  // Called with what has changed.
+  // Called with the set of changed keys.
   listeners: [],
 
-  // What a report without bytes alive is better measured by, for one.
+  // `defaults` depend on the report, for example the measure.
   begin(defaults) {
     Object.assign(State.defaults, defaults);
     State.now = State.read();
@@ -47,8 +47,8 @@ const State = {
     return new URLSearchParams(changed).toString();
   },
 
-  // Changes what is looked at. Going back leads to before a step, but not to before a
-  // letter of a search.
+  // Changes the view. A step adds an entry to the browser's history; other changes, such as each
+  // letter of a search, replace the current entry.
   change(values, isStep = true) {
     const changed = Object.keys(values).filter((key) => State.now[key] !== values[key]);
     if (changed.length === 0) return;
@@ -62,7 +62,7 @@ const State = {
     for (const listener of State.listeners) listener(new Set(changed));
   },
 
-  // A place in a list of `count`, or -1.
+  // Parses an index into a list of `count` elements, or returns -1.
   place(value, count) {
     const place = /^\d+$/.test(value) ? Number(value) : -1;
     return place < count ? place : -1;

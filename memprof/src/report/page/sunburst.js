@@ -1,4 +1,4 @@
-// Boxes in rings, each outside of the one it was called by.
+// The sunburst chart: boxes in rings, each outside of its caller.
 
 const Sunburst = {
   size(width, depth, height) {
@@ -28,7 +28,7 @@ const Sunburst = {
     context.closePath();
   },
 
-  // Along the ring where that is longer, and outwards where it isn't.
+  // Writes along the ring if the box is longer in that direction, else outwards.
   label(context, box, size, text) {
     const [inner, outer] = Sunburst.radii(box, size);
     const middle = size.width / 2;

@@ -1,4 +1,4 @@
-// The table of functions or lines: any column sorts it, a search makes it shorter.
+// The table of functions or lines: sortable by any column, filtered by the search.
 
 const Table = {
   columns: [],
@@ -15,7 +15,7 @@ const Table = {
     return State.now.tab === "lines";
   },
 
-  // Finds the columns for what is measured, and shows them.
+  // Chooses the columns for the current measure, and shows them.
   async make() {
     const isOfLines = Table.isOfLines();
     const quantity = Chart.quantity();
@@ -47,7 +47,7 @@ const Table = {
     Table.show();
   },
 
-  // Of the lines, or of the functions, which have what their lines have.
+  // The numbers of the lines, or their sums by function.
   async ofEach(id) {
     const lines = await Data.sides(id);
     if (Table.isOfLines()) return lines;
@@ -101,7 +101,7 @@ const Table = {
       return order.sort((a, b) => turn * compare(name(a), name(b)) || a - b);
     }
     const { numbers } = Table.columns.find((column) => column.key === by);
-    // What changed most, whichever way.
+    // The largest change comes first, whatever its sign.
     const size = Data.hasBefore ? Math.abs : (number) => number;
     return order.sort((a, b) => turn * (size(numbers[b]) - size(numbers[a])) || a - b);
   },
@@ -124,7 +124,7 @@ const Table = {
     document.querySelector("#table .head").replaceChildren(...buttons);
   },
 
-  // What it is about stands after what is measured, and before all else.
+  // Inserts the name's column after those of the current measure, and before the others.
   withWhere(cells, where) {
     const main = Table.columns.filter((column) => column.isMain || column.key === "with_callees").length;
     return [...cells.slice(0, main), where, ...cells.slice(main)];

@@ -1,11 +1,11 @@
-// The tree of calls, measured by one quantity: a node is a function, or a line, by one way
-// it was called; its children are found when it is first shown.
+// The call tree for one quantity. A node is a function or a line on one call path; its children are
+// computed when it is first shown.
 //
-// Calls that look the same are one node, so that a node is a set of calls. Nothing is
-// divided or estimated: what a node has is the sum of what was recorded for its calls.
+// Calls that look the same form one node, so a node is a set of calls. Nothing is divided or
+// estimated: the numbers of a node are the sum of those recorded for its calls.
 
 class TreeNode {
-  // `line` is -1 where a node is a function; `function` is -1 where it is neither.
+  // `line` is -1 if the node is a function; `function` is -1, too, if it is neither.
   constructor(parent, kind, func, line) {
     this.parent = parent;
     this.kind = kind;
@@ -14,14 +14,14 @@ class TreeNode {
     this.weight = 0;
     this.before = 0;
     this.after = 0;
-    this.calls = []; // as recorded
-    this.origins = []; // inverted: what was made where,
-    this.cursors = []; // and the call that it has been followed to
+    this.calls = []; // the calls of the node, as recorded
+    this.origins = []; // inverted: the calls or rows that allocated,
+    this.cursors = []; // and for each, the call on its path that is at this node
     this.values = null;
     this.children = null;
   }
 
-  // What it is known by among its siblings.
+  // Identifies the node among its siblings.
   get key() {
     if (this.kind === "untracked") return "u";
     if (this.kind === "rest") return `r${this.first}-${this.end}`;
@@ -36,7 +36,7 @@ class TreeNode {
     return this.line >= 0 ? `${name}:${Tree.lineNumber[this.line]}` : name;
   }
 
-  // From the root of the tree to here.
+  // The nodes from the root to this one.
   path() {
     const path = [];
     for (let node = this; node; node = node.parent) path.push(node);
@@ -46,7 +46,7 @@ class TreeNode {
 
 const Tree = {
   lineNumber: null,
-  // Of calls with the same caller, one after the other; those without come first.
+  // The calls grouped by caller; those without a caller come first.
   childStart: null,
   childCalls: null,
   callsOf: new Map(),
@@ -62,12 +62,12 @@ const Tree = {
     for (let call = 0; call < count; call += 1) Tree.childCalls[next[Data.callCaller[call] + 1]++] = call;
   },
 
-  // What `quantity` comes to for each row and each call. `width` says whether a box is as
-  // wide as what there was before, is after, or has changed.
+  // The numbers of `quantity` for each row and each call. `width` says whether the width of a box
+  // is the number before, the number after, or the change.
   async measured(quantity, width) {
     if (quantity.kind === "ns") {
       if (!Data.hasTimeOfCalls) return { flat: Tree.weighed(await Data.sides(`functions.${quantity.key}`), width) };
-      // Of calls, and not of their lines.
+      // Times are known for calls, but not for their lines.
       const none = (count) => Tree.weighed({ before: new Float64Array(count), after: new Float64Array(count) }, width);
       const own = Tree.weighed(await Data.sides(`calls.${quantity.key}`), width);
       return { rows: none(Data.rowLine.length), process: none(2), own, inclusive: Tree.withCallees(own) };
@@ -89,7 +89,7 @@ const Tree = {
     return { weight, before, after };
   },
 
-  // Of the rows of each call.
+  // The sum over the rows of each call.
   sums(rows) {
     return Tree.eachSide((numbers, side) => {
       for (let call = 0; call < Data.callCount; call += 1) {
@@ -124,7 +124,7 @@ const Tree = {
     node.after += values.after[at];
   },
 
-  // A tree from all beginnings, or from all calls of a function.
+  // A tree that starts with all calls without callers, or with all calls of a function.
   grown(measured, isInverted, byLine, func) {
     const tree = { measured, isInverted, byLine };
     const root = new TreeNode(null, func >= 0 ? "frame" : "root", func, -1);
@@ -147,7 +147,7 @@ const Tree = {
     return tree;
   },
 
-  // All calls of a function. It is on no way twice, so that none is within another.
+  // All calls of a function. None is nested in another, since no function is on a call path twice.
   calls(func) {
     if (!Tree.callsOf.has(func)) {
       const calls = [];
@@ -213,7 +213,7 @@ const Tree = {
         add(Data.callLine[callee], inclusive, callee);
       }
     };
-    // The root of a tree by line is a function, whose lines are its children.
+    // If the root of a tree by line is a function, its children are the function's lines.
     if (tree.byLine && node.kind === "frame" && node.line < 0) {
       node.calls.forEach(within);
       return;
@@ -260,7 +260,7 @@ const Tree = {
     return nodes.filter((node) => node.weight > 0).sort((a, b) => b.weight - a.weight || a.function - b.function || a.line - b.line);
   },
 
-  // The node that a list of keys leads to, or the last that there is.
+  // The node that a list of keys leads to, or the last one on the way that exists.
   find(tree, keys) {
     let node = tree.root;
     for (const key of keys) {
@@ -272,7 +272,7 @@ const Tree = {
     return node;
   },
 
-  // The children of a node from `first` up to `end`, as one.
+  // One node for the children of a node from `first` up to `end`.
   rest(parent, first, end) {
     const children = parent.children.slice(first, end);
     if (children.length === 0) return null;
@@ -288,9 +288,9 @@ const Tree = {
     return node;
   },
 
-  // What is to be drawn below `top`: nodes with their places from 0 to 1, and their depth.
-  // Those narrower than `narrowest` are one box together, those with less than `cutoff` of
-  // the top none.
+  // The boxes to draw from `top` down: nodes with their positions from 0 to 1, and their depth.
+  // Nodes narrower than `narrowest` are combined into one box. Nodes with no more than the share
+  // `cutoff` of the top are left out.
   layout(tree, top, depth, cutoff, narrowest) {
     const boxes = [];
     const open = [{ node: top, from: 0, to: 1, depth: 0 }];
@@ -319,7 +319,7 @@ const Tree = {
     const shown = children.slice(0, wide);
     if (end - wide === 1) shown.push(children[wide]);
     if (end - wide <= 1) return shown;
-    // In pieces, where all of what was zoomed into is too narrow again.
+    // Splits a combined node into pieces if all its nodes are still too narrow after zooming in.
     const pieces = wide === 0 && node.kind === "rest" ? Math.min(40, end) : 1;
     for (let piece = 0; piece < pieces; piece += 1) {
       const [first, next] = [piece, piece + 1].map((at) => wide + Math.floor(((end - wide) * at) / pieces));

@@ -1,9 +1,9 @@
-// How numbers look: in a sentence, and in a column, where their points are in line.
+// Formats numbers, in sentences and in columns with aligned decimal points.
 
 const Units = {
   names: { bytes: ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], ns: ["ns", "µs", "ms", "s"], count: [""] },
 
-  // The digits and the unit.
+  // Returns the digits, the unit, and whether the digits have no decimals.
   parts(number, kind) {
     const names = Units.names[kind];
     const step = kind === "bytes" ? 1024 : 1000;
@@ -33,7 +33,7 @@ const Units = {
     return (number > 0 ? "+" : "") + Units.text(number, kind);
   },
 
-  // As wide behind the point as all others of its kind.
+  // Padded so that decimal points of the same kind are aligned.
   column(number, kind, isSigned) {
     const plus = isSigned && number > 0 ? "+" : "";
     if (number === 0) return kind === "count" ? "0" : "0".padEnd(kind === "bytes" ? 8 : 7);
@@ -48,7 +48,7 @@ const Units = {
     return `${percent >= 99.95 || percent === 0 ? percent.toFixed(0) : percent.toFixed(percent < 0.1 ? 3 : 1)} %`;
   },
 
-  // `posts::get_post` of `blog::posts::get_post`: what tells a function from its like.
+  // The last two segments of a path: `posts::get_post` of `blog::posts::get_post`.
   short(name) {
     let depth = 0;
     let seen = 0;

@@ -1,4 +1,4 @@
-//! What is answered, and the response it becomes.
+//! Answers of the routes, and the responses made of them.
 
 use crate::count::uncounted::{self, Own};
 use crate::web::ours::{self, PageOfOurs};
@@ -12,12 +12,12 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What a browser is to allow a page of ours: style and script from beside it, and to load
-/// itself anew.
+/// The `Content-Security-Policy` of our pages: styles and scripts of the same origin, and requests
+/// to it for reloading.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What is answered. It is made, and freed, as the profiler's own.
+/// An answer. It is allocated and freed uncounted.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: StatusCode,
@@ -46,29 +46,29 @@ impl Answer {
         Self::new("text/html; charset=utf-8", html)
     }
 
-    /// In place of what is made from a report.
+    /// The answer where a report is needed and there is none.
     pub(super) fn without_report(why: &str) -> Self {
         Self::refusal(StatusCode::NOT_IMPLEMENTED, why)
     }
 
-    /// Why there is nothing else to answer, in a sentence.
+    /// An answer of one sentence, which says why there is no other.
     pub(super) fn refusal(status: StatusCode, sentence: &str) -> Self {
         Self::text(format!("{sentence}\n")).with_status(status)
     }
 
-    /// For a method that isn't one of these.
+    /// The answer to methods other than `methods`.
     pub(super) fn not_allowed(methods: &'static str) -> Self {
-        let sentence = format!("The methods here are {methods}, and no other.");
+        let sentence = format!("Only these methods are answered here: {methods}.");
         Self::refusal(StatusCode::METHOD_NOT_ALLOWED, &sentence).with(ALLOW, methods)
     }
 
-    /// To be got from somewhere else, which is said relative to where it was asked for: what
-    /// is before that, nobody knows here.
+    /// A redirect. `place` is relative to the request's path, since a router may have removed a
+    /// prefix from the path.
     pub(super) fn elsewhere(status: StatusCode, place: &'static str) -> Self {
         Self::text("").with_status(status).with(LOCATION, place)
     }
 
-    /// As a file of that name.
+    /// Makes browsers save the answer as a file of this name.
     pub(super) fn saved_as(self, name: &str) -> Self {
         let value = format!("attachment; filename=\"{name}\"");
         self.with(CONTENT_DISPOSITION, value)
@@ -88,7 +88,7 @@ impl Answer {
         Self { header, ..self }
     }
 
-    /// The response, without its body if that wasn't asked for.
+    /// The response; without its body for `HEAD` requests.
     pub(super) fn into_response(mut self, is_head: bool) -> Response<DebugRoutesBody> {
         let body = OwnBytes(Own::new(|| mem::take(&mut self.body)));
         let length = body.0.len();
@@ -97,7 +97,7 @@ impl Answer {
         *response.status_mut() = self.status;
         response.extensions_mut().insert(PageOfOurs);
         let headers = response.headers_mut();
-        // Not `no-referrer`, with which a form has no origin either.
+        // Not `no-referrer`: a form would be sent without its origin, too.
         ours::describe(headers, self.content_type, &self.policy, "same-origin");
         headers.insert(
             HeaderName::from_static("cross-origin-resource-policy"),
@@ -114,7 +114,7 @@ impl Answer {
     }
 }
 
-/// Bytes of the profiler's own, as `Bytes` takes them.
+/// Uncounted bytes, as an owner for [`Bytes`].
 struct OwnBytes(Own<Vec<u8>>);
 
 impl AsRef<[u8]> for OwnBytes {
@@ -123,7 +123,7 @@ impl AsRef<[u8]> for OwnBytes {
     }
 }
 
-/// The body of a response of [`DebugRoutes`](super::DebugRoutes): all of it in one piece.
+/// The body of a response of [`DebugRoutes`](super::DebugRoutes), in one frame.
 #[derive(Debug)]
 pub struct DebugRoutesBody {
     data: Option<Bytes>,

@@ -1,10 +1,10 @@
-//! Heap and resident memory over the last reports, as lines of a drawing.
+//! A chart of live heap and resident memory over the last reports.
 
 use super::history::Moment;
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// In the units of the drawing.
+/// In units of the SVG's view box.
 const WIDTH: f64 = 1000.0;
 /// See [`WIDTH`].
 const HEIGHT: f64 = 160.0;
@@ -14,16 +14,16 @@ const HEIGHT: f64 = 160.0;
 pub(super) struct Chart {
     pub(super) live: String,
     pub(super) resident: String,
-    /// What is at the upper edge, in bytes; the lower one is 0.
+    /// The value at the upper edge, in bytes. The lower edge is 0.
     pub(super) highest_bytes: i64,
-    /// How long from the left edge to the right one.
+    /// The time from the left edge to the right edge.
     pub(super) seconds: u64,
-    /// How far to the right the mark was set.
+    /// The x coordinate of the mark.
     pub(super) mark: String,
 }
 
 impl Chart {
-    /// None of a single moment.
+    /// The chart of two or more moments.
     pub(super) fn of(moments: &[Moment], mark: Moment) -> Option<Self> {
         let [first, .., last] = moments else {
             return None;
@@ -38,7 +38,7 @@ impl Chart {
         let points = |bytes: fn(&Moment) -> Option<i64>| {
             let mut points = String::new();
             for moment in moments {
-                // What wasn't read has no point.
+                // A value that couldn't be read has no point.
                 let Some(bytes) = bytes(moment) else {
                     continue;
                 };
@@ -58,7 +58,7 @@ impl Chart {
     }
 }
 
-/// Which part of `whole` this is, from 0 to 1.
+/// The fraction `part / whole`, from 0 to 1.
 #[expect(clippy::cast_precision_loss, reason = "it is drawn")]
 pub(super) fn share(part: i64, whole: i64) -> f64 {
     (part as f64 / whole.max(1) as f64).clamp(0.0, 1.0)

@@ -1,4 +1,4 @@
-//! The report of the moment, in any of the formats.
+//! The current report, in any of the formats.
 
 use super::answer::Answer;
 use crate::model::report::Report;
@@ -12,7 +12,7 @@ pub(super) fn of(report: &Report, format: Format) -> Answer {
         return Answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence);
     }
     let content_type = match format {
-        // To be looked at, which is what it is for.
+        // Shown in the browser, not saved.
         Format::Html => {
             let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
             return Answer::page(file).with_policy(policy);

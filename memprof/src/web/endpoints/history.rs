@@ -1,21 +1,21 @@
-//! How memory went on from report to report, and since a mark.
+//! How memory changed from report to report, and since a mark.
 //!
-//! Reports are those that the page shows, so that it has as many as somebody looked at. What
-//! is kept is a few numbers for each line of the program, and a few hundred moments.
+//! A report is added each time the page is loaded. The history keeps a few numbers for each line of
+//! the program and a few hundred moments.
 
 use super::lines::{Key, Line};
 use crate::model::report::Report;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-/// How many moments are kept.
+/// How many moments are kept, at most.
 const MOST_MOMENTS: usize = 300;
 
-/// What has been seen so far.
+/// All reports so far.
 #[derive(Debug, Default)]
 pub(super) struct History {
     mark: Option<Moment>,
-    /// Reports since the mark, without its own.
+    /// Reports since the mark, excluding the report that set it.
     report_count: u32,
     lines: HashMap<Key, Track>,
     moments: VecDeque<Moment>,
@@ -26,11 +26,11 @@ pub(super) struct History {
 pub(super) struct Moment {
     pub(super) when: Instant,
     pub(super) live_bytes: i64,
-    /// None where it can't be read.
+    /// `None` where it can't be read.
     pub(super) resident_bytes: Option<i64>,
 }
 
-/// What a line has been seen to do since the mark.
+/// The history of a line since the mark.
 #[derive(Clone, Copy, Debug, Default)]
 struct Track {
     bytes_at_mark: i64,
@@ -41,11 +41,11 @@ struct Track {
     growth: Growth,
 }
 
-/// What a line's growth looks like.
+/// How a line's live bytes change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trend {
     Rising,
-    /// From time to time, as what doubles whenever it is full.
+    /// Rises from time to time, as a collection does that doubles its capacity when it is full.
     RisingInSteps,
     LevelledOff,
     Unknown,
@@ -55,17 +55,16 @@ pub(super) enum Trend {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Growth {
     pub(super) bytes: i64,
-    /// In how many reports they were more than in the one before.
+    /// Reports in which the bytes were more than in the report before.
     pub(super) rise_count: u32,
-    /// In how many of the last ones, without one between in which the line had run and they
-    /// had not risen.
+    /// Rises since the last report in which the bytes fell, or didn't rise though the line had run.
     pub(super) in_a_row: u32,
-    /// In how many of the last ones in which the line had run they had not risen.
+    /// Reports of that kind since the last rise.
     level_count: u32,
-    /// How often they were more than ever after a report in which they had not risen.
+    /// New maxima after a report without a rise.
     step_count: u32,
-    /// Whether the line has run less often since they were highest than up to then: what
-    /// doubles whenever it is full, as a `Vec` does, would not have risen yet.
+    /// Whether the line has run less often since the maximum than before it. A `Vec`, which doubles
+    /// its capacity when it is full, would not have risen again yet.
     may_be_on_a_step: bool,
 }
 
@@ -80,14 +79,14 @@ impl Moment {
         }
     }
 
-    /// By how much resident memory has changed since another moment, if both are known.
+    /// The change of resident memory since `earlier`, in bytes, if both are known.
     pub(super) fn resident_change(&self, earlier: Self) -> Option<i64> {
         Some(self.resident_bytes? - earlier.resident_bytes?)
     }
 }
 
 impl History {
-    /// Has growth begin here.
+    /// Sets the mark, from which growth is counted.
     pub(super) fn mark(&mut self, moment: Moment, lines: &[Line<'_>]) {
         self.mark = Some(moment);
         self.report_count = 0;
@@ -106,7 +105,7 @@ impl History {
         }
     }
 
-    /// Looks at another report. The first is the mark.
+    /// Adds a report. The first one sets the mark.
     pub(super) fn add(&mut self, moment: Moment, lines: &[Line<'_>]) {
         if self.moments.len() == MOST_MOMENTS {
             self.moments.pop_front();
@@ -117,7 +116,7 @@ impl History {
         }
         self.report_count += 1;
         for line in lines {
-            // One that has not been there yet had nothing.
+            // A line that is new had no live bytes.
             let track = self.lines.entry(line.key.clone()).or_default();
             track.add(line);
         }
@@ -136,7 +135,7 @@ impl History {
         self.report_count
     }
 
-    /// The oldest first.
+    /// All moments, oldest first.
     pub(super) fn moments(&self) -> impl ExactSizeIterator<Item = Moment> {
         self.moments.iter().copied()
     }
@@ -156,7 +155,7 @@ impl Track {
             growth.in_a_row += 1;
             growth.level_count = 0;
         } else if live_bytes < self.live_bytes || line.hits != self.hits {
-            // A line that has not run says nothing of whether it will rise.
+            // A line that hasn't run tells nothing about whether it will rise.
             growth.in_a_row = 0;
             growth.level_count += 1;
         }
@@ -175,7 +174,7 @@ impl Trend {
 
 impl Growth {
     pub(super) fn trend(&self) -> Trend {
-        /// Fewer reports say nothing.
+        /// Fewer reports tell nothing.
         const ENOUGH: u32 = 3;
         const ENOUGH_STEPS: u32 = 2;
         if self.in_a_row >= ENOUGH {

@@ -1,4 +1,4 @@
-//! The lines of a report, each once.
+//! The lines of a report, each of them once.
 
 use crate::model::report::{Allocations, Report};
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// A line, of all instances of its function if that is generic.
+/// A line, summed over all instances of a generic function.
 #[derive(Debug)]
 pub(super) struct Line<'a> {
     pub(super) key: Key,
@@ -15,7 +15,7 @@ pub(super) struct Line<'a> {
     pub(super) own: Allocations,
 }
 
-/// By what a line is known: its function, its file and its number.
+/// What identifies a line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) function: Cow<'static, str>,
@@ -23,8 +23,7 @@ pub(super) struct Key {
     pub(super) number: u32,
 }
 
-/// The lines, those with most bytes alive first; with most bytes allocated, where nothing
-/// is known of the others.
+/// The lines of a report, those with most live bytes first.
 pub(super) fn by_live_bytes(report: &Report) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     let mut places = HashMap::new();

@@ -1,4 +1,4 @@
-//! Counters and gauges of the process, as Prometheus reads them.
+//! Counters and gauges of the process in Prometheus's text format.
 
 use super::answer::Answer;
 use super::lines::{self, Line};
@@ -12,27 +12,27 @@ use std::fmt::Write as _;
 /// The content type of the text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All there is to say of `report`, and of its first lines by live bytes, so many at the
-/// most; of no report, what is known without.
+/// The metrics of `report` and of the `line_count` lines with most live bytes. Without a report,
+/// only resident memory.
 pub(super) fn answer(report: Result<&Report, &str>, line_count: usize) -> Answer {
     match text(report, line_count) {
         Ok(text) => Answer::new(TEXT, text),
         Err(error) => {
-            let sentence = format!("There are no metrics: {error}.");
+            let sentence = format!("The metrics can't be written: {error}.");
             Answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence)
         }
     }
 }
 
 fn text(report: Result<&Report, &str>, line_count: usize) -> prometheus::Result<String> {
-    // One for each answer: what is counted is counted elsewhere.
+    // A new registry for each answer, since memprof keeps the counts itself.
     let metrics = Metrics(Registry::new());
     let resident_bytes = match report {
         Ok(report) => report.resident_bytes,
         Err(_) => rss::resident_bytes(),
     };
     if let Some(bytes) = resident_bytes {
-        let help = "What the kernel keeps of the process in RAM, in bytes.";
+        let help = "Resident memory of the process in bytes.";
         metrics.gauge("process_resident_memory_bytes", help, signed(bytes))?;
     }
     if let Ok(report) = report {
@@ -59,22 +59,22 @@ impl Metrics {
         let counters = [
             (
                 "memprof_allocated_bytes_total",
-                "Bytes of blocks that were allocated, and by which they grew.",
+                "Bytes of allocated blocks, and bytes by which blocks grew.",
                 total.allocated_bytes,
             ),
             (
                 "memprof_freed_bytes_total",
-                "Bytes of blocks that were freed, and by which they shrank.",
+                "Bytes of freed blocks, and bytes by which blocks shrank.",
                 total.freed_bytes,
             ),
             (
                 "memprof_allocations_total",
-                "Blocks that were allocated.",
+                "Allocated blocks.",
                 total.allocation_count,
             ),
             (
                 "memprof_deallocations_total",
-                "Blocks that were freed.",
+                "Freed blocks.",
                 total.deallocation_count,
             ),
         ];
@@ -83,16 +83,16 @@ impl Metrics {
             counter.inc_by(number);
             self.register(counter)?;
         }
-        let help = "Bytes of blocks that are alive.";
+        let help = "Bytes of live blocks.";
         self.gauge("memprof_live_bytes", help, total.live_bytes())?;
-        let help = "Blocks that are alive.";
+        let help = "Live blocks.";
         self.gauge("memprof_live_blocks", help, total.live_count())?;
-        let help = "The most bytes that were alive at once.";
+        let help = "The highest number of live bytes so far.";
         self.gauge("memprof_peak_live_bytes", help, peak_bytes(report))
     }
 
     fn add_lines(&self, lines: &[Line<'_>], count: usize) -> prometheus::Result<()> {
-        let help = format!("Bytes alive that a line made; the {count} lines with most of them.");
+        let help = format!("Live bytes that a line allocated; the {count} lines with the most.");
         let labels = ["function", "file", "line"];
         let gauge = IntGaugeVec::new(Opts::new("memprof_line_live_bytes", help), &labels)?;
         let alive = lines.iter().filter(|line| line.own.live_bytes() > 0);
@@ -116,7 +116,7 @@ impl Metrics {
     }
 }
 
-/// Bytes at the peak: at least those of now, which may have been made since one was seen.
+/// Bytes at the peak. At least the live bytes, since the latest peak may not be noticed yet.
 pub(super) fn peak_bytes(report: &Report) -> i64 {
     signed(report.total.bytes_at_peak).max(report.total.live_bytes())
 }

@@ -1,7 +1,7 @@
-//! A process's memory over HTTP: for people, for Go's `pprof` and for Prometheus.
+//! The memory of the process over HTTP: as a page, for Go's `pprof` and for Prometheus.
 //!
-//! All that takes time is done by a [thread of its own](work). Nothing here changes the
-//! program, and nothing is asked of its runtime.
+//! Everything that takes time runs on a [separate thread](work). Nothing here changes the program
+//! or needs its async runtime.
 
 mod answer;
 mod chart;
@@ -36,17 +36,17 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 use work::{Step, Worker};
 
-/// What there is, for who asks for something else.
+/// The paths that exist, for the answer to requests for other paths.
 const ALL: &str =
     "/debug/memprof/, /debug/pprof/, /debug/pprof/heap, /debug/pprof/allocs and /metrics";
 
-/// What goes on in the process, as a service:
+/// A service that shows the memory of the running process:
 ///
 /// | path | |
 /// |---|---|
-/// | `/debug/memprof/` | a page: what is alive, resident memory and what is between them, the lines that keep it, and which of them have grown since a mark |
-/// | `/debug/memprof/report.json` | the report of the moment, in this and any other [format](Format) by its ending |
-/// | `/debug/pprof/heap`, `/debug/pprof/allocs` | for `go tool pprof` and what reads the same; with `?seconds=10` what is made and freed in that time, up to ten minutes; with `?debug=1` as text |
+/// | `/debug/memprof/` | a page: live heap, resident memory and their difference, the lines that allocated live blocks, and which of them have grown since a mark |
+/// | `/debug/memprof/report.json` | the current report, in this and any other [format](Format), by its ending |
+/// | `/debug/pprof/heap`, `/debug/pprof/allocs` | for `go tool pprof` and compatible tools; with `?seconds=10`, what is allocated and freed in that time, up to ten minutes; with `?debug=1`, as text |
 /// | `/metrics` | for Prometheus |
 ///
 /// ```
@@ -56,14 +56,13 @@ const ALL: &str =
 /// # }
 /// ```
 ///
-/// Better on an address of its own, that nobody else can reach: who can ask sees the names
-/// and the source of profiled functions. Only requests for an address or `localhost` are
-/// answered, and those for a name that is [allowed](DebugRoutes::allow_host): else any site that
-/// somebody on this machine looks at could ask, by giving its own name our address.
+/// Serve it on an address that only you can reach: the answers contain the names and the source of
+/// profiled functions. Only requests whose Host is an IP address, `localhost` or
+/// [allowed](DebugRoutes::allow_host) are answered, which prevents DNS rebinding.
 ///
-/// The numbers are of the process since it began; [`reset`](crate::reset) begins the peak
-/// anew, and nothing else. Without a [`CountingAlloc`](crate::CountingAlloc) there is
-/// resident memory, and a word on what is missing.
+/// The numbers cover the process since it started; [`reset`](crate::reset) restarts the peak and
+/// nothing else. Without a [`CountingAlloc`](crate::CountingAlloc) there is only resident memory,
+/// and a note on what is missing.
 #[must_use]
 pub fn debug_routes() -> DebugRoutes {
     DebugRoutes::new(Told {
@@ -82,10 +81,10 @@ pub struct DebugRoutes {
 #[derive(Debug)]
 struct Settings {
     told: Told,
-    /// Started by the first that needs it; none if there can be no thread.
+    /// Started by the first request. `None` if the thread can't be started.
     worker: OnceLock<Own<Option<Worker>>>,
     history: Mutex<History>,
-    /// How many differences are.
+    /// The number of profiles over some seconds that are under way.
     under_way: Arc<AtomicUsize>,
 }
 
@@ -115,7 +114,7 @@ impl DebugRoutes {
         Self::new(told)
     }
 
-    /// Answers requests for this name, too, on any port.
+    /// Also answers requests whose Host is this name, on any port.
     ///
     /// ```
     /// let routes = memprof::web::debug_routes().allow_host("metrics.example.org");
@@ -125,26 +124,26 @@ impl DebugRoutes {
         self.with(|told| told.hosts.allow(name.into()))
     }
 
-    /// How many lines have a metric of their own, those with most bytes alive; 20 if it
-    /// isn't said. Each makes a time series, which Prometheus keeps.
+    /// Sets how many lines get a metric, starting with the most live bytes; 20 by default. Each
+    /// line is a time series of its own in Prometheus.
     #[must_use]
     pub fn metrics_lines(self, count: usize) -> Self {
         self.with(|told| told.line_count = count)
     }
 
-    /// Leaves the text of the source out of all answers, as `MEMPROF_CONFIDENTIAL` does.
+    /// Leaves the source text out of all answers, as `MEMPROF_CONFIDENTIAL` does.
     #[must_use]
     pub fn confidential(self) -> Self {
         self.with(|told| told.has_source = false)
     }
 
-    /// What a request leads to.
+    /// The first step of answering a request.
     fn step<B>(&self, request: &Request<B>) -> Step {
         let (uri, headers) = (request.uri(), request.headers());
         let told = &self.settings.told;
         if !told.hosts.are_asked(uri.authority(), headers) {
-            let sentence = "Only requests for an address, for `localhost` or for a name that \
-                            `allow_host` has named are answered.";
+            let sentence = "Only requests whose Host is an IP address, `localhost` or a name \
+                            given to `allow_host` are answered.";
             return Step::refuse(StatusCode::FORBIDDEN, sentence);
         }
         if uri.path() == "/debug/memprof/mark" {
@@ -158,7 +157,7 @@ impl DebugRoutes {
             return self.mark();
         }
         let Some(step) = self.at(uri) else {
-            let sentence = format!("There is nothing here; there are {ALL}.");
+            let sentence = format!("This path doesn't exist. The paths are {ALL}.");
             return Step::refuse(StatusCode::NOT_FOUND, &sentence);
         };
         match *request.method() {
@@ -167,7 +166,7 @@ impl DebugRoutes {
         }
     }
 
-    /// What there is to get at an address.
+    /// The step for a `GET` of an address, if there is something.
     fn at(&self, uri: &Uri) -> Option<Step> {
         let moved = |place| Answer::elsewhere(StatusCode::PERMANENT_REDIRECT, place);
         let answer = match uri.path() {
@@ -194,7 +193,7 @@ impl DebugRoutes {
         let settings = Arc::clone(&self.settings);
         Step::now(move || {
             if settings.history().marked().is_none() {
-                // What the page takes for itself is there before the mark.
+                // Before the mark is set, allocate what rendering a page allocates once.
                 drop(page::of(&Report::default(), &mut History::default()));
             }
             match settings.report() {
@@ -246,7 +245,7 @@ impl DebugRoutes {
 }
 
 impl Settings {
-    /// All there is of the process, or why there is nothing.
+    /// The report of the whole process, or why there is none.
     fn report(&self) -> Result<Report, &'static str> {
         if cfg!(feature = "off") {
             return Err("Nothing is counted: this program is built with memprof's feature `off`.");
@@ -274,7 +273,7 @@ impl Drop for Settings {
     fn drop(&mut self) {
         let history = self.history.get_mut();
         let history = history.unwrap_or_else(PoisonError::into_inner);
-        // It was made by the thread that answers, as the profiler's own.
+        // The worker thread allocated it, uncounted.
         uncounted::during(false, || *history = History::default());
     }
 }
@@ -298,7 +297,7 @@ impl<B> Service<Request<B>> for DebugRoutes {
                 DebugRoutesFuture::asked(is_head, worker.clone(), work)
             }
             (Step::After(..), None) => {
-                let sentence = "There is no answer: no thread could be started for it.";
+                let sentence = "There is no answer: the thread that answers couldn't be started.";
                 let refusal = Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, sentence);
                 DebugRoutesFuture::answered(is_head, refusal)
             }

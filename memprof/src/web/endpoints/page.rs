@@ -1,4 +1,4 @@
-//! The page of the running process, and the list of its profiles.
+//! The page of the running process, and the page that lists its profiles.
 
 use super::answer::Answer;
 use super::chart::{self, Chart};
@@ -22,13 +22,13 @@ use std::time::Instant;
 pub(super) const STYLE: &str = include_str!("page/style.css");
 pub(super) const SCRIPT: &str = include_str!("page/script.js");
 
-/// How many lines are shown.
+/// How many lines each table shows.
 const MOST_LINES: usize = 50;
 
-/// Their names end in `.html`, by which what is put into them is escaped.
+/// The templates. Their names end in `.html`, which turns on escaping.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
-    // A line that only holds a tag leaves none in the page.
+    // Lines that contain only a tag leave no empty line in the page.
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true);
     let syntax = syntax.build();
@@ -48,13 +48,13 @@ fn render(name: &str, values: impl Into<Value>) -> Answer {
     match page.and_then(|page| page.render(values)) {
         Ok(html) => Answer::page(html),
         Err(error) => {
-            let sentence = format!("There is no page: {error}.");
+            let sentence = format!("The page can't be rendered: {error}.");
             Answer::refusal(StatusCode::INTERNAL_SERVER_ERROR, &sentence)
         }
     }
 }
 
-/// What there is under `/debug/pprof/`.
+/// The page at `/debug/pprof/`.
 pub(super) fn profiles() -> Answer {
     let program = program();
     render("profiles.html", context! { program })
@@ -62,12 +62,12 @@ pub(super) fn profiles() -> Answer {
 
 /// The page without a report, which says why there is none.
 pub(super) fn without_report(why: &str) -> Answer {
-    let resident = rss::resident_bytes().map(|number| bytes(number.into()));
+    let resident = rss::resident_bytes().map(|number| verdict::size(number.cast_signed()));
     let (program, process) = (program(), std::process::id());
     render("process.html", context! { program, process, why, resident })
 }
 
-/// The page of a report, which goes down in the history.
+/// The page of a report, which is added to the history.
 pub(super) fn of(report: &Report, history: &mut History) -> Answer {
     let mut lines = lines::by_live_bytes(report);
     if report.owners_are_unknown {
@@ -110,7 +110,7 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
             growing_count,
             alive,
             alive_count,
-            untracked: bytes(report.untracked.live_bytes().into()),
+            untracked: verdict::size(report.untracked.live_bytes()),
             unknown: report
                 .owners_are_unknown
                 .then_some(Report::OWNERS_ARE_UNKNOWN),
@@ -119,7 +119,7 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
     )
 }
 
-/// What the page shows.
+/// The values of the page's template.
 #[derive(Debug, Serialize)]
 struct View<'a> {
     program: String,
@@ -137,12 +137,12 @@ struct View<'a> {
     alive: Vec<&'a Row<'a>>,
     alive_count: usize,
     untracked: String,
-    /// Why nothing is known of what lines have alive, if so.
+    /// Why the lines' live bytes aren't known, if they aren't.
     unknown: Option<&'static str>,
     formats: Vec<String>,
 }
 
-/// A number of the process, and what has become of it since the mark.
+/// A number of the process, and its change since the mark.
 #[derive(Debug, Serialize)]
 struct Figure {
     name: &'static str,
@@ -158,17 +158,17 @@ fn figures(report: &Report, mark: Moment, now: Moment, peak_bytes: i64) -> Vec<F
         exactly: bytes(number.into()),
         change: before.map(|before| verdict::change(number - before)),
     };
-    let mut figures = vec![figure("Heap, alive", now.live_bytes, Some(mark.live_bytes))];
+    let mut figures = vec![figure("Live heap", now.live_bytes, Some(mark.live_bytes))];
     if let Some(resident_bytes) = now.resident_bytes {
         let before = mark.resident_bytes;
-        figures.push(figure("Resident in RAM", resident_bytes, before));
+        figures.push(figure("Resident memory", resident_bytes, before));
         let between = resident_bytes - now.live_bytes;
         let before = before.map(|before| before - mark.live_bytes);
         figures.push(figure("Difference", between, before));
     }
-    figures.push(figure("Heap at the peak", peak_bytes, None));
+    figures.push(figure("Peak of the heap", peak_bytes, None));
     figures.push(Figure {
-        name: "Blocks alive",
+        name: "Live blocks",
         number: grouped(report.total.live_count().into()),
         exactly: grouped(report.total.live_count().into()),
         change: None,
@@ -188,12 +188,12 @@ struct Row<'a> {
     rise_count: u32,
     risen_last: u32,
     so_it_is: &'static str,
-    /// In pieces that may stand in rows of their own.
+    /// In pieces, between which the page may break the line.
     function: Vec<&'a str>,
     file: &'a str,
     line: u32,
     source: &'a str,
-    /// Of the largest, in percent.
+    /// Live bytes in percent of those of the first line.
     share: u32,
     #[serde(skip)]
     trend: Trend,
@@ -261,7 +261,7 @@ fn ago(when: Instant) -> String {
     }
 }
 
-/// What the program is called.
+/// The program's name.
 fn program() -> String {
     let path = std::env::current_exe().unwrap_or_default();
     let name = path.file_stem().unwrap_or_default();

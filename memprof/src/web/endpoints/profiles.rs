@@ -1,4 +1,4 @@
-//! Profiles as Go's `pprof` fetches them, of the moment or over some seconds.
+//! Profiles as Go's `pprof` fetches them: the current state, or the difference over some seconds.
 
 use super::answer::Answer;
 use super::text;
@@ -11,24 +11,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// The longest time that a difference is over.
+/// The longest time for a difference.
 const MOST_SECONDS: u64 = 600;
 
-/// How many differences may be under way at once. Each of them keeps a report.
+/// How many differences may be under way at once. Each of them keeps a whole report.
 const MOST_DIFFERENCES: usize = 16;
 
-/// What somebody asks for.
+/// A requested profile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish {
-    /// What the profile is about, unless one chooses something else in it.
+    /// The quantity that tools show by default.
     quantity: Quantity,
     is_text: bool,
     over: Option<Duration>,
 }
 
 impl Wish {
-    /// What the query of an address asks for, or what is wrong with it. Parameters that are
-    /// none of ours change nothing: others' are for others.
+    /// The profile that a query requests, or what is wrong with the query. Unknown parameters are
+    /// ignored.
     pub(super) fn of_query(quantity: Quantity, query: &str) -> Result<Self, String> {
         let mut wish = Self {
             quantity,
@@ -58,7 +58,7 @@ impl Wish {
         Ok(wish)
     }
 
-    /// The work for it, which asks for a report, and for another if it is a difference.
+    /// The work for the profile: it calls `report` once, or twice for a difference.
     pub(super) fn work(
         self,
         report: impl Fn() -> Result<Report, &'static str> + Send + 'static,
@@ -75,8 +75,8 @@ impl Wish {
             };
             let Some(place) = Place::take(under_way) else {
                 let sentence = format!(
-                    "{MOST_DIFFERENCES} differences are under way, which is as many as there can \
-                     be; come back when one of them is over."
+                    "{MOST_DIFFERENCES} profiles with `seconds` are under way, the most at once; \
+                     try again when one of them has ended."
                 );
                 return Step::refuse(StatusCode::SERVICE_UNAVAILABLE, &sentence);
             };
@@ -130,18 +130,18 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// So much of a text as needs to be seen of one that is wrong.
+/// The start of a wrong value, for the message.
 fn start(text: &str) -> String {
     let shown = Redactor::default().text(text).into_owned();
     shown.chars().take(40).collect()
 }
 
-/// One of the places for differences that are under way.
+/// One of the [`MOST_DIFFERENCES`] places for differences.
 struct Place(Arc<AtomicUsize>);
 
 impl Place {
     fn take(under_way: Arc<AtomicUsize>) -> Option<Self> {
-        // Relaxed: nothing else is known by it.
+        // Relaxed: the counter orders no other memory access.
         let place = Self(under_way);
         let taken = place.0.fetch_add(1, Ordering::Relaxed);
         (taken < MOST_DIFFERENCES).then_some(place)

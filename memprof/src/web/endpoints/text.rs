@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The lines that made something, those with most of `quantity` first.
+/// The lines that allocated or freed blocks, those with most of `quantity` first.
 pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) -> String {
     let mut lines = lines::by_live_bytes(report);
     lines.retain(|line| line.own != Allocations::default());
@@ -56,7 +56,7 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
     let (alive, blocks) = (bytes(alive.into()), grouped(blocks.into()));
     let head = match over {
         Some(over) => format!(
-            "In {} s: {alive} in {blocks} blocks more alive, {} allocated, {} freed",
+            "In {} s: live heap changed by {alive} in {blocks} blocks, {} allocated, {} freed",
             over.as_secs(),
             bytes(total.allocated_bytes.into()),
             bytes(total.freed_bytes.into()),

@@ -1,18 +1,18 @@
-//! Is it a leak, or does the allocator keep it? In a sentence or two.
+//! The page's answer, in a sentence or two, to: is it a leak, or does the allocator keep it?
 
 use super::history::{Moment, Trend};
 use crate::model::units::{bytes, mebibytes};
 
-/// Less than this may be a buffer here and a stack there, code that runs for the first time,
-/// and what some kernels round resident memory by.
+/// Smaller changes may be buffers, stacks, code that runs for the first time, or the rounding of
+/// resident memory by some kernels.
 const NOISE_BYTES: i64 = 1 << 20;
 
-/// What can be said of a process.
+/// What grew since the mark.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The program's own blocks have become more.
+    /// The live heap.
     HeapGrew,
-    /// They have not, and resident memory has.
+    /// Only resident memory.
     ResidentGrew,
     /// Neither.
     Level,
@@ -29,7 +29,7 @@ impl Verdict {
         }
     }
 
-    /// With what the lines that have grown since the mark look like.
+    /// The verdict in words. `trends` are those of the lines that have grown since the mark.
     pub(super) fn sentence(&self, mark: Moment, now: Moment, trends: &[Trend]) -> String {
         let heap = change(now.live_bytes - mark.live_bytes);
         let resident = match now.resident_change(mark) {
@@ -38,47 +38,47 @@ impl Verdict {
         };
         match self {
             Self::HeapGrew => format!(
-                "Since the mark the program's own blocks have changed by {heap}, {}.",
+                "Since the mark, the live heap has changed by {heap}, {}.",
                 whose(trends)
             ),
             Self::ResidentGrew => format!(
-                "Since the mark resident memory has changed by {}, and the program's own blocks by {heap} only: no \
-                 line holds it. The allocator keeps what was freed, or it is stacks, maps and \
-                 what C libraries allocate.",
+                "Since the mark, resident memory has changed by {}, but the live heap only by \
+                 {heap}: no line holds it. The allocator keeps freed memory, or it is stacks, \
+                 memory maps or allocations of C libraries.",
                 change(now.resident_change(mark).unwrap_or(0))
             ),
             Self::Level => format!(
-                "Since the mark the program's own blocks have changed by {heap}, and {resident}: {}.",
+                "Since the mark, the live heap has changed by {heap}, and {resident}: {}.",
                 if is_rising(trends) {
-                    "that is little so far, but lines go on rising"
+                    "little so far, but lines are still rising"
                 } else {
-                    "neither is a leak to speak of"
+                    "no sign of a leak"
                 }
             ),
         }
     }
 }
 
-/// Whether one of the lines is.
+/// Whether at least one line is rising.
 pub(super) fn is_rising(trends: &[Trend]) -> bool {
     trends.iter().any(|trend| trend.is_rising())
 }
 
-/// Who holds what the heap has grown by.
+/// Which part of the program holds the growth of the heap.
 fn whose(trends: &[Trend]) -> &'static str {
     if trends.is_empty() {
-        "and no line of a profiled function holds more: others do, which the attribute would show"
+        "but no line of a profiled function holds more: functions without the attribute do"
     } else if is_rising(trends) {
         "and lines are still rising: the program holds that memory, not the allocator"
     } else if trends.contains(&Trend::Unknown) {
-        "which the program holds, not the allocator; whether its lines go on rising, some more \
-         reports will tell"
+        "which the program holds, not the allocator; more reports will show whether its lines \
+         keep rising"
     } else {
-        "which the program holds, and its lines have levelled off: it may be a cache that is full"
+        "which the program holds, and its lines have levelled off, as those of a full cache do"
     }
 }
 
-/// What is between the heap's live bytes and resident memory.
+/// What makes up the difference between resident memory and the live heap.
 pub(super) fn difference(now: Moment, peak_bytes: i64) -> String {
     let Moment {
         live_bytes,
@@ -86,25 +86,25 @@ pub(super) fn difference(now: Moment, peak_bytes: i64) -> String {
         ..
     } = now;
     let Some(resident_bytes) = resident_bytes else {
-        return "How much of the process is in RAM can't be read here.".to_owned();
+        return "Resident memory can't be read on this system.".to_owned();
     };
     let between = resident_bytes - live_bytes;
     if between < 0 {
         return format!(
-            "{} of the live blocks are not in RAM: they were never written to, or are swapped out.",
+            "{} of the live heap isn't in RAM: it was never written to, or is swapped out.",
             size(-between)
         );
     }
     let fallen = match peak_bytes - live_bytes {
         fallen if fallen > NOISE_BYTES => format!(
-            "; the heap was once {} larger, and the allocator may still have all of that",
+            "; the heap was {} larger at its peak, and the allocator may still keep all of that",
             size(fallen)
         ),
         _ => String::new(),
     };
     format!(
-        "The difference of {} is code, stacks, what others than the global allocator allocate, \
-         and what the allocator keeps of freed blocks{fallen}.",
+        "The difference of {} is code, stacks, memory that doesn't come from the global \
+         allocator, and freed memory that the allocator keeps{fallen}.",
         size(between)
     )
 }
@@ -115,7 +115,7 @@ pub(super) fn change(number: i64) -> String {
     format!("{sign}{}", size(number))
 }
 
-/// In bytes, or MiB where those would be many.
+/// `94,208 B`, or from 1 MiB on `3.50 MiB`. The page's tables show exact bytes instead.
 pub(super) fn size(number: i64) -> String {
     if number.unsigned_abs() < 1 << 20 {
         bytes(number.into())

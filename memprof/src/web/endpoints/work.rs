@@ -1,8 +1,8 @@
-//! The thread that answers, so that no runtime's thread waits for a report, or for the end
-//! of the seconds that a difference is over.
+//! The worker thread, so that no thread of an async runtime waits for a report or for the end of a
+//! profile over some seconds.
 //!
-//! It needs no timer of a runtime, and does one thing after the other. What nobody waits
-//! for any more isn't done.
+//! The worker does one step at a time and needs no timer of a runtime. It skips work whose future
+//! was dropped.
 
 use super::answer::{Answer, DebugRoutesBody};
 use crate::count::{this_thread, uncounted};
@@ -21,33 +21,33 @@ use std::time::{Duration, Instant};
 
 pub(super) type Work = Box<dyn FnOnce() -> Step + Send>;
 
-/// Where work has led.
+/// The result of a piece of work.
 pub(super) enum Step {
     Done(Answer),
-    /// To be gone on with when so much time has passed.
+    /// Work to do after this time.
     After(Duration, Work),
 }
 
 impl Step {
-    /// Work that leads to an answer at once.
+    /// Work without a delay, which ends with an answer.
     pub(super) fn now(work: impl FnOnce() -> Answer + Send + 'static) -> Self {
         Self::After(Duration::ZERO, Box::new(|| Self::Done(work())))
     }
 
-    /// An answer that says why there is no other.
+    /// An answer of one sentence, which says why there is no other.
     pub(super) fn refuse(status: StatusCode, sentence: &str) -> Self {
         Self::Done(Answer::refusal(status, sentence))
     }
 }
 
-/// The thread, which ends when there is nobody left who could ask it.
+/// A handle of the worker thread, which ends when all handles are dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Worker {
     sender: Sender<Weak<Asked>>,
 }
 
 impl Worker {
-    /// None if there can be no thread.
+    /// Starts the thread. `None` if that fails.
     pub(super) fn start() -> Option<Self> {
         let (sender, asked) = mpsc::channel();
         let thread = thread::Builder::new().name("memprof".to_owned());
@@ -61,13 +61,13 @@ impl Worker {
             answer: None,
             waker: None,
         })));
-        // It lasts as long as there is a sender.
+        // The receiver lives as long as there is a sender.
         let _ = self.sender.send(Arc::downgrade(&asked));
         asked
     }
 }
 
-/// What somebody waits for.
+/// Work that a future waits for.
 struct Asked(Mutex<State>);
 
 struct State {
@@ -81,8 +81,8 @@ impl Asked {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what is to be done now. After how long there is more, if there is, and who is to
-    /// be told otherwise.
+    /// Does the next step. Returns after how long the following step is due or, if the work is
+    /// done, the waker of the future.
     fn go_on(&self) -> (Option<Duration>, Option<Waker>) {
         let work = self.state().work.take();
         let Some(work) = work else {
@@ -107,7 +107,7 @@ impl Asked {
     }
 }
 
-/// What the thread does.
+/// The body of the thread.
 fn work(asked: Receiver<Weak<Asked>>) {
     let mut queue = Queue::default();
     loop {
@@ -123,7 +123,7 @@ fn work(asked: Receiver<Weak<Asked>>) {
             }
             false
         });
-        // Whatever that does is the program's own.
+        // What the waker does is counted as the program's.
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -134,7 +134,7 @@ fn work(asked: Receiver<Weak<Asked>>) {
     uncounted::during(false, || drop((queue, asked)));
 }
 
-/// What is to be done, and when; the soonest first.
+/// Work by when it is due, soonest first.
 #[derive(Default)]
 struct Queue {
     waiting: BTreeMap<(Instant, u64), Weak<Asked>>,
@@ -148,7 +148,7 @@ impl Queue {
         self.waiting.insert((when, self.added_count), asked);
     }
 
-    /// Waits for the next that is to be done; none when nobody is left.
+    /// Waits for the next work that is due. `None` if all senders are dropped.
     fn next(&mut self, asked: &Receiver<Weak<Asked>>) -> Option<Arc<Asked>> {
         loop {
             let now = Instant::now();
@@ -171,8 +171,7 @@ impl Queue {
     }
 }
 
-/// The future of [`DebugRoutes`](super::DebugRoutes). What it waits for is given up when it is
-/// dropped.
+/// The future of [`DebugRoutes`](super::DebugRoutes). Dropping it cancels its work.
 #[must_use = "futures do nothing unless polled"]
 pub struct DebugRoutesFuture {
     is_head: bool,
@@ -183,7 +182,7 @@ enum Wait {
     Answered(Option<Answer>),
     Asked {
         asked: Option<Arc<Asked>>,
-        // The thread lasts as long as this.
+        // Keeps the thread running.
         _worker: Worker,
     },
 }
@@ -209,7 +208,7 @@ impl Future for DebugRoutesFuture {
 
     /// # Panics
     ///
-    /// If it has been ready before.
+    /// Panics if it is polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = match &mut self.wait {
             Wait::Answered(answer) => answer.take(),

@@ -1,4 +1,4 @@
-//! What is answered in place of the service, and what it says of the service's response.
+//! Answers in place of the service's, which describe the service's response.
 
 use crate::count::uncounted;
 use crate::model::units::{bytes, grouped, time};
@@ -10,7 +10,7 @@ use crate::web::redact::Redactor;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
-/// An answer of ours.
+/// An answer of the layer itself.
 #[derive(Debug)]
 pub(super) struct Answer {
     status: StatusCode,
@@ -29,8 +29,8 @@ impl Answer {
 
     pub(super) fn not_found(id: Id) -> Self {
         let text = format!(
-            "No profile is kept with the id {id}: it is of another run, or has made room for \
-             later ones, or its response hasn't come to its end.\n"
+            "No profile is kept with the id {id}: it is from another run, was removed for later \
+             ones, or its response hasn't ended yet.\n"
         );
         Self {
             status: StatusCode::NOT_FOUND,
@@ -39,7 +39,7 @@ impl Answer {
         }
     }
 
-    /// As a response whose body is made by `body`.
+    /// The answer as a response, whose body is created by `body`.
     pub(super) fn into_response<B>(self, body: impl FnOnce(Vec<u8>) -> B) -> Response<B> {
         let length = self.body.len();
         let mut response = Response::new(body(self.body));
@@ -53,24 +53,24 @@ impl Answer {
     }
 }
 
-/// The page of a request, whose response had these headers.
+/// The page of a request whose response had these headers.
 pub(super) fn page_of(profile: &RequestProfile, headers: &HeaderMap, has_source: bool) -> Vec<u8> {
     let (made, _) = uncounted::during(false, || {
         let report = &profile.report;
         let hidden = (!has_source).then(|| report.clone().without_source());
         let report = hidden.as_ref().unwrap_or(report);
         let mut made = Vec::new();
-        // To memory.
+        // Writing to memory doesn't fail.
         let _ = page::write_about(&facts(profile, headers), report, &mut made);
         made
     });
-    // What is given away is freed by others.
+    // The copy is counted, since the program frees it.
     let page = made.clone();
     uncounted::during(false, || drop(made));
     page
 }
 
-/// What a request was and did, by name. The first two are its headline.
+/// Names and values of what a request was and did. The first two are the headline.
 fn facts(profile: &RequestProfile, headers: &HeaderMap) -> Vec<(String, String)> {
     let redactor = Redactor::default();
     let usage = &profile.usage;

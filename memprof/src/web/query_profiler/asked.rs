@@ -1,4 +1,4 @@
-//! What a request asks of the layer, by its query or its path.
+//! What a request asks of the layer, in its query or its path.
 
 use crate::web::id::Id;
 use crate::web::recording::Head;
@@ -7,11 +7,11 @@ use http::Method;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// The page in place of the response.
+    /// Show the page instead of the response.
     Show,
-    /// The response, and the page for later.
+    /// Pass the response on, and save the page.
     Save,
-    /// The page that was saved with this id.
+    /// Show the page that was saved with this id.
     Saved(Id),
 }
 
@@ -25,7 +25,7 @@ impl Asked {
         if !any_method && !head.method.is_safe() {
             return None;
         }
-        // The first counts, if there are several.
+        // The first pair counts, if there are several.
         let mut pairs = parse(head.query?.as_bytes());
         let (_, value) = pairs.find(|(name, _)| name == key)?;
         match &*value {

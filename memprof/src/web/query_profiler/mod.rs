@@ -1,4 +1,4 @@
-//! `?profile`: the profile of one request, for who asks for it in the browser.
+//! `?profile`: the profile of one request, requested in the browser.
 
 mod answer;
 mod asked;
@@ -17,23 +17,23 @@ use std::sync::Arc;
 use store::Store;
 use tower_layer::Layer;
 
-/// Answers a request that has `?profile` in its query with a page of what the request did,
-/// in place of its response.
+/// Answers a request with `?profile` in its query with a page that shows what the request did,
+/// instead of with its response.
 ///
-/// The request is answered by the service as it would be without `profile` in its query,
-/// and the response's status and headers are on the page, with what each line of
-/// functions under [`#[memprofile]`](macro@crate::memprofile) made. With `?profile=save`
-/// the response stays as it is and has the header `X-Memprof-Id`; the page is then
-/// at `/debug/memprof/` and the id. Other values of `profile` are the service's own.
+/// The service sees the request without `profile` in its query. The page has the status and headers
+/// of its response, and what each line of functions with
+/// [`#[memprofile]`](macro@crate::memprofile) allocated. With `?profile=save`, the response stays
+/// the same and gets the header `X-Memprof-Id`; the page is then at `/debug/memprof/` followed by
+/// that id. Other values of `profile` are left to the service.
 ///
-/// Secrets in the path and the headers are shown as dots, by their names and their looks. The
-/// token of [`Access::token`] in a query is taken out before the service sees it.
+/// Only `GET`, `HEAD`, `OPTIONS` and `TRACE` requests that [`Access`] allows are profiled. All
+/// others are served as without the layer.
 ///
-/// Only `GET`, `HEAD`, `OPTIONS` and `TRACE` are profiled, and only for whom
-/// [`Access`] allows it. For all others the layer isn't there.
+/// Secrets in the path and the headers are recognised by their names and their format and shown as
+/// dots. The token of [`Access::token`] is removed from the query before the service sees it.
 ///
-/// A response whose body has no stated length is read as far as it comes without
-/// waiting, 16 MiB at the most.
+/// For `?profile`, the response's body is read to its end and discarded. A body without a known
+/// length is read only as far as it comes without waiting, up to 16 MiB.
 ///
 /// ```
 /// use memprof::web::{Access, QueryProfilerLayer};
@@ -51,7 +51,7 @@ pub struct QueryProfilerLayer {
     settings: Arc<Settings>,
 }
 
-/// What a layer was told, and the pages it keeps. Its services share both.
+/// The settings of a layer and the pages it keeps. Its services share both.
 #[derive(Clone, Debug)]
 struct Settings {
     access: Access,
@@ -60,13 +60,13 @@ struct Settings {
     has_source: bool,
     max_pages: usize,
     max_bytes: usize,
-    /// With a slash at the end.
+    /// Ends with a slash.
     prefix: String,
     store: Arc<Lock<Own<Store>>>,
 }
 
 impl QueryProfilerLayer {
-    /// Shows profiles to those whom `access` allows for.
+    /// Creates a layer that shows profiles to requests that `access` allows.
     #[must_use]
     pub fn new(access: Access) -> Self {
         let settings = Settings {
@@ -89,7 +89,7 @@ impl QueryProfilerLayer {
         self
     }
 
-    /// The key in the query, in place of `profile`.
+    /// Sets the key in the query, `profile` by default.
     ///
     /// ```
     /// # use memprof::web::{Access, QueryProfilerLayer};
@@ -102,14 +102,14 @@ impl QueryProfilerLayer {
         self.with(|settings| settings.key = key)
     }
 
-    /// Profiles requests of all methods, those that change something, too: whoever goes
-    /// to the page a second time does it a second time.
+    /// Profiles requests of all methods, also those that change something. Reloading the page then
+    /// repeats the change.
     #[must_use]
     pub fn any_method(self) -> Self {
         self.with(|settings| settings.any_method = true)
     }
 
-    /// Where saved pages are, in place of `/debug/memprof`.
+    /// Sets the path of saved pages, `/debug/memprof` by default.
     ///
     /// ```
     /// # use memprof::web::{Access, QueryProfilerLayer};
@@ -119,31 +119,31 @@ impl QueryProfilerLayer {
     ///
     /// # Panics
     ///
-    /// If there is nothing in it but slashes.
+    /// Panics if `prefix` has nothing but slashes.
     #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
         let path = prefix.trim_matches('/');
         assert!(
             !path.is_empty(),
-            "the prefix of saved profiles is {prefix:?}, and should be a path"
+            "the prefix of saved profiles is {prefix:?}; it should be a path"
         );
         let prefix = format!("/{path}/");
         self.with(|settings| settings.prefix = prefix)
     }
 
-    /// Keeps so many saved pages at the most, 50 by default: the oldest goes for the next.
+    /// Keeps at most `count` saved pages, 50 by default, and removes the oldest for a new one.
     #[must_use]
     pub fn max_pages(self, count: usize) -> Self {
         self.with(|settings| settings.max_pages = count)
     }
 
-    /// Keeps saved pages of so many bytes at the most, 16 MiB by default.
+    /// Keeps at most `bytes` bytes of saved pages, 16 MiB by default.
     #[must_use]
     pub fn max_bytes(self, bytes: usize) -> Self {
         self.with(|settings| settings.max_bytes = bytes)
     }
 
-    /// Leaves the text of the source out of the pages.
+    /// Leaves the source text out of the pages.
     #[must_use]
     pub fn confidential(self) -> Self {
         self.with(|settings| settings.has_source = false)
@@ -159,15 +159,15 @@ impl<S> Layer<S> for QueryProfilerLayer {
 }
 
 impl Settings {
-    /// What a request asks of the layer, if it does and may.
+    /// What a request asks of the layer, if it asks for something and is allowed to.
     fn asked(&self, head: &Head<'_>) -> Option<Asked> {
         let asked = Asked::of(head, &self.key, &self.prefix, self.any_method)?;
         self.access.allows(head).then_some(asked)
     }
 
-    /// The answer to who wants to see what was saved.
+    /// The answer to a request for a saved page.
     fn saved(&self, id: Id) -> Answer {
-        // The last who has it, if it makes room for another at this moment.
+        // `Own`, since this is the last owner if the page is removed from the store meanwhile.
         let page = Own::new(|| self.store.lock().page(id));
         match &*page {
             Some(page) => Answer::page(page),

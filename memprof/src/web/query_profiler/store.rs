@@ -1,4 +1,4 @@
-//! The pages that were saved, the latest of them.
+//! The latest saved pages.
 
 use crate::web::id::Id;
 use std::collections::VecDeque;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 #[derive(Debug, Default)]
 pub(super) struct Store {
-    /// With their ids, the oldest first.
+    /// Ids and pages, oldest first.
     pages: VecDeque<(Id, Arc<[u8]>)>,
     bytes: usize,
 }
 
 impl Store {
-    /// Keeps a page, and drops the oldest where they are too many.
+    /// Keeps a page, and drops the oldest pages beyond the limits.
     pub(super) fn keep(&mut self, id: Id, page: Vec<u8>, max_pages: usize, max_bytes: usize) {
         self.bytes += page.len();
         self.pages.push_back((id, page.into()));

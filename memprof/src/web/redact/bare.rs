@@ -1,14 +1,14 @@
-//! Values without quotes, and what isn't one.
+//! Values without quotes.
 
 use super::decode::{Layer, is_in_name};
 use super::looks::is_random;
 use super::named::{MOST, Named, Value};
 use super::names::{self, Kind, Names};
 
-/// How far it is to what follows a comma, if that is a name.
+/// How long a name after a comma may be.
 const NEXT_NAME: usize = 40;
 
-/// A word of letters and digits, as words of sentences aren't: `the password hunter2`.
+/// A word with both letters and digits, unlike words of a sentence: `the password hunter2`.
 pub(super) fn mixed_word(layer: &Layer, at: usize) -> Option<Value> {
     let length = layer.run(at, MOST, |it| it.is_ascii_graphic());
     let word = layer.part(at..at + length);
@@ -17,7 +17,7 @@ pub(super) fn mixed_word(layer: &Layer, at: usize) -> Option<Value> {
     (is_mixed && is_name && length < MOST).then(|| Value::of(at..at + length, at + length))?
 }
 
-/// One without quotes.
+/// A value without quotes.
 pub(super) fn bare(
     layer: &Layer,
     named: &Named<'_>,
@@ -59,7 +59,7 @@ fn ends_bare(layer: &Layer, named: &Named<'_>, at: usize) -> bool {
     let next = layer.byte(at + 1);
     match layer.byte(at) {
         b' ' | b'\t' | b'\r' | b'\n' => {
-            // The next of a header's cookies, or the next digits of a card.
+            // More cookies of the header, or more digits of a card number.
             let is_in_number = layer.before(at).is_ascii_digit() && next.is_ascii_digit();
             !(names::is_cookie(named.name) && layer.before(at) == b';' || is_in_number)
         }
@@ -73,7 +73,7 @@ fn ends_bare(layer: &Layer, named: &Named<'_>, at: usize) -> bool {
     }
 }
 
-/// Whether what follows a comma isn't more of the value before it.
+/// Whether the text after a comma doesn't continue the value before it.
 fn begins_something(layer: &Layer, at: usize) -> bool {
     if !layer.byte(at).is_ascii_alphanumeric() {
         return true;
@@ -83,14 +83,14 @@ fn begins_something(layer: &Layer, at: usize) -> bool {
     matches!(layer.byte(at + length), b'=' | b':')
 }
 
-/// Whether a value is a word of a sentence, or of code.
+/// Whether a value is a word of a sentence or of code.
 fn is_prose(value: &[u8]) -> bool {
     let is_all = |is: fn(&u8) -> bool| value.iter().all(|it| is(it) || b".,!".contains(it));
     let is_code = value.iter().any(|it| b"(:/".contains(it)) && !is_random(value);
     is_all(u8::is_ascii_alphabetic) || is_all(u8::is_ascii_digit) || is_code
 }
 
-/// Whether what is said is that there is no value.
+/// Whether the value is a word for none, such as `null`.
 pub(super) fn is_nothing(layer: &Layer, at: usize) -> bool {
     let word = layer.part(at..at + layer.run(at, 12, is_in_name));
     let nothing: [&[u8]; 7] = [
@@ -105,7 +105,7 @@ pub(super) fn is_nothing(layer: &Layer, at: usize) -> bool {
     nothing.iter().any(|it| word.eq_ignore_ascii_case(it))
 }
 
-/// Whether a value is the place of one, or the name of a column: `?`, `$1`, `:password`,
+/// Whether a value is a placeholder or the name of a column: `?`, `$1`, `:password`,
 /// `EXCLUDED.password`.
 fn is_place(value: &[u8], known: &Names) -> bool {
     let value = str::from_utf8(value).unwrap_or_default();

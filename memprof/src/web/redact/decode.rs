@@ -1,32 +1,32 @@
-//! A text, and the same text with its escapes taken off, layer by layer.
+//! A text, and the same text with its escapes decoded, layer by layer.
 //!
-//! One layer takes off what one writer may have put on: percent escapes, the backslashes of
-//! JSON and `Debug`, and HTML's entities. What is found in any layer is hidden in the text
-//! itself, since each byte knows from where it is.
+//! Each layer decodes one level of escapes: percent escapes, backslashes of JSON and `Debug`, and
+//! HTML entities. Each byte of a layer knows its place in the original text, so a secret that is
+//! found in any layer can be hidden there.
 
 use std::cell::Cell;
 use std::ops::Range;
 
-/// A space that was a percent escape: it ends no value, since it is inside a word.
+/// Stands for white space that was percent-escaped. It is inside a word, so it ends no value.
 pub(super) const INNER_SPACE: u8 = 0x1f;
 
-/// The most letters between `&` and `;`.
+/// The longest entity that is decoded, without `&`.
 const ENTITY_BYTES: usize = 8;
 
-/// A text with some of its escapes taken off.
+/// A text with some levels of escapes decoded.
 #[derive(Debug)]
 pub(super) struct Layer {
     bytes: Vec<u8>,
-    /// Of each byte, how many escapes it was inside of. An inner quote or `&` doesn't end
-    /// what an outer one began.
+    /// How many levels of escapes each byte had. An inner quote or `&` doesn't end what an outer
+    /// one began.
     levels: Vec<u8>,
-    /// Where each byte is from in the text, and where that ends.
+    /// Where each byte comes from in the original text, and the end of that text.
     places: Vec<usize>,
-    /// How often a byte was looked at.
+    /// How many bytes were read so far.
     steps: Cell<u64>,
 }
 
-/// What one escape is for.
+/// A decoded escape.
 struct Escape {
     length: usize,
     bytes: [u8; 4],
@@ -43,7 +43,7 @@ impl Layer {
         }
     }
 
-    /// The next layer; none if nothing is escaped.
+    /// The next layer, or `None` if nothing is escaped.
     pub(super) fn decoded(&self) -> Option<Self> {
         let escapes = [b'%', b'\\', b'&'];
         let mut at = self.bytes.iter().position(|it| escapes.contains(it))?;
@@ -78,7 +78,7 @@ impl Layer {
         Some(next)
     }
 
-    /// Where the words are that are still escaped.
+    /// The places of words that still have escapes, in the original text.
     pub(super) fn escaped_words(&self) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut start = 0;
@@ -93,7 +93,7 @@ impl Layer {
         found
     }
 
-    /// A byte; zero beyond both ends.
+    /// The byte at `at`, or 0 beyond the end.
     pub(super) fn byte(&self, at: usize) -> u8 {
         self.count(1);
         self.bytes.get(at).copied().unwrap_or_default()
@@ -115,7 +115,7 @@ impl Layer {
         self.bytes.len()
     }
 
-    /// How many bytes from here on are such, as far as `most`.
+    /// How many bytes from `at` on are in the set, at most `most`.
     pub(super) fn run(&self, at: usize, most: usize, is_in: impl Fn(u8) -> bool) -> usize {
         let bytes = self.from(at).iter().take(most);
         let length = bytes.take_while(|it| is_in(**it)).count();
@@ -123,7 +123,7 @@ impl Layer {
         length
     }
 
-    /// Where the next byte is that isn't blank.
+    /// Where the next byte that isn't blank is.
     pub(super) fn after_blanks(&self, at: usize, over_lines: bool) -> usize {
         let is_blank = |byte| match byte {
             b' ' | b'\t' | INNER_SPACE => true,
@@ -150,7 +150,7 @@ impl Layer {
         self.levels.get(at).copied().unwrap_or_default()
     }
 
-    /// Where a part of it is from.
+    /// The place of a part in the original text.
     pub(super) fn source(&self, part: Range<usize>) -> Range<usize> {
         let place = |at: usize| self.places.get(at).or(self.places.last());
         let place = |at| place(at).copied().unwrap_or_default();

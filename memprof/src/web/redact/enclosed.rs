@@ -6,13 +6,13 @@ use super::looks::is_random;
 use super::named::{MOST, Named, Value, is_quote};
 use super::names::{self, Kind};
 
-/// The inside of quotes; to the end of the text, if they aren't closed.
+/// The inside of quotes, to the end of the text if they aren't closed.
 pub(super) fn quoted(layer: &Layer, named: &Named<'_>, at: usize) -> Option<Value> {
     let quote = layer.byte(at);
     let run = layer.run(at, 4, |it| it == quote);
     let after = layer.byte(at + run);
     let (start, end, length) = match run {
-        // Nothing, and not the quotes of a text that is in quotes of the same kind.
+        // An empty string, unless the quotes are doubled inside quotes of the same kind.
         2 if !after.is_ascii_alphanumeric() => return None,
         2..=3 if named.kind == Kind::Secret => {
             let closes = |at: &usize| layer.run(*at, run, |it| it == quote) == run;
@@ -25,13 +25,13 @@ pub(super) fn quoted(layer: &Layer, named: &Named<'_>, at: usize) -> Option<Valu
     let is_secret = match named.kind {
         Kind::Secret => true,
         Kind::IfRandom => is_random(inside),
-        // Of a function: `"signature": "fn(u8) -> u8"`.
+        // Not that of a function: `"signature": "fn(u8) -> u8"`.
         Kind::Ambiguous => !(names::is_of_code(named.name) && inside.contains(&b'(')),
     };
     is_secret.then(|| Value::of(start..end, (end + length).min(layer.len())))?
 }
 
-/// The quote that closes the one here.
+/// Where the quote at `at` is closed.
 fn end_of_quote(layer: &Layer, at: usize) -> usize {
     let (quote, level) = (layer.byte(at), layer.level(at));
     let is_doubled =
@@ -53,7 +53,7 @@ fn end_of_quote(layer: &Layer, at: usize) -> usize {
     layer.len()
 }
 
-/// What is in brackets, maybe after the name of its type.
+/// A value in brackets, which the name of its type may precede.
 pub(super) fn bracketed(layer: &Layer, named: &Named<'_>, at: usize) -> Option<Value> {
     let is_in_type = |it: u8| it.is_ascii_alphanumeric() || b"_:".contains(&it);
     let length = layer.run(at, MOST, is_in_type);
@@ -70,7 +70,7 @@ pub(super) fn bracketed(layer: &Layer, named: &Named<'_>, at: usize) -> Option<V
         return Value::of(at..end, end);
     }
     let value = inside_brackets(layer, open)?;
-    // As in a format: `{password}`.
+    // A placeholder of a format string: `{password}`.
     let is_in_place = |it: &u8| it.is_ascii_lowercase() || *it == b'_';
     let is_place = layer.byte(open) == b'{'
         && value.hidden.len() < 64
@@ -84,7 +84,7 @@ pub(super) fn inside_brackets(layer: &Layer, open: usize) -> Option<Value> {
     Value::of(open + 1..if is_closed { end - 1 } else { end }, end)
 }
 
-/// After the bracket that closes the one here; brackets in texts don't count.
+/// The place after the bracket that closes the one at `open`, ignoring brackets in strings.
 fn end_of_brackets(layer: &Layer, open: usize) -> usize {
     let level = layer.level(open);
     let mut depth = 0_usize;

@@ -1,9 +1,9 @@
-//! What secrets look like, whatever their names are.
+//! Formats of secrets, which are recognised whatever their names are.
 //!
-//! A table of our own: the crates that know secrets by their looks either search files for
-//! keys, with hundreds of expressions and measures of entropy that find hashes of commits,
-//! too, or are for other personal data, and neither knows hashes of passwords. All that a
-//! look needs here is how it begins, of which letters it is, and how long it is at the least.
+//! The tables are memprof's own. Crates that recognise secrets either scan files for keys, with
+//! hundreds of regular expressions and entropy checks that also match commit hashes, or look for
+//! other personal data, and neither know password hashes. A format here is a prefix, a set of
+//! characters and a minimum length.
 
 use super::decode::INNER_SPACE;
 use base64::Engine as _;
@@ -11,23 +11,22 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::ops::Range;
 
-/// Which letters come after the beginning of a key.
+/// The characters after the prefix of a key.
 #[derive(Clone, Copy)]
 enum Letters {
-    /// Letters and digits.
+    /// ASCII letters and digits.
     Plain,
-    /// And `-` and `_`.
+    /// Also `-`, `_` and `.`.
     Word,
-    /// And `/`, since it is a path.
+    /// Also `/`, `+`, `=` and `%`, for paths.
     Path,
 }
 use Letters::{Path, Plain, Word};
 
-/// How keys that services give out begin, and how many letters they have after that at the
-/// least.
+/// Prefixes of keys that services issue, and how many characters follow them at least.
 #[rustfmt::skip]
 const KEYS: [(&str, Letters, usize); 105] = [
-    // Amazon: keys, and sessions of them.
+    // Amazon: keys and session tokens.
     ("ABIA", Plain, 16), ("ABSK", Plain, 40), ("ACCA", Plain, 16), ("AKIA", Plain, 12),
     ("ASIA", Plain, 12), ("FwoGZXIvYXdz", Path, 16), ("IQoJb3JpZ2lu", Path, 16),
     ("amzn.mws.", Word, 16),
@@ -50,14 +49,14 @@ const KEYS: [(&str, Letters, usize); 105] = [
     ("FLWSECK-", Word, 12), ("FLWSECK_", Word, 12), ("rk_live_", Plain, 8),
     ("rk_test_", Plain, 8), ("rzp_live_", Plain, 10), ("sk_live_", Plain, 8),
     ("sk_test_", Plain, 8), ("sq0atp-", Word, 12), ("sq0csp-", Word, 12), ("whsec_", Path, 16),
-    // Models and their hosts.
+    // Language models and their hosts.
     ("gsk_", Plain, 20), ("hf_", Plain, 16), ("nvapi-", Word, 20), ("pplx-", Plain, 20),
     ("r8_", Plain, 20), ("sk-ant-", Word, 12), ("sk-or-", Word, 12), ("sk-proj-", Word, 12),
     ("sk-svcacct-", Word, 12), ("sk-", Plain, 20), ("xai-", Plain, 20),
-    // Registries of packages.
+    // Package registries.
     ("cio", Plain, 32), ("dckr_oat_", Word, 12), ("dckr_pat_", Word, 12), ("npm_", Plain, 16),
     ("oy2", Plain, 40), ("pypi-", Word, 16), ("rubygems_", Plain, 16),
-    // Clouds, and what runs there.
+    // Clouds and services that run there.
     ("AGE-SECRET-KEY-1", Plain, 16), ("CCIPAT_", Word, 16), ("LTAI", Plain, 16),
     ("NRAK-", Plain, 16), ("PMAK-", Word, 16), ("dapi", Plain, 32), ("doo_v1_", Plain, 16),
     ("dop_v1_", Plain, 16), ("dor_v1_", Plain, 16), ("dp.pt.", Plain, 16), ("dp.st.", Word, 16),
@@ -71,10 +70,10 @@ const KEYS: [(&str, Letters, usize); 105] = [
     ("shpss_", Plain, 12), ("xkeysib-", Word, 12),
 ];
 
-/// A JWT, and what else is JSON in base64: `{"`.
+/// The prefix of a JWT and of other JSON in base64: `{"`.
 const JSON: (&str, usize) = ("eyJ", 8);
 
-/// How hashes of passwords begin, as crypt and frameworks write them.
+/// Prefixes of password hashes, as written by crypt and by frameworks.
 #[rustfmt::skip]
 const HASHES: [&str; 41] = [
     "$1$", "$2$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$7$", "$8$", "$9$", "$H$", "$P$",
@@ -84,15 +83,15 @@ const HASHES: [&str; 41] = [
     "pbkdf2:sha", "scrypt$", "scrypt:", "sha1$", "sha256$", "sha512$",
 ];
 
-/// How those of LDAP and of Spring begin, between braces and in small letters.
+/// Prefixes of password hashes of LDAP and Spring, between braces, in lower case.
 const IN_BRACES: [&str; 9] = [
     "argon2", "bcrypt", "crypt", "md5", "pbkdf2", "scrypt", "sha", "smd5", "ssha",
 ];
 
-/// What of a hash is at least there after its beginning.
+/// How many bytes of a hash follow its prefix at least.
 const HASH_BYTES: usize = 8;
 
-/// The most of a word that is decoded, to see what is in it.
+/// How much of a word is decoded to inspect it, in bytes.
 const MOST: usize = 512;
 
 fn is_of(letters: Letters) -> impl Fn(&u8) -> bool {
@@ -103,8 +102,8 @@ fn is_of(letters: Letters) -> impl Fn(&u8) -> bool {
     }
 }
 
-/// How long the secret is that `text` begins with, if it does; `is_start` says that no letter
-/// and no digit is before it. `steps` counts the bytes that are looked at.
+/// The length of the secret that `text` begins with, if any. `is_start` says that no letter or
+/// digit precedes `text`. The number of bytes read is added to `steps`.
 pub(super) fn secret_len(text: &[u8], is_start: bool, steps: &mut u64) -> Option<usize> {
     let first = *text.first()?;
     *steps += 1;
@@ -155,7 +154,7 @@ fn key(text: &[u8], steps: &mut u64) -> Option<usize> {
     None
 }
 
-/// How many of the first bytes are such, as far as `most`.
+/// How many of the first bytes are in the set, at most `most`.
 fn run(text: &[u8], most: usize, is_in: impl Fn(&u8) -> bool, steps: &mut u64) -> usize {
     let count = text.iter().take(most).take_while(|it| is_in(it)).count();
     *steps += count as u64;
@@ -165,7 +164,7 @@ fn run(text: &[u8], most: usize, is_in: impl Fn(&u8) -> bool, steps: &mut u64) -
 fn hash(text: &[u8], steps: &mut u64) -> Option<usize> {
     let start = HASHES.iter().find(|it| text.starts_with(it.as_bytes()))?;
     let is_in = |it: &u8| it.is_ascii_alphanumeric() || b"./$=,+-_*".contains(it);
-    // Werkzeug's, with more colons than one.
+    // Hashes of Werkzeug, which contain several colons.
     let with_colons = start.contains(':');
     let is_in = |it: &u8| is_in(it) || with_colons && *it == b':';
     let rest = text.get(start.len()..)?;
@@ -181,7 +180,7 @@ fn hash(text: &[u8], steps: &mut u64) -> Option<usize> {
     Some(end + 1)
 }
 
-/// That of Postgres: `md5` and 32 digits.
+/// A hash of Postgres: `md5` and 32 hexadecimal digits.
 fn md5(text: &[u8], steps: &mut u64) -> Option<usize> {
     let digits = text.strip_prefix(b"md5")?;
     let count = run(digits, 33, u8::is_ascii_hexdigit, steps);
@@ -203,7 +202,7 @@ fn in_braces(text: &[u8], steps: &mut u64) -> Option<usize> {
     (length >= HASH_BYTES).then_some(end + 1 + length)
 }
 
-/// From `-----BEGIN` to the end, or as far as it goes.
+/// A private key from `-----BEGIN` to its end, or to the end of the text.
 fn private_key(text: &[u8], steps: &mut u64) -> Option<usize> {
     let label = text.strip_prefix(b"-----BEGIN")?;
     let is_in = |it: &u8| it.is_ascii_uppercase() || is_space(*it) || it.is_ascii_digit();
@@ -227,7 +226,8 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'+' | INNER_SPACE)
 }
 
-/// Where the credentials are after the name of a scheme, which ends at `after`, if some are.
+/// Where the credentials after an authentication scheme are, if there are any. The scheme `name`
+/// ends at `after`.
 pub(super) fn credentials(
     name: &str,
     text: &[u8],
@@ -258,7 +258,7 @@ pub(super) fn credentials(
     })
 }
 
-/// Whether the word after `Bearer` is no word of a sentence.
+/// Whether the word after `Bearer` is a token and not a word of a sentence.
 fn is_token(word: &[u8]) -> bool {
     let prose = [
         "authentication",
@@ -288,7 +288,7 @@ fn is_user_and_password(word: &[u8]) -> bool {
         })
 }
 
-/// Whether a value looks as if nobody had written it: long, of letters and digits.
+/// Whether a value looks generated: at least 12 characters, with both letters and digits.
 pub(super) fn is_random(value: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| value.iter().any(is);
     let is_in = |it: &u8| it.is_ascii_alphanumeric() || b"-._~+/=%|".contains(it);

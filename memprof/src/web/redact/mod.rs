@@ -1,7 +1,14 @@
-//! What is not shown of a request: secrets, by their names and by their looks.
+//! Hides secrets in texts: by their names, and by formats that secrets have.
 //!
-//! All that is shown of a request or of its answer goes through a [`Redactor`]: panels and
+//! Everything that is shown of a request or its response goes through a [`Redactor`]: panels and
 //! titles of the toolbar, pages of `?profile`, printed tables and names of files.
+//!
+//! # How secrets are found
+//!
+//! [`walk`] goes over a text in all layers of its escapes, which [`decode`] removes. At each place,
+//! [`looks`] decides whether a text with the format of a secret begins there, and [`names`] whether
+//! a name is that of a secret. [`value`] then finds the name's value, in the notation at hand:
+//! [`bare`] without quotes, [`enclosed`] in quotes or brackets, [`sql`] in statements.
 
 mod bare;
 mod decode;
@@ -18,10 +25,10 @@ use names::{Kind, Names};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What is shown in a secret's place.
+/// Shown in place of a secret.
 pub(super) const DOTS: &str = "••••••";
 
-/// Shorter texts without punctuation have no secret that has a name or a look.
+/// Shorter texts without punctuation can't contain a recognisable secret.
 const LEAST: usize = 8;
 
 /// Shows texts without the secrets in them.
@@ -31,20 +38,20 @@ pub(super) struct Redactor {
 }
 
 impl Redactor {
-    /// Hides what has this in its name, too.
+    /// Also hides values whose name contains `name`.
     #[cfg(feature = "toolbar")]
     pub(super) fn hide(&mut self, name: &str) {
         self.names.add(name);
     }
 
-    /// Whether what has this name is hidden, whatever it is.
+    /// Whether values with this name are always hidden.
     #[cfg(feature = "toolbar")]
     pub(super) fn hides(&self, name: &str) -> bool {
         let kind = self.names.kind(name);
         matches!(kind, Some(Kind::Secret | Kind::Ambiguous))
     }
 
-    /// The value that is shown under a name.
+    /// A named value, as it is shown.
     pub(super) fn value<'a>(&self, name: &str, value: &'a str) -> Cow<'a, str> {
         let is_secret = match self.names.kind(name) {
             None => false,
@@ -74,12 +81,13 @@ impl Redactor {
         }
     }
 
-    /// Any text.
+    /// Any text, as it is shown.
     pub(super) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.shown(text, false)
     }
 
-    /// All of a text that is an address: what ends a value elsewhere may be in one.
+    /// An address, as it is shown. In an address, a value may contain characters that end a value
+    /// in other texts.
     pub(super) fn address<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.shown(text, true)
     }
@@ -94,13 +102,13 @@ impl Redactor {
     }
 }
 
-/// Whether a value is an address, and nothing else.
+/// Whether the whole value is an address.
 fn is_address(value: &str) -> bool {
     let begins = value.starts_with(['/', '?', '#']);
     (begins || value.contains("://")) && !value.contains(|it: char| it.is_ascii_whitespace())
 }
 
-/// A text with dots for parts of it.
+/// The text with dots in place of `parts`.
 fn dotted(text: &str, mut parts: Vec<Range<usize>>) -> Cow<'_, str> {
     if parts.is_empty() {
         return Cow::Borrowed(text);
@@ -123,7 +131,7 @@ fn dotted(text: &str, mut parts: Vec<Range<usize>>) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Where the letter begins that this is in.
+/// Where the character at `at` begins.
 fn letter(text: &str, at: usize) -> usize {
     let mut before = (0..=at).rev();
     before.find(|it| text.is_char_boundary(*it)).unwrap_or(0)

@@ -1,27 +1,27 @@
-//! A name that is said in a text, and where its value is.
+//! A name in a text, and the place of its value.
 
 use super::names::Kind;
 use std::ops::Range;
 
-/// How much is looked at to tell what a value is not.
+/// How much of a value is read to decide whether it is a secret, in bytes.
 pub(super) const MOST: usize = 512;
 
-/// A name in a text, that of a secret.
+/// The name of a secret in a text.
 #[derive(Debug)]
 pub(super) struct Named<'a> {
     pub(super) name: &'a str,
     pub(super) kind: Kind,
     pub(super) start: usize,
-    /// After it, and after its quote.
+    /// After the name and its closing quote.
     pub(super) end: usize,
     pub(super) is_quoted: bool,
-    /// Whether it is one of an address or of a form.
+    /// Whether the name is in the query of an address or in a form.
     pub(super) is_in_form: bool,
-    /// Whether all of the text is an address.
+    /// Whether the whole text is an address.
     pub(super) is_in_address: bool,
 }
 
-/// Where a value is, and where what is said of it ends.
+/// The part of a value that is hidden, and where the value with its quotes or brackets ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) hidden: Range<usize>,

@@ -1,19 +1,19 @@
-//! Which names are those of secrets.
+//! Names of secrets.
 
 use std::iter;
 
-/// How surely what has a name is a secret.
+/// How surely a name's value is a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Whatever its value is.
+    /// Any value is a secret.
     Secret,
-    /// The name has another meaning in prose: `pass: 2 of 3`, `key=post:5`.
+    /// The name also has another meaning in prose: `pass: 2 of 3`, `key=post:5`.
     Ambiguous,
-    /// Only a value that looks random: `code=7` is none.
+    /// Only values that look random are secrets: `code=7` isn't one.
     IfRandom,
 }
 
-/// What makes a name a secret's wherever it is in it, without case and punctuation.
+/// A name that contains one of these, ignoring case and punctuation, is a secret's.
 #[rustfmt::skip]
 const PARTS: [&str; 63] = [
     "accesskey", "accesssignature", "apikey", "authcode", "authkey", "authorization",
@@ -28,10 +28,10 @@ const PARTS: [&str; 63] = [
     "wresult", "xsrf",
 ];
 
-/// Letters in which a part is no part: `tokenizer`, `secretary`.
+/// Exceptions to [`PARTS`]: `tokenizer`, `secretary`.
 const NO_PARTS: [&str; 4] = ["tokeniz", "tokenis", "secretar", "cookiecutter"];
 
-/// Words of a name, each for itself: `author` and `monkey` are no secrets.
+/// A name that has one of these as a whole word is a secret's: `author` and `monkey` aren't.
 #[rustfmt::skip]
 const WORDS: [&str; 36] = [
     "assertion", "auth", "authn", "bearer", "ccv", "creds", "csc", "cvc", "cvv", "hmac", "hotp",
@@ -40,25 +40,24 @@ const WORDS: [&str; 36] = [
     "ticket", "totp", "pswd", "sas",
 ];
 
-/// Of these words, those that say little where they are all of a name, and no quotes are
-/// around it.
+/// Those of [`WORDS`] that are ambiguous if they are the whole name and aren't quoted.
 #[rustfmt::skip]
 const AMBIGUOUS: [&str; 12] = [
     "assertion", "auth", "key", "pass", "priv", "private", "salt", "session", "sessions", "sig",
     "signature", "ticket",
 ];
 
-/// Keys that open nothing.
+/// Names that end in one of these are no secrets.
 #[rustfmt::skip]
 const NO_SECRETS: [&str; 10] = [
     "publickey", "primarykey", "foreignkey", "cachekey", "sortkey", "partitionkey", "rowkey",
     "hashkey", "rangekey", "keyid",
 ];
 
-/// Names of what is a secret if it looks random.
+/// Names whose values are secrets if they look random.
 const IF_RANDOM: [&str; 3] = ["code", "state", "nonce"];
 
-/// What a name ends with that is about a secret, and none: `token_type`, `max_tokens_count`.
+/// Last words of names that describe a secret without being one: `token_type`, `max_tokens_count`.
 #[rustfmt::skip]
 const ABOUT: [&str; 40] = [
     "age", "alg", "algorithm", "at", "attempts", "bytes", "changed", "count", "enabled",
@@ -68,13 +67,13 @@ const ABOUT: [&str; 40] = [
     "updated", "uri", "url",
 ];
 
-/// Of a longer name, so much is looked at: the end.
+/// How much of a name is inspected, from its end, in bytes.
 const MOST: usize = 96;
 
-/// The names of secrets: those that are known, and the user's.
+/// The names of secrets: the known ones and the user's.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    /// Parts of names, plain.
+    /// The user's parts of names, in lower case and without punctuation.
     more: Vec<String>,
 }
 
@@ -84,7 +83,7 @@ impl Names {
         self.more.push(plain(part));
     }
 
-    /// What a name says of its value; nothing if it isn't a secret's.
+    /// The kind of a name, or `None` if it isn't a secret's.
     pub(super) fn kind(&self, name: &str) -> Option<Kind> {
         let mut start = name.len().saturating_sub(MOST);
         while !name.is_char_boundary(start) {
@@ -115,30 +114,30 @@ impl Names {
     }
 }
 
-/// Whether a name is that of a password, which is said before its value without a separator.
+/// Whether a name is that of a password, whose value may follow without a separator.
 pub(super) fn is_password(name: &str) -> bool {
     let whole = plain(name);
     let ends = ["password", "passwd", "passphrase", "passcode", "pwd"];
     ends.iter().any(|end| whole.ends_with(end))
 }
 
-/// Whether a name is `key`, as which entries of maps and caches are known, too.
+/// Whether a name is `key`, which can also be the key of a map or a cache.
 pub(super) fn is_key(name: &str) -> bool {
     name.eq_ignore_ascii_case("key")
 }
 
-/// Whether a name is said of functions, too.
+/// Whether a name can also describe code, as `signature` does.
 pub(super) fn is_of_code(name: &str) -> bool {
     let whole = plain(name);
     whole.ends_with("signature") || whole.ends_with("assertion")
 }
 
-/// Whether a name is that of several, of which a number is how many there are.
+/// Whether a name is a plural. A number is then a count.
 pub(super) fn is_plural(name: &str) -> bool {
     plain(name).ends_with('s')
 }
 
-/// Whether a name is that of a header whose value is all of its line.
+/// Whether a name is that of a header whose value is the rest of its line.
 pub(super) fn is_header(name: &str) -> bool {
     let whole = plain(name);
     whole.ends_with("authorization") || is_cookie(name)
@@ -157,7 +156,7 @@ fn plain(name: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// The words of a name: of `X-Api-Key`, `api_key`, `apiKey` and `APIKey` the same two.
+/// The words of a name. `X-Api-Key`, `api_key`, `apiKey` and `APIKey` all end in the same two.
 fn words(name: &str) -> impl Iterator<Item = &str> {
     let words = name.split(|letter: char| !letter.is_alphanumeric());
     let words = words.flat_map(|word| {
@@ -171,7 +170,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
     words.filter(|word| !word.is_empty())
 }
 
-/// Where the next word begins in a camel's name.
+/// Where the next word begins in a name in camel case.
 fn end_of_hump(name: &str) -> usize {
     let mut before: Option<char> = None;
     let mut letters = name.char_indices().peekable();

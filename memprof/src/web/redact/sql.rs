@@ -1,16 +1,16 @@
-//! Secrets in SQL that no separator is before.
+//! Secrets in SQL that don't follow their names with a separator.
 
 use super::decode::Layer;
 use super::names::Names;
 use std::ops::Range;
 
-/// How far it is from one word of a statement to the next at the most.
+/// The longest distance between two words of a statement, in bytes.
 const NEAR: usize = 256;
 
-/// How many columns a statement has at the most.
+/// How many columns of a statement are inspected at most.
 const COLUMNS: usize = 256;
 
-/// What is said after `IDENTIFIED BY`, `IDENTIFIED WITH .. AS` and the like.
+/// The secret after `IDENTIFIED BY`, `IDENTIFIED WITH .. AS` and similar.
 pub(super) fn identified(layer: &Layer, name: &str, end: usize) -> Option<Range<usize>> {
     if !name.eq_ignore_ascii_case("identified") {
         return None;
@@ -37,16 +37,16 @@ pub(super) fn identified(layer: &Layer, name: &str, end: usize) -> Option<Range<
     None
 }
 
-/// What a statement inserts.
+/// The secrets that a statement inserts.
 #[derive(Debug)]
 pub(super) struct Inserted {
-    /// Of columns with the names of secrets.
+    /// The values of columns with the names of secrets.
     pub(super) values: Vec<Range<usize>>,
-    /// How far it was read.
+    /// How far the statement was read.
     pub(super) end: usize,
 }
 
-/// `INSERT INTO table (name, password) VALUES ('ada', 'x')`, from its first word on.
+/// Reads `INSERT INTO table (name, password) VALUES ('ada', 'x')` from its first word on.
 pub(super) fn inserted(layer: &Layer, name: &str, end: usize, names: &Names) -> Option<Inserted> {
     let is = |other: &str| name.eq_ignore_ascii_case(other);
     if !(is("insert") || is("replace")) {
@@ -89,7 +89,7 @@ fn find(layer: &Layer, at: usize, is_it: impl Fn(u8) -> bool) -> Option<usize> {
     near.find(|at| is_it(layer.byte(*at)))
 }
 
-/// What is in brackets, between commas; and where that ends.
+/// The items of a list in brackets, and where the list ends.
 fn items(layer: &Layer, open: usize, most: usize) -> Option<(Vec<Range<usize>>, usize)> {
     (layer.byte(open) == b'(').then_some(())?;
     let mut found = Vec::new();
@@ -117,7 +117,7 @@ fn items(layer: &Layer, open: usize, most: usize) -> Option<(Vec<Range<usize>>, 
     Some((found, layer.len()))
 }
 
-/// From a quote to the one that closes it, or to the end of the text.
+/// From an opening quote to its closing one, or to the end of the text.
 fn literal(layer: &Layer, start: usize) -> Range<usize> {
     let (quote, level) = (layer.byte(start), layer.level(start));
     let mut at = start + 1;
@@ -133,7 +133,7 @@ fn literal(layer: &Layer, start: usize) -> Range<usize> {
     start..layer.len()
 }
 
-/// Whether it is a value, and neither the place of one nor a word.
+/// Whether this is a literal, and not a placeholder or a word.
 fn is_literal(layer: &Layer, value: &Range<usize>) -> bool {
     let value = layer.part(value.clone());
     value.first().is_some_and(u8::is_ascii_digit) || value.iter().any(|it| b"'\"".contains(it))

@@ -235,7 +235,7 @@ fn a_name_that_is_told_is_hidden_everywhere() {
     assert_eq!(redactor.value("gift_card", "x"), DOTS);
 }
 
-/// Texts that begin as a secret does again and again, and never end.
+/// The units are beginnings of secrets, repeated without an end.
 #[test]
 fn the_walk_is_linear_in_its_text() {
     let units = [
@@ -361,7 +361,7 @@ const LOOKS: [&str; 20] = [
     "Bearer s3cr3ts3cr3t",
 ];
 
-/// How a name and its value are written together.
+/// Notations of a name and its value.
 fn notations(name: &str, value: &str) -> Vec<String> {
     vec![
         format!("{name}={value}"),
@@ -414,7 +414,7 @@ fn debug(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// What is readable in a text, whoever takes its escapes off.
+/// Whether a text contains `secret` in any layer of its escapes.
 fn is_readable(text: &str, secret: &str) -> bool {
     let mut layer = Some(decode::Layer::of(text));
     while let Some(one) = layer {
@@ -446,7 +446,7 @@ fn no_secret_is_readable_in_any_notation_under_any_escapes() {
     for (number, text) in texts.iter().enumerate() {
         for (one, first) in ESCAPES.iter().enumerate() {
             for (other, second) in ESCAPES.iter().enumerate() {
-                // All pairs of escapes, each with a sixth of the texts.
+                // All pairs of escapes, each for a sixth of the texts.
                 if (number + one) % ESCAPES.len() != other {
                     continue;
                 }

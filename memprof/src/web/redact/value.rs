@@ -1,4 +1,4 @@
-//! Where the value is that is said of a name, in whichever notation.
+//! Finds the value of a name, in any notation.
 
 use super::bare::{bare, is_nothing, mixed_word};
 use super::decode::{Layer, is_in_name};
@@ -6,11 +6,12 @@ use super::enclosed::{bracketed, inside_brackets, quoted};
 use super::named::{MOST, Named, Value, is_quote};
 use super::names::{self, Kind, Names};
 
-/// What is between a name and its value.
+/// The text between a name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Between {
+    /// `=`, `:`, `=>`, `->` or `:=`.
     Sets,
-    /// As `<>`, `LIKE` or `IN`.
+    /// A comparison, such as `<>`, `LIKE` or `IN`.
     Compares,
     /// The comma of `("name", "value")`.
     Comma,
@@ -22,7 +23,7 @@ enum Between {
     Flag,
 }
 
-/// The value of a name, if one is said, and a secret.
+/// The value of a name, if there is one and it is a secret.
 pub(super) fn of(layer: &Layer, named: &Named<'_>, known: &Names) -> Option<Value> {
     let (between, separator, after) = between(layer, named)?;
     if let Some(value) = whole_line(layer, named, between, after) {
@@ -50,7 +51,7 @@ pub(super) fn of(layer: &Layer, named: &Named<'_>, known: &Names) -> Option<Valu
             None => mixed_word(layer, at),
         },
         Between::Bracket => {
-            // Of `session.insert("a")`, the session says nothing of what is in the brackets.
+            // In `session.insert("a")`, the argument needn't be a secret because of `session`.
             let name = named.name.rsplit('.').next().unwrap_or_default();
             let kind = known.kind(name)?;
             let is_type = name.starts_with(char::is_uppercase);
@@ -62,7 +63,7 @@ pub(super) fn of(layer: &Layer, named: &Named<'_>, known: &Names) -> Option<Valu
     }
 }
 
-/// What is after a name, where that is and where it ends.
+/// What follows a name, where it begins and where it ends.
 fn between(layer: &Layer, named: &Named<'_>) -> Option<(Between, usize, usize)> {
     let after = after_index(layer, named.end);
     let at = layer.after_blanks(after, named.is_quoted);
@@ -91,7 +92,7 @@ fn between(layer: &Layer, named: &Named<'_>) -> Option<(Between, usize, usize)> 
     }
 }
 
-/// What is after the words of a comparison, and after those of `SET PASSWORD FOR .. =`.
+/// The words of a comparison, or those of `SET PASSWORD FOR .. =`.
 fn after_operator(layer: &Layer, at: usize) -> Option<(Between, usize, usize)> {
     let words: [&[u8]; 12] = [
         b"between", b"eq", b"glob", b"ilike", b"in", b"is", b"like", b"not", b"regexp", b"rlike",
@@ -113,7 +114,7 @@ fn after_operator(layer: &Layer, at: usize) -> Option<(Between, usize, usize)> {
     (end > at).then_some((Between::Compares, at, end))
 }
 
-/// After the `[]`, `[0]` or `]` of a name of a form, or of one that is an index.
+/// The place after a form's `[]` or `[0]`, or after the `]` of a name inside brackets.
 fn after_index(layer: &Layer, at: usize) -> usize {
     match layer.from(at) {
         [b']', ..] => at + 1,
@@ -125,7 +126,7 @@ fn after_index(layer: &Layer, at: usize) -> usize {
     }
 }
 
-/// The line of a header, whose value may be of several words and quotes.
+/// The rest of a header's line, since its value may have several words and quotes.
 fn whole_line(layer: &Layer, named: &Named<'_>, between: Between, after: usize) -> Option<Value> {
     let start = layer.after_blanks(after, false);
     let is_cookie = names::is_cookie(named.name);
@@ -148,14 +149,14 @@ fn whole_line(layer: &Layer, named: &Named<'_>, between: Between, after: usize) 
     Value::of(start..end, end)
 }
 
-/// After the letters before a quote, as in `b"x"`, `r#"x"#` and `N'x'`.
+/// The place after the prefix of a string, as in `b"x"`, `r#"x"#` and `N'x'`.
 fn after_prefix(layer: &Layer, at: usize) -> Option<usize> {
     let letters = layer.run(at, 3, |it| b"bBcCeEfFnNrRuUxX&".contains(&it));
     let hashes = layer.run(at + letters, 4, |it| it == b'#');
     (letters < 3).then_some(at + letters + hashes)
 }
 
-/// The second of `("name", "value")`, if that isn't a list.
+/// The second item of `("name", "value")`, unless that is a list.
 fn second_of_pair(
     layer: &Layer,
     named: &Named<'_>,

@@ -1,8 +1,8 @@
-//! The walk over a text that finds the secrets in it, in all layers of its escapes.
+//! The walk over a text that finds the secrets in all layers of its escapes.
 //!
-//! Each byte of a layer is looked at a bounded number of times: what is read ahead is either
-//! hidden, and then passed over, or no longer than a bound. So the walk is linear in its text,
-//! and counts its steps to be tested for that.
+//! Each byte of a layer is read a bounded number of times: text that is read ahead is either hidden
+//! and then skipped, or its length is bounded. So the walk takes linear time. It counts its steps,
+//! so that a test can verify that.
 
 use super::decode::{INNER_SPACE, Layer, is_in_name};
 use super::looks;
@@ -12,22 +12,23 @@ use super::sql;
 use super::value;
 use std::ops::Range;
 
-/// So many layers are looked into. What has more is hidden.
+/// How many levels of escapes are decoded. Words with more are hidden.
 const LAYERS: u32 = 6;
 
-/// How far it is at the most from an element's name to the end of its tag, from the name of
-/// what has a name to its value, and to the beginning of what is before an `@`.
+/// The longest distance, in bytes, from an element's name to the end of its tag, from the name in
+/// `{"name": .., "value": ..}` to its value, and from an `@tcp(` back to the start of its user.
 const NEAR: usize = 160;
 
-/// What of a text is to be hidden, in no order.
+/// The secrets found in a text.
 #[derive(Debug, Default)]
 pub(super) struct Found {
+    /// In no particular order, and they may overlap.
     pub(super) ranges: Vec<Range<usize>>,
-    /// How many bytes were looked at, about.
+    /// About how many bytes were read.
     pub(super) steps: u64,
 }
 
-/// The secrets in a text.
+/// Finds the secrets in a text.
 pub(super) fn secrets(text: &str, names: &Names, is_address: bool) -> Found {
     let mut found = Found::default();
     let mut layer = Layer::of(text);
@@ -58,9 +59,9 @@ struct Walk<'a> {
     names: &'a Names,
     is_address: bool,
     found: &'a mut Found,
-    /// Where the last word with a `://` ends, and its last `@`.
+    /// The end of the last word with a `://`, and the place of its last `@`.
     word: Option<(usize, Option<usize>)>,
-    /// The end of the last `INSERT`.
+    /// Where the last `INSERT` ends.
     inserted: usize,
 }
 
@@ -78,7 +79,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Looks at what begins here, and says where to go on.
+    /// Inspects the text that begins at `at`, and returns where to continue.
     fn next(&mut self, at: usize) -> usize {
         let (before, byte) = (self.layer.before(at), self.layer.byte(at));
         let is_start = !before.is_ascii_alphanumeric();
@@ -97,7 +98,7 @@ impl Walk<'_> {
         at + 1
     }
 
-    /// Looks at a name, and what is said of it.
+    /// Inspects a name and its value, and returns where to continue.
     fn name(&mut self, start: usize) -> usize {
         let layer = self.layer;
         let whole = layer.part(start..layer.end_of_name(start));
@@ -158,7 +159,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Who is named in an address, before its `@`: `https://user:password@host`.
+    /// Hides the credentials before the `@` of an address: `https://user:password@host`.
     fn address(&mut self, scheme: &str, start: usize) -> usize {
         let level = self.layer.level(start.saturating_sub(1));
         let layer = self.layer;
@@ -186,7 +187,7 @@ impl Walk<'_> {
         if is_port {
             return start;
         }
-        // A password with a slash; or one that was cut before its `@`.
+        // A password with a slash, or one that was cut before its `@`.
         let word = self.word.filter(|(end, _)| start < *end);
         let (word_end, last) = word.unwrap_or_else(|| {
             let end = (start..layer.len()).find(ends_word).unwrap_or(layer.len());
@@ -202,7 +203,7 @@ impl Walk<'_> {
         start
     }
 
-    /// Hides the password. On the web, a user alone may be a token.
+    /// Hides the password. For HTTP and WebSocket, hides the user as well, which may be a token.
     fn user(&mut self, scheme: &str, user: Range<usize>) {
         let text = self.layer.part(user.clone());
         let is_web = ["http", "https", "ws", "wss"]
@@ -218,7 +219,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A password before `@tcp(`, as in names of data sources in Go.
+    /// Hides the password before `@tcp(`, as in data source names of Go.
     fn source_name(&mut self, at: usize) {
         let start = at.saturating_sub(NEAR);
         let before = self.layer.part(start..at);
@@ -246,8 +247,7 @@ impl Walk<'_> {
         (self.layer.byte(end + 1) == b'/').then_some(start..end)
     }
 
-    /// The value where a name and a value are both said to be such:
-    /// `{"name": "password", "value": "x"}`.
+    /// Hides the value if name and value are two fields: `{"name": "password", "value": "x"}`.
     fn value_of_pair(&mut self, key: &str, end: usize) -> bool {
         let is_one = |of: &[&str], word: &str| of.iter().any(|it| word.eq_ignore_ascii_case(it));
         if !is_one(

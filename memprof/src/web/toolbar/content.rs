@@ -1,4 +1,4 @@
-//! What a panel shows, as data: the toolbar escapes it and hides what is secret.
+//! A panel's content as data, which the toolbar escapes and whose secrets it hides.
 
 use super::exchange::Exchange;
 use serde::Serialize;
@@ -23,22 +23,22 @@ use serde::Serialize;
 /// }
 /// ```
 pub trait Panel: Send + Sync {
-    /// What it is called on the bar. Two panels of one name can't be told apart in paths;
-    /// the second has a number there.
+    /// The name on the bar and in paths. If two panels have the same title, a number is added to
+    /// the second one's path.
     fn title(&self) -> &str;
 
-    /// One number for the bar, with its unit, if it has one.
+    /// A number next to the title, with its unit. By default there is none.
     fn number(&self, exchange: &Exchange) -> String {
         let _ = exchange;
         String::new()
     }
 
-    /// What it shows of a request, which may still be under way. Asked for when somebody
-    /// looks, each time.
+    /// The content for a request, which may still be under way. Called each time someone opens the
+    /// panel.
     fn content(&self, exchange: &Exchange) -> Content;
 }
 
-/// What a panel shows: pieces one below the other.
+/// The content of a panel: pieces, one below the other.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
     pub(super) pieces: Vec<Piece>,
@@ -49,7 +49,7 @@ pub(super) enum Piece {
     Heading(String),
     /// A sentence.
     Text(String),
-    /// Lines as they are.
+    /// Preformatted text.
     Code(String),
     Pairs(Vec<(String, String)>),
     Table(Table),
@@ -58,31 +58,31 @@ pub(super) enum Piece {
 }
 
 impl Content {
-    /// Nothing yet.
+    /// Creates empty content.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A line above what follows.
+    /// Adds a heading.
     #[must_use]
     pub fn heading(self, text: impl Into<String>) -> Self {
         self.with(Piece::Heading(text.into()))
     }
 
-    /// A sentence or two.
+    /// Adds a paragraph.
     #[must_use]
     pub fn text(self, text: impl Into<String>) -> Self {
         self.with(Piece::Text(text.into()))
     }
 
-    /// Lines that are shown as they are.
+    /// Adds preformatted text.
     #[must_use]
     pub fn code(self, text: impl Into<String>) -> Self {
         self.with(Piece::Code(text.into()))
     }
 
-    /// Names and their values. Those of secrets are shown as dots.
+    /// Adds names and their values. The values of secrets are shown as dots.
     #[must_use]
     pub fn pairs<N, V>(self, pairs: impl IntoIterator<Item = (N, V)>) -> Self
     where
@@ -94,13 +94,13 @@ impl Content {
         self.with(Piece::Pairs(pairs.collect()))
     }
 
-    /// A table.
+    /// Adds a table.
     #[must_use]
     pub fn table(self, table: Table) -> Self {
         self.with(Piece::Table(table))
     }
 
-    /// Texts and the paths that they lead to, which are below the toolbar's own.
+    /// Adds links: texts and paths relative to the toolbar's prefix.
     pub(super) fn links(self, links: Vec<(String, String)>) -> Self {
         self.with(Piece::Links(links))
     }
@@ -135,8 +135,8 @@ pub(super) struct Row {
 }
 
 impl Table {
-    /// One with these columns. Where there are only numbers below, with a unit or without,
-    /// they are at the right.
+    /// Creates a table with these columns. Columns that contain only numbers, with or without a
+    /// unit, are right-aligned.
     #[must_use]
     pub fn new<T: Into<String>>(heads: impl IntoIterator<Item = T>) -> Self {
         Self {
@@ -145,14 +145,14 @@ impl Table {
         }
     }
 
-    /// One more row, of a cell for each column.
+    /// Adds a row with a cell for each column.
     #[must_use]
     pub fn row<T: Into<String>>(mut self, cells: impl IntoIterator<Item = T>) -> Self {
         self.push(cells.into_iter().map(Into::into).collect(), false);
         self
     }
 
-    /// One more row, which is to be seen.
+    /// Adds a highlighted row.
     #[must_use]
     pub fn marked_row<T: Into<String>>(mut self, cells: impl IntoIterator<Item = T>) -> Self {
         self.push(cells.into_iter().map(Into::into).collect(), true);
@@ -164,7 +164,7 @@ impl Table {
     }
 }
 
-/// Lines over the last requests, the oldest first.
+/// Lines over the last requests, oldest first.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Chart {
     pub(super) title: String,
@@ -175,7 +175,7 @@ pub(super) struct Chart {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct ChartLine {
     pub(super) name: String,
-    /// Of a `polyline`, in a box of 1,000 by 200.
+    /// The points of a `polyline`, in a box of 1,000 by 200.
     pub(super) points: String,
     pub(super) last: String,
 }

@@ -1,8 +1,8 @@
-//! How long the calling thread has been running on a processor.
+//! The CPU time of the calling thread.
 
 use std::time::Duration;
 
-/// Without the time in which others had the processor. None where the system doesn't tell.
+/// How long the calling thread has run on a processor, or `None` if the system doesn't report it.
 pub(super) fn thread_time() -> Option<Duration> {
     #[cfg(unix)]
     {

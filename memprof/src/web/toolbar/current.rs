@@ -1,4 +1,4 @@
-//! Which request the calling thread is at.
+//! The request that the calling thread is working on.
 
 use super::exchange::{Exchange, Shared};
 use crate::count::uncounted;
@@ -7,14 +7,14 @@ use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
 thread_local! {
-    /// The one that is being polled.
+    /// The request that this thread is polling.
     static CURRENT: RefCell<Option<Shared>> = const { RefCell::new(None) };
 }
 
-/// The requests under way and their scopes, for what they have spawned.
+/// The requests under way and their scopes, for work that they have spawned.
 static RUNNING: Mutex<Vec<(Scope, Shared)>> = Mutex::new(Vec::new());
 
-/// Has the calling thread be at a request until it is dropped.
+/// Makes a request the calling thread's current one until it is dropped.
 #[derive(Debug)]
 pub(super) struct At(Option<Shared>);
 
@@ -32,7 +32,7 @@ impl Drop for At {
     }
 }
 
-/// A request that is under way, whose scope is known as long as this lives.
+/// Keeps a request in [`RUNNING`] until it is dropped.
 #[derive(Debug)]
 pub(super) struct Running(Scope);
 
@@ -50,7 +50,7 @@ impl Drop for Running {
             let place = running.iter().position(|(scope, _)| scope.is(&self.0))?;
             Some(running.swap_remove(place))
         });
-        // Not under the lock, which what it does might ask for.
+        // Dropped without the lock, since dropping it may need the lock.
         drop(ended);
     }
 }
@@ -59,8 +59,7 @@ fn running<T>(look: impl FnOnce(&mut Vec<(Scope, Shared)>) -> T) -> T {
     look(&mut RUNNING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The request that the calling thread is at: that is being polled, or that the thread is
-/// in the scope of.
+/// The calling thread's request: the one that it is polling, or the one whose scope it is in.
 pub(super) fn current() -> Option<Shared> {
     let polled = CURRENT.try_with(|current| current.try_borrow().ok()?.clone());
     polled.ok().flatten().or_else(by_scope)
@@ -80,8 +79,10 @@ fn by_scope() -> Option<Shared> {
     })
 }
 
-/// The name of the request that the calling thread is at, for a panel that keeps something
-/// of its own: [`Exchange::id`].
+/// The id of the calling thread's request, for panels that keep data of their own.
+///
+/// Returns [`Exchange::id`] of the request that the thread is polling or whose
+/// [scope](crate::Scope) it is in, and `None` outside of requests with a toolbar.
 #[must_use]
 pub fn current_id() -> Option<String> {
     current().map(|exchange| Exchange::id(&exchange))

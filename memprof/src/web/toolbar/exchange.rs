@@ -1,5 +1,4 @@
-//! A request and its answer, as they are kept: little is done with them before somebody
-//! looks.
+//! A recorded request and its response. Formatting is left to the pages that show them.
 
 use super::limits;
 use super::recorded::{Line, Rendered, Statement};
@@ -18,10 +17,10 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// A request and its answer, as the toolbar has them.
+/// A request and its response, as the toolbar has recorded them.
 ///
-/// Texts are cut as [`DebugToolbarLayer`](super::DebugToolbarLayer) says. They are as they
-/// came, secrets and all: those are hidden when a panel is shown, and by `Debug`.
+/// Texts are cut as documented on [`DebugToolbarLayer`](super::DebugToolbarLayer). They still
+/// contain secrets, which are hidden when a panel is shown and in the `Debug` output.
 pub struct Exchange {
     id: Id,
     method: Method,
@@ -31,7 +30,7 @@ pub struct Exchange {
     began: SystemTime,
     request_headers: Pairs,
     has_form: bool,
-    /// How many bytes it may have.
+    /// The most bytes it may capture.
     most_bytes: usize,
     redactor: Arc<Redactor>,
     state: Mutex<State>,
@@ -48,7 +47,7 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// What is added while the request is under way.
+/// The part that changes while the request is under way.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) answer: Option<(StatusCode, Pairs)>,
@@ -56,29 +55,29 @@ pub(super) struct State {
     pub(super) form_is_cut: bool,
     pub(super) templates: Vec<Rendered>,
     pub(super) statements: Vec<Statement>,
-    /// Statements that are under way.
+    /// Statements that are being executed.
     pub(super) open_statements: usize,
     pub(super) lines: Vec<Line>,
-    /// Of these three, how many there was no room for.
+    /// How many templates, statements and log lines there was no room for.
     pub(super) left_out: u64,
     pub(super) polls: Polls,
     bytes: usize,
 }
 
-/// What the polls of a request took.
+/// The polls of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Polls {
     pub(super) count: u64,
     pub(super) elapsed: Duration,
-    /// Of its threads on a processor, where that is known.
+    /// CPU time of the polling threads, where the system reports it.
     pub(super) cpu: Option<Duration>,
 }
 
-/// What is known when it is over.
+/// The part that is known when the request has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) profile: RequestProfile,
-    /// What the whole process had alive on the heap then, in bytes.
+    /// Live bytes of the whole process at that time.
     pub(super) heap_bytes: i64,
     pub(super) resident_bytes: Option<u64>,
 }
@@ -116,37 +115,37 @@ impl Exchange {
         }
     }
 
-    /// Its name in the paths of the toolbar: 32 hexadecimal digits that nobody can guess.
+    /// The request's id in the paths of the toolbar: 32 hexadecimal digits that can't be guessed.
     #[must_use]
     pub fn id(&self) -> String {
         self.id.to_string()
     }
 
-    /// How the request was made.
+    /// The request's method.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// What was asked for, without the query.
+    /// The request's path, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The query, as it came.
+    /// The query, still encoded.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// The version of HTTP that it was made in.
+    /// The HTTP version of the request.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// When it began.
+    /// When the request began.
     #[must_use]
     pub fn began(&self) -> SystemTime {
         self.began
@@ -157,7 +156,7 @@ impl Exchange {
         self.request_headers.iter()
     }
 
-    /// The answer's headers; none as long as there is no answer.
+    /// The response's headers, empty as long as there is no response.
     #[must_use]
     pub fn response_headers(&self) -> Vec<(String, String)> {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -166,19 +165,19 @@ impl Exchange {
         answer.map_or_else(Vec::new, |(_, headers)| headers.iter().map(owned).collect())
     }
 
-    /// The status of the answer, as soon as there is one.
+    /// The response's status, or `None` as long as there is no response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.state().answer.as_ref().map(|(status, _)| *status)
     }
 
-    /// How it ended; none while it is under way.
+    /// How the request ended, or `None` while it is under way.
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         self.profile().map(|profile| profile.outcome)
     }
 
-    /// What it did, when it is over.
+    /// The request's profile, or `None` while it is under way.
     #[must_use]
     pub fn profile(&self) -> Option<&RequestProfile> {
         self.ended().map(|ended| &ended.profile)
@@ -204,12 +203,12 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// About how many bytes it has captured, and at the end what its profile has.
+    /// About how many bytes it has captured, at the end including its profile.
     pub(super) fn bytes(&self) -> usize {
         self.state().bytes
     }
 
-    /// Adds something that has so many bytes, if there is room.
+    /// Adds something that takes `bytes` bytes, if there is room.
     pub(super) fn add(&self, bytes: usize, add: impl FnOnce(&mut State)) {
         let mut state = self.state();
         match state.bytes.checked_add(bytes) {
@@ -284,7 +283,7 @@ fn pairs_of(headers: &HeaderMap) -> Pairs {
     pairs
 }
 
-/// An exchange that several have a hand in.
+/// An exchange with shared ownership, uncounted.
 #[derive(Debug)]
 pub(super) struct Shared(Own<Arc<Exchange>>);
 

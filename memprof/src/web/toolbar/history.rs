@@ -6,7 +6,7 @@ use crate::web::id::Id;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The last requests, as many as there is room for.
+/// The last requests, within the limits.
 #[derive(Debug)]
 pub(super) struct History {
     most_requests: usize,
@@ -16,9 +16,9 @@ pub(super) struct History {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// With the bytes that each counts for, the newest at the end.
+    /// Requests and the bytes that each counts for, newest last.
     exchanges: VecDeque<(Shared, usize)>,
-    /// All of these.
+    /// The sum of these bytes.
     bytes: usize,
 }
 
@@ -31,7 +31,7 @@ impl History {
         }
     }
 
-    /// Adds one that begins.
+    /// Adds a request that begins.
     pub(super) fn add(&self, exchange: &Shared) {
         let bytes = exchange.bytes();
         let newest = (exchange.clone(), bytes);
@@ -43,7 +43,7 @@ impl History {
         });
     }
 
-    /// Counts all that one has that has ended.
+    /// Updates the bytes of a request that has ended.
     pub(super) fn end(&self, exchange: &Shared) {
         let bytes = exchange.bytes();
         uncounted::during(false, || {
@@ -58,7 +58,7 @@ impl History {
         });
     }
 
-    /// Lets go of the oldest, as long as there is too much.
+    /// Removes the oldest requests beyond the limits.
     fn make_room(&self, mut kept: MutexGuard<'_, Own<Kept>>) {
         let mut gone = Vec::new();
         while kept.exchanges.len() > self.most_requests || kept.bytes > self.most_bytes {
@@ -68,7 +68,7 @@ impl History {
             kept.bytes -= bytes;
             gone.push(oldest);
         }
-        // After the lock, since it takes a while.
+        // Dropping requests takes a while, so release the lock first.
         drop(kept);
         drop(gone);
     }
@@ -80,7 +80,7 @@ impl History {
         Some(exchange.clone())
     }
 
-    /// All of them, the newest first.
+    /// All kept requests, newest first.
     pub(super) fn all(&self) -> Vec<Shared> {
         let kept = self.kept();
         let exchanges = kept.exchanges.iter().rev();

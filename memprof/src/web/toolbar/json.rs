@@ -1,9 +1,9 @@
-//! JSON for people: a key to a line. It may be cut anywhere.
+//! Pretty-printed JSON, with a line for each key. The input may be cut anywhere.
 
-/// Values inside each other are shown so deep.
+/// How many levels of nested values are shown.
 const DEPTH: usize = 12;
 
-/// JSON as lines.
+/// Pretty-prints JSON.
 pub(super) fn pretty(json: &str) -> String {
     let mut writer = Writer {
         rest: json,
@@ -32,7 +32,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What is between two brackets.
+    /// An array or an object.
     fn list(&mut self, close: char, depth: usize) {
         let open = self.take(1);
         self.text.push_str(open);
@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
                     }
                     self.value(depth + 1);
                     if self.rest.len() == before {
-                        // A bracket that closes something else.
+                        // An unmatched closing bracket.
                         return;
                     }
                 }
@@ -86,7 +86,7 @@ impl<'a> Writer<'a> {
         self.text.extend(std::iter::repeat_n("  ", depth));
     }
 
-    /// A text, a number or a word.
+    /// A string, a number or a word.
     fn token(&mut self) -> &'a str {
         let length = if self.rest.starts_with('"') {
             let mut is_escaped = false;

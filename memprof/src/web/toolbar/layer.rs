@@ -1,4 +1,4 @@
-//! The layer with the toolbar, and what it was told.
+//! The layer that adds the toolbar.
 
 use super::content::Panel;
 use super::limits;
@@ -14,13 +14,13 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
 
-/// Shows what each request did: on a bar at the end of HTML pages, and on pages of its own
-/// with the last requests of all kinds.
+/// Shows what each request did: in a bar at the end of HTML pages, and on pages of its own, which
+/// list the last requests of all kinds.
 ///
-/// The bar is for those whom [`Access`] allows, and so are the pages, at `/debug/toolbar/`.
-/// To all others the layer isn't there: their requests are not recorded, either. Nor is
-/// anything in builds without debug assertions, as those with `--release` are, unless
-/// [`in_release`](Self::in_release) is called. It goes around all other layers.
+/// Only requests that [`Access`] allows are recorded, get the bar and can see the pages, at
+/// `/debug/toolbar/`. All others are served as without the layer. So are all requests in builds
+/// without debug assertions, such as those with `--release`, unless
+/// [`in_release`](Self::in_release) is called. Put this layer around all others.
 ///
 /// ```
 /// use axum::{Router, response::Html, routing::get};
@@ -36,8 +36,8 @@ use tower_layer::Layer;
 ///     .layer(toolbar);
 /// ```
 ///
-/// With another layer around the service that is for bodies of axum alone, the one that the
-/// toolbar passes on is made one of these again:
+/// The toolbar passes requests on with a body type of its own. For inner layers that take axum's
+/// bodies only, convert the body:
 ///
 /// ```
 /// use axum::{Router, body::Body, extract::Request, middleware::{self, Next}};
@@ -57,55 +57,58 @@ use tower_layer::Layer;
 /// let app: Router = Router::new().layer(layers);
 /// ```
 ///
-/// A router's own `layer`, called with `from_fn` first and the toolbar after it, does that
-/// by itself.
+/// `Router::layer` converts it for you: call it with `from_fn` first, then with the toolbar.
 ///
-/// Answers are streamed as ever. After an HTML page, unless it is compressed, only a part
-/// of one, to be saved, or fetched for something else than a page, comes a script that shows the bar, which is inside `</body>` if that is in the
-/// answer's last piece; the answer's length is made right, a strong `ETag` weak, no cache
-/// may keep it, and a `Content-Security-Policy` among its headers allows for the bar. One in
-/// a `meta` element has to allow for scripts and frames of the same origin itself.
+/// # Responses
+///
+/// Responses are streamed as without the layer. An HTML page gets a script that shows the bar:
+/// before its `</body>` if that is in the last frame and the frame has up to 1 MiB, or else after
+/// the page. Pages that are compressed, partial, attachments, or fetched for something other than a
+/// document get no bar.
+///
+/// With the bar, `Content-Length` is adjusted, a strong `ETag` becomes weak, and caching is
+/// forbidden. `Content-Security-Policy` headers are extended to allow the bar; a policy in a `meta`
+/// element has to allow scripts and frames of the same origin itself.
 ///
 /// # What it keeps
 ///
-/// The last 100 requests, but no more than 16 MiB of what was captured of them; with many
-/// requests under way at once, up to 2 MiB for each of those on top of that. Of a request and of its
-/// answer 100 headers each, and of texts the beginning: 2 KiB of a path, a query, or a line
-/// of the log, 4 KiB of a header or a statement, 256 bytes of a parameter, of which there
-/// are 32 at the most, 1 KiB of a template's context, 16 KiB of an urlencoded form.
+/// The toolbar keeps the last 100 requests, up to 16 MiB of captured data. Each request under way
+/// can take up to 2 MiB in addition. Of a request and its response, up to 100 headers each are
+/// kept. Texts are cut: a path, a query or a log line after 2 KiB, a header or a statement after
+/// 4 KiB, each of up to 32 parameters after 256 bytes, a template's context after 1 KiB, and an
+/// urlencoded form after 16 KiB.
 ///
 /// # Secrets
 ///
-/// Secrets are shown as dots on every page, by their names, their looks and their type:
+/// Secrets are shown as dots on every page. They are recognised by their names, their format and
+/// their type:
 ///
-/// - Values whose names have to do with passwords, tokens, keys, one-time codes, signatures,
-///   cards, cookies or sessions: in headers and fields, and in texts as `password=x`,
-///   `password: "x"`, `"password":"x"`, `("password", "x")` or `IDENTIFIED BY 'x'`. In SQL,
-///   these are also the values and the parameters of columns with such names.
-/// - Whatever its name is: keys that begin as those of well-known services do, JWTs, private
-///   keys, hashes of passwords, credentials after `Bearer` and `Basic`, and passwords and
-///   tokens in URLs.
-/// - All cookies but those that are [shown](Self::show_cookie), and whatever is
+/// - Values whose names suggest passwords, tokens, keys, one-time codes, signatures, cards, cookies
+///   or sessions: in headers and fields, and in texts such as `password=x`, `password: "x"`,
+///   `"password":"x"`, `("password", "x")` or `IDENTIFIED BY 'x'`. In SQL, also the values and
+///   parameters of columns with such names.
+/// - Whatever its name: keys with the prefixes of well-known services, JWTs, private keys, password
+///   hashes, credentials after `Bearer` and `Basic`, and passwords and tokens in URLs.
+/// - All cookies except those that are [shown](Self::show_cookie), and every
 ///   [`Redacted`](super::Redacted).
 ///
-/// Texts are also searched under percent escapes, the backslashes of JSON and `Debug`, and
-/// HTML's entities, six inside each other; what has more of them is shown as dots. A secret
-/// without a name or a look, such as a password in a sentence, is not recognised. Lines of
-/// source code are shown as they are on the profile's own page.
+/// Texts are also searched under up to six levels of percent escapes, backslash escapes of JSON and
+/// `Debug`, and HTML entities; text under more levels is shown as dots. A secret without a name or
+/// a known format, such as a password in a sentence, isn't recognised. Source code is shown
+/// unchanged on the page of the profile.
 ///
-/// The token of [`Access::token`] in a query, and in the query of a `Referer`, is taken out of
-/// the request before the service sees it. An axum router's `OriginalUri` has it where the
-/// layer is one of that router's own, since the router makes it first.
+/// The token of [`Access::token`] in a query, also in the query of a `Referer`, is removed from the
+/// request before the service sees it. If the layer is added to an axum router, that router's
+/// `OriginalUri` still has the token, since the router creates it before the layer runs.
 #[derive(Clone)]
 pub struct DebugToolbarLayer {
     settings: ToolbarSettings,
-    /// Made for the first of its services, and shared by all: a router may have each of its
-    /// routes be one.
+    /// Created for the first service and shared by all: a router may create a service per route.
     toolbar: Arc<OnceLock<Arc<Toolbar>>>,
 }
 
 impl DebugToolbarLayer {
-    /// A toolbar for those whom `access` allows.
+    /// Creates a toolbar for the requests that `access` allows.
     #[must_use]
     pub fn new(access: Access) -> Self {
         Self {
@@ -136,83 +139,85 @@ impl DebugToolbarLayer {
         self
     }
 
-    /// Is there in builds without debug assertions, too.
+    /// Also enables the toolbar in builds without debug assertions.
     #[must_use]
     pub fn in_release(self) -> Self {
         self.with(|settings| settings.in_release = true)
     }
 
-    /// Where its pages are, in place of `/debug/toolbar`.
+    /// Sets the path of the toolbar's pages, `/debug/toolbar` by default.
     ///
     /// # Panics
     ///
-    /// If there is anything in it but letters, digits, `/`, `-`, `_`, `.` and `~`, or
-    /// nothing but slashes: all of the application would be the toolbar's.
+    /// Panics if `prefix` contains anything except ASCII letters, digits, `/`, `-`, `_`, `.` and
+    /// `~`, or only slashes, since the toolbar would then take all of the application's paths.
     #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
         let prefix = prefix.trim_matches('/');
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
         assert!(
             !prefix.is_empty() && prefix.chars().all(is_plain),
-            "a toolbar's prefix is {prefix:?}, and should be a path of letters, digits, `-`, `_`, \
+            "the toolbar's prefix is {prefix:?}; it should be a path of letters, digits, `-`, `_`, \
              `.` and `~`"
         );
         self.with(|settings| settings.prefix = format!("/{prefix}/"))
     }
 
-    /// How many requests are kept at the most, 100 by default.
+    /// Keeps at most `count` requests, 100 by default.
     #[must_use]
     pub fn max_requests(self, count: usize) -> Self {
         self.with(|settings| settings.max_requests = count)
     }
 
-    /// How many bytes of what was captured are kept at the most, 16 MiB by default. A
-    /// request may have an eighth of them.
+    /// Keeps at most `bytes` bytes of captured data, 16 MiB by default. A single request can take
+    /// an eighth of that.
     #[must_use]
     pub fn max_bytes(self, bytes: usize) -> Self {
         self.with(|settings| settings.max_bytes = bytes)
     }
 
-    /// Shows a page with the bar in place of a redirect, for browsers.
+    /// Shows browsers a page with the bar instead of a redirect.
     ///
-    /// Off by default: the redirect is in the history, and so is what it led to.
+    /// Off by default: the history lists both the redirect and the request it led to.
     #[must_use]
     pub fn intercept_redirects(self, does: bool) -> Self {
         self.with(|settings| settings.intercepts_redirects = does)
     }
 
-    /// Hides what has this in its name, too, whatever its case and its punctuation.
+    /// Also hides values whose name contains `name`, ignoring case and punctuation.
     ///
     /// # Panics
     ///
-    /// If there is no letter or digit in it: it would be in every name.
+    /// Panics if `name` has no letter or digit, since it would match every name.
     #[must_use]
     pub fn hide(self, name: &str) -> Self {
         assert!(
             name.contains(char::is_alphanumeric),
-            "a toolbar is to hide {name:?}, and should be told letters or digits of names"
+            "a name to hide is {name:?}; it should have a letter or a digit"
         );
         self.with(|settings| Arc::make_mut(&mut settings.redactor).hide(name))
     }
 
-    /// Shows the value of the cookie of this name, if it isn't that of a secret. Of all
-    /// others there are dots: whoever has a session's cookie has the session.
+    /// Shows the value of the cookie with this name, unless it is recognised as a secret.
+    ///
+    /// All other cookies are shown as dots, since anyone with a session's cookie has the session.
     #[must_use]
     pub fn show_cookie(self, name: impl Into<String>) -> Self {
         let name = name.into();
         self.with(|settings| settings.shown_cookies.push(name))
     }
 
-    /// The program's crates, for the panel of versions: the text of its `Cargo.lock`, as
-    /// `include_str!("../Cargo.lock")`. All of a workspace, unless its
-    /// [`application`](Self::application) is told.
+    /// Lists the program's crates in the versions panel. `text` is the program's `Cargo.lock`, as
+    /// in `include_str!("../Cargo.lock")`.
+    ///
+    /// All crates of the workspace are listed, unless [`application`](Self::application) is called.
     #[must_use]
     pub fn cargo_lock(self, text: &'static str) -> Self {
         self.with(|settings| settings.cargo_lock = text)
     }
 
-    /// The program's own crate, for the panel of versions: its version is on the bar, and of
-    /// [`cargo_lock`](Self::cargo_lock) only what it depends on is shown.
+    /// Sets the program's own crate, for the versions panel: the bar shows its version, and only
+    /// its dependencies in [`cargo_lock`](Self::cargo_lock) are listed.
     ///
     /// ```
     /// # use memprof::web::{Access, DebugToolbarLayer};
@@ -225,14 +230,14 @@ impl DebugToolbarLayer {
         self.with(|settings| settings.application = Some((name, version)))
     }
 
-    /// A line of the panel of the configuration.
+    /// Adds a setting to the config panel.
     #[must_use]
     pub fn config<V: Serialize + ?Sized>(self, name: impl Into<String>, value: &V) -> Self {
         let line = (name.into(), json(value));
         self.with(|settings| settings.config.push(line))
     }
 
-    /// The routes, for their panel, as methods and patterns of axum: `/{id}` and
+    /// Adds routes to the routes panel, as methods and path patterns of axum, such as `/{id}` and
     /// `/{*rest}`.
     #[must_use]
     pub fn routes<M: Into<String>, P: Into<String>>(
@@ -244,7 +249,8 @@ impl DebugToolbarLayer {
         self.with(|settings| settings.routes.extend(routes))
     }
 
-    /// What is in a session, by a request's headers. Asked for when somebody looks.
+    /// Sets a function that returns the content of a session from a request's headers. It is called
+    /// when someone opens the panel.
     ///
     /// ```
     /// # use memprof::web::{Access, DebugToolbarLayer};
@@ -263,9 +269,11 @@ impl DebugToolbarLayer {
         self.with(|settings| settings.session = Some(Arc::new(session)))
     }
 
-    /// How the database would go about a statement: what it answers to `EXPLAIN`. Asked
-    /// for when somebody wants to know, with a recorded statement that begins with `SELECT`
-    /// and is whole, its values not filled in. If it panics, the page says so.
+    /// Sets a function that returns the database's plan for a statement: its answer to `EXPLAIN`.
+    ///
+    /// The function is called when someone follows a statement's link. Only statements that begin
+    /// with `SELECT` and weren't cut have one; their parameters aren't filled in. If the function
+    /// panics, the page says so.
     ///
     /// ```
     /// # use memprof::web::{Access, DebugToolbarLayer};
@@ -287,7 +295,7 @@ impl DebugToolbarLayer {
         self.with(|settings| settings.explain = Some(Arc::new(explain)))
     }
 
-    /// One more panel, after those there are.
+    /// Adds a panel after the existing ones.
     #[must_use]
     pub fn panel(self, panel: impl Panel + 'static) -> Self {
         self.with(|settings| settings.panels.push(Arc::new(panel)))

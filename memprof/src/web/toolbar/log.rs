@@ -1,4 +1,4 @@
-//! What a request has logged with `tracing`.
+//! Events of `tracing`, recorded with their requests.
 
 use super::current::current;
 use super::exchange::Shared;
@@ -17,20 +17,21 @@ use tracing_core::{Event, Level, LevelFilter, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What sqlx says of each statement.
+/// The target of sqlx's events for statements.
 const SQLX: &str = "sqlx::query";
 
-/// More of a value isn't needed to tell whether it is a number.
+/// How much of a value is needed to decide whether it is a number.
 const FEW_BYTES: usize = 32;
 
-/// Hands the events of `tracing` to the toolbar of the request that they are of: a layer
-/// of the program's subscriber.
+/// A layer of the program's `tracing` subscriber that shows events in the toolbar of their request.
 ///
-/// An event is of the request whose future or body is being polled on its thread, whose
-/// [scope](crate::Scope) the thread is in, or in which its span was made; if there is none,
-/// nothing is done. Statements that sqlx tells of, at its level `DEBUG`, are in the SQL panel
-/// if [`sql`](super::sql) wasn't used for them; sqlx tells neither their parameters nor the
-/// line that they are from.
+/// An event belongs to the request whose future or body its thread is polling, or whose
+/// [scope](crate::Scope) the thread is in, or in which its span was created. Other events are
+/// ignored.
+///
+/// sqlx logs its statements at level `DEBUG`. They are shown in the SQL panel, unless
+/// [`sql`](super::sql) reported them, but without their parameters and their line, which sqlx
+/// doesn't log.
 ///
 /// ```
 /// use memprof::web::toolbar::LogLayer;
@@ -50,13 +51,13 @@ impl Default for LogLayer {
 }
 
 impl LogLayer {
-    /// Takes what is at least of the level `INFO`, and sqlx's statements.
+    /// Creates a layer that takes events of level `INFO` and above, and sqlx's statements.
     #[must_use]
     pub fn new() -> Self {
         Self { level: Level::INFO }
     }
 
-    /// Takes what is at least of this level.
+    /// Takes events of this level and above.
     #[must_use]
     pub fn level(self, level: Level) -> Self {
         Self { level }
@@ -65,13 +66,13 @@ impl LogLayer {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // For sqlx's.
+        // sqlx logs statements at `DEBUG`.
         Some(self.level.max(Level::DEBUG).into())
     }
 
     fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let (Some(exchange), Some(span)) = (current(), context.span(id)) {
-            // On the program's account, since its registry is who will free it.
+            // Counted as the program's, since its registry frees it.
             span.extensions_mut().replace(Of(exchange));
         }
     }
@@ -93,7 +94,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     }
 }
 
-/// The request that a span is of.
+/// The request in which a span was created.
 struct Of(Shared);
 
 fn note(exchange: Shared, event: &Event<'_>) {
@@ -133,11 +134,11 @@ impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let space = if self.is_empty { "" } else { " " };
         self.is_empty = false;
-        // An error is that there is no more room.
+        // Fails only if there is no room left.
         let _ = match field.name() {
             "message" => write!(self.text, "{space}{value:?}"),
             name if self.redactor.hides(name) => {
-                // A number may say how many there are.
+                // Numbers may be counts, which are shown.
                 let value = Cut::of(FEW_BYTES, |text| write!(text, "{value:?}"));
                 let value = self.redactor.value(name, &value);
                 write!(self.text, "{space}{name}={value}")
@@ -157,7 +158,7 @@ struct Query {
 
 impl Query {
     fn statement(self) -> Statement {
-        // The summary is all there is of a short one.
+        // For a short statement, the summary is the whole statement.
         let text = match self.statement.trim() {
             "" => self.summary,
             text => text.to_owned(),
@@ -181,7 +182,7 @@ impl Visit for Query {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        // What it found; or else, what it changed.
+        // The number of returned rows or, without any, of changed rows.
         match field.name() {
             "rows_returned" if value > 0 || self.rows.is_none() => self.rows = Some(value),
             "rows_affected" if self.rows.unwrap_or(0) == 0 => self.rows = Some(value),

@@ -1,10 +1,9 @@
-//! A toolbar for web pages, and a history of the last requests: what each of them did, in
-//! panels.
+//! A toolbar for HTML pages and a history of the last requests, whose panels show what each request
+//! did.
 //!
-//! [`DebugToolbarLayer`] goes around the application. What it
-//! can't see, the application tells: [`template`] and [`sql`] do nothing where there is no
-//! request with a toolbar, so that they can stay where they are. [`LogLayer`] brings the
-//! lines of the log.
+//! Put [`DebugToolbarLayer`] around the application. Report what the layer can't observe with
+//! [`template`] and [`sql`]; they do nothing without a toolbar, so the calls can stay in the code.
+//! [`LogLayer`] adds the events of `tracing`.
 
 mod body;
 mod content;

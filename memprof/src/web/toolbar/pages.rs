@@ -1,4 +1,4 @@
-//! The toolbar's own pages, made when somebody asks for one.
+//! The toolbar's own pages, rendered when they are requested.
 
 use super::content::Content;
 use super::exchange::{Exchange, Shared};
@@ -31,14 +31,14 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-/// What the pages may do: nothing but show themselves.
+/// The `Content-Security-Policy` of the pages: only their own scripts and styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
-/// A name in `.html` is what turns escaping on.
+/// The templates. Their names end in `.html`, which turns on escaping.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut templates = Environment::new();
-    // A line that only holds a tag leaves none in the page.
+    // Lines that contain only a tag leave no empty line in the page.
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true);
     templates.set_syntax(syntax.build().expect("the usual delimiters are distinct"));
@@ -77,11 +77,11 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// The answer to who asks for one of the toolbar's pages.
+/// The answer to a request for one of the toolbar's pages. `None` for other requests.
 pub(super) fn answer(toolbar: &Arc<Toolbar>, head: &Head<'_>) -> Option<Answer> {
     let prefix = &toolbar.settings.prefix;
     let Some(path) = head.path.strip_prefix(prefix.as_str()) else {
-        // Only the slash is missing.
+        // Only the last slash is missing.
         let is_ours = prefix.strip_suffix('/') == Some(head.path);
         return is_ours.then(|| Answer::Now(Some(moved(prefix))));
     };
@@ -113,10 +113,10 @@ pub(super) fn answer(toolbar: &Arc<Toolbar>, head: &Head<'_>) -> Option<Answer> 
     Some(answer)
 }
 
-/// What is made for a path.
+/// The page at a path.
 enum Made {
     Page(StatusCode, &'static str, Vec<u8>),
-    /// One that brings its own script.
+    /// A report, which contains its own script.
     Report(Vec<u8>),
     Explain(Shared, usize),
 }
@@ -131,7 +131,7 @@ impl Made {
     }
 
     fn not_found() -> Self {
-        let text = "No such request is kept: it is of another run, or has made room for later \
+        let text = "No such request is kept: it is from another run, or was removed for later \
                     ones.\n";
         Self::Page(StatusCode::NOT_FOUND, TEXT, text.as_bytes().to_vec())
     }
@@ -200,7 +200,7 @@ fn request(
     let panel = chosen.and_then(|place| toolbar.panels.get(place));
     let title = panel.map(|panel| toolbar.settings.redactor.text(panel.title()).into_owned());
     let content = panel.map(|panel| {
-        // By a user's code; the other panels can still be seen.
+        // The panel may be the user's. If it panics, the other panels are still shown.
         let content = catch_unwind(AssertUnwindSafe(|| panel.content(exchange)));
         let content = content.unwrap_or_else(|_| Content::new().text("The panel has panicked."));
         shown(content, &toolbar.settings.redactor)
@@ -225,7 +225,7 @@ fn view_of(
     render(template, values)
 }
 
-/// Which has nothing in it that would have to be escaped.
+/// The prefix, whose characters need no escaping.
 fn prefix_of(toolbar: &Toolbar) -> Value {
     Value::from_safe_string(toolbar.settings.prefix.clone())
 }
@@ -234,8 +234,8 @@ fn render(template: &str, values: Value) -> String {
     let template = TEMPLATES.get_template(template);
     match template.and_then(|template| template.render(values)) {
         Ok(text) => text,
-        // It can't be said in HTML by what has just failed at that.
-        Err(_) => "This page of the toolbar can't be made.".to_owned(),
+        // Plain text, since rendering HTML has just failed.
+        Err(_) => "This page of the toolbar can't be rendered.".to_owned(),
     }
 }
 
@@ -245,12 +245,12 @@ fn report(toolbar: &Toolbar, exchange: &Exchange) -> Made {
     };
     let facts = Row::of(exchange, &toolbar.settings.redactor).facts();
     let mut text = Vec::new();
-    // To memory.
+    // Writing to memory doesn't fail.
     let _ = page::write_about(&facts, &profile.report, &mut text);
     Made::Report(text)
 }
 
-/// How the database would go about a statement.
+/// The page with the database's plan for a statement.
 fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
     let statement = {
         let state = exchange.state();
@@ -261,7 +261,7 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
             .filter(|text| can_be_explained(text))
     };
     let (Some(statement), Some(explain)) = (statement, &toolbar.settings.explain) else {
-        let text = b"There is nothing to explain.\n";
+        let text = b"There is no such statement to explain.\n";
         return Answer::Now(Some(response(StatusCode::NOT_FOUND, TEXT, text)));
     };
     let plan = catch_unwind(AssertUnwindSafe(|| explain(statement.clone())));
@@ -269,8 +269,8 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
     Answer::Later(Box::pin(async move {
         let content = Content::new().heading("Statement").code(statement);
         let content = match unless_panicked(plan).await {
-            Some(Ok(plan)) => content.heading("How it would be carried out").code(plan),
-            Some(Err(error)) => content.heading("The database has refused").code(error),
+            Some(Ok(plan)) => content.heading("Plan").code(plan),
+            Some(Err(error)) => content.heading("Error of the database").code(error),
             None => content.text("The function `explain` has panicked."),
         };
         let title = Some(format!("EXPLAIN {number}"));
@@ -288,7 +288,7 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
     }))
 }
 
-/// What a user's future comes to; nothing if its making, or it, panics.
+/// The output of a user's future. `None` if creating or polling it panics.
 async fn unless_panicked<T>(
     made: std::thread::Result<Pin<Box<dyn Future<Output = T> + Send>>>,
 ) -> Option<T> {
@@ -303,7 +303,7 @@ async fn unless_panicked<T>(
     .await
 }
 
-/// Has a browser see a redirect, in place of following it; what it sees.
+/// Turns a redirect into a page that shows it, and returns the page's text.
 pub(super) fn intercept<B>(answer: &mut Response<B>, redactor: &Redactor) -> Vec<u8> {
     let status = answer.status().to_string();
     *answer.status_mut() = StatusCode::OK;
@@ -317,7 +317,7 @@ pub(super) fn intercept<B>(answer: &mut Response<B>, redactor: &Redactor) -> Vec
     let shown = redactor.address(location);
     let values = context! { status, location, shown, is_safe };
     let text = render("redirect.html", values);
-    // What was said of a body that isn't there any more.
+    // Headers that describe the replaced body.
     for name in [
         CONTENT_DISPOSITION,
         CONTENT_ENCODING,
@@ -341,7 +341,7 @@ fn moved(location: &str) -> Response<Vec<u8>> {
     response
 }
 
-/// A copy of what is on nobody's account, since others free it.
+/// A response with a copy of `text`: the text is uncounted, but the program frees the response.
 fn response(status: StatusCode, content_type: &'static str, text: &[u8]) -> Response<Vec<u8>> {
     let mut response = Response::new(text.to_vec());
     *response.status_mut() = status;
@@ -349,7 +349,7 @@ fn response(status: StatusCode, content_type: &'static str, text: &[u8]) -> Resp
     headers.insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
     ours::describe(headers, content_type, POLICY, "no-referrer");
     for (name, value) in [
-        // For a frame in a page that wants this of all that is in it.
+        // Pages with `Cross-Origin-Embedder-Policy` require these headers of their frames.
         (
             HeaderName::from_static("cross-origin-embedder-policy"),
             "require-corp",

@@ -1,16 +1,16 @@
-//! A page's `Content-Security-Policy`, with what the bar needs and no more.
+//! Extends a page's `Content-Security-Policy` by what the bar needs, and no more.
 
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY};
 use http::{HeaderMap, HeaderValue};
 
-/// Has a page's policies allow for the bar: for its script, which carries `nonce`, and for
-/// its frame, which is of the same origin.
+/// Extends a page's policies to allow the bar's script, which has `nonce`, and its frame, which has
+/// the same origin.
 pub(super) fn allow_bar(headers: &mut HeaderMap, nonce: &str) {
     for (name, value) in headers.iter_mut() {
         if name != CONTENT_SECURITY_POLICY && name != CONTENT_SECURITY_POLICY_REPORT_ONLY {
             continue;
         }
-        // One that isn't text is none.
+        // A policy that isn't text has no effect.
         let Ok(text) = value.to_str() else { continue };
         let policies = text.split(',').map(|policy| allowing(policy, nonce));
         let text = policies.collect::<Vec<_>>().join(",");
@@ -28,7 +28,7 @@ fn allowing(policy: &str, nonce: &str) -> String {
         let has = |word: &str| sources.iter().any(|source| source.starts_with(word));
         let is_strict = has("'strict-dynamic'");
         if is_strict || !(has("'self'") || has("*")) {
-            // Where all inline scripts are allowed, a nonce would forbid them.
+            // If all inline scripts are allowed, a nonce would forbid them.
             let allows_inline =
                 has("'unsafe-inline'") && !(has("'nonce-") || has("'sha") || is_strict);
             let source = if allows_inline {
@@ -77,21 +77,21 @@ impl<'a> Directive<'a> {
     }
 }
 
-/// The directive that counts: the first of these names that the policy has.
+/// The place of the directive that applies: the first of `names` that the policy has.
 fn place(directives: &[Directive<'_>], names: &[&str]) -> Option<usize> {
     let place = |name: &&str| directives.iter().position(|it| it.is(name));
     names.iter().find_map(place)
 }
 
-/// The sources that are allowed; none if all are.
+/// The allowed sources, or `None` if all are allowed.
 fn sources_of(directives: &[Directive<'_>], names: &[&str]) -> Option<Vec<String>> {
     let directive = directives.get(place(directives, names)?)?;
     let sources = directive.sources.iter();
     Some(sources.map(|source| source.to_ascii_lowercase()).collect())
 }
 
-/// Adds a source to the directive that counts. The default one is for all, and stays: the
-/// first of the names but for it gets what it has.
+/// Adds a source to the directive that applies. If that is `default-src`, it stays unchanged and is
+/// copied to a directive of its own for scripts or frames.
 fn add<'a>(directives: &mut Vec<Directive<'a>>, names: &[&'a str; 3], source: String) {
     let Some(place) = place(directives, names) else {
         return;

@@ -1,10 +1,10 @@
-//! What a request did that its toolbar is told of.
+//! Data that requests report to their toolbar.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 use tracing_core::Metadata;
 
-/// An event of a request.
+/// A log line: an event of `tracing`.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) about: &'static Metadata<'static>,
@@ -12,7 +12,7 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// A statement that has been carried out, or given up.
+/// A statement that has been executed or cancelled.
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) text: Cow<'static, str>,
@@ -23,17 +23,17 @@ pub(super) struct Statement {
     pub(super) plan: Option<String>,
 }
 
-/// Where a statement is from.
+/// The line that sent a statement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) file: &'static str,
     pub(super) line: u32,
 }
 
-/// A template, and what it was given.
+/// A template and its context.
 #[derive(Debug)]
 pub(super) struct Rendered {
     pub(super) name: String,
-    /// As JSON, and cut, so that it may end anywhere.
+    /// JSON, which may be cut anywhere.
     pub(super) context: String,
 }

@@ -4,7 +4,7 @@ use crate::web::redact::DOTS;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// A value that is shown as dots wherever it is written: by `Debug`, `Display` and serde.
+/// A value that `Debug`, `Display` and serde write as dots.
 ///
 /// ```
 /// use memprof::web::toolbar::Redacted;

@@ -1,4 +1,4 @@
-//! A request's body as it streams by.
+//! A request's body, copied while it is streamed.
 
 use super::exchange::Shared;
 use crate::count::uncounted;
@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pin_project! {
-    /// The body of a request to a service with a [`DebugToolbarLayer`](super::DebugToolbarLayer),
-    /// as it came. The beginning of an urlencoded form is copied.
+    /// The body of a request to a service with a [`DebugToolbarLayer`](super::DebugToolbarLayer).
+    ///
+    /// It passes the frames on unchanged, and copies the beginning of an urlencoded form.
     #[derive(Debug)]
     pub struct DebugToolbarRequestBody<B> {
         #[pin]
@@ -45,7 +46,7 @@ impl<B: Body> Body for DebugToolbarRequestBody<B> {
         if let (Some(exchange), Poll::Ready(Some(Ok(frame)))) = (this.copied_to, &frame)
             && let Some(data) = frame.data_ref()
         {
-            // The rest of it, if it is in pieces, can't be seen without being taken.
+            // If the data has several chunks, the others can't be read without consuming them.
             uncounted::during(false, || exchange.copy_form(data.chunk()));
         }
         frame

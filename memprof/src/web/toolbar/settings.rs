@@ -1,4 +1,4 @@
-//! What the layer with the toolbar was told.
+//! The settings of [`DebugToolbarLayer`](super::DebugToolbarLayer).
 
 use super::content::Panel;
 use crate::web::Access;
@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What a layer was told.
+/// The settings of a layer.
 #[derive(Clone)]
 pub(super) struct ToolbarSettings {
     pub(super) access: Access,
@@ -33,7 +33,7 @@ pub(super) type Explain = dyn Fn(String) -> Explained + Send + Sync;
 pub(super) type Explained = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
 impl ToolbarSettings {
-    /// Whether there is a toolbar at all, in such a build.
+    /// Whether a build with or without debug assertions has the toolbar.
     pub(super) fn is_on(&self, has_debug_assertions: bool) -> bool {
         has_debug_assertions || self.in_release
     }

@@ -1,4 +1,4 @@
-//! What a panel said, as it is shown: without secrets, and with numbers known as such.
+//! Content of panels as it is shown: without secrets, and with columns of numbers marked.
 
 use super::content::{Chart, Content, Piece, Table};
 use super::exchange::Exchange;
@@ -86,7 +86,7 @@ fn of_table(table: Table, redactor: &Redactor) -> ShownTable {
             let before = column
                 .checked_sub(1)
                 .and_then(|column| row.cells.get(column));
-            // A table of names and values says there what its value is.
+            // In a table of names and values, the name is in the column before.
             let name = before.filter(|_| head.eq_ignore_ascii_case("value"));
             redactor
                 .value(name.map_or(head, String::as_str), cell)
@@ -109,20 +109,20 @@ fn of_table(table: Table, redactor: &Redactor) -> ShownTable {
     }
 }
 
-/// A number, maybe with a short unit; or nothing.
+/// Whether a cell is empty or a number, with or without a short unit.
 fn is_number(text: &str) -> bool {
     let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
     text.is_empty() || (number.replace(',', "").parse::<f64>().is_ok() && unit.len() <= 3)
 }
 
-/// A request, as a line of the history.
+/// A request as a row of the history.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     pub(super) id: String,
     began: String,
     method: String,
     target: String,
-    /// Its status, or how else it ended.
+    /// The response's status, or how else the request ended.
     outcome: String,
     /// `good`, `moved`, `bad` or `open`.
     class: &'static str,
@@ -173,11 +173,11 @@ impl Row {
         }
     }
 
-    /// Names and values, the first two a headline.
+    /// Names and values. The first two are the headline.
     pub(super) fn facts(&self) -> Vec<(String, String)> {
         let facts = [
             ("Request", format!("{} {}", self.method, self.target)),
-            ("Answer", self.outcome.clone()),
+            ("Response", self.outcome.clone()),
             ("Began", self.began.clone()),
             ("Took", self.elapsed.clone()),
             ("Allocated", self.allocated.clone()),

@@ -1,4 +1,4 @@
-//! Statements that a request has sent to a database, as the application tells.
+//! SQL statements that the application reports.
 
 use super::current::current;
 use super::exchange::Shared;
@@ -11,9 +11,9 @@ use std::fmt::{Debug, Write as _};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-/// A statement that is under way, for the toolbar: see [`sql`].
+/// A statement that is being executed, for the toolbar: see [`sql`].
 ///
-/// It is noted when this is dropped, with the time that has gone by.
+/// Dropping it records the statement and the time since [`sql`] was called.
 #[derive(Debug)]
 #[must_use = "the statement's time ends when this is dropped"]
 pub struct Sql(Option<Box<Open>>);
@@ -25,14 +25,14 @@ struct Open {
     began: Instant,
 }
 
-/// Notes that the request sends a statement to its database, for the toolbar's panel.
+/// Reports a statement that the current request sends to its database, for the SQL panel.
 ///
-/// Does nothing where there is no request with a toolbar. The panel tells from which line
-/// it was sent, marks what is sent more than once, and can show how the database would go
-/// about it: see [`explain`](super::DebugToolbarLayer::explain).
+/// Does nothing outside of requests with a toolbar. The panel shows the line that sent the
+/// statement, marks statements that were sent more than once, and can show the database's plan: see
+/// [`explain`](super::DebugToolbarLayer::explain).
 ///
-/// A statement that sqlx tells of by [`LogLayer`](super::LogLayer) is there without this, but
-/// nothing of its parameters and of the line that it is from: sqlx's events have neither.
+/// With [`LogLayer`](super::LogLayer), statements of sqlx are recorded without this, but without
+/// their parameters and their line, which sqlx's events lack.
 ///
 /// ```
 /// use memprof::web::toolbar;
@@ -60,7 +60,7 @@ pub fn sql(statement: impl Into<Cow<'static, str>>) -> Sql {
         exchange.state().open_statements += 1;
         let text = match statement {
             Cow::Borrowed(text) if text.len() <= STATEMENT_BYTES => Cow::Borrowed(text),
-            // A copy of our own, since the program made the other.
+            // A copy of the profiler's own, since the program allocated the other.
             ref text => Cow::Owned(cut(text, STATEMENT_BYTES)),
         };
         Box::new(Open {
@@ -81,9 +81,9 @@ pub fn sql(statement: impl Into<Cow<'static, str>>) -> Sql {
 }
 
 impl Sql {
-    /// What the next of its places is filled with.
+    /// Adds the value of the next placeholder.
     ///
-    /// It is shown as dots if it is in the place of a secret, as in `password = ?`, if it is
+    /// The value is shown as dots if the placeholder is a secret's, as in `password = ?`, if it is
     /// [`Redacted`](super::Redacted), or if it looks like a secret.
     pub fn parameter(self, value: impl Debug) -> Self {
         self.with(|statement| {
@@ -94,12 +94,12 @@ impl Sql {
         })
     }
 
-    /// How the database goes about it, as it has told.
+    /// Adds the database's plan for the statement.
     pub fn plan(self, plan: &str) -> Self {
         self.with(|statement| statement.plan = Some(cut(plan, STATEMENT_BYTES)))
     }
 
-    /// How many rows it found or changed. This ends it.
+    /// Adds the number of rows that the statement returned or changed, and ends the statement.
     pub fn rows(self, count: impl TryInto<u64>) {
         drop(self.with(|statement| statement.rows = count.try_into().ok()));
     }
@@ -128,7 +128,7 @@ impl Drop for Sql {
     }
 }
 
-/// Adds a statement to what a request has sent.
+/// Adds a statement to its request.
 pub(super) fn add(exchange: &Shared, statement: Statement) {
     let parameters: usize = statement.parameters.iter().map(String::capacity).sum();
     let plan = statement.plan.as_ref().map_or(0, String::capacity);
@@ -140,8 +140,8 @@ pub(super) fn add(exchange: &Shared, statement: Statement) {
     exchange.add(bytes, |state| state.statements.push(statement));
 }
 
-/// A statement without its numbers and texts, with one space for many and one value for a
-/// list of them, so that those are equal that differ in nothing else.
+/// The statement with `?` for every number and string, one space for consecutive ones and one value
+/// for a list, so that statements that differ only in these are equal.
 pub(super) fn normalised(statement: &str) -> String {
     let mut normal = String::with_capacity(statement.len());
     let mut letters = statement.chars().peekable();
@@ -149,7 +149,7 @@ pub(super) fn normalised(statement: &str) -> String {
         let is_in_name = normal.ends_with(|c: char| c.is_alphanumeric() || c == '_');
         match letter {
             '\'' => {
-                // Two quotes are one in the text.
+                // Two quotes stand for one quote in the string.
                 while letters.next().is_some_and(|c| c != '\'')
                     || letters.next_if_eq(&'\'').is_some()
                 {}
@@ -179,7 +179,7 @@ pub(super) fn normalised(statement: &str) -> String {
     normal
 }
 
-/// Unless the one before it in a list is there.
+/// Appends a value, unless it continues a list.
 fn push_value(normal: &mut String) {
     let before = normal.trim_end().strip_suffix(',').map(str::trim_end);
     match before.filter(|before| before.ends_with('?')).map(str::len) {

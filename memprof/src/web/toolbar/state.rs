@@ -1,4 +1,4 @@
-//! A toolbar: what its layer was told, and what it keeps.
+//! The state of a toolbar.
 
 use super::content::Panel;
 use super::exchange::Exchange;
@@ -10,7 +10,7 @@ use crate::web::Access;
 use std::fmt;
 use std::sync::Arc;
 
-/// A toolbar: what its layer was told, and what it keeps.
+/// A toolbar's settings, history and panels.
 pub(super) struct Toolbar {
     pub(super) settings: ToolbarSettings,
     pub(super) history: Arc<History>,
@@ -33,7 +33,7 @@ impl Toolbar {
         &self.settings.access
     }
 
-    /// How many bytes one request may have.
+    /// The most bytes that one request may capture.
     pub(super) fn most_bytes(&self) -> usize {
         self.settings.max_bytes / limits::PART_OF_A_REQUEST
     }
@@ -58,7 +58,7 @@ impl Toolbar {
         slugs
     }
 
-    /// A panel's number for the bar. One that panics has none.
+    /// A panel's number for the bar. Empty if the panel panics.
     pub(super) fn number(panel: &dyn Panel, exchange: &Exchange) -> String {
         let number = std::panic::AssertUnwindSafe(|| panel.number(exchange));
         std::panic::catch_unwind(number).unwrap_or_default()

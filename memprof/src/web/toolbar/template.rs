@@ -1,4 +1,4 @@
-//! Templates that a request has rendered, as the application tells.
+//! Templates that the application reports.
 
 use super::current::current;
 use super::limits::CONTEXT_BYTES;
@@ -8,10 +8,10 @@ use crate::count::uncounted;
 use serde::Serialize;
 use std::io;
 
-/// Notes that the request renders a template with this context, for the toolbar's panel.
+/// Reports a template that the current request renders, and its context, for the templates panel.
 ///
-/// Does nothing where there is no request with a toolbar. Values under names of secrets
-/// are shown as dots, and so is all that is [`Redacted`](super::Redacted).
+/// Does nothing outside of requests with a toolbar. Values with the name of a secret and
+/// [`Redacted`](super::Redacted) values are shown as dots.
 ///
 /// ```
 /// use memprof::web::toolbar;
@@ -36,12 +36,12 @@ pub fn template<C: Serialize + ?Sized>(name: &str, context: &C) {
     });
 }
 
-/// The beginning of a value as JSON; or why it is none.
+/// The first [`CONTEXT_BYTES`] of a value as JSON, or why it can't be serialized.
 pub(super) fn json<C: Serialize + ?Sized>(value: &C) -> String {
     let mut out = Bounded(Vec::with_capacity(CONTEXT_BYTES));
     let written = serde_json::to_writer(&mut out, value);
     let is_full = out.0.len() >= CONTEXT_BYTES;
-    // It may have been cut in the middle of a letter.
+    // The JSON may be cut in the middle of a character.
     let mut text = String::from_utf8(out.0)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     match written {
@@ -55,7 +55,7 @@ pub(super) fn json<C: Serialize + ?Sized>(value: &C) -> String {
     text
 }
 
-/// Takes so many bytes, and no more.
+/// Takes up to [`CONTEXT_BYTES`] bytes, then fails.
 #[derive(Debug)]
 struct Bounded(Vec<u8>);
 
@@ -64,7 +64,7 @@ impl io::Write for Bounded {
         self.write_all(bytes).map(|()| bytes.len())
     }
 
-    // There are many small pieces.
+    // Serialization writes many small pieces.
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let room = CONTEXT_BYTES.saturating_sub(self.0.len());

@@ -1,8 +1,8 @@
-//! Text that is captured: cut where it is too long, and packed where there is much of it.
+//! Captured texts: cut if they are too long, and packed if there are many.
 
 use std::fmt::{self, Write};
 
-/// The beginning of a text, with a word on the rest.
+/// The text itself, or if it is too long, its first `most` bytes and a note on its length.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -11,14 +11,14 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     format!("{start}… ({} bytes in all)", text.len())
 }
 
-/// The beginning of a text, no longer than this and between two letters.
+/// The first `most` bytes of a text, or less to end between two characters.
 fn start(text: &str, most: usize) -> &str {
     let lengths = (0..=most.min(text.len())).rev();
     let mut starts = lengths.filter_map(|length| text.get(..length));
     starts.next().unwrap_or("")
 }
 
-/// What is written, up to a length. What is beyond that costs nothing.
+/// A writer that keeps the text up to a length and then fails, so that formatting ends early.
 #[derive(Debug)]
 pub(super) struct Cut {
     text: String,
@@ -33,10 +33,10 @@ impl Cut {
         }
     }
 
-    /// Of what is said by `write`.
+    /// The text that `write` writes, up to `most` bytes.
     pub(super) fn of(most: usize, write: impl FnOnce(&mut Self) -> fmt::Result) -> String {
         let mut cut = Self::new(most);
-        // An error is that there is no more room.
+        // Fails only if there is no room left.
         let _ = write(&mut cut);
         cut.into_text()
     }
@@ -62,11 +62,11 @@ impl Write for Cut {
     }
 }
 
-/// Names and values in one piece of memory.
+/// Names and values in one block of memory.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
     text: String,
-    /// Where each name and each value ends, one after the other.
+    /// Where each name and each value ends, alternately.
     ends: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Numbers as the toolbar shows them.
+//! Formats of numbers in the toolbar.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(super) fn short_bytes(bytes: i64) -> String {
     }
 }
 
-/// As far as it fits.
+/// The number as `i64`, saturating.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

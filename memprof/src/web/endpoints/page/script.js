@@ -1,4 +1,4 @@
-// Loads the page anew every other second, and shows what has changed in it.
+// Fetches the page every two seconds and replaces its content.
 "use strict";
 
 const EVERY_MS = 2000;
@@ -7,13 +7,13 @@ const PATIENCE_MS = 30000;
 const refreshes = document.getElementById("refreshes");
 const state = document.getElementById("state");
 
-// Whoever is about to copy something would lose it.
+// A refresh would clear the selection.
 function isMarkingText() {
   const selection = getSelection();
   return !selection.isCollapsed && document.querySelector("main").contains(selection.anchorNode);
 }
 
-// Tables that may be wider than the window.
+// Sections scroll sideways if their table is wider than the window.
 function sections() {
   return [...document.querySelectorAll("main section")];
 }

@@ -1,11 +1,11 @@
-// Shows the bar in a frame, where neither the page's styles nor its policy reach it.
+// Shows the bar in a frame, where the page's styles and its policy don't apply.
 "use strict";
 (() => {
   const script = document.currentScript;
   const source = new URL(`${script.dataset.memprof}/bar`, script.src).href;
   const known = document.getElementById("memprof-toolbar");
   if (known) {
-    // A piece of a page that a script has asked for: the bar is of the last request.
+    // A script of the page has fetched another page: the bar shows the last request.
     known.contentWindow.location.replace(source);
     return;
   }
@@ -19,7 +19,7 @@
   try {
     isSmall = localStorage.getItem("memprof-toolbar") === "small";
   } catch {
-    // There is no storage: it has its whole width.
+    // There is no storage: the bar has its full width.
   }
   if (isSmall) frame.style.width = "100px";
   (document.body ?? document.documentElement).append(frame);

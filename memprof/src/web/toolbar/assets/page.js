@@ -1,5 +1,4 @@
-// What pages do beside showing themselves: the bar's frame has the size of what is in it,
-// and a request that is under way is looked at again.
+// Fits the bar's frame to its content, and reloads the bar while its request is under way.
 "use strict";
 (() => {
   const frame = window.frameElement;
@@ -9,7 +8,7 @@
       try { return localStorage.getItem("memprof-toolbar"); } catch { return null; }
     },
     set(value) {
-      try { localStorage.setItem("memprof-toolbar", value); } catch { /* it is forgotten */ }
+      try { localStorage.setItem("memprof-toolbar", value); } catch { /* not saved */ }
     },
   };
   const hasPanel = body.dataset.panel === "yes";
@@ -23,7 +22,7 @@
     frame.style.height = hasPanel ? "min(60vh, 620px)" : "34px";
   };
 
-  // A panel is no step that the page's own way back should take.
+  // Opening a panel adds no entry to the page's history.
   const go = (link) => location.replace(link.href);
 
   if (body.classList.contains("bar")) {
@@ -37,7 +36,7 @@
       const link = event.target.closest("a");
       if (!link || link.target || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
-      // Again: it closes.
+      // A click on the open panel closes it.
       go(link.hasAttribute("aria-current") ? close : link);
     });
     document.addEventListener("keydown", (event) => {
@@ -47,7 +46,8 @@
   }
 
   if (body.dataset.open === "yes" && !hasPanel && body.classList.contains("bar")) {
-    // The page's last piece may still be on its way; of one that never ends, not for ever.
+    // The page's last frame may still be on its way. A page that never ends is given up after some
+    // tries.
     const tries = Number(sessionStorage.getItem(location.pathname) ?? 0);
     sessionStorage.setItem(location.pathname, String(tries + 1));
     if (tries < 20) setTimeout(() => location.reload(), 100 * 1.5 ** tries);

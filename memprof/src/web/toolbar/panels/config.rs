@@ -27,8 +27,8 @@ impl Panel for Config {
     fn content(&self, _: &Exchange) -> Content {
         if self.lines.is_empty() {
             return Content::new().text(
-                "No configuration was told of. The method `config` of \
-                 memprof::web::DebugToolbarLayer does.",
+                "No settings. Add them with the method `config` of \
+                 memprof::web::DebugToolbarLayer.",
             );
         }
         let lines = self.lines.iter();

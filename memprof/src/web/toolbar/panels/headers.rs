@@ -1,4 +1,4 @@
-//! The headers of a request and of its answer.
+//! The headers of a request and of its response.
 
 use crate::web::toolbar::content::{Content, Panel};
 use crate::web::toolbar::exchange::Exchange;
@@ -22,9 +22,9 @@ impl Panel for Headers {
             .pairs(exchange.request_headers());
         match exchange.status() {
             Some(status) => content
-                .heading(format!("Answer: {status}"))
+                .heading(format!("Response: {status}"))
                 .pairs(exchange.response_headers()),
-            None => content.heading("No answer"),
+            None => content.heading("No response"),
         }
     }
 }

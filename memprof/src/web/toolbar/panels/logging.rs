@@ -20,8 +20,8 @@ impl Panel for Logging {
         let state = exchange.state();
         if state.lines.is_empty() {
             return Content::new().text(
-                "Nothing was logged with tracing, or memprof::web::toolbar::LogLayer is not in \
-                 its subscriber.",
+                "Nothing was logged with tracing, or its subscriber has no \
+                 memprof::web::toolbar::LogLayer.",
             );
         }
         let mut table = Table::new(["After", "Level", "Message", "Target", "From"]);

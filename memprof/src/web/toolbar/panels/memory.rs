@@ -1,16 +1,16 @@
-//! What a request did to the heap, by line, and what the process has had since.
+//! The heap use of a request by line, and the memory of the process over the last requests.
 
 use crate::model::report::Report;
 use crate::model::units::{bytes, grouped};
+use crate::web::RequestProfile;
 use crate::web::toolbar::content::{Chart, ChartLine, Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
 use crate::web::toolbar::history::History;
 use crate::web::toolbar::units::{short_bytes, signed};
-use crate::web::{LINES_ARE_UNKNOWN, RequestProfile};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// Of the lines, as many are shown.
+/// How many lines are shown.
 const LINES: usize = 200;
 
 pub(super) struct Memory {
@@ -22,7 +22,7 @@ impl Memory {
         Self { history }
     }
 
-    /// Of the whole process, at the end of each of the last requests.
+    /// Memory of the whole process at the end of each of the last requests.
     fn chart(&self) -> Option<Chart> {
         let mut exchanges = self.history.all();
         exchanges.reverse();
@@ -30,7 +30,7 @@ impl Memory {
         let (heap, resident): (Vec<i64>, Vec<Option<i64>>) = ended
             .map(|ended| (ended.heap_bytes, ended.resident_bytes.map(signed)))
             .unzip();
-        // None of them where it can't be read.
+        // Empty if resident memory can't be read.
         let resident: Vec<i64> = resident.into_iter().flatten().collect();
         let highest = heap.iter().chain(&resident).copied().max()?.max(1);
         let line = |name: &str, numbers: &[i64]| ChartLine {
@@ -43,11 +43,11 @@ impl Memory {
         };
         Some(Chart {
             title: format!(
-                "The process, at the end of the last {} requests",
+                "Memory of the process at the end of the last {} requests",
                 heap.len()
             ),
             highest: short_bytes(highest),
-            lines: [("heap alive", &heap), ("resident", &resident)]
+            lines: [("live heap", &heap), ("resident memory", &resident)]
                 .into_iter()
                 .filter(|(_, numbers)| !numbers.is_empty())
                 .map(|(name, numbers)| line(name, numbers))
@@ -56,7 +56,7 @@ impl Memory {
     }
 }
 
-/// Of a line in a box of 1,000 by 200.
+/// The points of a line in a box of 1,000 by 200.
 #[expect(clippy::cast_precision_loss, reason = "a pixel is more")]
 fn points(numbers: &[i64], highest: i64) -> String {
     let steps = numbers.len().saturating_sub(1).max(1) as f64;
@@ -67,7 +67,7 @@ fn points(numbers: &[i64], highest: i64) -> String {
     };
     let mut points: Vec<_> = numbers.iter().enumerate().map(point).collect();
     if let [only] = points.as_slice() {
-        // One point is no line.
+        // A single point wouldn't be visible.
         points.push(only.replacen("0.0", "1000.0", 1));
     }
     points.join(" ")
@@ -114,14 +114,16 @@ fn of_request(profile: &RequestProfile) -> Content {
         ("Peak", bytes(usage.peak_bytes.into())),
     ];
     if profile.report.lines_are_unknown {
-        return Content::new().pairs(figures).text(LINES_ARE_UNKNOWN);
+        return Content::new()
+            .pairs(figures)
+            .text(Report::LINES_ARE_UNKNOWN);
     }
     let mut content = Content::new();
     if profile.report.owners_are_unknown {
         content = content.pairs(figures).text(Report::OWNERS_ARE_UNKNOWN);
     } else {
         let alive = profile.report.total.live_bytes();
-        figures.push(("Of it still alive afterwards", bytes(alive.into())));
+        figures.push(("Alive afterwards", bytes(alive.into())));
         content = content.pairs(figures);
     }
     content.heading("By line").table(by_line(profile))

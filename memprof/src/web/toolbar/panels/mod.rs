@@ -1,4 +1,4 @@
-//! The panels that every toolbar has.
+//! The built-in panels.
 
 mod config;
 mod headers;
@@ -19,7 +19,7 @@ use super::history::History;
 use super::settings::ToolbarSettings;
 use std::sync::Arc;
 
-/// In the order of the bar.
+/// The built-in panels, in the order of the bar.
 pub(super) fn built_in(settings: &ToolbarSettings, history: &Arc<History>) -> Vec<Arc<dyn Panel>> {
     vec![
         Arc::new(time::Time),

@@ -2,13 +2,12 @@
 
 use crate::model::report::{Allocations, FunctionReport, Report};
 use crate::model::units::{bytes, grouped, time};
-use crate::web::LINES_ARE_UNKNOWN;
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// Of the functions, the lines of as many are shown.
+/// The lines of this many functions are shown.
 const FUNCTIONS: usize = 50;
 
 pub(super) struct Profiler;
@@ -35,15 +34,15 @@ impl Panel for Profiler {
             return Content::new().text("The request is under way.");
         };
         if profile.report.lines_are_unknown {
-            return Content::new().text(LINES_ARE_UNKNOWN);
+            return Content::new().text(Report::LINES_ARE_UNKNOWN);
         }
         let mut functions: Vec<_> = profile.report.functions.iter().collect();
         if functions.is_empty() {
-            return Content::new().text("It ran no function with #[memprofile].");
+            return Content::new().text("The request ran no function with #[memprofile].");
         }
         functions.sort_by_key(|function| Reverse(function.own_elapsed));
         let path = format!("{}/profile.html", exchange.id());
-        let link = ("All of it, as a page to explore".to_owned(), path);
+        let link = ("The whole profile as a page".to_owned(), path);
         let is_unknown = profile.report.owners_are_unknown;
         let mut content = Content::new().table(table(&functions, is_unknown));
         if is_unknown {
@@ -60,7 +59,7 @@ impl Panel for Profiler {
     }
 }
 
-/// The bytes alive of these, if they are known.
+/// The live bytes of these allocations, or nothing if they aren't known.
 fn alive(made: &Allocations, is_unknown: bool) -> String {
     if is_unknown {
         String::new()

@@ -1,4 +1,4 @@
-//! The application's routes, and the one that a request took.
+//! The application's routes, and the one that a request matched.
 
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
@@ -6,7 +6,7 @@ use crate::web::toolbar::exchange::Exchange;
 pub(super) struct Routes {
     /// Methods and patterns.
     routes: Vec<(String, String)>,
-    /// By pattern, the first of the routes that has it.
+    /// The first route with each pattern.
     patterns: matchit::Router<usize>,
 }
 
@@ -14,13 +14,13 @@ impl Routes {
     pub(super) fn new(routes: Vec<(String, String)>) -> Self {
         let mut patterns = matchit::Router::new();
         for (place, (_, pattern)) in routes.iter().enumerate() {
-            // What is there already, and what is no pattern, is only listed.
+            // Duplicates and invalid patterns are only listed.
             let _ = patterns.insert(pattern, place);
         }
         Self { routes, patterns }
     }
 
-    /// The pattern that a path fits, as axum chooses it.
+    /// The pattern that the path matches, chosen as axum chooses it.
     fn pattern(&self, exchange: &Exchange) -> Option<&str> {
         let place = *self.patterns.at(exchange.path()).ok()?.value;
         self.routes.get(place).map(|(_, pattern)| pattern.as_str())
@@ -42,8 +42,7 @@ impl Panel for Routes {
     fn content(&self, exchange: &Exchange) -> Content {
         if self.routes.is_empty() {
             return Content::new().text(
-                "No routes were told of. The method `routes` of memprof::web::DebugToolbarLayer \
-                 does.",
+                "No routes. Add them with the method `routes` of memprof::web::DebugToolbarLayer.",
             );
         }
         let pattern = self.pattern(exchange);

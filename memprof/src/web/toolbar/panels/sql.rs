@@ -11,7 +11,7 @@ use crate::web::toolbar::units::short_time;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// So many statements that differ in their values alone could have been one.
+/// This many statements that differ only in their values are marked as N+1.
 const MANY: usize = 3;
 
 pub(super) struct SqlPanel {
@@ -24,7 +24,7 @@ impl SqlPanel {
     }
 }
 
-/// Whether there is something to ask the database about, and no harm in it.
+/// Whether a statement can be explained: a single `SELECT`, which changes nothing, not cut.
 pub(in crate::web::toolbar) fn can_be_explained(statement: &str) -> bool {
     let first = statement.split_whitespace().next().unwrap_or("");
     let rest = statement.trim_end().trim_end_matches(';');
@@ -47,7 +47,8 @@ impl Panel for SqlPanel {
         let statements = &state.statements;
         if statements.is_empty() {
             return Content::new().text(
-                "No statement was told of. memprof::web::toolbar::sql does, and sqlx by its log.",
+                "No statements. Report them with memprof::web::toolbar::sql; those of sqlx are \
+                 taken from its log.",
             );
         }
         let elapsed: Duration = statements.iter().map(|it| it.elapsed).sum();
@@ -67,7 +68,7 @@ impl Panel for SqlPanel {
         }
         for (number, statement) in numbered() {
             if let Some(plan) = &statement.plan {
-                let heading = format!("How {number} was carried out");
+                let heading = format!("Plan of {number}");
                 content = content.heading(heading).code(plan.as_str());
             }
         }
@@ -106,8 +107,8 @@ fn table(statements: &[Statement], redactor: &Redactor) -> Table {
     table
 }
 
-/// The parameters, with dots for those that are in a secret's place: of the statement with
-/// texts in its places, those that the redactor hides.
+/// The parameters, with dots for those whose placeholder is a secret's. To find these, each
+/// placeholder is replaced by a string; the redactor hides the strings that are secrets.
 fn parameters(statement: &Statement, redactor: &Redactor) -> String {
     let mark = |number: usize| format!("'parameter {number} of it'");
     let mut marked = String::with_capacity(statement.text.len());
@@ -143,7 +144,7 @@ fn parameters(statement: &Statement, redactor: &Redactor) -> String {
     shown.collect::<Vec<&str>>().join(", ")
 }
 
-/// What is to be said of each.
+/// The mark of each statement.
 fn marks(statements: &[Statement]) -> Vec<String> {
     let normal: Vec<String> = statements.iter().map(|it| normalised(&it.text)).collect();
     let mut alike: HashMap<&str, usize> = HashMap::new();

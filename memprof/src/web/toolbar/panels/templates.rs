@@ -19,7 +19,7 @@ impl Panel for Templates {
         let state = exchange.state();
         if state.templates.is_empty() {
             return Content::new()
-                .text("No template was told of. memprof::web::toolbar::template does.");
+                .text("No templates. Report them with memprof::web::toolbar::template.");
         }
         let templates = state.templates.iter();
         templates.fold(Content::new(), |content, template| {

@@ -1,4 +1,4 @@
-//! How long a request took, and on what.
+//! How long a request took, and how much of that was polling or waiting.
 
 use crate::model::units::grouped;
 use crate::web::toolbar::content::{Content, Panel};
@@ -25,19 +25,19 @@ impl Panel for Time {
             Some(profile) => {
                 let awaited = profile.elapsed.saturating_sub(polls.elapsed);
                 pairs.push(("Took", short_time(profile.elapsed)));
-                pairs.push(("Of which it was polled", short_time(polls.elapsed)));
-                pairs.push(("and waited", short_time(awaited)));
+                pairs.push(("Polled", short_time(polls.elapsed)));
+                pairs.push(("Waited", short_time(awaited)));
             }
-            None => pairs.push(("So far it was polled", short_time(polls.elapsed))),
+            None => pairs.push(("Polled so far", short_time(polls.elapsed))),
         }
         if let Some(cpu) = polls.cpu {
-            pairs.push(("On a processor", short_time(cpu)));
+            pairs.push(("CPU time", short_time(cpu)));
         }
         pairs.push(("Polls", grouped(polls.count.into())));
         Content::new().pairs(pairs).text(
-            "Polls are those of its future and of its answer's body; in their time is that of the \
-             service's call before them. The time on a processor is \
-             that of their threads meanwhile; what was spawned is not in it.",
+            "Polls are those of the request's future and of the response's body. Their time \
+             includes the call of the service. CPU time is that of the polling threads, without \
+             spawned tasks and threads.",
         )
     }
 }

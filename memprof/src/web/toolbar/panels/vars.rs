@@ -1,4 +1,4 @@
-//! What a request said: its query, its form, its cookies, and whose session it is.
+//! The data of a request: its query, form, cookies and session.
 
 use crate::web::redact::DOTS;
 use crate::web::toolbar::content::{Content, Panel};
@@ -25,7 +25,7 @@ impl Vars {
         }
     }
 
-    /// Whoever has a cookie may be who it was made for, whatever it is called.
+    /// The cookies. Any of them may give access, whatever its name, so most are shown as dots.
     fn cookies(&self, exchange: &Exchange) -> Pairs {
         let shown = |name: &str, value: String| match self.shown_cookies.iter().any(|it| it == name)
         {
@@ -101,15 +101,13 @@ impl Panel for Vars {
             .fold(Content::new(), |content, (title, pairs)| {
                 let content = content.heading(title);
                 if pairs.is_empty() {
-                    content.text("Nothing.")
+                    content.text("None.")
                 } else {
                     content.pairs(pairs)
                 }
             });
         if exchange.state().form_is_cut {
-            content.text(format!(
-                "The form has more than the {FORM_BYTES} bytes that are kept."
-            ))
+            content.text(format!("The form is cut after {FORM_BYTES} bytes."))
         } else {
             content
         }

@@ -1,4 +1,4 @@
-//! What the program is made of.
+//! The versions of the program, the compiler and the crates.
 
 use crate::web::toolbar::content::{Content, Panel, Table};
 use crate::web::toolbar::exchange::Exchange;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 pub(super) struct Versions {
     /// The text of a `Cargo.lock`.
     lock: &'static str,
-    /// The name and the version of the program's own crate, if they were told.
+    /// The name and the version of the program's own crate, if they are known.
     application: Option<(&'static str, &'static str)>,
 }
 
@@ -46,7 +46,7 @@ impl Panel for Versions {
         let application = application.as_deref().map(|text| ("Application", text));
         let pairs = application.into_iter().chain([
             ("memprof", env!("CARGO_PKG_VERSION")),
-            ("rustc", rustc.unwrap_or("not noted in the program")),
+            ("rustc", rustc.unwrap_or("not found in the program")),
             ("Built", build),
             ("Processor", std::env::consts::ARCH),
             ("System", std::env::consts::OS),
@@ -55,15 +55,15 @@ impl Panel for Versions {
         let crates = crates(self.lock);
         if crates.is_empty() {
             return content.text(
-                "No crates were told of. The method `cargo_lock` of \
-                 memprof::web::DebugToolbarLayer does.",
+                "No crates. Add them with the method `cargo_lock` of \
+                 memprof::web::DebugToolbarLayer.",
             );
         }
         let needed = self
             .application
             .and_then(|application| needed(&crates, application));
         let (crates, whose) = match needed {
-            Some(needed) => (needed, "that it may be built of"),
+            Some(needed) => (needed, "that the application depends on"),
             None => (crates, "in Cargo.lock"),
         };
         let table = Table::new(["Crate", "Version", "From"]);
@@ -71,8 +71,8 @@ impl Panel for Versions {
         content
             .heading(format!("{} crates {whose}", crates.len()))
             .text(
-                "Cargo.lock doesn't tell what is for tests, for other systems and for features that \
-                 are off from what is in the program.",
+                "Cargo.lock also lists crates for tests, for other systems and for features that \
+                 are off.",
             )
             .table(rows.fold(table, Table::row))
     }
@@ -84,12 +84,12 @@ struct Crate<'a> {
     name: &'a str,
     version: &'a str,
     origin: &'a str,
-    /// The lines of its list of dependencies.
+    /// The lines of the list of dependencies.
     dependencies: &'a str,
 }
 
 impl<'a> Crate<'a> {
-    /// The names of what it depends on, with the version where there are several.
+    /// The names of the dependencies, with a version if several are in the lock file.
     fn dependencies(self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
         self.dependencies.lines().filter_map(|line| {
             let line = line.trim().trim_end_matches(',').trim_matches('"');
@@ -103,7 +103,7 @@ impl<'a> Crate<'a> {
     }
 }
 
-/// What a crate depends on, and so on, itself the first; nothing if it isn't there.
+/// A crate followed by its transitive dependencies, or `None` if it isn't listed.
 fn needed<'a>(crates: &[Crate<'a>], (name, version): (&str, &str)) -> Option<Vec<Crate<'a>>> {
     let find = |name: &str, version| crates.iter().position(|it| it.is(name, version));
     let first = find(name, Some(version))?;
@@ -124,7 +124,7 @@ fn needed<'a>(crates: &[Crate<'a>], (name, version): (&str, &str)) -> Option<Vec
     Some(crates.get(first).copied().into_iter().chain(rest).collect())
 }
 
-/// All packages.
+/// All packages of a lock file.
 fn crates(lock: &str) -> Vec<Crate<'_>> {
     let packages = lock.split("[[package]]").skip(1);
     let packages = packages.map(|package| {
@@ -153,9 +153,9 @@ fn crates(lock: &str) -> Vec<Crate<'_>> {
     packages.collect()
 }
 
-/// The compiler's version, as it has noted it in the program's file.
+/// The version that the compiler has written to the executable.
 fn rustc() -> Option<String> {
-    // In pieces, so that a large file takes no memory.
+    // Read in pieces, so that a large file doesn't have to be in memory.
     const PIECE: usize = 1 << 20;
     const OVERLAP: usize = 128;
     let noted = Regex::new(r"rustc version ([0-9]+\.[0-9]+\.[0-9]+[ -~]{0,60})").ok()?;

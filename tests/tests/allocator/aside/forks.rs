@@ -1,0 +1,4 @@
+//! The tests of `forks`, with the tags of blocks aside (in side tables).
+
+#[path = "../../platform/forks.rs"]
+mod forks;

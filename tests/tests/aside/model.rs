@@ -1,4 +1,0 @@
-//! The random programs of `model`, with the owners of blocks aside.
-
-#[path = "../model.rs"]
-mod model;

@@ -1,0 +1,347 @@
+//! A running program serves its report on a socket, and isn't affected by clients.
+#![cfg(unix)]
+
+use memprof::memprofile;
+use memprof::report::Report;
+use memprof_tests::{Program, block, line};
+use std::fs;
+use std::io::{BufRead, BufReader, Read as _, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+#[memprofile(print = "never")]
+fn keeps(size: usize) -> Vec<u8> {
+    drop(block(7));
+    block(size) // kept
+}
+
+/// Prints `word` for the test, and waits for its reply.
+fn say(word: &str) {
+    println!("said: {word}");
+    std::io::stdin().lines().next().transpose().unwrap();
+}
+
+/// A running program, as the test sees it.
+struct Running {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn new(program: &mut Program, socket: impl AsRef<Path>) -> Self {
+        let command = program.env("MEMPROF_LISTEN", socket.as_ref()).command();
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
+        Self {
+            stdin: child.stdin.take().unwrap(),
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    /// Waits until the program [says](say) `word`.
+    fn wait_for(&mut self, word: &str) {
+        let word = format!("said: {word}");
+        let mut lines = self.stdout.by_ref().lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.ends_with(&word)), "{word}");
+    }
+
+    fn go_on(&mut self) {
+        self.stdin.write_all(b"\n").unwrap();
+    }
+
+    /// Waits until the program exits with success, and returns its standard error.
+    fn end(self) -> String {
+        drop(self.stdin);
+        drop(self.stdout);
+        let output = self.child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {stderr}", output.status);
+        stderr
+    }
+}
+
+fn live_bytes(socket: &Path) -> i64 {
+    let report = Report::read(socket).unwrap();
+    line(&report, "keeps", "// kept").own.live_bytes()
+}
+
+#[test]
+fn who_connects_gets_the_report_of_that_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("one");
+        let more = keeps(20);
+        say("two");
+        drop((kept, more));
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("one");
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let report = Report::read(&socket).unwrap();
+    assert!(report.resident_bytes > Some(report.total.live_bytes().unsigned_abs()));
+    assert_eq!(live_bytes(&socket), 100);
+    assert_eq!(live_bytes(&socket), 100);
+    running.go_on();
+    running.wait_for("two");
+    assert_eq!(live_bytes(&socket), 120);
+    running.go_on();
+    assert_eq!(running.end(), "");
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn who_goes_away_in_the_middle_disturbs_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("%p.socket");
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    let socket = folder.path().join(format!("{}.socket", running.child.id()));
+    for _ in 0..10 {
+        drop(UnixStream::connect(&socket).unwrap());
+    }
+    assert_eq!(live_bytes(&socket), 100);
+    running.go_on();
+    assert_eq!(running.end(), "");
+}
+
+#[test]
+fn source_stays_at_home_where_it_is_confidential() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    program.env("MEMPROF_CONFIDENTIAL", "on");
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    let report = Report::read(&socket).unwrap();
+    let sources = report.functions.iter().flat_map(|function| &function.lines);
+    assert!(
+        sources
+            .map(|line| &line.source)
+            .all(|source| source.is_empty())
+    );
+    running.go_on();
+    running.end();
+}
+
+/// The stderr of a program that can't listen at `socket`.
+fn refusal(program: &mut Program, socket: &Path) -> String {
+    let output = program.env("MEMPROF_LISTEN", socket).output();
+    assert!(output.status.success(), "{}", output.status);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let words = "cannot listen on ";
+    let (before, said) = stderr.split_once(words).expect(&stderr);
+    assert_eq!(before, "memprof: ");
+    let (_, said) = said.split_once(", the path in MEMPROF_LISTEN: ").unwrap();
+    said.trim_end().to_owned()
+}
+
+#[test]
+fn what_is_in_the_way_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "text").unwrap();
+    let mut program = Program::new(|| drop(keeps(100)));
+    assert_eq!(
+        refusal(&mut program, &file),
+        "the file there is not a socket; use a path where there is no file"
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "text");
+}
+
+#[test]
+fn another_process_goes_on_listening() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _other = UnixListener::bind(&socket).unwrap();
+    let mut program = Program::new(|| drop(keeps(100)));
+    assert_eq!(
+        refusal(&mut program, &socket),
+        "another process listens there, or another copy of memprof in this one; `%p` in the path \
+         stands for the id of the process"
+    );
+    assert!(UnixStream::connect(&socket).is_ok());
+}
+
+#[test]
+fn a_path_that_cannot_be_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::new(|| drop(keeps(100)));
+    let said = refusal(&mut program, &folder.path().join("no folder/socket"));
+    assert!(said.contains("No such file"), "{said}");
+}
+
+#[test]
+fn a_path_that_no_address_of_a_socket_can_have_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::new(|| drop(keeps(100)));
+    let long = folder.path().join("s".repeat(150));
+    assert_eq!(
+        refusal(&mut program, &long),
+        format!(
+            "its {} bytes are more than the address of a socket can have; use a shorter path",
+            long.as_os_str().len()
+        )
+    );
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_path_as_long_as_the_address_of_a_socket_can_be_is_listened_at() {
+    let folder = tempfile::tempdir().unwrap();
+    // The shortest limit for a socket's path on any system is 104 bytes, including the NUL.
+    let inner = "f".repeat(100 - folder.path().as_os_str().len());
+    let inner = folder.path().join(inner);
+    fs::create_dir(&inner).unwrap();
+    let socket = inner.join("s");
+    assert_eq!(socket.as_os_str().len(), 103);
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    assert_eq!(live_bytes(&socket), 100);
+    running.go_on();
+    assert_eq!(running.end(), "");
+}
+
+#[test]
+fn a_socket_that_another_program_has_put_in_its_place_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    fs::remove_file(&socket).unwrap();
+    let _other = UnixListener::bind(&socket).unwrap();
+    running.go_on();
+    assert_eq!(running.end(), "");
+    assert!(UnixStream::connect(&socket).is_ok());
+}
+
+#[test]
+fn a_path_that_is_no_text_has_the_number_of_the_process_too() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let name = |number: &str| [b"\xff", number.as_bytes()].concat();
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let path = folder.path().join(OsStr::from_bytes(&name("%p")));
+    let mut running = Running::new(&mut program, path);
+
+    running.wait_for("ready");
+    let name = name(&running.child.id().to_string());
+    assert_eq!(
+        live_bytes(&folder.path().join(OsStr::from_bytes(&name))),
+        100
+    );
+    running.go_on();
+    assert_eq!(running.end(), "");
+}
+
+#[test]
+fn a_socket_that_was_left_behind_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    drop(UnixListener::bind(&socket).unwrap());
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    assert_eq!(live_bytes(&socket), 100);
+    running.go_on();
+    assert_eq!(running.end(), "");
+}
+
+#[test]
+fn a_forked_child_leaves_its_parents_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        // SAFETY: the child only exits, like a program at its end.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::exit(0);
+            }
+            let mut status = -1;
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+            assert_eq!(status, 0);
+        }
+        say("forked");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("forked");
+    assert_eq!(live_bytes(&socket), 100);
+    running.go_on();
+    assert_eq!(running.end(), "");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_programs_signals_are_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let mut program = Program::new(|| {
+        let kept = keeps(100);
+        say("ready");
+        drop(kept);
+    });
+    let mut running = Running::new(&mut program, &socket);
+
+    running.wait_for("ready");
+    // The thread has its name after it has answered.
+    assert_eq!(live_bytes(&socket), 100);
+    let threads = fs::read_dir(format!("/proc/{}/task", running.child.id())).unwrap();
+    let mut statuses =
+        threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap());
+    let ours = statuses.find(|status| status.starts_with("Name:\tmemprof\n"));
+    let ours = ours.expect("a thread answers");
+    let blocked = ours.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let blocked = u64::from_str_radix(blocked.unwrap().trim(), 16).unwrap();
+    let all = [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGCHLD];
+    for signal in all {
+        assert_eq!(blocked >> (signal - 1) & 1, 1, "{signal}");
+    }
+    running.go_on();
+    assert_eq!(running.end(), "");
+}

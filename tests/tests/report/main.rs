@@ -1,0 +1,8 @@
+//! Reports in files, for other programs, and on a socket.
+
+mod clients;
+mod files;
+mod listening;
+
+#[global_allocator]
+static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
