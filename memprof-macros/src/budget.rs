@@ -33,7 +33,7 @@ impl Limit {
     pub(crate) fn expression(self, private: &TokenStream) -> TokenStream {
         let quantity = Ident::new(self.quantity, Span::mixed_site());
         let most = self.most;
-        quote!(#private::Limit::on(#private::Quantity::#quantity, #private::Comparison::AtMost, #most))
+        quote!(#private::Limit::on(#private::BudgetQuantity::#quantity, #private::Comparison::AtMost, #most))
     }
 }
 

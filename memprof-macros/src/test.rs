@@ -3,7 +3,7 @@
 //! ```text
 //! #[::core::prelude::v1::test]
 //! fn f() -> R {
-//!     Trial::run(&Trial { .. }, || -> R { body })
+//!     BudgetTest::run(&BudgetTest { .. }, || -> R { body })
 //! }
 //! ```
 //!
@@ -12,7 +12,7 @@
 //! ```text
 //! #[tokio::test]
 //! async fn f() -> R {
-//!     Trial::run_async(&Trial { .. }, || async { body }).await.value()
+//!     BudgetTest::run_async(&BudgetTest { .. }, || async { body }).await.value()
 //! }
 //! ```
 
@@ -126,7 +126,7 @@ impl Args {
         Ok(())
     }
 
-    /// The options as an expression of type `Trial`.
+    /// The options as an expression of type `BudgetTest`.
     fn trial(&self, private: &TokenStream) -> TokenStream {
         let limits = self
             .limits
@@ -137,7 +137,7 @@ impl Args {
         let runs = self.runs.unwrap_or(1);
         quote! {
             const {
-                #private::Trial {
+                #private::BudgetTest {
                     limits: &[#(#limits),*],
                     ignored: &[#(#ignored),*],
                     warmup: #warmup,
@@ -236,11 +236,11 @@ fn written(args: &Args, function: &Function) -> Result<TokenStream> {
     let body = if sig.asyncness.is_some() {
         // Gives the `async` block the return type.
         let edge = output.map(|ty| quote!(if false { return #private::never::<#ty>(); }));
-        quote!(#private::Trial::run_async(&#trial, || async { #edge #block }).await.value())
+        quote!(#private::BudgetTest::run_async(&#trial, || async { #edge #block }).await.value())
     } else {
         // The user's own braces, with no others around them, so that lints apply as usual.
         let output = output.unwrap_or_else(|| quote!(()));
-        quote!(#private::Trial::run(&#trial, || -> #output #block))
+        quote!(#private::BudgetTest::run(&#trial, || -> #output #block))
     };
     Ok(quote!(#runner #(#attrs)* #head { #(#inner)* #body }))
 }

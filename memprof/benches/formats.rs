@@ -61,7 +61,7 @@ fn time(
 fn text(function_count: usize, call_count: usize) -> Result<String, std::fmt::Error> {
     let function_count = function_count.max(1);
     let mut text = format!(
-        r#"{{"format": "memprof report", "version": 1, "process": {{{BLOCKS},
+        r#"{{"format": "memprof report", "version": 3, "process": {{{BLOCKS},
         "peak_error_bytes": 0, "resident_bytes": 0, "resident_is_exact": true,
         "calls_left_out": 0}}, "untracked": {{{BLOCKS}}}, "functions": ["#
     );
@@ -69,8 +69,8 @@ fn text(function_count: usize, call_count: usize) -> Result<String, std::fmt::Er
         let comma = if function > 0 { "," } else { "" };
         write!(
             text,
-            r#"{comma}{{"name": "app::module_{}::function_{function}", "file": "src/app.rs",
-            "line": 1, "calls": 1, "own_ns": 1, "inclusive_ns": 2, "lines": ["#,
+            r#"{comma}{{"path": "app::module_{}::function_{function}", "file": "src/app.rs",
+            "line": 1, "call_count": 1, "own_ns": 1, "inclusive_ns": 2, "lines": ["#,
             function % 100
         )?;
         for line in 1..=10 {
@@ -92,7 +92,7 @@ fn text(function_count: usize, call_count: usize) -> Result<String, std::fmt::Er
         };
         write!(
             text,
-            r#"{comma}{{"function": {}, "caller": {caller}, "calls": 1, "own_ns": 1,
+            r#"{comma}{{"function": {}, "caller": {caller}, "call_count": 1, "own_ns": 1,
             "inclusive_ns": 2, "lines": [{{"line": 3, "hits": 1, "own": {{{BLOCKS}}}}}]}}"#,
             call % function_count
         )?;

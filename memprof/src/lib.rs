@@ -78,13 +78,13 @@
 //!
 #![cfg_attr(
     all(feature = "timeline", feature = "toolbar"),
-    doc = include_str!("guide/contents.md")
+    doc = concat!(include_str!("guide/links.md"), "\n", include_str!("guide/contents.md"))
 )]
 #![cfg_attr(
     not(all(feature = "timeline", feature = "toolbar")),
     doc = "It is the module `guide`, which needs the features `timeline` and `toolbar`."
 )]
-#![deny(unsafe_code)] // Six files of `count` and `sys` alone allow it.
+#![deny(unsafe_code)] // Allowed in six files of `count` and `sys`: see ARCHITECTURE.md.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;

@@ -1,7 +1,7 @@
 //! The only module that generated code names. Not public API: it changes with every release.
 
-pub use crate::check::budget::limit::{Comparison, Limit, NO_ALLOC, NO_LEAK, Quantity};
-pub use crate::check::budget::test::Trial;
+pub use crate::check::budget::limit::{BudgetQuantity, Comparison, Limit, NO_ALLOC, NO_LEAK};
+pub use crate::check::budget::test::BudgetTest;
 pub use crate::check::budget::{Budgeted, Spent, check, within};
 pub use crate::check::guard::call::{Guarded, GuardedTask, guard, guard_task};
 pub use crate::check::guard::{Guard, OnExceed};

@@ -1,6 +1,7 @@
 //! Compares the allocations of lines in a report with expected numbers.
 
 use memprof::report::{Allocations, FunctionReport, LineReport, Report};
+use std::panic::Location;
 
 /// Bytes and blocks alive, bytes and blocks allocated.
 #[must_use]
@@ -54,14 +55,18 @@ pub fn assert_made(report: &Report, function: &str, expected: &[(&str, [i64; 4])
     assert_eq!(all, expected, "other lines of {function}");
 }
 
-/// The function whose path ends in `function`.
+/// The function whose path ends in `function`; of several, the one in the caller's file.
 #[track_caller]
 fn named<'a>(report: &'a Report, function: &str) -> &'a FunctionReport {
     let ending = format!("::{function}");
     let functions = report.functions.iter();
-    let named: Vec<_> = functions
+    let mut named: Vec<_> = functions
         .filter(|named| named.path.ends_with(&ending))
         .collect();
+    if named.len() > 1 {
+        let file = Location::caller().file();
+        named.retain(|named| named.file == file);
+    }
     let [named] = named[..] else {
         let paths: Vec<&str> = report.functions.iter().map(|named| &*named.path).collect();
         panic!("not one {function:?} in {paths:?}")

@@ -1,6 +1,8 @@
 //! Parses the tables that a profiled program prints.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
 
 /// One table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +107,8 @@ impl Table {
         }
     }
 
-    /// The path of the function, within its crate.
+    /// The path of the function, within its file: without the crate, and without the module that is
+    /// the file.
     #[must_use]
     pub fn function(&self) -> &str {
         let (path, _) = self
@@ -113,7 +116,12 @@ impl Table {
             .split_once(": heap")
             .unwrap_or((&self.summary, ""));
         let (path, _) = path.split_once(',').unwrap_or((path, ""));
-        path.split_once("::").map_or(path, |(_, path)| path)
+        let path = path.split_once("::").map_or(path, |(_, path)| path);
+        let module = Path::new(&self.file).file_stem().and_then(OsStr::to_str);
+        match path.split_once("::") {
+            Some((first, path)) if Some(first) == module => path,
+            _ => path,
+        }
     }
 
     /// The row whose text contains `words`.

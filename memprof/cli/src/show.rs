@@ -53,7 +53,21 @@ pub(crate) fn show(
     if chosen.len() > top {
         writeln!(out, "and {} more", chosen.len() - top)?;
     }
+    write_totals(report, &mut out)?;
+    let functions = report.functions.iter();
+    for of in functions.filter(|of| function.is_none_or(|name| of.path.contains(name))) {
+        for note in &of.notes {
+            writeln!(out, "note on {}: {}", cell(&of.path), cell(note))?;
+        }
+    }
+    match report.interim_after {
+        Some(after) => writeln!(out, "{}", interim("This report", after)),
+        None => Ok(()),
+    }
+}
 
+/// Writes the numbers of the process and of blocks that no line allocated.
+fn write_totals(report: &Report, mut out: impl Write) -> io::Result<()> {
     let sum = |made: &Allocations, is_known: bool| {
         let text = |part: Quantity| part.text(part.of(made, 0));
         let [alive, at_peak] = [Quantity::LiveBytes, Quantity::BytesAtPeak].map(text);
@@ -81,14 +95,5 @@ pub(crate) fn show(
     if report.owners_are_unknown {
         writeln!(out, "not known: {}", Report::OWNERS_ARE_UNKNOWN)?;
     }
-    let functions = report.functions.iter();
-    for of in functions.filter(|of| function.is_none_or(|name| of.path.contains(name))) {
-        for note in &of.notes {
-            writeln!(out, "note on {}: {}", cell(&of.path), cell(note))?;
-        }
-    }
-    match report.interim_after {
-        Some(after) => writeln!(out, "{}", interim("This report", after)),
-        None => Ok(()),
-    }
+    Ok(())
 }

@@ -251,7 +251,7 @@ fn large_report(folder: &Path) -> PathBuf {
     .take(3 << 20)
     .collect();
     let function = format!(
-        "{{\"name\":\"{name}\",\"file\":\"a.rs\",\"line\":1,\"calls\":1,\"own_ns\":0,\
+        "{{\"path\":\"{name}\",\"file\":\"a.rs\",\"line\":1,\"call_count\":1,\"own_ns\":0,\
          \"inclusive_ns\":0,\"lines\":[]}}"
     );
     let text = text.replacen(

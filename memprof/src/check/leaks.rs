@@ -81,7 +81,7 @@ impl fmt::Display for Leak {
 ///
 /// A line that frees as much as it allocates, such as a full cache, isn't reported. The reports may
 /// come from two runs of a program: lines are matched by function, file, number and text. Untracked
-/// blocks are left out, since the first report is one of them. For the ages of blocks, use
+/// blocks are left out, since `before` itself is one of them. For the ages of blocks, use
 /// [`Epochs`](crate::leak::Epochs).
 ///
 /// ```
@@ -125,10 +125,10 @@ pub fn leaks(before: &Report, after: &Report) -> Vec<Leak> {
         assert!(
             requirements::are_counted(after),
             "{}",
-            requirements::NOBODY_COUNTS
+            requirements::NOT_COUNTED
         );
         let are_known = !before.owners_are_unknown && !after.owners_are_unknown;
-        assert!(are_known, "{}", requirements::NOBODY_NOTES);
+        assert!(are_known, "{}", requirements::OWNERS_NOT_RECORDED);
     }
     let mut known: HashMap<Key<'_>, VecDeque<Allocations>> = HashMap::new();
     for (function, line) in before.lines() {

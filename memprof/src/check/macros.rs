@@ -273,7 +273,7 @@ macro_rules! __limit {
     (reallocation_count $($rest:tt)+) => { $crate::__limit!(on ReallocationCount $($rest)+) };
     (on $quantity:ident $comparison:ident $bound:expr) => {
         $crate::__private::Limit::on(
-            $crate::__private::Quantity::$quantity,
+            $crate::__private::BudgetQuantity::$quantity,
             $crate::__private::Comparison::$comparison,
             $bound,
         )

@@ -64,7 +64,7 @@ use std::ptr;
 ///   `mimalloc` and `jemalloc` have size classes, and eight more bytes would push a block that
 ///   fills its class, as all powers of two do, into the next one. With the tables, resident memory
 ///   is about 3 % higher for blocks of 64 bytes and more, where tags behind the blocks make it a
-///   quarter higher; it is 7 % higher at 32 bytes, 13 % at 16 and 25 % at 8, where tags double it.
+///   quarter higher; it is 6 % higher at 32 bytes, 12 % at 16 and 24 % at 8, where tags double it.
 ///   A block of fewer than 64 bytes whose class has eight bytes to spare has its tag there.
 /// - With [`counting`](Self::counting), nowhere: resident memory is that of the inner allocator.
 ///

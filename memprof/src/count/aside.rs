@@ -61,8 +61,8 @@ const SHIFT_COUNT: usize = (LARGEST_SHIFT - SMALLEST_SHIFT + 1) as usize;
 
 /// Blocks of at least this many bytes are held, up to `NONE_FROM`.
 const ALL_FROM: usize = 1 << LARGEST_SHIFT;
-/// Blocks of at least this many bytes are not held: they have pages of their own, and a tag moves
-/// them into a class whose last pages are never written to, which takes no memory.
+/// Blocks of at least this many bytes are not held: they have pages of their own. With a tag they
+/// fall into a larger class, but its extra pages are never touched, so they take no memory.
 const NONE_FROM: usize = 16 << 10;
 
 const ENTRY_COUNT: usize = 1 << 20;
@@ -107,7 +107,7 @@ static IS_USED: AtomicBool = AtomicBool::new(false);
 /// How many blocks became untracked because there was no memory for a leaf.
 static DISOWNED_COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// How often the system has refused a table, plus how often one was needed since.
+/// Refusals of the system, plus tables that were needed since: the system isn't asked each time.
 static REFUSED_COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// The sizes below [`ALL_FROM`] that are held, as bits: those that leave fewer than the eight bytes

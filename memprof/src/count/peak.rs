@@ -29,8 +29,8 @@
 //! read what the other one did, or it finds null and looks again.
 //!
 //! A thread that has just begun may still find the other one alone. It has allocated nothing by
-//! then, or only for as long as its store takes to become visible, as if the thread that is alone
-//! had been earlier. If both look, the second gets the glance after the first, and sees all that
+//! then, or its store isn't visible yet: the result then equals an order in which the lone thread
+//! ran first. If both look, the second gets the glance after the first, and sees all that
 //! the first wrote.
 //!
 //! # What may not happen here

@@ -44,7 +44,7 @@
 //! Taking a record, [`Glance::at_once`] and [`count_late`] run inside the allocator: they don't
 //! allocate from it, lock, wait or panic. `Reading` and [`Glance::wait`] are for reports, resets,
 //! forks and the end of a thread.
-#![allow(unsafe_code)] // For one thing: reading the counters of another thread.
+#![allow(unsafe_code)] // Reading the counters of another thread.
 
 use crate::count::line_counters::{self, LineCounters, SHARED, Slots};
 use crate::count::scope_counters;

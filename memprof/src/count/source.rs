@@ -18,7 +18,7 @@ pub(crate) enum HeapSource {
     #[cfg(feature = "stats_alloc")]
     Process,
     /// Nothing: every number is zero and meaningless.
-    Nobody,
+    None,
 }
 
 impl HeapSource {
@@ -31,7 +31,7 @@ impl HeapSource {
         if counting_alloc_is_global() {
             Self::Thread
         } else {
-            Self::Nobody
+            Self::None
         }
     }
 
@@ -42,7 +42,7 @@ impl HeapSource {
             Self::Thread => this_thread::lap(),
             #[cfg(feature = "stats_alloc")]
             Self::Process => stats_alloc::now(),
-            Self::Nobody => Tally::default(),
+            Self::None => Tally::default(),
         }
     }
 
@@ -128,7 +128,7 @@ pub(crate) fn say_disowned() {
 }
 
 /// Reports on stderr, once per process, that heap numbers are missing.
-pub(crate) fn say_nobody_counts() {
+pub(crate) fn say_not_counted() {
     static SAID: Once = Once::new();
     if cfg!(feature = "off") {
         // With the feature `off`, that is intended.
@@ -138,7 +138,7 @@ pub(crate) fn say_nobody_counts() {
 }
 
 /// Reports on stderr, once per process, that budgets of functions aren't checked.
-pub(crate) fn say_nobody_guards() {
+pub(crate) fn say_budgets_not_checked() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         uncounted::during(false, || {

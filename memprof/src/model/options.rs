@@ -104,7 +104,7 @@ impl Options {
 
 /// The settings of a function in this process.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct TableSettings {
     pub(crate) precision: u8,
     pub(crate) columns: &'static [Column],
     pub(crate) stream: Stream,
@@ -112,7 +112,7 @@ pub(crate) struct Settings {
     pub(crate) rss: Rss,
 }
 
-impl Settings {
+impl TableSettings {
     /// How often resident memory is read: never if no column shows it.
     pub(crate) fn rss_in_use(&self) -> Rss {
         if self.columns.iter().any(|column| column.is_resident()) {

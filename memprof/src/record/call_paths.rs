@@ -74,7 +74,7 @@ thread_local! {
 pub(crate) fn find(site: &'static Site, caller: u32) -> &'static PathCounters {
     let function = ptr::from_ref(site).addr();
     LATEST.with(|latest| {
-        let Some([last, before]) = latest.get(place_of(function, caller)) else {
+        let Some([last, before]) = latest.get(bucket_of(function, caller)) else {
             return look_up(site, caller);
         };
         for found in [last, before] {
@@ -92,7 +92,7 @@ pub(crate) fn find(site: &'static Site, caller: u32) -> &'static PathCounters {
 
 /// The place of a path in the cache.
 #[inline(always)]
-fn place_of(function: usize, caller: u32) -> usize {
+fn bucket_of(function: usize, caller: u32) -> usize {
     /// Odd, and without a pattern: 2^64 divided by the golden ratio.
     const MIXER: u64 = 0x9E37_79B9_7F4A_7C15;
     let mixed = (function as u64 ^ u64::from(caller) << 32).wrapping_mul(MIXER);

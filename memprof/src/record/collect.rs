@@ -177,8 +177,8 @@ impl Report {
         if cfg!(feature = "off") {
             return Self::default();
         }
-        if HeapSource::current() == HeapSource::Nobody {
-            source::say_nobody_counts();
+        if HeapSource::current() == HeapSource::None {
+            source::say_not_counted();
         }
         source::say_disowned();
         let report = Self::new(call_paths::all, Reading::begin);
@@ -294,7 +294,7 @@ impl Report {
             let caller = paths
                 .get(index)
                 .map_or(tag::UNTRACKED, |(_, path)| path.caller);
-            let call = place_of(paths, caller).and_then(|call| callers.get_mut(call));
+            let call = index_of(paths, caller).and_then(|call| callers.get_mut(call));
             if let Some(call) = call {
                 call.inclusive_elapsed += inclusive_elapsed;
                 if let Some(line) = call.lines.get_mut(tag::place_of(caller) as usize) {
@@ -339,7 +339,7 @@ fn sites(paths: &[(u32, Path)]) -> Vec<&'static Site> {
 }
 
 /// The index of a line's path among these, if it is there.
-fn place_of(paths: &[(u32, Path)], line: u32) -> Option<usize> {
+fn index_of(paths: &[(u32, Path)], line: u32) -> Option<usize> {
     let path = tag::path_of(line);
     let place = paths.binary_search_by_key(&path, |(number, _)| *number);
     place.ok().filter(|_| line != call_paths::BEYOND)
@@ -363,7 +363,7 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
     };
     let calls = paths.iter().map(|(_, path)| CallNode {
         function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
-        caller: place_of(paths, path.caller).map(|call| CallSite {
+        caller: index_of(paths, path.caller).map(|call| CallSite {
             call,
             line: line_number(call, tag::place_of(path.caller) as usize),
         }),

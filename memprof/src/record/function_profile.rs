@@ -4,7 +4,7 @@
 //! [`report`](mod@crate::report) and [`table`](crate::runtime::table).
 
 use crate::count::source::HeapSource;
-use crate::model::options::{Print, Settings};
+use crate::model::options::{Print, TableSettings};
 use crate::model::site::Site;
 use crate::model::usage::Usage;
 use crate::record::owned::OfFunction;
@@ -158,7 +158,7 @@ impl FunctionProfile {
 }
 
 /// What was recorded of functions that are measured while they run, by the site's address.
-type Recorded = HashMap<usize, (Settings, FunctionProfile)>;
+type Recorded = HashMap<usize, (TableSettings, FunctionProfile)>;
 
 static RECORDED: LazyLock<Lock<Recorded>> = LazyLock::new(Lock::default);
 
@@ -166,7 +166,7 @@ static RECORDED: LazyLock<Lock<Recorded>> = LazyLock::new(Lock::default);
 static IS_EXITING: AtomicBool = AtomicBool::new(false);
 
 /// Keeps a call for reports, and for the table at the end of the process.
-pub(crate) fn keep(settings: Settings, call: &FunctionProfile) {
+pub(crate) fn keep(settings: TableSettings, call: &FunctionProfile) {
     // Relaxed: a late call that is still kept does no harm.
     if IS_EXITING.load(Ordering::Relaxed) {
         return;
@@ -191,7 +191,7 @@ pub(crate) fn with_kept<T>(site: &Site, show: impl FnOnce(&FunctionProfile) -> T
 ///
 /// Returns false if another thread kept the records locked.
 pub(crate) fn show_at_exit(
-    show: impl Fn(&Settings, &FunctionProfile, Option<&OfFunction>),
+    show: impl Fn(&TableSettings, &FunctionProfile, Option<&OfFunction>),
 ) -> bool {
     // Other threads still run, and one may hold the lock for a moment. A thread that was stopped
     // while it held the lock, as by a signal whose handler exits, holds it for ever: a missing

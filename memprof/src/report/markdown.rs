@@ -1,51 +1,15 @@
 //! The Markdown format: a table for people who read it in a browser.
 
 use crate::model::printable::printable;
-use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
+use crate::model::report::{Allocations, Report};
 use crate::model::units::{bytes, grouped, interim};
 use crate::report::quantity::Quantity;
 use std::io;
 
 pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> {
-    let Report {
-        total, untracked, ..
-    } = report;
-    if let Some(after) = report.interim_after {
-        writeln!(out, "{}\n", interim("This report", after))?;
-    }
-    if report.total_is_known() {
-        write!(
-            out,
-            "**{}** alive in {} blocks, {} at the peak, ",
-            bytes(total.live_bytes().into()),
-            grouped(total.live_count().into()),
-            bytes(total.bytes_at_peak.into()),
-        )?;
-    }
-    write!(
-        out,
-        "{} allocated in {} blocks; of these, ",
-        bytes(total.allocated_bytes.into()),
-        grouped(total.allocation_count.into()),
-    )?;
-    if !report.owners_are_unknown {
-        write!(out, "{} alive and ", bytes(untracked.live_bytes().into()))?;
-    }
-    writeln!(
-        out,
-        "{} allocated outside of profiled functions.\n",
-        bytes(untracked.allocated_bytes.into()),
-    )?;
-    if report.owners_are_unknown {
-        writeln!(out, "Not known: {}.\n", Report::OWNERS_ARE_UNKNOWN)?;
-    }
-    let lines = report.functions.iter().flat_map(|function| {
-        let lines = function.lines.iter();
-        lines.map(move |line| (function, line))
-    });
-    let mut lines: Vec<(&FunctionReport, &LineReport)> = lines
-        .filter(|(_, line)| line.own != Allocations::default())
-        .collect();
+    write_totals(report, &mut out)?;
+    let mut lines: Vec<_> = report.lines().collect();
+    lines.retain(|(_, line)| line.own != Allocations::default());
     if lines.is_empty() {
         writeln!(out, "No line of a profiled function allocated anything.")?;
         return write_notes(report, out);
@@ -87,6 +51,43 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         )?;
     }
     write_notes(report, out)
+}
+
+/// Writes the numbers of the process.
+fn write_totals(report: &Report, mut out: impl io::Write) -> io::Result<()> {
+    let Report {
+        total, untracked, ..
+    } = report;
+    if let Some(after) = report.interim_after {
+        writeln!(out, "{}\n", interim("This report", after))?;
+    }
+    if report.total_is_known() {
+        write!(
+            out,
+            "**{}** alive in {} blocks, {} at the peak, ",
+            bytes(total.live_bytes().into()),
+            grouped(total.live_count().into()),
+            bytes(total.bytes_at_peak.into()),
+        )?;
+    }
+    write!(
+        out,
+        "{} allocated in {} blocks; of these, ",
+        bytes(total.allocated_bytes.into()),
+        grouped(total.allocation_count.into()),
+    )?;
+    if !report.owners_are_unknown {
+        write!(out, "{} alive and ", bytes(untracked.live_bytes().into()))?;
+    }
+    writeln!(
+        out,
+        "{} allocated outside of profiled functions.\n",
+        bytes(untracked.allocated_bytes.into()),
+    )?;
+    if report.owners_are_unknown {
+        writeln!(out, "Not known: {}.\n", Report::OWNERS_ARE_UNKNOWN)?;
+    }
+    Ok(())
 }
 
 /// Writes the notes on functions, a paragraph each.

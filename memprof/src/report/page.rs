@@ -82,12 +82,12 @@ pub(crate) fn write_about(
 ) -> io::Result<()> {
     let mut facts = facts.to_vec();
     if report.lines_are_unknown {
-        let so_it_is = Report::LINES_ARE_UNKNOWN;
-        facts.push(("Lines".to_owned(), so_it_is.to_owned()));
+        let sentence = Report::LINES_ARE_UNKNOWN;
+        facts.push(("Lines".to_owned(), sentence.to_owned()));
     }
     if report.owners_are_unknown {
-        let so_it_is = Report::OWNERS_ARE_UNKNOWN;
-        facts.push(("Owners".to_owned(), so_it_is.to_owned()));
+        let sentence = Report::OWNERS_ARE_UNKNOWN;
+        facts.push(("Owners".to_owned(), sentence.to_owned()));
     }
     write_with(&facts, None, report, out)
 }

@@ -3,7 +3,7 @@
 //! The messages have only the fields that are used here. The field numbers are those of
 //! <https://github.com/google/pprof/blob/main/proto/profile.proto>.
 
-use super::stacks::{self, Frame};
+use super::stacks::{self, StackFrame};
 use crate::model::report::{Allocations, Report};
 use crate::report::quantity::Quantity;
 use flate2::Compression;
@@ -140,7 +140,7 @@ pub(crate) fn write(report: &Report, out: impl Write) -> io::Result<()> {
 pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::Result<()> {
     stacks::check(report)?;
     let mut pieces = Pieces(GzEncoder::new(out, Compression::fast()));
-    let mut texts = Places::default();
+    let mut texts = Ids::default();
     // The format requires an empty string at index 0.
     texts.of("");
     let known = SAMPLE_TYPES.into_iter();
@@ -178,6 +178,42 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
         ..Profile::default()
     })?;
 
+    write_functions(report, &mut texts, &mut pieces)?;
+    let mut locations = Ids::default();
+    stacks::for_each(report, |frames, line| {
+        let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
+        let sample = Sample::of(location_id.collect(), &known, &line.own);
+        pieces.write(&Profile::of_sample(sample))
+    })?;
+    stacks::for_each_time(report, |frames, own_elapsed| {
+        let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
+        let sample = Sample::of_time(location_id.collect(), known.len(), own_elapsed);
+        pieces.write(&Profile::of_sample(sample))
+    })?;
+    let outside = StackFrame {
+        function: report.functions.len(),
+        line: 0,
+    };
+    let outside = vec![id(&mut locations, outside)];
+    let sample = Sample::of(outside, &known, &report.untracked);
+    pieces.write(&Profile::of_sample(sample))?;
+
+    write_locations(locations.all, &mut pieces)?;
+    for text in texts.all {
+        pieces.write(&Profile {
+            string_table: vec![text.to_owned()],
+            ..Profile::default()
+        })?;
+    }
+    pieces.0.finish()?.flush()
+}
+
+/// Writes the report's functions, with ids from 1 on, and one for blocks outside of them.
+fn write_functions<'a>(
+    report: &'a Report,
+    texts: &mut Ids<&'a str>,
+    pieces: &mut Pieces<impl Write>,
+) -> io::Result<()> {
     for (id, function) in (1..).zip(&report.functions) {
         let name = texts.of(&function.path);
         pieces.write(&Profile::of_function(Function {
@@ -194,28 +230,12 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
         name,
         system_name: name,
         ..Function::default()
-    }))?;
+    }))
+}
 
-    let mut locations = Places::default();
-    stacks::for_each(report, |frames, line| {
-        let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
-        let sample = Sample::of(location_id.collect(), &known, &line.own);
-        pieces.write(&Profile::of_sample(sample))
-    })?;
-    stacks::for_each_time(report, |frames, own_elapsed| {
-        let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
-        let sample = Sample::of_time(location_id.collect(), known.len(), own_elapsed);
-        pieces.write(&Profile::of_sample(sample))
-    })?;
-    let outside = Frame {
-        function: report.functions.len(),
-        line: 0,
-    };
-    let outside = vec![id(&mut locations, outside)];
-    let sample = Sample::of(outside, &known, &report.untracked);
-    pieces.write(&Profile::of_sample(sample))?;
-
-    for (id, frame) in (1..).zip(locations.all) {
+/// Writes where stacks go through, with ids from 1 on.
+fn write_locations(frames: Vec<StackFrame>, pieces: &mut Pieces<impl Write>) -> io::Result<()> {
+    for (id, frame) in (1..).zip(frames) {
         pieces.write(&Profile {
             location: vec![Location {
                 id,
@@ -228,13 +248,7 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
             ..Profile::default()
         })?;
     }
-    for text in texts.all {
-        pieces.write(&Profile {
-            string_table: vec![text.to_owned()],
-            ..Profile::default()
-        })?;
-    }
-    pieces.0.finish()?.flush()
+    Ok(())
 }
 
 /// A writer for a profile in pieces: protocol buffers that follow one another are read as one
@@ -289,17 +303,17 @@ fn nanoseconds(time: Duration) -> i64 {
 }
 
 /// The id of a location, from 1.
-fn id(locations: &mut Places<Frame>, frame: Frame) -> u64 {
+fn id(locations: &mut Ids<StackFrame>, frame: StackFrame) -> u64 {
     locations.of(frame).cast_unsigned() + 1
 }
 
 /// Distinct things that are referred to by their index.
-struct Places<T> {
+struct Ids<T> {
     all: Vec<T>,
     places: HashMap<T, i64>,
 }
 
-impl<T> Default for Places<T> {
+impl<T> Default for Ids<T> {
     fn default() -> Self {
         Self {
             all: Vec::new(),
@@ -308,7 +322,7 @@ impl<T> Default for Places<T> {
     }
 }
 
-impl<T: Copy + Eq + Hash> Places<T> {
+impl<T: Copy + Eq + Hash> Ids<T> {
     fn of(&mut self, thing: T) -> i64 {
         let next = i64::try_from(self.all.len()).unwrap_or(0);
         let place = *self.places.entry(thing).or_insert(next);

@@ -66,7 +66,7 @@ const PROFILES: [(&str, &str, Quantity); 5] = [
 #[derive(Clone, Copy)]
 struct Samples<'a> {
     report: &'a Report,
-    places: &'a HashMap<stacks::Frame, usize>,
+    places: &'a HashMap<stacks::StackFrame, usize>,
 }
 
 impl Serialize for Samples<'_> {

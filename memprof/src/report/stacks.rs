@@ -6,12 +6,12 @@ use std::time::Duration;
 
 /// A function, by its index in [`Report::functions`], at one of its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Frame {
+pub(super) struct StackFrame {
     pub(super) function: usize,
     pub(super) line: u32,
 }
 
-impl Frame {
+impl StackFrame {
     pub(super) fn function(self, report: &Report) -> Option<&FunctionReport> {
         report.functions.get(self.function)
     }
@@ -56,7 +56,7 @@ fn lines(call: &CallNode) -> impl Iterator<Item = &CallNodeLine> {
 /// first.
 pub(super) fn for_each<E>(
     report: &Report,
-    mut act: impl FnMut(&[Frame], &CallNodeLine) -> Result<(), E>,
+    mut act: impl FnMut(&[StackFrame], &CallNodeLine) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut frames = Vec::new();
     for call in &report.calls {
@@ -80,7 +80,7 @@ pub(super) fn for_each<E>(
 /// that of the process, `act` gets the own time of each function instead.
 pub(super) fn for_each_time<E>(
     report: &Report,
-    mut act: impl FnMut(&[Frame], Duration) -> Result<(), E>,
+    mut act: impl FnMut(&[StackFrame], Duration) -> Result<(), E>,
 ) -> Result<(), E> {
     let first_line = |function: usize| {
         let function = report.functions.get(function);
@@ -107,23 +107,23 @@ pub(super) fn for_each_time<E>(
     for (function, of) in report.functions.iter().enumerate() {
         if !of.own_elapsed.is_zero() {
             let line = first_line(function);
-            act(&[Frame { function, line }], of.own_elapsed)?;
+            act(&[StackFrame { function, line }], of.own_elapsed)?;
         }
     }
     Ok(())
 }
 
 /// Sets `frames` to those that led to a call, the innermost first, whose line is still 0.
-fn lead_to(report: &Report, call: &CallNode, frames: &mut Vec<Frame>) {
+fn lead_to(report: &Report, call: &CallNode, frames: &mut Vec<StackFrame>) {
     frames.clear();
-    frames.push(Frame {
+    frames.push(StackFrame {
         function: call.function,
         line: 0,
     });
     let mut outer = call.caller;
     while let Some(caller) = outer {
         let call = report.calls.get(caller.call);
-        frames.extend(call.map(|call| Frame {
+        frames.extend(call.map(|call| StackFrame {
             function: call.function,
             line: caller.line,
         }));

@@ -26,7 +26,7 @@
 use crate::count::source::HeapSource;
 use crate::count::thread_counters::Tally;
 use crate::count::uncounted;
-use crate::model::options::{Print, Rss, Settings};
+use crate::model::options::{Print, Rss, TableSettings};
 use crate::model::site::Site;
 use crate::model::usage::Usage;
 use crate::record::function_profile::{self, CutShort, FunctionProfile};
@@ -122,12 +122,12 @@ fn with_current(act: impl FnOnce(&mut Call)) {
 #[allow(clippy::struct_excessive_bools, reason = "each is its own")]
 pub(crate) struct Call {
     // What is measured, as the settings say.
-    settings: Settings,
+    settings: TableSettings,
     /// How often resident memory is read. `Off` if it turns out that it can't be.
     rss: Rss,
     /// Whether the clock is read at each line.
     reads_time: bool,
-    /// Whether no thread has entered the call yet.
+    /// True until a thread first enters the call; of a task, until its first poll.
     is_new: bool,
     /// When resident memory is read at the end of the open line.
     reads: Reads,
@@ -194,7 +194,7 @@ enum Reads {
 
 impl Call {
     /// Begins a call of the function that the thread has entered. The first row is open.
-    pub(crate) fn begin(site: &'static Site, settings: Settings) -> Box<Self> {
+    pub(crate) fn begin(site: &'static Site, settings: TableSettings) -> Box<Self> {
         let rss = settings.rss_in_use();
         #[cfg(feature = "timeline")]
         let rss = match rss {

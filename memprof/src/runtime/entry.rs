@@ -11,7 +11,7 @@ use crate::record::function_profile::CutShort;
 use crate::runtime::call::{self, Call};
 use crate::runtime::exit;
 use crate::runtime::frame::{self, Outer};
-use crate::runtime::settings::settings_of;
+use crate::runtime::settings::table_settings;
 #[cfg(feature = "timeline")]
 use crate::timeline::{marks, stop};
 
@@ -88,7 +88,7 @@ pub(crate) fn kind_of(site: &'static Site) -> Kind {
 #[cold]
 fn kind_of_new(site: &'static Site) -> Kind {
     let is_watched = is_watched();
-    let kind = match settings_of(site.options()) {
+    let kind = match table_settings(site.options()) {
         None => Kind::Off,
         Some(settings) if settings.print == Print::Never && !is_watched => Kind::Owning,
         Some(_) => Kind::Settling,
@@ -123,7 +123,7 @@ fn unprofiled(site: &'static Site) -> Entered {
 
 #[inline(never)]
 fn enter_settling(site: &'static Site) -> Option<Back> {
-    let settings = settings_of(site.options())?;
+    let settings = table_settings(site.options())?;
     let outer = frame::enter(site, Kind::Settling);
     Some(Back::Outer {
         outer,

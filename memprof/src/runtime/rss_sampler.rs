@@ -51,7 +51,7 @@ thread_local! {
     static COST_TICKS: Cell<u64> = const { Cell::new(u64::MAX) };
     /// When the thread last looked at the clock.
     static LOOKED_TICKS: Cell<u64> = const { Cell::new(0) };
-    /// The number of looks in a row that have found short lines only.
+    /// How many looks at the clock in a row came sooner than a reading takes.
     static SHORT_LOOKS: Cell<u32> = const { Cell::new(0) };
     /// The number of lines that will begin without a look.
     static WITHOUT_LOOK: Cell<u32> = const { Cell::new(0) };

@@ -3,12 +3,12 @@
 
 use crate::count::environment;
 use crate::model::column::Column;
-use crate::model::options::{Options, Print, Rss, Settings, Stream};
+use crate::model::options::{Options, Print, Rss, Stream, TableSettings};
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
 /// The settings of a function with these options. `None` if `MEMPROF=off`.
-pub(crate) fn settings_of(options: &Options) -> Option<Settings> {
+pub(crate) fn table_settings(options: &Options) -> Option<TableSettings> {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
     let environment = ENVIRONMENT.get_or_init(|| {
         let _paused = crate::count::this_thread::pause();
@@ -16,7 +16,7 @@ pub(crate) fn settings_of(options: &Options) -> Option<Settings> {
         Environment::read(environment::get)
     });
     let said = &environment.options;
-    environment.is_on.then(|| Settings {
+    environment.is_on.then(|| TableSettings {
         precision: said.precision.or(options.precision).unwrap_or(1),
         columns: said.columns.or(options.columns).unwrap_or(Column::DEFAULT),
         stream: said.stream.or(options.stream).unwrap_or(Stream::Stdout),

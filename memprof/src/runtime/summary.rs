@@ -4,7 +4,7 @@
 //! They cover all calls of the function since the process began, and say so below the table of one
 //! call out of several.
 
-use crate::model::options::{Print, Settings};
+use crate::model::options::{Print, TableSettings};
 use crate::model::site::Site;
 use crate::model::units::{blocks, bytes, grouped};
 use crate::record::owned::{OfFunction, Owned};
@@ -23,7 +23,11 @@ const LEAST_TEMPORARY_SHARE: u64 = 10;
 const MOST_LINES: usize = 3;
 
 /// The sentences below the table of a function: none, one or two.
-pub(crate) fn words(settings: &Settings, site: &Site, of_function: &OfFunction) -> Vec<String> {
+pub(crate) fn words(
+    settings: &TableSettings,
+    site: &Site,
+    of_function: &OfFunction,
+) -> Vec<String> {
     let calls = match of_function.call_count {
         0 | 1 => String::new(),
         _ if settings.print != Print::Call => String::new(),
@@ -118,7 +122,7 @@ mod tests {
     static SITE: Site = Site::new(|| "f", "src/lib.rs", 8, "", &[8, 10, 11, 12, 14, 15]);
 
     fn said(print: Print, call_count: u64, lines: &[Owned]) -> Vec<String> {
-        let settings = Settings {
+        let settings = TableSettings {
             precision: 1,
             columns: Column::DEFAULT,
             stream: Stream::Stdout,

@@ -2,7 +2,7 @@
 
 use crate::count::source::{self, HeapSource};
 use crate::model::column::Column;
-use crate::model::options::Settings;
+use crate::model::options::TableSettings;
 use crate::model::printable::is_seen;
 use crate::model::units::{bytes, grouped, mebibytes, time};
 use crate::model::usage::Usage;
@@ -20,13 +20,13 @@ const NUMBER_WIDTH: u16 = 12;
 
 /// Prints the [`table`] of `profile` in one piece.
 pub(crate) fn print(
-    settings: &Settings,
+    settings: &TableSettings,
     profile: &FunctionProfile,
     owned: Option<&[Owned]>,
     of_function: Option<&OfFunction>,
 ) {
-    if profile.heap_source == HeapSource::Nobody {
-        source::say_nobody_counts();
+    if profile.heap_source == HeapSource::None {
+        source::say_not_counted();
     }
     output::write(
         settings.stream.is_stderr(),
@@ -39,7 +39,7 @@ pub(crate) fn print(
 /// `owned` is what the lines own of the blocks allocated in the calls of `profile`, and
 /// `of_function` what they own over all calls of the function. Each is `None` if it isn't known.
 pub(crate) fn table(
-    settings: &Settings,
+    settings: &TableSettings,
     profile: &FunctionProfile,
     owned: Option<&[Owned]>,
     of_function: Option<&OfFunction>,
@@ -74,7 +74,7 @@ fn shown(char: char) -> char {
 }
 
 /// The table without the source text; its first row has the headings.
-fn numbers(settings: &Settings, profile: &FunctionProfile, owned: Option<&[Owned]>) -> Table {
+fn numbers(settings: &TableSettings, profile: &FunctionProfile, owned: Option<&[Owned]>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -154,7 +154,7 @@ fn owned_cell(column: Column, blocks: Blocks) -> String {
 /// example by code that another attribute has inserted.
 fn baseline_cell(
     column: Column,
-    settings: &Settings,
+    settings: &TableSettings,
     profile: &FunctionProfile,
     line: &LineProfile,
 ) -> String {
@@ -173,7 +173,7 @@ fn baseline_cell(
 
 fn cell(
     column: Column,
-    settings: &Settings,
+    settings: &TableSettings,
     profile: &FunctionProfile,
     line: &LineProfile,
 ) -> String {
@@ -181,7 +181,7 @@ fn cell(
         HeapSource::Thread => false,
         #[cfg(feature = "stats_alloc")]
         HeapSource::Process => column == Column::Peak,
-        HeapSource::Nobody => column.is_heap(),
+        HeapSource::None => column.is_heap(),
     } || column.is_resident() && profile.resident_bytes_at_entry.is_none();
     if is_unknown {
         return "n/a".to_owned();
@@ -223,7 +223,7 @@ fn summary(profile: &FunctionProfile, resident_is_exact: Option<bool>) -> String
         HeapSource::Process => {
             format!("heap of the whole process net {net}, allocated {allocated}, freed {freed}")
         }
-        HeapSource::Nobody => "heap n/a".to_owned(),
+        HeapSource::None => "heap n/a".to_owned(),
     };
     let cut_short = match profile.last_cut_short {
         None => String::new(),
@@ -289,8 +289,8 @@ mod tests {
     const MIB: i64 = 1 << 20;
     const ENTRY: u64 = (127 << 20) + 36_864;
 
-    fn settings(precision: u8, columns: &'static [Column]) -> Settings {
-        Settings {
+    fn settings(precision: u8, columns: &'static [Column]) -> TableSettings {
+        TableSettings {
             precision,
             columns,
             stream: Stream::Stdout,
@@ -323,7 +323,7 @@ mod tests {
     }
 
     /// As of an allocator that doesn't know which line allocated a block.
-    fn table(settings: &Settings, profile: &FunctionProfile) -> String {
+    fn table(settings: &TableSettings, profile: &FunctionProfile) -> String {
         super::table(settings, profile, None, None, Some(true))
     }
 
@@ -466,7 +466,7 @@ Line #         Hits         Live    Temporary   Line Contents
     #[test]
     fn what_is_not_known_is_not_zero() {
         let mut profile = profile(0, heap(0, 0));
-        profile.heap_source = HeapSource::Nobody;
+        profile.heap_source = HeapSource::None;
         profile.resident_bytes_at_entry = None;
         let columns = &[Column::MemUsage, Column::Hits, Column::Net, Column::Live];
         let table = table(&settings(1, columns), &profile);

@@ -35,8 +35,8 @@
 //!
 //! - **Not begun.** The first poll begins the call. If profiling is off, the stage becomes `Ended`
 //!   instead. A drop ends nothing, since there is no call.
-//! - **Polling.** If `future.poll` panics, [`Polled`] ends the call while it is dropped, and the
-//!   stage stays `Ended`. A task can't be dropped during its own poll.
+//! - **Polling.** If `future.poll` panics, dropping [`Polled`] ends the call, and the stage stays
+//!   `Ended`. A task can't be dropped during its own poll.
 //! - **Settling, Owning, Block.** The task is suspended. A poll enters the call again, on the line
 //!   that was open. A drop does so, too, so that the locals of the future are dropped on that
 //!   line, and then ends the call. If one of these destructors panics, the fields of `Task` after

@@ -52,8 +52,8 @@ struct Done {
 /// The index of the usage by all code in the scope.
 const BY_ALL: usize = 0;
 
-/// The index of the usage by all code except the code that the scope was created for, if any: a
-/// budget measures that code itself.
+/// The index of the usage by threads and tasks that joined the scope. A budget measures the code
+/// that its scope was created for by itself.
 const BY_OTHERS: usize = 1;
 
 /// A stretch that has begun.

@@ -103,7 +103,7 @@ pub(crate) struct Measured {
 impl Measured {
     pub(crate) fn begin() -> Self {
         if HeapSource::current() != HeapSource::Thread {
-            crate::count::source::say_nobody_counts();
+            crate::count::source::say_not_counted();
         }
         Self {
             before: this_thread::lap(),

@@ -1,7 +1,7 @@
 //! A pool of one unused scope per thread, for budgets.
 //!
 //! A budget needs a scope of its own, and creating one takes longer than a short piece of code may.
-//! Most code under a budget leaves its scope unused, so that the next budget can take it.
+//! Code that allocates nothing leaves its scope untouched, so the next budget reuses it.
 
 use crate::count::uncounted;
 use crate::scope::handle::Scope;

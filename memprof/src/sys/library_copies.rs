@@ -12,11 +12,11 @@ use std::sync::OnceLock;
 /// without `/proc`, and after a program has closed descriptors that it didn't open.
 pub(crate) fn number() -> usize {
     static NUMBER: OnceLock<usize> = OnceLock::new();
-    *NUMBER.get_or_init(|| place().map_or(1, |place| place + 1))
+    *NUMBER.get_or_init(|| index().map_or(1, |place| place + 1))
 }
 
 #[cfg(target_os = "linux")]
-fn place() -> Option<usize> {
+fn index() -> Option<usize> {
     use std::fs::{File, TryLockError};
     const FILES: [&str; 9] = [
         "stat", "status", "maps", "limits", "mounts", "cmdline", "environ", "io", "sched",
@@ -37,6 +37,6 @@ fn place() -> Option<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn place() -> Option<usize> {
+fn index() -> Option<usize> {
     None
 }

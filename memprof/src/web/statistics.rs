@@ -137,7 +137,7 @@ impl Restriction {
                 functions.truncate(count);
             }
             Kind::Pattern(pattern) => {
-                functions.retain(|function| pattern.is_match(&place(function)));
+                functions.retain(|function| pattern.is_match(&location(function)));
             }
         }
     }
@@ -211,6 +211,18 @@ fn write(
         writeln!(text, "{} alive afterwards\n", bytes(alive.into()))?;
     }
 
+    let functions = listed(text, report, sort, restrictions)?;
+    write_rows(text, &functions, is_unknown)?;
+    writeln!(text, "\n\n{rule}\n")
+}
+
+/// The functions to list, in order. Writes what decides that, as `pstats` does.
+fn listed<'a>(
+    text: &mut String,
+    report: &'a Report,
+    sort: &[Sort],
+    restrictions: &[Restriction],
+) -> Result<Vec<&'a FunctionReport>, fmt::Error> {
     let mut functions: Vec<&FunctionReport> = report.functions.iter().collect();
     if sort.is_empty() {
         writeln!(text, "   Random listing order was used")?;
@@ -232,7 +244,11 @@ fn write(
             restriction.text()
         )?;
     }
+    Ok(functions)
+}
 
+/// Writes the table. If `is_unknown` which line allocated each block, live bytes are left out.
+fn write_rows(text: &mut String, functions: &[&FunctionReport], is_unknown: bool) -> fmt::Result {
     let longest = functions.iter().map(|function| function.inclusive_elapsed);
     let unit = Unit::of(longest.max().unwrap_or_default());
     let name = unit.name;
@@ -242,25 +258,25 @@ fn write(
          \x20  ncalls  tottime  percall  cumtime  percall    allocated        alive  filename:lineno(function)"
     )?;
     for function in functions {
-        let made = function.own();
+        let own = function.own();
+        let live = if is_unknown {
+            String::new()
+        } else {
+            grouped(own.live_bytes().into())
+        };
         writeln!(
             text,
-            "{:9} {:>8} {:>8} {:>8} {:>8} {:>12} {:>12}  {}",
+            "{:9} {:>8} {:>8} {:>8} {:>8} {:>12} {live:>12}  {}",
             function.call_count,
             unit.text(function.own_elapsed),
             unit.text(per_call(function.own_elapsed, function.call_count)),
             unit.text(function.inclusive_elapsed),
             unit.text(per_call(function.inclusive_elapsed, function.call_count)),
-            grouped(made.allocated_bytes.into()),
-            if is_unknown {
-                String::new()
-            } else {
-                grouped(made.live_bytes().into())
-            },
-            place(function),
+            grouped(own.allocated_bytes.into()),
+            location(function),
         )?;
     }
-    writeln!(text, "\n\n{rule}\n")
+    Ok(())
 }
 
 /// A unit in which the longest of some times is at least 1.
@@ -295,7 +311,7 @@ fn first_line(function: &FunctionReport) -> u32 {
     function.lines.first().map_or(0, |line| line.number)
 }
 
-fn place(function: &FunctionReport) -> String {
+fn location(function: &FunctionReport) -> String {
     format!(
         "{}:{}({})",
         function.file,

@@ -10,14 +10,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How many things may wait to be written.
+/// How many jobs may wait to be written.
 const MOST_WAITING: usize = 1024;
 
 /// How long dropping a writer waits for everything that is still to be written, and how long
-/// [`Writer::flush`] waits for the next thing. A pipe may have a reader that doesn't read.
+/// [`Writer::flush`] waits for the next job. A pipe may have a reader that doesn't read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Passes things to a function on a thread of its own, one after the other. Dropping the writer
+/// Passes jobs to a function on a thread of its own, one after the other. Dropping the writer
 /// waits until all are written, up to [`PATIENCE`].
 #[derive(Debug)]
 pub(super) struct Writer<T> {
@@ -71,14 +71,14 @@ impl Progress {
 impl<T: Send + 'static> Writer<T> {
     pub(super) fn new(write: impl FnMut(T) + Send + 'static) -> Self {
         let mut write = write;
-        let (sender, things) = mpsc::sync_channel(MOST_WAITING);
+        let (sender, jobs) = mpsc::sync_channel(MOST_WAITING);
         let progress = Arc::new(Progress::default());
         let of_thread = Arc::clone(&progress);
         let work = move || {
             uncounted::during(false, || {
-                for thing in things {
-                    // The user's functions may panic; the next thing may succeed.
-                    let write = AssertUnwindSafe(|| write(thing));
+                for job in jobs {
+                    // The user's functions may panic; the next job may succeed.
+                    let write = AssertUnwindSafe(|| write(job));
                     if catch_unwind(write).is_err() {
                         say("the profile of a request is lost: writing it panicked");
                     }
@@ -106,10 +106,10 @@ impl<T: Send + 'static> Writer<T> {
         }
     }
 
-    /// Queues a thing. If the queue is full, the thing is lost, which is reported once.
-    pub(super) fn write(&self, thing: T) {
+    /// Queues a job. If the queue is full, the job is lost, which is reported once.
+    pub(super) fn write(&self, job: T) {
         let Some(sender) = &self.sender else { return };
-        match sender.try_send(thing) {
+        match sender.try_send(job) {
             Ok(()) => _ = self.accepted.fetch_add(1, Ordering::Relaxed),
             Err(TrySendError::Full(_)) if self.lost.fetch_add(1, Ordering::Relaxed) == 0 => {
                 say(&format!(

@@ -187,7 +187,7 @@ fn panic_of(act: impl FnOnce() + std::panic::UnwindSafe) -> String {
 
 #[test]
 fn what_needs_owners_says_that_there_are_none() {
-    let needs = "which line made each block";
+    let needs = "which line allocated each block";
     assert!(panic_of(|| _ = leaks(&report(), &report())).contains(needs));
     assert!(panic_of(|| _ = growth(16, || {})).contains(needs));
     assert!(panic_of(|| _ = Epochs::new().begin()).contains(needs));

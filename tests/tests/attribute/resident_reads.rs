@@ -86,7 +86,7 @@ fn exact_is_a_reading_for_each_line() {
     assert_eq!(touch.number("Hits"), Some(10));
     assert_eq!(touch.number("Increment"), Some(9 * 4096));
     assert!(
-        !tables[0].summary.contains("resident"),
+        !tables[0].summary.contains("; resident memory"),
         "{}",
         tables[0].summary
     );

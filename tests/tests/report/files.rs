@@ -649,7 +649,7 @@ fn calls_that_are_nested_without_end_are_refused() {
     let calls = nested["calls"].as_array_mut().unwrap();
     for place in calls.len()..20_000 {
         let caller = serde_json::json!({"call": place - 1, "line": 1});
-        calls.push(serde_json::json!({"function": 0, "caller": caller, "calls": 1, "own_ns": 0, "inclusive_ns": 0, "lines": []}));
+        calls.push(serde_json::json!({"function": 0, "caller": caller, "call_count": 1, "own_ns": 0, "inclusive_ns": 0, "lines": []}));
     }
     assert!(refusal(nested.to_string().as_bytes()).ends_with("calls are nested too deep"));
 }
@@ -668,7 +668,7 @@ fn chain(depth: usize, calls_at_end: usize) -> Report {
         let caller = place.min(depth).checked_sub(1);
         let is_at_end = place >= depth;
         serde_json::json!({
-            "function": 0, "calls": 1, "own_ns": 0, "inclusive_ns": 0,
+            "function": 0, "call_count": 1, "own_ns": 0, "inclusive_ns": 0,
             "caller": caller.map(|call| serde_json::json!({"call": call, "line": number})),
             "lines": if is_at_end {
                 serde_json::json!([{"line": number, "hits": 1, "own": block}])
@@ -776,7 +776,7 @@ fn large(line_count: u32) -> Report {
     let (mut functions, mut calls) = (Vec::new(), Vec::new());
     for place in 0..line_count / 10 {
         let mut function = large["functions"][0].clone();
-        function["name"] = format!("app::module_{}::function_{place}", place % 100).into();
+        function["path"] = format!("app::module_{}::function_{place}", place % 100).into();
         let (mut lines, mut lines_of_call) = (Vec::new(), Vec::new());
         for number in 1..=10 {
             let mut line = of_one.clone();
@@ -790,7 +790,7 @@ fn large(line_count: u32) -> Report {
         function["lines"] = lines.into();
         functions.push(function);
         calls.push(serde_json::json!({
-            "function": place, "caller": null, "calls": 1, "own_ns": 0, "inclusive_ns": 0,
+            "function": place, "caller": null, "call_count": 1, "own_ns": 0, "inclusive_ns": 0,
             "lines": lines_of_call
         }));
     }

@@ -4,6 +4,7 @@ use super::drawing::{Call, Drawing, Point, last_part};
 use crate::lines::text;
 use memprof::__command::replace;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::register_font;
 use std::error::Error;
@@ -78,6 +79,11 @@ pub(super) fn svg(drawing: &Drawing) -> Result<String, Box<dyn Error>> {
 
 type Area<DB> = DrawingArea<DB, Shift>;
 
+/// The area between the axes: seconds and MiB.
+type Axes<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+
 fn draw_on<DB: DrawingBackend>(drawing: &Drawing, area: &Area<DB>) -> Result<(), Box<dyn Error>>
 where
     DB::ErrorType: 'static,
@@ -104,26 +110,51 @@ where
         .label_style((LETTERS, 13))
         .draw()?;
 
-    let is_seen = |(_, mebibytes): &Point| (lowest..=highest).contains(mebibytes);
-    if let Some((at, mebibytes)) = drawing.highest.filter(is_seen) {
-        let dashes =
-            |ends: [Point; 2]| DashedLineSeries::new(ends, 6, 5, PEAK_COLOR.stroke_width(1));
-        axes.draw_series(dashes([(from, mebibytes), (to, mebibytes)]))?;
-        if (from..=to).contains(&at) {
-            axes.draw_series(dashes([(at, lowest), (at, highest)]))?;
-        }
-    }
+    draw_highest(drawing, &mut axes)?;
     if drawing.is_flame {
-        let depth = drawing.depth();
-        for (_, calls) in &drawing.functions {
-            for call in calls {
-                let ends = flame(drawing, call, depth);
-                let color = flame_color(call, depth);
-                axes.draw_series([Rectangle::new(ends, color.mix(0.75).filled())])?;
-                axes.draw_series([Rectangle::new(ends, WHITE.stroke_width(1))])?;
-            }
-        }
+        draw_flames(drawing, &mut axes)?;
+        draw_lines(drawing, &mut axes)?;
+        // Above all lines.
+        draw_names(drawing, &axes, &left)?;
+    } else {
+        draw_lines(drawing, &mut axes)?;
+        draw_brackets(drawing, &mut axes)?;
+        legend(drawing, &right)?;
     }
+    area.present()?;
+    Ok(())
+}
+
+/// Draws dashed lines through the highest sample.
+fn draw_highest<DB: DrawingBackend>(drawing: &Drawing, axes: &mut Axes<'_, DB>) -> Drawn<DB> {
+    let (from, to) = drawing.seconds;
+    let (lowest, highest) = drawing.mebibytes;
+    let is_seen = |(_, mebibytes): &Point| (lowest..=highest).contains(mebibytes);
+    let Some((at, mebibytes)) = drawing.highest.filter(is_seen) else {
+        return Ok(());
+    };
+    let dashes = |ends: [Point; 2]| DashedLineSeries::new(ends, 6, 5, PEAK_COLOR.stroke_width(1));
+    axes.draw_series(dashes([(from, mebibytes), (to, mebibytes)]))?;
+    if (from..=to).contains(&at) {
+        axes.draw_series(dashes([(at, lowest), (at, highest)]))?;
+    }
+    Ok(())
+}
+
+/// Draws the rectangles of a flame graph.
+fn draw_flames<DB: DrawingBackend>(drawing: &Drawing, axes: &mut Axes<'_, DB>) -> Drawn<DB> {
+    let depth = drawing.depth();
+    for call in drawing.functions.iter().flat_map(|(_, calls)| calls) {
+        let ends = flame(drawing, call, depth);
+        let color = flame_color(call, depth);
+        axes.draw_series([Rectangle::new(ends, color.mix(0.75).filled())])?;
+        axes.draw_series([Rectangle::new(ends, WHITE.stroke_width(1))])?;
+    }
+    Ok(())
+}
+
+/// Draws the samples of each file, and their trends.
+fn draw_lines<DB: DrawingBackend>(drawing: &Drawing, axes: &mut Axes<'_, DB>) -> Drawn<DB> {
     for (line, color) in drawing.lines.iter().zip(LINE_COLORS.iter().cycle()) {
         axes.draw_series(LineSeries::new(
             line.points.iter().copied(),
@@ -142,45 +173,54 @@ where
             ))?;
         }
     }
-    if drawing.is_flame {
-        // The names are drawn last, above all lines.
-        let depth = drawing.depth();
-        for (name, calls) in &drawing.functions {
-            for call in calls {
-                let ends = flame(drawing, call, depth);
-                let pixels = ends.map(|end| axes.backend_coord(&end));
-                let (start, top) = (pixels[0].0.min(pixels[1].0), pixels[0].1.min(pixels[1].1));
-                let letters = pixels[0].0.abs_diff(pixels[1].0) / 8;
-                if letters >= 4 {
-                    let name = last_part(name, letters as usize);
-                    let style = (LETTERS, 12).into_font().color(&BLACK);
-                    left.draw(&Text::new(name, (start + 4, top + 4), style))?;
-                }
+    Ok(())
+}
+
+/// Writes the names of functions into the rectangles of a flame graph, where there is room.
+fn draw_names<DB: DrawingBackend>(
+    drawing: &Drawing,
+    axes: &Axes<'_, DB>,
+    area: &Area<DB>,
+) -> Drawn<DB> {
+    let depth = drawing.depth();
+    for (name, calls) in &drawing.functions {
+        for call in calls {
+            let ends = flame(drawing, call, depth);
+            let pixels = ends.map(|end| axes.backend_coord(&end));
+            let (start, top) = (pixels[0].0.min(pixels[1].0), pixels[0].1.min(pixels[1].1));
+            let letters = pixels[0].0.abs_diff(pixels[1].0) / 8;
+            if letters >= 4 {
+                let name = last_part(name, letters as usize);
+                let style = (LETTERS, 12).into_font().color(&BLACK);
+                area.draw(&Text::new(name, (start + 4, top + 4), style))?;
             }
         }
-    } else {
-        let sizes = ((to - from) / 90.0, (highest - lowest) / 30.0);
-        for ((_, calls), color) in drawing.functions.iter().zip(CALL_COLORS.iter().cycle()) {
-            for call in calls {
-                let brackets = [(call.start, sizes.0), (call.end, -sizes.0)];
-                for ((at, mebibytes), width) in brackets {
-                    if !(from..=to).contains(&at) {
-                        continue;
-                    }
-                    let (top, bottom) = (mebibytes + sizes.1, mebibytes - sizes.1);
-                    let corners = [
-                        (at + width, top),
-                        (at, top),
-                        (at, bottom),
-                        (at + width, bottom),
-                    ];
-                    axes.draw_series([PathElement::new(corners, color.stroke_width(3))])?;
-                }
-            }
-        }
-        legend(drawing, &right)?;
     }
-    area.present()?;
+    Ok(())
+}
+
+/// Draws a bracket at the beginning and at the end of each call.
+fn draw_brackets<DB: DrawingBackend>(drawing: &Drawing, axes: &mut Axes<'_, DB>) -> Drawn<DB> {
+    let (from, to) = drawing.seconds;
+    let (lowest, highest) = drawing.mebibytes;
+    let (width, height) = ((to - from) / 90.0, (highest - lowest) / 30.0);
+    for ((_, calls), color) in drawing.functions.iter().zip(CALL_COLORS.iter().cycle()) {
+        for call in calls {
+            for ((at, mebibytes), width) in [(call.start, width), (call.end, -width)] {
+                if !(from..=to).contains(&at) {
+                    continue;
+                }
+                let (top, bottom) = (mebibytes + height, mebibytes - height);
+                let corners = [
+                    (at + width, top),
+                    (at, top),
+                    (at, bottom),
+                    (at + width, bottom),
+                ];
+                axes.draw_series([PathElement::new(corners, color.stroke_width(3))])?;
+            }
+        }
+    }
     Ok(())
 }
 

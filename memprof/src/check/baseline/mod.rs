@@ -159,14 +159,14 @@ impl Baseline {
             return Err(format!(
                 "the report for `{}` is all zeroes: {}",
                 self.name,
-                requirements::NOBODY_COUNTS
+                requirements::NOT_COUNTED
             ));
         }
         if report.owners_are_unknown {
             return Err(format!(
                 "the report for `{}` has no live bytes by line: {}",
                 self.name,
-                requirements::NOBODY_NOTES
+                requirements::OWNERS_NOT_RECORDED
             ));
         }
         let is_blessed = is_blessed()?;

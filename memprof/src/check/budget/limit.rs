@@ -8,7 +8,7 @@ use crate::scope::handle::Scope;
 
 /// The number that a limit applies to: one of a [`Usage`], or the bytes still alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
+pub enum BudgetQuantity {
     /// [`Usage::allocated_bytes`].
     AllocatedBytes,
     /// [`Usage::freed_bytes`].
@@ -57,7 +57,7 @@ impl Comparison {
 /// A limit on what a piece of code does to the heap.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
-    pub(crate) quantity: Quantity,
+    pub(crate) quantity: BudgetQuantity,
     pub(crate) comparison: Comparison,
     pub(crate) bound: i128,
 }
@@ -65,7 +65,7 @@ pub struct Limit {
 impl Limit {
     /// Creates a limit on a number that can't be negative.
     #[must_use]
-    pub const fn on(quantity: Quantity, comparison: Comparison, bound: u64) -> Self {
+    pub const fn on(quantity: BudgetQuantity, comparison: Comparison, bound: u64) -> Self {
         Self {
             quantity,
             comparison,
@@ -77,7 +77,7 @@ impl Limit {
     #[must_use]
     pub const fn on_net(comparison: Comparison, bound: i64) -> Self {
         Self {
-            quantity: Quantity::NetBytes,
+            quantity: BudgetQuantity::NetBytes,
             comparison,
             bound: bound as i128,
         }
@@ -87,14 +87,14 @@ impl Limit {
     pub(crate) fn measured(&self, done: &Done<'_>) -> (i128, bool) {
         let Done { usage, scope, .. } = done;
         let number = match self.quantity {
-            Quantity::AllocatedBytes => usage.allocated_bytes.into(),
-            Quantity::FreedBytes => usage.freed_bytes.into(),
-            Quantity::NetBytes => usage.net_bytes().into(),
-            Quantity::PeakBytes => usage.peak_bytes.into(),
-            Quantity::AllocationCount => usage.allocation_count.into(),
-            Quantity::DeallocationCount => usage.deallocation_count.into(),
-            Quantity::ReallocationCount => usage.reallocation_count.into(),
-            Quantity::KeptBytes => kept_bytes(usage, scope),
+            BudgetQuantity::AllocatedBytes => usage.allocated_bytes.into(),
+            BudgetQuantity::FreedBytes => usage.freed_bytes.into(),
+            BudgetQuantity::NetBytes => usage.net_bytes().into(),
+            BudgetQuantity::PeakBytes => usage.peak_bytes.into(),
+            BudgetQuantity::AllocationCount => usage.allocation_count.into(),
+            BudgetQuantity::DeallocationCount => usage.deallocation_count.into(),
+            BudgetQuantity::ReallocationCount => usage.reallocation_count.into(),
+            BudgetQuantity::KeptBytes => kept_bytes(usage, scope),
         };
         (number, self.comparison.holds(number, self.bound))
     }
@@ -102,12 +102,12 @@ impl Limit {
 
 /// No block may be allocated or grow.
 pub const NO_ALLOC: [Limit; 2] = [
-    Limit::on(Quantity::AllocationCount, Comparison::Equal, 0),
-    Limit::on(Quantity::AllocatedBytes, Comparison::Equal, 0),
+    Limit::on(BudgetQuantity::AllocationCount, Comparison::Equal, 0),
+    Limit::on(BudgetQuantity::AllocatedBytes, Comparison::Equal, 0),
 ];
 
 /// No block may be alive at the end.
-pub const NO_LEAK: [Limit; 1] = [Limit::on(Quantity::KeptBytes, Comparison::Equal, 0)];
+pub const NO_LEAK: [Limit; 1] = [Limit::on(BudgetQuantity::KeptBytes, Comparison::Equal, 0)];
 
 /// The terms of a budget.
 #[derive(Clone, Copy, Debug)]

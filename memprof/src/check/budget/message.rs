@@ -1,7 +1,7 @@
 //! The message for an exceeded budget: its limits, the measured numbers, and the lines that
 //! allocated most.
 
-use crate::check::budget::limit::{Comparison, Done, Quantity, Terms};
+use crate::check::budget::limit::{BudgetQuantity, Comparison, Done, Terms};
 use crate::count::uncounted;
 use crate::model::report::{Allocations, CallNode, Report};
 use crate::model::units::{blocks, bytes, grouped};
@@ -61,7 +61,7 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
             limit.comparison.sign(),
             grouped(limit.bound)
         );
-        let at_most = if limit.quantity == Quantity::PeakBytes {
+        let at_most = if limit.quantity == BudgetQuantity::PeakBytes {
             at_most(done)
         } else {
             ""
@@ -84,7 +84,7 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
     add_lines(
         &mut text,
         &report,
-        exceeded.unwrap_or(Quantity::AllocatedBytes),
+        exceeded.unwrap_or(BudgetQuantity::AllocatedBytes),
     );
     if report.owners_are_unknown {
         let _ = writeln!(text, "not known: {}", Report::OWNERS_ARE_UNKNOWN);
@@ -131,18 +131,18 @@ fn summary(done: &Done<'_>) -> String {
 }
 
 /// Adds the lines with most of the exceeded quantity.
-fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
+fn add_lines(text: &mut String, report: &Report, exceeded: BudgetQuantity) {
     let weight = |made: &Allocations| match exceeded {
         // Without owners, the other quantities aren't known per line: sort by allocated bytes.
-        _ if report.owners_are_unknown && exceeded != Quantity::AllocationCount => {
+        _ if report.owners_are_unknown && exceeded != BudgetQuantity::AllocationCount => {
             made.allocated_bytes.cast_signed()
         }
-        Quantity::NetBytes | Quantity::KeptBytes => made.live_bytes(),
-        Quantity::AllocationCount => made.allocation_count.cast_signed(),
-        Quantity::DeallocationCount => made.deallocation_count.cast_signed(),
-        Quantity::FreedBytes => made.freed_bytes.cast_signed(),
-        Quantity::PeakBytes => at_once_bytes(made).cast_signed(),
-        Quantity::AllocatedBytes | Quantity::ReallocationCount => {
+        BudgetQuantity::NetBytes | BudgetQuantity::KeptBytes => made.live_bytes(),
+        BudgetQuantity::AllocationCount => made.allocation_count.cast_signed(),
+        BudgetQuantity::DeallocationCount => made.deallocation_count.cast_signed(),
+        BudgetQuantity::FreedBytes => made.freed_bytes.cast_signed(),
+        BudgetQuantity::PeakBytes => at_once_bytes(made).cast_signed(),
+        BudgetQuantity::AllocatedBytes | BudgetQuantity::ReallocationCount => {
             made.allocated_bytes.cast_signed()
         }
     };
@@ -165,7 +165,7 @@ fn add_lines(text: &mut String, report: &Report, exceeded: Quantity) {
     lines.sort_by_key(|(_, line)| Reverse(weight(&line.own)));
     text.push_str(match exceeded {
         _ if report.owners_are_unknown => "by line, most allocated bytes first:\n",
-        Quantity::PeakBytes => "by line, without temporary blocks:\n",
+        BudgetQuantity::PeakBytes => "by line, without temporary blocks:\n",
         _ => "by line:\n",
     });
     for (place, line) in lines.iter().take(MOST_LINES) {
@@ -252,7 +252,7 @@ fn callers(
     text
 }
 
-impl Quantity {
+impl BudgetQuantity {
     /// The name as written in a budget.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -25,15 +25,15 @@ use std::task::{Context, Poll};
 struct Run {
     // The fields are dropped in this order: the measurement ends inside the scope.
     measured: Measured,
-    entered: Entered,
+    entered: InScope,
 }
 
 /// The calling thread inside the scope of that code, by the number of its level.
-struct Entered(u64);
+struct InScope(u64);
 
 impl Run {
     fn begin(level: Box<Level>) -> Self {
-        let entered = Entered(level.enter());
+        let entered = InScope(level.enter());
         Self {
             measured: Measured::begin(),
             entered,
@@ -56,13 +56,13 @@ impl Run {
     }
 }
 
-impl Entered {
+impl InScope {
     fn leave(&self) -> Option<Box<Level>> {
         stack::leave(self.0)
     }
 }
 
-impl Drop for Entered {
+impl Drop for InScope {
     /// Leaves the scope after a panic, since the thread goes on elsewhere.
     fn drop(&mut self) {
         if let Some(level) = self.leave() {

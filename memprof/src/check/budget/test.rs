@@ -8,7 +8,7 @@ use std::future::Future;
 
 /// The arguments of `#[memprof::test]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Trial {
+pub struct BudgetTest {
     /// The limits for each run.
     pub limits: &'static [Limit],
     /// Path prefixes of functions whose blocks don't count.
@@ -20,24 +20,24 @@ pub struct Trial {
 }
 
 /// A value that a test may return.
-pub trait Outcome {
+pub trait TestOutcome {
     /// Whether the test has failed.
     fn is_failure(&self) -> bool;
 }
 
-impl Outcome for () {
+impl TestOutcome for () {
     fn is_failure(&self) -> bool {
         false
     }
 }
 
-impl<T, E> Outcome for Result<T, E> {
+impl<T, E> TestOutcome for Result<T, E> {
     fn is_failure(&self) -> bool {
         self.is_err()
     }
 }
 
-impl Trial {
+impl BudgetTest {
     fn terms(&self, run: u32) -> Terms<'_> {
         Terms {
             limits: self.limits,
@@ -53,7 +53,7 @@ impl Trial {
     ///
     /// If a run exceeds a limit, or allocations aren't counted.
     #[track_caller]
-    pub fn run<T: Outcome>(&self, body: impl Fn() -> T) -> T {
+    pub fn run<T: TestOutcome>(&self, body: impl Fn() -> T) -> T {
         for _ in 0..self.warmup {
             let value = body();
             if value.is_failure() {
@@ -75,7 +75,7 @@ impl Trial {
     /// # Panics
     ///
     /// If allocations aren't counted.
-    pub async fn run_async<T: Outcome, F: Future<Output = T>>(
+    pub async fn run_async<T: TestOutcome, F: Future<Output = T>>(
         &self,
         body: impl Fn() -> F,
     ) -> Tried<T> {

@@ -130,7 +130,7 @@ impl Guard {
         let is_on = entry::kind_of(self.site) != Kind::Off;
         let is_counted = HeapSource::current() == HeapSource::Thread;
         if is_on && !is_counted {
-            source::say_nobody_guards();
+            source::say_budgets_not_checked();
         }
         is_on && is_counted
     }
@@ -148,7 +148,7 @@ impl Guard {
 
     #[cold]
     fn exceed(&self, usage: Usage, end: End) {
-        let offence = BudgetViolation {
+        let violation = BudgetViolation {
             function: self.site.path(),
             file: self.site.file(),
             line: self.site.lines().first().copied().unwrap_or(0),
@@ -159,25 +159,25 @@ impl Guard {
         };
         match self.on_exceed {
             OnExceed::Panic if end == End::Returned && !thread::panicking() => {
-                panic!("memory budget exceeded: {offence}")
+                panic!("memory budget exceeded: {violation}")
             }
-            OnExceed::Warn | OnExceed::Panic => self.warn(&offence),
+            OnExceed::Warn | OnExceed::Panic => self.warn(&violation),
             OnExceed::Callback => match callback() {
                 Some(callback) if end == End::Returned && !thread::panicking() => {
-                    call_back(&callback, &offence);
+                    call_back(&callback, &violation);
                 }
                 Some(callback) => {
-                    let call = AssertUnwindSafe(|| call_back(&callback, &offence));
+                    let call = AssertUnwindSafe(|| call_back(&callback, &violation));
                     // The panic hook has already reported a panic of the callback.
                     drop(panic::catch_unwind(call));
                 }
-                None => self.warn(&offence),
+                None => self.warn(&violation),
             },
         }
     }
 
     /// Writes a warning, unless the last one was less than a second ago.
-    fn warn(&self, offence: &BudgetViolation) {
+    fn warn(&self, violation: &BudgetViolation) {
         let now = clock::nanoseconds(clock::ticks()).max(1);
         let next = self.next_line.load(Ordering::Relaxed);
         let later = now.saturating_add(PAUSE_NANOSECONDS);
@@ -192,9 +192,9 @@ impl Guard {
             return;
         }
         uncounted::during(false, || match self.unsaid.swap(0, Ordering::Relaxed) {
-            0 => say(&offence.to_string()),
+            0 => say(&violation.to_string()),
             unsaid => say(&format!(
-                "{offence} ({unsaid} more calls since the last line)"
+                "{violation} ({unsaid} more calls since the last line)"
             )),
         });
     }
@@ -240,8 +240,8 @@ thread_local! {
 /// }
 ///
 /// # fn main() {
-/// memprof::budget::on_exceed(|offence| {
-///     WORST.fetch_max(offence.usage.peak_bytes, Ordering::Relaxed);
+/// memprof::budget::on_exceed(|violation| {
+///     WORST.fetch_max(violation.usage.peak_bytes, Ordering::Relaxed);
 /// });
 /// load(1000);
 /// load(5000);
@@ -260,7 +260,7 @@ fn callback() -> Option<Callback> {
     CALLBACK.lock().clone()
 }
 
-fn call_back(act: &Callback, offence: &BudgetViolation) {
+fn call_back(act: &Callback, violation: &BudgetViolation) {
     /// Resets the flag at the end, also after a panic.
     struct Calling;
 
@@ -272,6 +272,6 @@ fn call_back(act: &Callback, offence: &BudgetViolation) {
 
     if !IS_CALLING_BACK.replace(true) {
         let _calling = Calling;
-        act(offence);
+        act(violation);
     }
 }

@@ -65,7 +65,7 @@ const ALL: &str =
 /// and a note on what is missing.
 #[must_use]
 pub fn debug_routes() -> DebugRoutes {
-    DebugRoutes::new(Told {
+    DebugRoutes::new(EndpointOptions {
         hosts: Hosts::default(),
         line_count: 20,
         has_source: true,
@@ -75,12 +75,12 @@ pub fn debug_routes() -> DebugRoutes {
 /// The service of [`debug_routes`]. Its clones share the mark.
 #[derive(Clone, Debug)]
 pub struct DebugRoutes {
-    settings: Arc<Settings>,
+    settings: Arc<EndpointSettings>,
 }
 
 #[derive(Debug)]
-struct Settings {
-    told: Told,
+struct EndpointSettings {
+    told: EndpointOptions,
     /// Started by the first request. `None` if the thread can't be started.
     worker: OnceLock<Own<Option<Worker>>>,
     history: Mutex<History>,
@@ -89,15 +89,15 @@ struct Settings {
 }
 
 #[derive(Clone, Debug)]
-struct Told {
+struct EndpointOptions {
     hosts: Hosts,
     line_count: usize,
     has_source: bool,
 }
 
 impl DebugRoutes {
-    fn new(told: Told) -> Self {
-        let settings = Settings {
+    fn new(told: EndpointOptions) -> Self {
+        let settings = EndpointSettings {
             told,
             worker: OnceLock::new(),
             history: Mutex::default(),
@@ -108,7 +108,7 @@ impl DebugRoutes {
         }
     }
 
-    fn with(self, change: impl FnOnce(&mut Told)) -> Self {
+    fn with(self, change: impl FnOnce(&mut EndpointOptions)) -> Self {
         let mut told = self.settings.told.clone();
         change(&mut told);
         Self::new(told)
@@ -244,7 +244,7 @@ impl DebugRoutes {
     }
 }
 
-impl Settings {
+impl EndpointSettings {
     /// The report of the whole process, or why there is none.
     fn report(&self) -> Result<Report, &'static str> {
         if cfg!(feature = "off") {
@@ -269,7 +269,7 @@ impl Settings {
     }
 }
 
-impl Drop for Settings {
+impl Drop for EndpointSettings {
     fn drop(&mut self) {
         let history = self.history.get_mut();
         let history = history.unwrap_or_else(PoisonError::into_inner);

@@ -73,7 +73,7 @@ impl Wish {
                 Ok(before) => before,
                 Err(why) => return Step::Done(Answer::without_report(why)),
             };
-            let Some(place) = Place::take(under_way) else {
+            let Some(place) = Permit::take(under_way) else {
                 let sentence = format!(
                     "{MOST_DIFFERENCES} profiles with `seconds` are under way, the most at once; \
                      try again when one of them has ended."
@@ -137,9 +137,9 @@ fn start(text: &str) -> String {
 }
 
 /// One of the [`MOST_DIFFERENCES`] places for differences.
-struct Place(Arc<AtomicUsize>);
+struct Permit(Arc<AtomicUsize>);
 
-impl Place {
+impl Permit {
     fn take(under_way: Arc<AtomicUsize>) -> Option<Self> {
         // Relaxed: the counter orders no other memory access.
         let place = Self(under_way);
@@ -148,7 +148,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -48,12 +48,12 @@ use tower_layer::Layer;
 /// ```
 #[derive(Clone, Debug)]
 pub struct QueryProfilerLayer {
-    settings: Arc<Settings>,
+    settings: Arc<QueryProfilerSettings>,
 }
 
 /// The settings of a layer and the pages it keeps. Its services share both.
 #[derive(Clone, Debug)]
-struct Settings {
+struct QueryProfilerSettings {
     access: Access,
     key: String,
     any_method: bool,
@@ -69,7 +69,7 @@ impl QueryProfilerLayer {
     /// Creates a layer that shows profiles to requests that `access` allows.
     #[must_use]
     pub fn new(access: Access) -> Self {
-        let settings = Settings {
+        let settings = QueryProfilerSettings {
             access,
             key: "profile".to_owned(),
             any_method: false,
@@ -84,7 +84,7 @@ impl QueryProfilerLayer {
         }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut QueryProfilerSettings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
     }
@@ -158,7 +158,7 @@ impl<S> Layer<S> for QueryProfilerLayer {
     }
 }
 
-impl Settings {
+impl QueryProfilerSettings {
     /// What a request asks of the layer, if it asks for something and is allowed to.
     fn asked(&self, head: &Head<'_>) -> Option<Asked> {
         let asked = Asked::of(head, &self.key, &self.prefix, self.any_method)?;

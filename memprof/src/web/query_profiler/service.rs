@@ -1,6 +1,6 @@
 //! The service around another, its future and its response's body.
 
-use super::Settings;
+use super::QueryProfilerSettings;
 use super::answer::{self, Answer};
 use super::asked::Asked;
 use crate::count::uncounted::Own;
@@ -31,11 +31,11 @@ const ID_HEADER: HeaderName = HeaderName::from_static("x-memprof-id");
 #[derive(Clone, Debug)]
 pub struct QueryProfiler<S> {
     inner: S,
-    settings: Arc<Settings>,
+    settings: Arc<QueryProfilerSettings>,
 }
 
 impl<S> QueryProfiler<S> {
-    pub(super) fn new(inner: S, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(inner: S, settings: Arc<QueryProfilerSettings>) -> Self {
         Self { inner, settings }
     }
 }
@@ -82,7 +82,7 @@ where
 /// What is wanted of the profile of one request.
 #[derive(Debug)]
 struct Wish {
-    settings: Arc<Settings>,
+    settings: Arc<QueryProfilerSettings>,
     /// Of the page, if it is to be saved.
     id: Option<Id>,
     /// Of the response.
@@ -91,7 +91,7 @@ struct Wish {
 }
 
 impl Wish {
-    fn new(settings: Arc<Settings>, is_to_be_saved: bool) -> Self {
+    fn new(settings: Arc<QueryProfilerSettings>, is_to_be_saved: bool) -> Self {
         Self {
             settings,
             id: is_to_be_saved.then(Id::new),

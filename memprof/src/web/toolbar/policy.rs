@@ -78,14 +78,14 @@ impl<'a> Directive<'a> {
 }
 
 /// The place of the directive that applies: the first of `names` that the policy has.
-fn place(directives: &[Directive<'_>], names: &[&str]) -> Option<usize> {
+fn position(directives: &[Directive<'_>], names: &[&str]) -> Option<usize> {
     let place = |name: &&str| directives.iter().position(|it| it.is(name));
     names.iter().find_map(place)
 }
 
 /// The allowed sources, or `None` if all are allowed.
 fn sources_of(directives: &[Directive<'_>], names: &[&str]) -> Option<Vec<String>> {
-    let directive = directives.get(place(directives, names)?)?;
+    let directive = directives.get(position(directives, names)?)?;
     let sources = directive.sources.iter();
     Some(sources.map(|source| source.to_ascii_lowercase()).collect())
 }
@@ -93,7 +93,7 @@ fn sources_of(directives: &[Directive<'_>], names: &[&str]) -> Option<Vec<String
 /// Adds a source to the directive that applies. If that is `default-src`, it stays unchanged and is
 /// copied to a directive of its own for scripts or frames.
 fn add<'a>(directives: &mut Vec<Directive<'a>>, names: &[&'a str; 3], source: String) {
-    let Some(place) = place(directives, names) else {
+    let Some(place) = position(directives, names) else {
         return;
     };
     let [_, own, default] = *names;

@@ -19,13 +19,13 @@ pub(super) struct Statement {
     pub(super) parameters: Vec<String>,
     pub(super) elapsed: Duration,
     pub(super) rows: Option<u64>,
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<SourceLine>,
     pub(super) plan: Option<String>,
 }
 
 /// The line that sent a statement.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct SourceLine {
     pub(super) file: &'static str,
     pub(super) line: u32,
 }

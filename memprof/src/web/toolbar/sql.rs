@@ -3,7 +3,7 @@
 use super::current::current;
 use super::exchange::Shared;
 use super::limits::{PARAMETER_BYTES, PARAMETERS, STATEMENT_BYTES};
-use super::recorded::{Place, Statement};
+use super::recorded::{SourceLine, Statement};
 use super::text::{Cut, cut};
 use crate::count::uncounted;
 use std::borrow::Cow;
@@ -51,7 +51,7 @@ pub fn sql(statement: impl Into<Cow<'static, str>>) -> Sql {
         return Sql(None);
     };
     let place = Location::caller();
-    let place = Place {
+    let place = SourceLine {
         file: place.file(),
         line: place.line(),
     };

@@ -62,7 +62,7 @@ fn document(queried: u64, names: [&str; 3]) -> Value {
     let hostile = blocks(MIB, MIB / 2, 1);
     let function = |name: &str, file: &str, lines: Value| {
         json!({
-            "name": name, "file": file, "line": lines[0]["line"], "calls": 3, "own_ns": 0,
+            "path": name, "file": file, "line": lines[0]["line"], "call_count": 3, "own_ns": 0,
             "inclusive_ns": 0, "lines": lines,
         })
     };
@@ -96,7 +96,7 @@ pub(crate) fn equals(count: u64, live: u64) -> Report {
     let made = blocks(MIB, live, 1);
     let functions = (0..count).map(|place| {
         json!({
-            "name": format!("many::f{place:05}"), "file": "src/many.rs", "line": 1, "calls": 1,
+            "path": format!("many::f{place:05}"), "file": "src/many.rs", "line": 1, "call_count": 1,
             "own_ns": 0, "inclusive_ns": 0, "lines": [line(1, "Box::new(0)", &made)],
         })
     });
@@ -111,7 +111,7 @@ pub(crate) fn equals(count: u64, live: u64) -> Report {
 
 fn call(function: u64, caller: &Value, lines: &Value) -> Value {
     json!({
-        "function": function, "caller": caller, "calls": 1, "own_ns": 0, "inclusive_ns": 0,
+        "function": function, "caller": caller, "call_count": 1, "own_ns": 0, "inclusive_ns": 0,
         "lines": lines,
     })
 }
