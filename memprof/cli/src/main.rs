@@ -172,10 +172,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| "it should be a number of seconds, 0.01 or more".to_owned())
 }
 
-fn format_named(name: &str) -> Result<Format, String> {
-    name.trim_start_matches('.').parse().map_err(|_| {
-        "it should be one of speedscope.json, json, html, csv, md, folded, pb.gz, prof".to_owned()
-    })
+fn format_named(name: &str) -> Result<Format, memprof::report::UnknownFormat> {
+    name.trim_start_matches('.').parse()
 }
 
 fn main() -> ExitCode {

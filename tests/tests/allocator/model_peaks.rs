@@ -147,7 +147,7 @@ fn lines(report: &Report) -> [LineReport; LINES] {
     let run = report
         .functions
         .iter()
-        .find(|found| found.path.ends_with("allocator_model_peaks::run"));
+        .find(|found| found.path.ends_with("model_peaks::run"));
     let lines = &run.expect("it has run").lines;
     std::array::from_fn(|line| {
         let words = format!("// line {line}");

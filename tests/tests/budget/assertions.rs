@@ -123,8 +123,8 @@ fn the_message_has_each_limit_and_the_lines_and_who_called_them() {
     );
     assert_eq!(lines[4], "by line:");
     assert!(lines[5].ends_with(": block(bytes) // kept"), "{said}");
-    assert!(lines[5].contains("budgets::makes:"), "{said}");
-    let of_line = "allocated 1,000 B in 1 block, 1,000 B alive, from budgets::calls:";
+    assert!(lines[5].contains("budget::assertions::makes:"), "{said}");
+    let of_line = "allocated 1,000 B in 1 block, 1,000 B alive, from budget::assertions::calls:";
     assert!(lines[6].trim().starts_with(of_line), "{said}");
     assert!(
         said.ends_with("no profiled function: allocated 7 B in 1 block, 0 B alive"),

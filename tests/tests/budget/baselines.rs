@@ -42,8 +42,8 @@ fn the_first_run_writes_what_later_ones_are_held_against() {
         assert_eq!(
             text,
             r#"{"format": "memprof baseline", "version": 2, "lines": [
-{"function":"baselines::grows","line":"drop(block(100)); // the same","allocated_bytes":100,"allocation_count":1,"live_bytes":0,"live_count":0},
-{"function":"baselines::grows","line":"drop(block(bytes)); // more","allocated_bytes":20,"allocation_count":2,"live_bytes":0,"live_count":0}
+{"function":"budget::baselines::grows","line":"drop(block(100)); // the same","allocated_bytes":100,"allocation_count":1,"live_bytes":0,"live_count":0},
+{"function":"budget::baselines::grows","line":"drop(block(bytes)); // more","allocated_bytes":20,"allocation_count":2,"live_bytes":0,"live_count":0}
 ]}
 "#
         );
@@ -56,9 +56,9 @@ fn the_first_run_writes_what_later_ones_are_held_against() {
         );
 
         let said = check(folder.path(), &report(15, 3)).unwrap_err();
-        let remark = "\n\nbaselines::grows allocates 145 B, up from 120 B:\n    \
+        let remark = "\n\nbudget::baselines::grows allocates 145 B, up from 120 B:\n    \
                       +25 B  drop(block(bytes)); // more\n\
-                      baselines::grows allocates 4 blocks, up from 3 blocks:\n    \
+                      budget::baselines::grows allocates 4 blocks, up from 3 blocks:\n    \
                       +1 block  drop(block(bytes)); // more\n\n\
                       If this is intended, run this once with MEMPROF_BLESS=1, and commit the file.";
         assert!(said.starts_with("`work` takes more memory than "), "{said}");
@@ -244,7 +244,7 @@ fn a_check_fails_until_it_is_blessed_and_the_summary_has_what_changed() {
         "### Memory of `work`\n\nNo changes.\n\n\
          ### Memory of `work`\n\n\
          | Function | Allocated | Blocks | Alive | Blocks alive |\n|---|--:|--:|--:|--:|\n\
-         | `baselines::grows` | 130 B (+20 B) | 2 blocks | 0 B | 0 blocks |\n\n"
+         | `budget::baselines::grows` | 130 B (+20 B) | 2 blocks | 0 B | 0 blocks |\n\n"
     );
     assert!(
         run(30, &[("MEMPROF_BLESS", Path::new("1"))])
@@ -274,11 +274,11 @@ fn the_summary_has_the_first_run_and_a_blessed_one_and_bless_takes_words() {
         fs::read_to_string(folder.path().join("summary.md")).unwrap(),
         "### Memory of `work`\n\n\
          | Function | Allocated | Blocks | Alive | Blocks alive |\n|---|--:|--:|--:|--:|\n\
-         | `baselines::grows` | 110 B (+110 B) | 2 blocks (+2 blocks) | 0 B | 0 blocks |\n\n\
+         | `budget::baselines::grows` | 110 B (+110 B) | 2 blocks (+2 blocks) | 0 B | 0 blocks |\n\n\
          The baseline was written from this.\n\n\
          ### Memory of `work`\n\n\
          | Function | Allocated | Blocks | Alive | Blocks alive |\n|---|--:|--:|--:|--:|\n\
-         | `baselines::grows` | 130 B (+20 B) | 2 blocks | 0 B | 0 blocks |\n\n\
+         | `budget::baselines::grows` | 130 B (+20 B) | 2 blocks | 0 B | 0 blocks |\n\n\
          The baseline was written from this.\n\n"
     );
     let output = run(40, "please");

@@ -70,7 +70,7 @@ fn a_result_is_the_tests() -> Result<(), std::num::ParseIntError> {
 
 #[test]
 fn the_first_error_is_the_result_and_the_end() {
-    let trial = memprof::__private::Trial {
+    let trial = memprof::__private::BudgetTest {
         limits: &[],
         ignored: &[],
         warmup: 1,

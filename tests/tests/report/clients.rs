@@ -66,8 +66,11 @@ fn pythons_pstats_has_the_same_calls_and_times() {
         for (file, line, name), (cc, nc, tt, ct, callers) in pstats.Stats(sys.argv[1]).stats.items():\n\
         \x20   print(name, cc, nc, tt <= ct, [(c[2], v[:2]) for c, v in callers.items()])";
     let stdout = said(python.args(["-c", script]).arg(path));
-    assert!(stdout.contains("clients::keeps 1 1 True []"), "{stdout}");
-    let makes = "clients::makes 4 4 True [('clients::keeps', (4, 4))]";
+    assert!(
+        stdout.contains("report::clients::keeps 1 1 True []"),
+        "{stdout}"
+    );
+    let makes = "report::clients::makes 4 4 True [('report::clients::keeps', (4, 4))]";
     assert!(stdout.contains(makes), "{stdout}");
 }
 
@@ -121,16 +124,19 @@ fn snakeviz_shows_the_same_calls() {
     };
 
     let mut makes = rows.split("], [[");
-    let makes = makes.find(|row| row.contains("(clients::makes)"));
+    let makes = makes.find(|row| row.contains("(report::clients::makes)"));
     assert!(makes.unwrap().starts_with("'4', 4],"), "{rows}");
     let mut keeps = rows.split("], [[");
-    let keeps = keeps.find(|row| row.contains("(clients::keeps)"));
+    let keeps = keeps.find(|row| row.contains("(report::clients::keeps)"));
     assert!(keeps.unwrap().contains("'1', 1],"), "{rows}");
     let (_, callees) = calls
-        .split_once("(clients::keeps)': {'children': {")
+        .split_once("(report::clients::keeps)': {'children': {")
         .unwrap();
     let (callees, _) = callees.split_once('}').unwrap();
-    assert!(callees.contains("(clients::makes)': [4, 4, "), "{calls}");
+    assert!(
+        callees.contains("(report::clients::makes)': [4, 4, "),
+        "{calls}"
+    );
 }
 
 #[tokio::test]
@@ -150,7 +156,7 @@ async fn snakeviz_opens_the_profile_of_a_request() {
     };
 
     let mut makes = rows.split("], [[");
-    let makes = makes.find(|row| row.contains("(clients::makes)"));
+    let makes = makes.find(|row| row.contains("(report::clients::makes)"));
     assert!(makes.unwrap().starts_with("'3', 3],"), "{rows}");
 }
 
@@ -165,7 +171,7 @@ fn gprof2dot_draws_who_called_whom() {
     // Show all functions, however little time they took.
     let arguments = ["--format=pstats", "--node-thres=0", "--edge-thres=0"];
     let stdout = said(gprof2dot.args(arguments).arg(path));
-    assert!(stdout.contains("clients::makes\\n"), "{stdout}");
+    assert!(stdout.contains("report::clients::makes\\n"), "{stdout}");
     let mut edges = stdout.lines().filter(|row| row.contains(" -> "));
     assert!(edges.any(|edge| edge.contains("4×")), "{stdout}");
 }
@@ -209,9 +215,9 @@ fn gos_pprof_has_the_same_lines() {
     let keeps = report
         .functions
         .iter()
-        .find(|function| function.path == "clients::keeps");
+        .find(|function| function.path == "report::clients::keeps");
     let own = keeps.unwrap().own_elapsed.as_nanos();
-    assert_eq!(number("clients::keeps", &time), format!("{own}ns"));
+    assert_eq!(number("report::clients::keeps", &time), format!("{own}ns"));
     // pprof uses the requested unit for objects, too.
     assert_eq!(number(&place, &top("temporary_objects").unwrap()), "4B");
 }
@@ -222,7 +228,11 @@ fn gos_pprof_lists_the_source() {
     let (_folder, path) = program.report_as("report.pb.gz");
 
     let source = concat!("-source_path=", env!("CARGO_MANIFEST_DIR"), "/..");
-    let arguments = ["-list=clients::makes", "-sample_index=inuse_space", source];
+    let arguments = [
+        "-list=report::clients::makes",
+        "-sample_index=inuse_space",
+        source,
+    ];
     let Some(listed) = pprof(&arguments, &path) else {
         return;
     };
@@ -251,7 +261,7 @@ fn gos_pprof_takes_one_report_from_another() {
     let Some(grown) = pprof(&arguments, &after) else {
         return;
     };
-    assert_eq!(number("clients::makes", &grown), "100B");
+    assert_eq!(number("report::clients::makes", &grown), "100B");
 }
 
 #[test]
@@ -270,7 +280,7 @@ fn gos_pprof_shows_what_was_freed_in_a_difference() {
     let Some(freed) = pprof(&["-top", "-sample_index=inuse_space"], &path) else {
         return;
     };
-    assert_eq!(number("clients::makes", &freed), "-100B");
+    assert_eq!(number("report::clients::makes", &freed), "-100B");
 }
 
 #[test]
@@ -286,7 +296,7 @@ fn inferno_draws_the_stacks_with_their_bytes() {
     let drawn = String::from_utf8(drawn).unwrap();
     let titles = drawn
         .split("<title>")
-        .filter(|title| title.starts_with("clients::makes"));
+        .filter(|title| title.starts_with("report::clients::makes"));
     let bytes: Vec<_> = titles
         .map(|title| title.split(['(', ' ', ',']).nth(2).unwrap())
         .collect();

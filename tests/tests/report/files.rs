@@ -494,7 +494,13 @@ fn no_variable_is_obeyed_in_a_setuid_program() {
     program.env("MEMPROF_PRINT", "call");
     let original = program.command();
     let copy = folder.path().join("program");
-    fs::copy(original.get_program(), &copy).unwrap();
+    // By another process: a child that a test beside this one forks would inherit the open file,
+    // and a program that is open for writing can't be started.
+    let copied = Command::new("cp")
+        .arg(original.get_program())
+        .arg(&copy)
+        .status();
+    assert!(copied.unwrap().success());
     std::os::unix::fs::chown(&copy, Some(12346), None).unwrap();
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755)).unwrap();
     let mut command = Command::new(&copy);

@@ -173,7 +173,10 @@ fn a_process_that_is_not_there_is_said() {
         .of_process(u32::MAX)
         .unwrap_err()
         .to_string();
-    assert!(error.contains("there is no process 4294967295"), "{error}");
+    assert!(
+        error.contains("the memory of process 4294967295 can't be read"),
+        "{error}"
+    );
     let error = MemorySampler::new().of_command(&mut Command::new("/nowhere/to/be found"));
     let error = error.unwrap_err().to_string();
     assert!(

@@ -297,7 +297,10 @@ async fn what_was_sent_is_shown_and_the_form_arrives_whole() {
         let pair = format!("<dt>{name}</dt>\n<dd>{value}</dd>");
         assert!(panel.contains(&pair), "{name}: {panel}");
     }
-    assert!(panel.contains("more than the 16384 bytes"), "{panel}");
+    assert!(
+        panel.contains("The form is cut after 16384 bytes."),
+        "{panel}"
+    );
     let headers = site.panel("headers").await;
     assert!(headers.contains("<dt>authorization</dt>\n<dd>••••••</dd>"));
     assert!(

@@ -372,7 +372,7 @@ async fn the_table_is_laid_out_as_pythons() {
         .print_to(text.clone())
         .sort_by([Sort::Allocated])
         .restrict([
-            Restriction::pattern(r"web\.rs").unwrap(),
+            Restriction::pattern(r"profiler\.rs").unwrap(),
             Restriction::count(1),
         ]);
     let app = app().layer(layer.clone());
@@ -392,7 +392,7 @@ async fn the_table_is_laid_out_as_pythons() {
         rows[5..8],
         [
             "   Ordered by: allocated bytes",
-            "   List reduced from 2 to 2 due to restriction <\"web\\\\.rs\">",
+            "   List reduced from 2 to 2 due to restriction <\"profiler\\\\.rs\">",
             "   List reduced from 2 to 1 due to restriction <1>",
         ]
     );

@@ -187,7 +187,7 @@ struct Row<'a> {
     growth: String,
     rise_count: u32,
     risen_last: u32,
-    sentence: &'static str,
+    trend_name: &'static str,
     /// In pieces, between which the page may break the line.
     function: Vec<&'a str>,
     file: &'a str,
@@ -217,7 +217,7 @@ fn rows<'a>(lines: &'a [Line<'_>], history: &History) -> Vec<Row<'a>> {
             growth: change_in_bytes(growth.bytes),
             rise_count: growth.rise_count,
             risen_last: growth.in_a_row,
-            sentence: match growth.trend() {
+            trend_name: match growth.trend() {
                 Trend::Rising => "rising",
                 Trend::RisingInSteps => "rising in steps",
                 Trend::LevelledOff => "levelled off",

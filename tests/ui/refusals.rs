@@ -3,5 +3,5 @@
 
 #[test]
 fn each_misuse_has_one_message_at_its_word() {
-    trybuild::TestCases::new().compile_fail("ui/fail/*.rs");
+    trybuild::TestCases::new().compile_fail("fail/*.rs");
 }

@@ -1,0 +1,1 @@
+//! Each misuse of the attributes is a file in `fail`, and its message is beside it.
