@@ -12,6 +12,7 @@ mod code;
 pub mod doc_tests;
 mod made;
 mod program;
+mod running;
 mod strict;
 mod table;
 
@@ -24,6 +25,7 @@ pub use c::{
 pub use code::{block, pause};
 pub use made::{assert_law_3, assert_made, line, made, numbers};
 pub use program::{Program, run};
+pub use running::{Running, say};
 pub use strict::{Fault, Strict};
 pub use table::{Row, Table};
 

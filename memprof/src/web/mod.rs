@@ -21,6 +21,7 @@ mod recording;
 mod redact;
 mod service;
 mod statistics;
+mod templates;
 #[cfg(feature = "toolbar")]
 pub mod toolbar;
 mod trigger;

@@ -4,14 +4,14 @@
 
 use memprof::report::Report;
 use memprof::{memprofile, report};
-use memprof_tests::{Program, alone, assert_law_3, block, line};
+use memprof_tests::{Program, Running, alone, assert_law_3, block, line, say};
 use std::alloc::{Layout, handle_alloc_error};
 use std::fs;
 use std::hint::black_box;
-use std::io::{BufRead, BufReader, Read as _, Write};
+use std::io::{BufRead, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio, abort, exit};
+use std::process::{abort, exit};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{env, mem, ptr, thread};
@@ -27,72 +27,14 @@ fn keeps(size: usize) -> Vec<u8> {
     block(size) // kept
 }
 
-/// Prints `word` for the test, and waits for its reply.
-fn say(word: &str) {
-    println!("said: {word}");
-    std::io::stdin().lines().next().transpose().unwrap();
-}
-
 /// What the test wants the program to do.
 fn how() -> String {
     env::var("HOW").unwrap_or_default()
 }
 
-/// A running program, as the test that ends it sees it.
-struct Running {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Running {
-    /// Starts a program that writes its report to a file.
-    fn new(program: &mut Program, output: &Path) -> Self {
-        Self::without_output(program.env("MEMPROF_OUTPUT", output))
-    }
-
-    fn without_output(program: &mut Program) -> Self {
-        let command = program.command().stdin(Stdio::piped());
-        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().unwrap();
-        Self {
-            stdin: child.stdin.take().unwrap(),
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
-    }
-
-    /// Waits until the program [says](say) a text that begins with `word`, and returns the rest.
-    fn wait_for(&mut self, word: &str) -> String {
-        let word = format!("said: {word}");
-        let mut lines = self.stdout.by_ref().lines().map_while(Result::ok);
-        lines
-            .find_map(|line| line.split_once(&word).map(|(_, rest)| rest.to_owned()))
-            .expect(&word)
-    }
-
-    fn go_on(&mut self) {
-        self.stdin.write_all(b"\n").unwrap();
-    }
-
-    fn send(&self, signal: i32) {
-        let process = i32::try_from(self.child.id()).unwrap();
-        // SAFETY: the call accesses no memory. The child hasn't been waited for, so its process ID
-        // isn't reused.
-        assert_eq!(unsafe { libc::kill(process, signal) }, 0);
-    }
-
-    /// Waits for its end, and returns its status and its standard error.
-    fn end(self) -> (ExitStatus, String) {
-        let output = self.child.wait_with_output().unwrap();
-        (output.status, String::from_utf8(output.stderr).unwrap())
-    }
-
-    #[track_caller]
-    fn assert_ended_by(self, signal: i32) {
-        let (status, stderr) = self.end();
-        assert_eq!(status.signal(), Some(signal), "{status}: {stderr}");
-    }
+/// Starts a program that writes its report to a file.
+fn start(program: &mut Program, output: &Path) -> Running {
+    Running::start(program.env("MEMPROF_OUTPUT", output))
 }
 
 #[track_caller]
@@ -126,7 +68,7 @@ fn a_signal_that_ends_the_program_leaves_the_whole_report() {
             say("ready");
             drop(kept);
         });
-        let mut running = Running::new(&mut program, &path);
+        let mut running = start(&mut program, &path);
         running.wait_for("ready");
         running.send(signal);
         running.assert_ended_by(signal);
@@ -266,7 +208,7 @@ fn a_program_that_handles_a_signal_goes_on() {
             mem::forget((kept, keeps(20)));
             exit(7);
         });
-        let mut running = Running::new(program.env("HOW", when), &path);
+        let mut running = start(program.env("HOW", when), &path);
         running.wait_for("ready");
         running.send(libc::SIGTERM);
         let (status, stderr) = running.end();
@@ -292,7 +234,7 @@ fn a_program_that_ignores_a_signal_goes_on() {
             Ok(())
         });
     }
-    let mut running = Running::new(&mut program, &path);
+    let mut running = start(&mut program, &path);
     running.wait_for("ready");
     running.send(libc::SIGHUP);
     running.go_on();
@@ -322,7 +264,7 @@ fn a_forked_child_ends_at_once_and_leaves_the_report_to_its_parent() {
         say("forked");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &path);
+    let mut running = start(&mut program, &path);
     running.wait_for("forked");
     assert!(!path.exists());
     running.send(libc::SIGINT);
@@ -356,7 +298,7 @@ fn a_signal_in_the_middle_of_allocations_leaves_the_whole_report() {
             println!("said: ready");
             hammer();
         });
-        let mut running = Running::new(&mut program, &path);
+        let mut running = start(&mut program, &path);
         running.wait_for("ready");
         let signal = ENDING[round % ENDING.len()];
         running.send(signal);
@@ -376,7 +318,7 @@ fn a_signal_in_the_middle_of_a_report_leaves_the_whole_report() {
             black_box(report());
         }
     });
-    let mut running = Running::new(&mut program, &path);
+    let mut running = start(&mut program, &path);
     running.wait_for("ready");
     running.send(libc::SIGTERM);
     running.assert_ended_by(libc::SIGTERM);
@@ -398,7 +340,7 @@ fn a_report_that_cannot_be_written_changes_nothing_about_the_end() {
             say("ready");
             drop(kept);
         });
-        let mut running = Running::new(program.env("MEMPROF_FORMAT", "json"), &path);
+        let mut running = start(program.env("MEMPROF_FORMAT", "json"), &path);
         running.wait_for("ready");
         fs::remove_dir(inside).unwrap();
         running.send(libc::SIGTERM);
@@ -428,7 +370,7 @@ fn a_report_that_nobody_reads_does_not_keep_the_program() {
         say("ready");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &path);
+    let mut running = start(&mut program, &path);
     running.wait_for("ready");
     running.send(libc::SIGTERM);
     running.assert_ended_by(libc::SIGTERM);
@@ -446,7 +388,7 @@ fn a_killed_program_leaves_the_last_of_its_reports() {
         say("two");
         drop((kept, more));
     });
-    let mut running = Running::new(program.env("MEMPROF_EVERY", "10ms"), &path);
+    let mut running = start(program.env("MEMPROF_EVERY", "10ms"), &path);
     let has = |bytes: i64| {
         wait_until(|| {
             let report = Report::read(&path).ok()?;
@@ -477,7 +419,7 @@ fn the_report_at_the_end_takes_the_place_of_those_before() {
         say("ready");
         mem::forget(kept);
     });
-    let mut running = Running::new(program.env("MEMPROF_EVERY", "10ms"), &path);
+    let mut running = start(program.env("MEMPROF_EVERY", "10ms"), &path);
     running.wait_for("ready");
     wait_until(|| Report::read(&path).ok());
     running.go_on();
@@ -502,14 +444,14 @@ fn a_report_is_written_when_memory_passes_a_limit() {
         program.command().current_dir(&folder);
         program.env("MEMPROF_DUMP_AT", "2GiB");
         let mut running = if has_output {
-            Running::new(&mut program, Path::new("report.json"))
+            start(&mut program, Path::new("report.json"))
         } else {
-            Running::without_output(&mut program)
+            Running::start(&mut program)
         };
         let name = if has_output {
             "report.dump.json".to_owned()
         } else {
-            format!("memprof.{}.dump.json", running.child.id())
+            format!("memprof.{}.dump.json", running.id())
         };
         let path = folder.path().join(&name);
         running.wait_for("one");

@@ -3,13 +3,12 @@
 
 use memprof::memprofile;
 use memprof::report::Report;
-use memprof_tests::{Program, block, line};
+use memprof_tests::{Program, Running, block, line, say};
 use std::fs;
-use std::io::{BufRead, BufReader, Read as _, Write};
+use std::io::{BufRead, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 #[memprofile(print = "never")]
 fn keeps(size: usize) -> Vec<u8> {
@@ -17,51 +16,9 @@ fn keeps(size: usize) -> Vec<u8> {
     block(size) // kept
 }
 
-/// Prints `word` for the test, and waits for its reply.
-fn say(word: &str) {
-    println!("said: {word}");
-    std::io::stdin().lines().next().transpose().unwrap();
-}
-
-/// A running program, as the test sees it.
-struct Running {
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn new(program: &mut Program, socket: impl AsRef<Path>) -> Self {
-        let command = program.env("MEMPROF_LISTEN", socket.as_ref()).command();
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
-        Self {
-            stdin: child.stdin.take().unwrap(),
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
-    }
-
-    /// Waits until the program [says](say) `word`.
-    fn wait_for(&mut self, word: &str) {
-        let word = format!("said: {word}");
-        let mut lines = self.stdout.by_ref().lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.ends_with(&word)), "{word}");
-    }
-
-    fn go_on(&mut self) {
-        self.stdin.write_all(b"\n").unwrap();
-    }
-
-    /// Waits until the program exits with success, and returns its standard error.
-    fn end(self) -> String {
-        drop(self.stdin);
-        drop(self.stdout);
-        let output = self.child.wait_with_output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{}: {stderr}", output.status);
-        stderr
-    }
+/// Starts a program that listens on a socket.
+fn start(program: &mut Program, socket: impl AsRef<Path>) -> Running {
+    Running::start(program.env("MEMPROF_LISTEN", socket.as_ref()))
 }
 
 fn live_bytes(socket: &Path) -> i64 {
@@ -80,7 +37,7 @@ fn who_connects_gets_the_report_of_that_moment() {
         say("two");
         drop((kept, more));
     });
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("one");
     let mode = fs::metadata(&socket).unwrap().permissions().mode();
@@ -93,7 +50,7 @@ fn who_connects_gets_the_report_of_that_moment() {
     running.wait_for("two");
     assert_eq!(live_bytes(&socket), 120);
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
     let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -107,16 +64,16 @@ fn who_goes_away_in_the_middle_disturbs_nobody() {
         say("ready");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("ready");
-    let socket = folder.path().join(format!("{}.socket", running.child.id()));
+    let socket = folder.path().join(format!("{}.socket", running.id()));
     for _ in 0..10 {
         drop(UnixStream::connect(&socket).unwrap());
     }
     assert_eq!(live_bytes(&socket), 100);
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
 }
 
 #[test]
@@ -129,7 +86,7 @@ fn source_stays_at_home_where_it_is_confidential() {
         drop(kept);
     });
     program.env("MEMPROF_CONFIDENTIAL", "on");
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("ready");
     let report = Report::read(&socket).unwrap();
@@ -140,7 +97,7 @@ fn source_stays_at_home_where_it_is_confidential() {
             .all(|source| source.is_empty())
     );
     running.go_on();
-    running.end();
+    running.end_well();
 }
 
 /// The stderr of a program that can't listen at `socket`.
@@ -219,12 +176,12 @@ fn a_path_as_long_as_the_address_of_a_socket_can_be_is_listened_at() {
         say("ready");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("ready");
     assert_eq!(live_bytes(&socket), 100);
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
 }
 
 #[test]
@@ -236,13 +193,13 @@ fn a_socket_that_another_program_has_put_in_its_place_stays() {
         say("ready");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("ready");
     fs::remove_file(&socket).unwrap();
     let _other = UnixListener::bind(&socket).unwrap();
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
     assert!(UnixStream::connect(&socket).is_ok());
 }
 
@@ -259,16 +216,16 @@ fn a_path_that_is_no_text_has_the_number_of_the_process_too() {
         drop(kept);
     });
     let path = folder.path().join(OsStr::from_bytes(&name("%p")));
-    let mut running = Running::new(&mut program, path);
+    let mut running = start(&mut program, path);
 
     running.wait_for("ready");
-    let name = name(&running.child.id().to_string());
+    let name = name(&running.id().to_string());
     assert_eq!(
         live_bytes(&folder.path().join(OsStr::from_bytes(&name))),
         100
     );
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
 }
 
 #[test]
@@ -281,12 +238,12 @@ fn a_socket_that_was_left_behind_is_replaced() {
         say("ready");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("ready");
     assert_eq!(live_bytes(&socket), 100);
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
 }
 
 #[test]
@@ -308,12 +265,12 @@ fn a_forked_child_leaves_its_parents_socket() {
         say("forked");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("forked");
     assert_eq!(live_bytes(&socket), 100);
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
 }
 
 #[cfg(target_os = "linux")]
@@ -326,12 +283,12 @@ fn the_programs_signals_are_its_own() {
         say("ready");
         drop(kept);
     });
-    let mut running = Running::new(&mut program, &socket);
+    let mut running = start(&mut program, &socket);
 
     running.wait_for("ready");
     // The thread has its name after it has answered.
     assert_eq!(live_bytes(&socket), 100);
-    let threads = fs::read_dir(format!("/proc/{}/task", running.child.id())).unwrap();
+    let threads = fs::read_dir(format!("/proc/{}/task", running.id())).unwrap();
     let mut statuses =
         threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap());
     let ours = statuses.find(|status| status.starts_with("Name:\tmemprof\n"));
@@ -343,5 +300,5 @@ fn the_programs_signals_are_its_own() {
         assert_eq!(blocked >> (signal - 1) & 1, 1, "{signal}");
     }
     running.go_on();
-    assert_eq!(running.end(), "");
+    assert_eq!(running.end_well(), "");
 }

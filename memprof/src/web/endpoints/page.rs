@@ -10,8 +10,8 @@ use crate::model::report::Report;
 use crate::model::units::{bytes, grouped};
 use crate::report::Format;
 use crate::sys::rss;
+use crate::web::templates::environment;
 use http::StatusCode;
-use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
@@ -25,22 +25,11 @@ pub(super) const SCRIPT: &str = include_str!("page/script.js");
 /// How many lines each table shows.
 const MOST_LINES: usize = 50;
 
-/// The templates. Their names end in `.html`, which turns on escaping.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    // Lines that contain only a tag leave no empty line in the page.
-    let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true).lstrip_blocks(true);
-    let syntax = syntax.build();
-    templates.set_syntax(syntax.expect("the usual delimiters are distinct"));
-    for (name, text) in [
+    environment(&[
         ("process.html", include_str!("page/process.html")),
         ("profiles.html", include_str!("page/profiles.html")),
-    ] {
-        let added = templates.add_template(name, text);
-        added.expect("the templates in the program are well formed");
-    }
-    templates
+    ])
 });
 
 fn render(name: &str, values: impl Into<Value>) -> Answer {

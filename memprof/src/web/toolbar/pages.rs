@@ -11,12 +11,12 @@ use crate::web::id::Id;
 use crate::web::ours;
 use crate::web::recording::Head;
 use crate::web::redact::Redactor;
+use crate::web::templates::environment;
 use http::header::{
     ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION, REFRESH,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
-use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use std::fmt;
@@ -35,25 +35,14 @@ const STYLE: &str = "text/css; charset=utf-8";
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
-/// The templates. Their names end in `.html`, which turns on escaping.
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    // Lines that contain only a tag leave no empty line in the page.
-    let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true).lstrip_blocks(true);
-    templates.set_syntax(syntax.build().expect("the usual delimiters are distinct"));
-    let texts = [
+    environment(&[
         ("content.html", include_str!("assets/content.html")),
         ("history.html", include_str!("assets/history.html")),
         ("request.html", include_str!("assets/request.html")),
         ("bar.html", include_str!("assets/bar.html")),
         ("redirect.html", include_str!("assets/redirect.html")),
-    ];
-    for (name, text) in texts {
-        let added = templates.add_template(name, text);
-        added.expect("the templates in the program are well formed");
-    }
-    templates
+    ])
 });
 
 /// An answer of the toolbar's own.
