@@ -5,6 +5,13 @@
 //! of requests can be profiled at the same time.
 //!
 //! [`debug_routes`] serves the memory use of the whole process over HTTP.
+//!
+//! # Settings
+//!
+//! The methods that set up a layer follow one rule: a method that takes one value of many adds it
+//! ([`trigger`](ProfilerLayer::trigger)), one that takes a list replaces the list
+//! ([`restrict`](ProfilerLayer::restrict)), and one without an argument switches on what is off
+//! ([`confidential`](ProfilerLayer::confidential)).
 
 mod access;
 mod endpoints;

@@ -84,7 +84,7 @@ async fn what_is_no_page_of_its_own_is_left_alone() {
         .route("/saved", get(saved))
         .route("/inline", get(inline))
         .fallback_service(memprof::web::debug_routes());
-    let site = Site(app.layer(layer().intercept_redirects(true)));
+    let site = Site(app.layer(layer().intercept_redirects()));
     let send = |path: &'static str, place: Option<&'static str>| {
         let mut request = Request::get(path).header("host", "localhost");
         request = request.header("accept", "text/html");
@@ -247,7 +247,7 @@ async fn redirects_are_shown_to_browsers_only_if_that_is_wanted() {
     let plain = Site::new().send(request("text/html")).await;
     assert_eq!(plain.location(), "/elsewhere");
 
-    let site = Site::with(layer().intercept_redirects(true));
+    let site = Site::with(layer().intercept_redirects());
     let shown = site.send(request("text/html,*/*")).await;
     assert_eq!((shown.status, shown.location()), (StatusCode::OK, ""));
     assert!(shown.text.contains("303 See Other"), "{}", shown.text);

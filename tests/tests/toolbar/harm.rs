@@ -374,7 +374,7 @@ async fn a_page_with_the_bar_is_for_nobody_else() {
     let routes = Router::new()
         .route("/moved", get(cached))
         .route("/page", get(page));
-    let site = Site(routes.layer(layer().intercept_redirects(true)));
+    let site = Site(routes.layer(layer().intercept_redirects()));
 
     let page = site.get("/page").await;
     assert!(page.has_bar());

@@ -327,7 +327,7 @@ async fn the_token_of_the_toolbar_never_reaches_the_application() {
 async fn a_page_in_place_of_a_redirect_shows_no_secret_and_leads_to_where_it_did() {
     let away = || async { axum::response::Redirect::to("/back?token=s3cr3t") };
     let app = Router::new().route("/", any(away));
-    let site = Site(app.layer(layer().intercept_redirects(true)));
+    let site = Site(app.layer(layer().intercept_redirects()));
     let request = Request::get("/").header("accept", "text/html");
     let page = site.send(request.body(Body::empty()).unwrap()).await.text;
     let link = "<a href=\"&#x2f;back?token=s3cr3t\">&#x2f;back?token=••••••</a>";

@@ -180,8 +180,8 @@ impl DebugToolbarLayer {
     ///
     /// Off by default: the history lists both the redirect and the request it led to.
     #[must_use]
-    pub fn intercept_redirects(self, does: bool) -> Self {
-        self.with(|settings| settings.intercepts_redirects = does)
+    pub fn intercept_redirects(self) -> Self {
+        self.with(|settings| settings.intercepts_redirects = true)
     }
 
     /// Also hides values whose name contains `name`, ignoring case and punctuation.
@@ -237,8 +237,8 @@ impl DebugToolbarLayer {
         self.with(|settings| settings.config.push(line))
     }
 
-    /// Adds routes to the routes panel, as methods and path patterns of axum, such as `/{id}` and
-    /// `/{*rest}`.
+    /// Sets the routes that the routes panel shows, as methods and path patterns of axum, such as
+    /// `/{id}` and `/{*rest}`.
     #[must_use]
     pub fn routes<M: Into<String>, P: Into<String>>(
         self,
@@ -246,7 +246,7 @@ impl DebugToolbarLayer {
     ) -> Self {
         let routes = routes.into_iter();
         let routes: Vec<_> = routes.map(|(m, p)| (m.into(), p.into())).collect();
-        self.with(|settings| settings.routes.extend(routes))
+        self.with(|settings| settings.routes = routes)
     }
 
     /// Sets a function that returns the content of a session from a request's headers. It is called
