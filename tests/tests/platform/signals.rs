@@ -8,7 +8,6 @@ use memprof_tests::{Program, Running, alone, assert_law_3, block, line, say};
 use std::alloc::{Layout, handle_alloc_error};
 use std::fs;
 use std::hint::black_box;
-use std::io::{BufRead, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{abort, exit};

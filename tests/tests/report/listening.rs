@@ -5,7 +5,6 @@ use memprof::memprofile;
 use memprof::report::Report;
 use memprof_tests::{Program, Running, block, line, say};
 use std::fs;
-use std::io::{BufRead, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
