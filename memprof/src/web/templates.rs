@@ -4,7 +4,7 @@ use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
 
 /// The templates of one layer, and `head.html` with the beginning of every page, which expects a
-/// `title`. Their names end in `.html`, which turns on escaping.
+/// `page_title`. Their names end in `.html`, which turns on escaping.
 pub(super) fn environment(texts: &[(&'static str, &'static str)]) -> Environment<'static> {
     let mut templates = Environment::new();
     // Lines that contain only a tag leave no empty line in the page.
