@@ -98,8 +98,8 @@ fn a_program_prints_nothing_and_has_nothing_of_ours_in_it() {
     }
     let program = std::fs::read(program).expect("the program can be read");
     let names = [
-        "memprof7threads",
-        "memprof4call",
+        "5count11this_thread",
+        "7runtime4call",
         "comfy_table",
         "MEMPROF_PRINT",
     ];
