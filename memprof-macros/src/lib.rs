@@ -432,7 +432,7 @@ pub fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `max_allocation_count = 100` | blocks that the test may allocate |
 /// | `warmup = 1` | runs of the body that come first and aren't checked, for what `std` and lazy values allocate once; 0 by default |
 /// | `runs = 3` | runs that are checked, each on its own; 1 by default |
-/// | `ignore = "app::log"` | a path prefix: blocks that profiled functions with this prefix allocate, directly or in their callees, don't count. May be given several times, but not with `max_peak_bytes`, since the peak without these blocks is unknown. `max_net_bytes` then limits what is alive of all other blocks, whoever freed the rest |
+/// | `ignore = "app::log"` | a path prefix: blocks that profiled functions with this prefix allocate, directly or in their callees, don't count. You can give it several times, but not with `max_peak_bytes`, since the peak without these blocks is unknown. `max_net_bytes` then limits what is alive of all other blocks, no matter which thread freed the rest |
 /// | `crate = tools::memprof` | the path of the library, if it isn't `::memprof` |
 ///
 /// A size is a number of bytes, or a string with a unit: `B`; `KiB`, `MiB` and `GiB`, powers of

@@ -51,7 +51,7 @@
 //!
 //! *Heap* numbers are bytes and blocks requested from the global allocator by the thread that
 //! runs the line, or by the task, on whichever thread it is polled. They include what the line
-//! calls and what it frees, whoever allocated it. They are exact.
+//! calls and what it frees, even if another line allocated it. They are exact.
 //!
 //! *Resident* memory is the process's: pages that the kernel keeps in RAM. Other threads change
 //! it, allocators keep what is freed, and a page counts when it is first touched.

@@ -1,7 +1,7 @@
 //! The manual of memprof, in chapters.
 //!
 // Of a link that is defined twice, the first definition holds: rustdoc takes those of `links.md`,
-// and whoever reads a chapter as a file those at its end.
+// and a chapter that is read as a file has its own at its end.
 #![doc = include_str!("links.md")]
 #![doc = include_str!("contents.md")]
 // The chapters' programs run as doc tests. Several need features, so the module exists only with

@@ -216,6 +216,7 @@ impl Turn {
             if start.elapsed() >= PATIENCE {
                 return None;
             }
+            // Not by a condition: a signal may have interrupted the thread that would announce it.
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -59,6 +59,7 @@ pub(crate) fn say(line: &str) {
             Err(TryLockError::Poisoned(lock)) => break Some(lock.into_inner()),
             // Without the lock, the line may end up in the middle of a table.
             Err(TryLockError::WouldBlock) if start.elapsed() >= PATIENCE => break None,
+            // A lock of `std` can't be waited for with a deadline.
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }
     };

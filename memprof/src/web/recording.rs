@@ -1,4 +1,4 @@
-//! One request, from its beginning to the last of its response.
+//! The recording of a request, from its start to the end of its response.
 
 use crate::count::uncounted;
 use crate::model::report::Report;
@@ -22,10 +22,10 @@ pub struct RequestProfile {
     /// How the request was made.
     pub method: Method,
 
-    /// What was asked for, as it came, without the query.
+    /// The path as it was sent, without the query.
     pub path: String,
 
-    /// The pattern that the path fits, as `/{id}/update`, if the layer was told
+    /// The route that matches the path, such as `/{id}/update`, if the layer was told
     /// [how to find it](super::ProfilerLayer::route_by).
     pub route: Option<String>,
 
@@ -35,15 +35,15 @@ pub struct RequestProfile {
     /// When it began.
     pub began: SystemTime,
 
-    /// How long it took, to the end of the response's body or to its being dropped; of
-    /// which it may have waited for most.
+    /// The time until the response's body ended or was dropped, including the time that the
+    /// request waited.
     pub elapsed: Duration,
 
-    /// What was done to the heap in its scope, by threads and tasks, too, that are
-    /// [in it](crate::ScopeExt).
+    /// The heap usage in the request's scope, including that of threads and tasks that
+    /// [joined it](crate::ScopeExt).
     pub usage: Usage,
 
-    /// Which line made what, and what of that is still alive.
+    /// What each line allocated, and what of that is still alive.
     pub report: Report,
 }
 
@@ -51,15 +51,15 @@ pub struct RequestProfile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// With a response, to its end.
+    /// The response was sent to its end.
     Response(StatusCode),
-    /// With a response that was dropped before its end, as when the client goes away.
+    /// The response was dropped before its end, as when the client disconnects.
     Aborted(StatusCode),
-    /// Its service answered with an error.
+    /// The service returned an error.
     Failed,
-    /// Its service panicked.
+    /// The service panicked.
     Panicked,
-    /// It was dropped before there was a response, as when the client goes away.
+    /// The request was dropped before there was a response, as when the client disconnects.
     Dropped,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Response(status) => write!(f, "{status}"),
-            Self::Aborted(status) => write!(f, "{status}, and nobody took all of it"),
+            Self::Aborted(status) => write!(f, "{status}, not read to its end"),
             Self::Failed => f.write_str("failed"),
             Self::Panicked => f.write_str("panicked"),
             Self::Dropped => f.write_str("dropped before there was an answer"),
@@ -86,14 +86,14 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Where the profile of a request goes when the request has ended.
+/// Takes the profile of a request when the request has ended.
 pub(super) trait Sink: fmt::Debug + Send + Sync {
-    /// The pattern that the path fits, by what others know of the request.
+    /// The route that matches the path, from the request's extensions.
     fn route(&self, _extensions: &Extensions) -> Option<String> {
         None
     }
 
-    /// Whether it is wanted, of a request that did so much.
+    /// Whether a profile is wanted of a request with this duration and usage.
     fn wants(&self, _elapsed: Duration, _usage: &Usage) -> bool {
         true
     }
@@ -103,8 +103,7 @@ pub(super) trait Sink: fmt::Debug + Send + Sync {
     fn pass_on(&self, profile: RequestProfile);
 }
 
-/// The request that is under way. When it is dropped, whatever the reason, its profile is
-/// passed on.
+/// A request under way. Dropping it, for any reason, passes its profile on.
 #[derive(Debug)]
 pub(super) struct Recording {
     sink: Arc<dyn Sink>,
@@ -116,7 +115,7 @@ pub(super) struct Recording {
     outcome: Outcome,
     began: SystemTime,
     started: Instant,
-    /// When the body came to its end.
+    /// When the body ended.
     ended: Option<Instant>,
 }
 
@@ -154,7 +153,7 @@ impl Recording {
         self.outcome = outcome;
     }
 
-    /// Notes that the body has come to its end.
+    /// Records that the body has ended.
     pub(super) fn end_body(&mut self) {
         self.ended.get_or_insert_with(Instant::now);
         if let Outcome::Aborted(status) = self.outcome {
@@ -190,7 +189,7 @@ impl Drop for Recording {
     }
 }
 
-/// What is known of a request at its beginning.
+/// The parts of a request that are known when it starts.
 #[derive(Debug)]
 pub(super) struct Head<'a> {
     pub(super) method: &'a Method,

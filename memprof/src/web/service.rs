@@ -1,4 +1,5 @@
-//! The service around another that is profiled, its future and its response's body.
+//! The service that records requests of an inner service, with its future and body. All layers use
+//! these: each has its own [`Sink`](super::recording::Sink) for the profile.
 
 use super::profiler_settings::ProfilerState;
 use super::recording::{Head, Outcome, Recording};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-/// A service whose requests are profiled: see [`ProfilerLayer`](super::ProfilerLayer).
+/// A service that profiles the requests of an inner service: see [`ProfilerLayer`](super::ProfilerLayer).
 #[derive(Clone, Debug)]
 pub struct Profiler<S> {
     inner: S,
@@ -69,7 +70,7 @@ pin_project! {
 }
 
 impl<F: Future> ProfilerFuture<F> {
-    /// Has a service answer a request; in the scope of a recording, if there is one.
+    /// Calls a service with a request, in the scope of the recording, if there is one.
     pub(super) fn calling<S, B>(
         service: &mut S,
         request: Request<B>,
@@ -147,13 +148,13 @@ where
     }
 }
 
-/// Whether a response of this status is sent without a body, whatever it has.
+/// Whether servers send a response of this status without its body.
 fn has_no_body(status: StatusCode) -> bool {
     let without = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
     status.is_informational() || without.contains(&status)
 }
 
-/// How long a response says that its body is.
+/// The length of the body that a response states, in bytes.
 fn stated_bytes<C: Body>(response: &Response<C>) -> Option<u64> {
     let header = response.headers().get(CONTENT_LENGTH);
     let stated = header.and_then(|value| value.to_str().ok()?.parse().ok());
@@ -167,7 +168,7 @@ fn set_outcome(recording: &mut Option<Recording>, outcome: Outcome) {
 }
 
 pin_project! {
-    /// The body of a response of a [`Profiler`], as it was made by the service inside.
+    /// The body of a response of a [`Profiler`], unchanged from the inner service.
     #[derive(Debug)]
     pub struct ProfilerBody<B> {
         // `None` while it is being dropped.
@@ -191,7 +192,7 @@ pin_project! {
 }
 
 impl<B> ProfilerBody<B> {
-    /// Notes that what is left of it is not wanted.
+    /// Ends the recording here: the rest of the body won't be read.
     #[cfg(feature = "toolbar")]
     pub(super) fn end(&mut self) {
         if let Some(recording) = &mut self.recording {

@@ -1,4 +1,4 @@
-//! The service around another, its future and its response's body.
+//! The service that answers requests for a profile, with its future and body.
 
 use super::QueryProfilerSettings;
 use super::answer::{self, Answer};
@@ -18,15 +18,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-/// How much of a body of no stated length is read.
+/// The most bytes that are read of a body without a stated length.
 const MOST_BYTES_READ: u64 = 16 << 20;
 
-/// How many frames of a body are read before other tasks have their turn.
+/// The frames of a body that one poll reads at most, so that other tasks can run.
 const FRAMES_AT_ONCE: u32 = 64;
 
 const ID_HEADER: HeaderName = HeaderName::from_static("x-memprof-id");
 
-/// A service whose requests are profiled when they ask for it: see
+/// A service that profiles the requests that ask for it: see
 /// [`QueryProfilerLayer`](super::QueryProfilerLayer).
 #[derive(Clone, Debug)]
 pub struct QueryProfiler<S> {
@@ -79,13 +79,13 @@ where
     }
 }
 
-/// What is wanted of the profile of one request.
+/// What to do with the profile of one request.
 #[derive(Debug)]
 struct Wish {
     settings: Arc<QueryProfilerSettings>,
-    /// Of the page, if it is to be saved.
+    /// The id of the page, if it is to be saved.
     id: Option<Id>,
-    /// Of the response.
+    /// The headers of the response.
     headers: OnceLock<HeaderMap>,
     profile: Mutex<Option<Own<RequestProfile>>>,
 }
@@ -106,7 +106,7 @@ impl Wish {
         answer::page_of(profile, headers, self.settings.has_source)
     }
 
-    /// The answer to who has been waiting for the profile.
+    /// The page with the profile, in place of the response.
     fn answer(&self) -> Answer {
         let profile = self.profile.lock();
         match profile.unwrap_or_else(PoisonError::into_inner).take() {
@@ -143,13 +143,13 @@ pin_project! {
     #[derive(Debug)]
     #[project = StepProjection]
     enum Step<F, B> {
-        /// Nothing is asked of us.
+        /// The request doesn't ask for a profile.
         Through { #[pin] future: ProfilerFuture<F> },
-        /// A page from before.
+        /// The answer is complete.
         Known { answer: Option<Answer> },
-        /// The service, for its profile.
+        /// The inner service is called, to be profiled.
         Calling { #[pin] future: ProfilerFuture<F>, wish: Arc<Wish> },
-        /// The body of its response, which nobody will see.
+        /// The body of its response is read and discarded.
         Reading { #[pin] body: ProfilerBody<B>, read_bytes: u64, wish: Arc<Wish> },
     }
 }
@@ -209,7 +209,7 @@ where
     }
 }
 
-/// Reads a body to its end, or as far as it is worth while.
+/// Reads a body to its end, or up to [`MOST_BYTES_READ`] if it states no length.
 fn read<B: Body>(
     mut body: Pin<&mut ProfilerBody<B>>,
     read_bytes: &mut u64,
@@ -235,7 +235,7 @@ fn read<B: Body>(
 }
 
 pin_project! {
-    /// The body of a response of a [`QueryProfiler`]: the service's, or a page.
+    /// The body of a response of a [`QueryProfiler`]: that of the inner service, or a page.
     #[derive(Debug)]
     pub struct QueryProfilerBody<B> {
         #[pin]

@@ -1,4 +1,4 @@
-//! The body of an answer as it streams by, and the bar after it.
+//! The body of an answer, which is streamed, and the bar that is added to it.
 
 use super::cpu;
 use super::current::{At, Running};
@@ -17,12 +17,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// A last piece that is longer is not copied to get the bar inside: it comes after it.
+/// A longer last piece is not copied to put the bar inside; the bar follows it.
 const MOST_COPIED_BYTES: usize = 1 << 20;
 
 pin_project! {
-    /// The body of an answer of a [`DebugToolbar`](super::DebugToolbar), as it was made by
-    /// the service inside; after an HTML page, the bar.
+    /// The body of an answer of a [`DebugToolbar`](super::DebugToolbar), with the
+    /// bar added if it is an HTML page.
     #[derive(Debug)]
     pub struct DebugToolbarBody<B> {
         // `None` while it is being dropped, and of a page of our own.
@@ -62,7 +62,7 @@ impl<B> DebugToolbarBody<B> {
         }
     }
 
-    /// A page of our own.
+    /// A page of the toolbar's own.
     pub(super) fn page(text: Vec<u8>) -> Self {
         Self {
             body: None,
@@ -195,14 +195,14 @@ fn ends_in_comment(page: &[u8]) -> bool {
     begin.is_some_and(|begin| !page[begin..].windows(3).any(|word| word == b"-->"))
 }
 
-/// What is before the end tag that `page` ends with, if it is this one.
+/// `page` without the end tag `tag`, if it ends with that.
 fn without_end_tag<'a>(page: &'a [u8], tag: &[u8]) -> Option<&'a [u8]> {
     let page = page.strip_suffix(b">")?.trim_ascii_end();
     let (before, end) = page.split_at_checked(page.len().checked_sub(tag.len())?)?;
     end.eq_ignore_ascii_case(tag).then_some(before)
 }
 
-/// Notes how long a poll takes, until it is dropped; or the call that comes before them.
+/// Measures a poll, or the call before the polls, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Polled<'a> {
     exchange: &'a Exchange,
@@ -273,7 +273,7 @@ pub(super) fn takes_bar(method: &Method, status: StatusCode, headers: &HeaderMap
     is_page && is_plain && has_body && !is_saved && !headers.contains_key(CONTENT_RANGE)
 }
 
-/// Has nobody keep an answer with the bar, who might show it to others.
+/// Forbids caches to keep an answer with the bar, since they could show it to others.
 pub(super) fn keep_from_caches(headers: &mut HeaderMap) {
     for name in ["cdn-cache-control", "expires", "surrogate-control"] {
         headers.remove(name);
@@ -281,7 +281,7 @@ pub(super) fn keep_from_caches(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Has an answer's headers be right of a page that is `more` bytes longer.
+/// Corrects an answer's headers for a page that is `more` bytes longer.
 pub(super) fn lengthen(headers: &mut HeaderMap, more: usize) {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| {
         let length: u64 = value.to_str().ok()?.parse().ok()?;
@@ -304,7 +304,7 @@ pub(super) fn lengthen(headers: &mut HeaderMap, more: usize) {
     }
 }
 
-/// What is added to a page: always as long, but for the length of the toolbar's prefix.
+/// The bar. Its length depends on the toolbar's prefix only.
 pub(super) fn bar(prefix: &str, id: &str, nonce: &str) -> Vec<u8> {
     debug_assert_eq!([id.len(), nonce.len()], [id::LENGTH; 2]);
     format!(

@@ -1,4 +1,4 @@
-//! The service around another that is shown, and its future.
+//! The service that adds the toolbar to an inner service, and its future.
 
 use super::body::{self, DebugToolbarBody, Polled};
 use super::current::{At, Running};
@@ -24,11 +24,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-/// A service with a toolbar: see [`DebugToolbarLayer`](super::DebugToolbarLayer).
+/// A service that adds the toolbar to an inner service: see [`DebugToolbarLayer`](super::DebugToolbarLayer).
 #[derive(Clone, Debug)]
 pub struct DebugToolbar<S> {
     inner: S,
-    /// None in builds that have none.
+    /// `None` in builds without a toolbar.
     toolbar: Option<Arc<Toolbar>>,
 }
 
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// A request that is recorded, as its future has it.
+/// What the future of a recorded request keeps.
 #[derive(Debug)]
 struct Watched {
     is_page: bool,
@@ -124,7 +124,7 @@ struct Watched {
     toolbar: Arc<Toolbar>,
 }
 
-/// Where a request's profile goes: it is the last of its exchange.
+/// Puts the profile of a request into its exchange, which ends that.
 #[derive(Debug)]
 struct Ending {
     exchange: Shared,
@@ -198,7 +198,7 @@ where
     }
 }
 
-/// Has a browser keep its token; with an answer that nobody else keeps.
+/// Sets the cookie with the token. The answer must not be cached.
 fn keep_token(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
     if let Some(cookie) = cookie {
         headers.append(SET_COOKIE, cookie);
@@ -206,7 +206,7 @@ fn keep_token(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
 }
 
 impl Watched {
-    /// Notes the answer, and adds the bar to it, if it is a page.
+    /// Records the answer, and adds the bar if it is a page.
     fn finish<C>(self, mut response: Response<ProfilerBody<C>>) -> Response<DebugToolbarBody<C>>
     where
         C: Body,
