@@ -10,10 +10,7 @@ use std::task::{Context, Poll};
 pub trait ScopeExt: Sized {
     /// Enters `scope` for each poll of the future, and for its drop.
     fn with_scope(self, scope: &Scope) -> WithScope<Self> {
-        WithScope {
-            future: Some(self),
-            scope: Some(scope.clone()),
-        }
+        WithScope::new(self, Some(scope.clone()))
     }
 
     /// Like [`with_scope`](Self::with_scope), with the calling thread's current scope, if it is in
@@ -39,10 +36,7 @@ pub trait ScopeExt: Sized {
     /// # }
     /// ```
     fn with_current_scope(self) -> WithScope<Self> {
-        WithScope {
-            future: Some(self),
-            scope: Scope::current(),
-        }
+        WithScope::new(self, Scope::current())
     }
 }
 
@@ -65,6 +59,13 @@ pin_project! {
             let _guard = this.scope.as_ref().map(Scope::enter);
             this.future.set(None);
         }
+    }
+}
+
+impl<F> WithScope<F> {
+    pub(crate) fn new(future: F, scope: Option<Scope>) -> Self {
+        let future = Some(future);
+        Self { future, scope }
     }
 }
 

@@ -4,6 +4,8 @@
 //! polled and the response's body streamed in that scope. Responses aren't buffered, and any number
 //! of requests can be profiled at the same time.
 //!
+//! All layers wrap a service into a [`Profiler`].
+//!
 //! [`debug_routes`] serves the memory use of the whole process over HTTP.
 //!
 //! # Settings
@@ -14,6 +16,8 @@
 //! ([`confidential`](ProfilerLayer::confidential)).
 
 mod access;
+mod body;
+mod end_of_page;
 mod endpoints;
 mod file_name;
 mod folder;
@@ -35,14 +39,13 @@ mod trigger;
 mod writer;
 
 pub use access::Access;
+pub use body::ProfilerBody;
 pub use endpoints::{DebugRoutes, DebugRoutesBody, DebugRoutesFuture, debug_routes};
 pub use file_name::FileNameError;
 pub use profiler::ProfilerLayer;
-pub use query_profiler::{
-    QueryProfiler, QueryProfilerBody, QueryProfilerFuture, QueryProfilerLayer,
-};
+pub use query_profiler::QueryProfilerLayer;
 pub use recording::{Outcome, RequestProfile};
-pub use service::{Profiler, ProfilerBody, ProfilerFuture};
+pub use service::{Profiler, ProfilerFuture};
 pub use statistics::{Restriction, RestrictionError, Sort};
 #[cfg(feature = "toolbar")]
 pub use toolbar::DebugToolbarLayer;

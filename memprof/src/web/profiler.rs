@@ -2,12 +2,12 @@
 
 use super::file_name::{FileName, FileNameError};
 use super::profiler_settings::{FileNames, Print, ProfilerSettings, ProfilerState};
-use super::recording::RequestProfile;
-use super::service::Profiler;
+use super::recording::{Head, RequestProfile};
+use super::service::{Begun, Profiler, RequestLayer, TextLayer};
 use super::statistics::{Restriction, Sort};
 use super::trigger::Trigger;
 use crate::report::Format;
-use http::Extensions;
+use http::{Extensions, Request};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -266,9 +266,22 @@ impl ProfilerLayer {
 }
 
 impl<S> Layer<S> for ProfilerLayer {
-    type Service = Profiler<S>;
+    type Service = Profiler<S, Self>;
 
-    fn layer(&self, inner: S) -> Profiler<S> {
-        Profiler::new(inner, Arc::clone(&self.settings))
+    fn layer(&self, inner: S) -> Profiler<S, Self> {
+        Profiler::new(inner, self.clone())
     }
+}
+
+impl RequestLayer for ProfilerLayer {
+    type RequestBody<B> = B;
+
+    fn begin<B>(&self, request: Request<B>) -> Begun<B> {
+        let recording = self.settings.begin(&Head::of(&request));
+        Begun::Call(request, recording)
+    }
+}
+
+impl<D> TextLayer<D> for ProfilerLayer {
+    const TO_DATA: Option<fn(Vec<u8>) -> D> = None;
 }

@@ -2,7 +2,7 @@
 
 use super::file_name::FileName;
 use super::folder::Folder;
-use super::recording::{Head, Recording, RequestProfile, Sink};
+use super::recording::{Head, Hooks, Recording, RequestProfile};
 use super::statistics::{self, Restriction, Sort};
 use super::trigger::Trigger;
 use super::writer::Writer;
@@ -66,7 +66,7 @@ impl ProfilerState {
     }
 }
 
-impl Sink for ProfilerState {
+impl Hooks for ProfilerState {
     fn route(&self, extensions: &Extensions) -> Option<String> {
         self.told.route.as_ref().and_then(|route| route(extensions))
     }

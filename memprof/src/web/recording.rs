@@ -3,10 +3,9 @@
 use crate::count::uncounted;
 use crate::model::report::Report;
 use crate::model::usage::Usage;
-use crate::scope::ScopeGuard;
 use crate::scope::handle::Scope;
 use http::uri::Authority;
-use http::{Extensions, HeaderMap, Method, Request, StatusCode};
+use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, response};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,11 +85,26 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Takes the profile of a request when the request has ended.
-pub(super) trait Sink: fmt::Debug + Send + Sync {
+/// What a layer does with one request while it is profiled, and with its profile.
+pub(super) trait Hooks: fmt::Debug + Send + Sync {
     /// The route that matches the path, from the request's extensions.
     fn route(&self, _extensions: &Extensions) -> Option<String> {
         None
+    }
+
+    /// Runs `work` once, which is a part of the inner service's work on the request.
+    fn around(&self, _part: Part, work: &mut dyn FnMut()) {
+        work();
+    }
+
+    /// Changes the head of the response, and decides what becomes of its body.
+    fn respond(&self, _head: &mut response::Parts, _has_empty_body: bool) -> Then {
+        Then::Send(None)
+    }
+
+    /// The response after a body that was read because of [`Then::Read`]. The layer has its profile.
+    fn answer(&self) -> Response<Vec<u8>> {
+        Response::default()
     }
 
     /// Whether a profile is wanted of a request with this duration and usage.
@@ -103,10 +117,33 @@ pub(super) trait Sink: fmt::Debug + Send + Sync {
     fn pass_on(&self, profile: RequestProfile);
 }
 
+/// A part of the inner service's work on a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// The call of the service.
+    Call,
+    /// A poll of its future or of the response's body.
+    Poll,
+    /// The drop of the response's body.
+    Drop,
+}
+
+/// What becomes of the body of a response.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// It is sent, with this text at its end.
+    Send(Option<Vec<u8>>),
+    /// It is dropped, and this text is sent.
+    #[cfg_attr(not(feature = "toolbar"), expect(dead_code, reason = "for redirects"))]
+    Replace(Vec<u8>),
+    /// It is read and discarded, and [`Hooks::answer`] is sent.
+    Read,
+}
+
 /// A request under way. Dropping it, for any reason, passes its profile on.
 #[derive(Debug)]
-pub(super) struct Recording {
-    sink: Arc<dyn Sink>,
+pub struct Recording {
+    hooks: Arc<dyn Hooks>,
     scope: Scope,
     id: u64,
     method: Method,
@@ -120,13 +157,13 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    pub(super) fn begin(sink: Arc<dyn Sink>, head: &Head<'_>) -> Self {
+    pub(super) fn begin(hooks: Arc<dyn Hooks>, head: &Head<'_>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // By a function of the program's, which counts.
-        let route = sink.route(head.extensions);
+        let route = hooks.route(head.extensions);
         let scope = Scope::new(head.path);
         let make = || Self {
-            sink,
+            hooks,
             scope,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             method: head.method.clone(),
@@ -141,8 +178,8 @@ impl Recording {
         uncounted::during(false, make).0
     }
 
-    pub(super) fn enter(&self) -> ScopeGuard {
-        self.scope.enter()
+    pub(super) fn hooks(&self) -> &Arc<dyn Hooks> {
+        &self.hooks
     }
 
     pub(super) fn scope(&self) -> &Scope {
@@ -162,12 +199,32 @@ impl Recording {
     }
 }
 
+/// Does a part of a request in the scope of its recording, if there is one.
+pub(super) fn within<T>(recording: Option<&Recording>, part: Part, work: impl FnOnce() -> T) -> T {
+    around(recording, part, || {
+        let _in_scope = recording.map(|recording| recording.scope.enter());
+        work()
+    })
+}
+
+/// Like [`within`], for work that enters the scope itself.
+pub(super) fn around<T>(recording: Option<&Recording>, part: Part, work: impl FnOnce() -> T) -> T {
+    let Some(recording) = recording else {
+        return work();
+    };
+    let mut work = Some(work);
+    let mut done = None;
+    let mut work = || done = work.take().map(|work| work());
+    recording.hooks.around(part, &mut work);
+    done.expect("all layers run the work")
+}
+
 impl Drop for Recording {
     fn drop(&mut self) {
         let ended = self.ended.unwrap_or_else(Instant::now);
         let elapsed = ended.duration_since(self.started);
         let usage = self.scope.usage();
-        let is_wanted = self.sink.wants(elapsed, &usage);
+        let is_wanted = self.hooks.wants(elapsed, &usage);
         uncounted::during(false, || {
             let profile = RequestProfile {
                 id: self.id,
@@ -183,7 +240,7 @@ impl Drop for Recording {
             if is_wanted {
                 // Settled by `usage`: now, the thread's counters have what is the profiler's, too.
                 let report = self.scope.settled_report();
-                self.sink.pass_on(RequestProfile { report, ..profile });
+                self.hooks.pass_on(RequestProfile { report, ..profile });
             }
         });
     }

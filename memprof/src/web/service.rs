@@ -1,164 +1,261 @@
-//! The service that records requests of an inner service, with its future and body. All layers use
-//! these: each has its own [`Sink`](super::recording::Sink) for the profile.
+//! The service of all layers, and its future. A layer fills in what is done before a request
+//! ([`RequestLayer`]) and while it is profiled ([`Hooks`]).
 
-use super::profiler_settings::ProfilerState;
-use super::recording::{Head, Outcome, Recording};
-use crate::scope::future::{ScopeExt, WithScope};
-use bytes::Buf;
-use http::header::CONTENT_LENGTH;
-use http::{Method, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use super::body::ProfilerBody;
+use super::recording::{self, Hooks, Outcome, Part, Recording, Then};
+use crate::scope::future::WithScope;
+use http::{Method, Request, Response};
+use http_body::Body;
 use pin_project_lite::pin_project;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
-/// A service that profiles the requests of an inner service: see [`ProfilerLayer`](super::ProfilerLayer).
-#[derive(Clone, Debug)]
-pub struct Profiler<S> {
-    inner: S,
-    settings: Arc<ProfilerState>,
+/// The most bytes that are read of a body without a stated length, to discard them.
+const MOST_BYTES_READ: u64 = 16 << 20;
+
+/// The frames of a body that one poll reads at most, so that other tasks can run.
+const FRAMES_AT_ONCE: u32 = 64;
+
+/// What a layer does before a request.
+///
+/// Public, as all that it names is, because bounds of [`Profiler`] name it. No other crate can
+/// name it, since the module is private.
+pub trait RequestLayer {
+    /// What the inner service gets instead of a request's body.
+    type RequestBody<B>;
+
+    fn begin<B>(&self, request: Request<B>) -> Begun<Self::RequestBody<B>>;
 }
 
-impl<S> Profiler<S> {
-    pub(super) fn new(inner: S, settings: Arc<ProfilerState>) -> Self {
-        Self { inner, settings }
+/// A layer whose texts, if it has any, can be in bodies with data of type `D`.
+pub trait TextLayer<D>: RequestLayer {
+    /// Makes data of a text. `None` of a layer without texts.
+    const TO_DATA: Option<fn(Vec<u8>) -> D>;
+}
+
+/// How a request continues.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is returned; a box would allocate for each request"
+)]
+pub enum Begun<B> {
+    /// The inner service is called, and profiled if there is a recording.
+    Call(Request<B>, Option<Recording>),
+    /// The layer answers itself.
+    Answer(Answer),
+}
+
+/// An answer of the layer's own.
+pub enum Answer {
+    Now(Option<Response<Vec<u8>>>),
+    Later(Pin<Box<dyn Future<Output = Response<Vec<u8>>> + Send>>),
+}
+
+impl Answer {
+    pub(super) fn now(response: Response<Vec<u8>>) -> Self {
+        Self::Now(Some(response))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response<Vec<u8>>> {
+        match self {
+            Self::Now(response) => {
+                let response = response.take();
+                Poll::Ready(response.expect("it is polled until it is ready"))
+            }
+            Self::Later(future) => future.as_mut().poll(context),
+        }
     }
 }
 
-impl<S, B, C> Service<Request<B>> for Profiler<S>
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer(..)")
+    }
+}
+
+/// A service that profiles the requests of an inner service, for the layer `L`:
+/// [`ProfilerLayer`](super::ProfilerLayer), [`QueryProfilerLayer`](super::QueryProfilerLayer) or
+#[cfg_attr(
+    feature = "toolbar",
+    doc = "[`DebugToolbarLayer`](super::DebugToolbarLayer)."
+)]
+#[cfg_attr(not(feature = "toolbar"), doc = "`DebugToolbarLayer`.")]
+#[derive(Clone, Debug)]
+pub struct Profiler<S, L> {
+    inner: S,
+    layer: L,
+}
+
+impl<S, L> Profiler<S, L> {
+    pub(super) fn new(inner: S, layer: L) -> Self {
+        Self { inner, layer }
+    }
+}
+
+impl<S, L, B, C> Service<Request<B>> for Profiler<S, L>
 where
-    S: Service<Request<B>, Response = Response<C>>,
+    S: Service<Request<L::RequestBody<B>>, Response = Response<C>>,
+    L: TextLayer<C::Data>,
     C: Body,
 {
     type Response = Response<ProfilerBody<C>>;
     type Error = S::Error;
-    type Future = ProfilerFuture<S::Future>;
+    type Future = ProfilerFuture<S::Future, C>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let recording = self.settings.begin(&Head::of(&request));
-        ProfilerFuture::calling(&mut self.inner, request, recording)
+        let step = match self.layer.begin(request) {
+            Begun::Call(request, recording) => Step::calling(&mut self.inner, request, recording),
+            Begun::Answer(answer) => Step::Answering { answer },
+        };
+        let to_data = L::TO_DATA;
+        ProfilerFuture { step, to_data }
     }
 }
 
 pin_project! {
     /// The future of a [`Profiler`].
-    #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct ProfilerFuture<F> {
-        // Dropped first, in its scope.
+    pub struct ProfilerFuture<F, B: Body> {
         #[pin]
-        future: Profiled<F>,
-        recording: Option<Recording>,
-        is_head: bool,
+        step: Step<F, B>,
+        to_data: Option<fn(Vec<u8>) -> B::Data>,
+    }
+}
+
+// Not derived, which would ask it of the body's data.
+impl<F: fmt::Debug, B: Body + fmt::Debug> fmt::Debug for ProfilerFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProfilerFuture").field(&self.step).finish()
     }
 }
 
 pin_project! {
     #[derive(Debug)]
-    #[project = ProfiledProjection]
-    enum Profiled<F> {
-        Not { #[pin] future: F },
-        Is { #[pin] future: WithScope<F> },
+    #[project = StepProjection]
+    enum Step<F, B: Body> {
+        /// The inner service works on the request.
+        Calling {
+            // Dropped first, in its scope.
+            #[pin]
+            future: WithScope<F>,
+            recording: Option<Recording>,
+            is_head: bool,
+        },
+        /// The body of its response is read and discarded.
+        Reading { #[pin] body: ProfilerBody<B>, read_bytes: u64, hooks: Arc<dyn Hooks> },
+        /// The layer answers.
+        Answering { answer: Answer },
     }
 }
 
-impl<F: Future> ProfilerFuture<F> {
+impl<F, B: Body> Step<F, B> {
     /// Calls a service with a request, in the scope of the recording, if there is one.
-    pub(super) fn calling<S, B>(
-        service: &mut S,
-        request: Request<B>,
-        recording: Option<Recording>,
-    ) -> Self
+    fn calling<S, R>(service: &mut S, request: Request<R>, mut recording: Option<Recording>) -> Self
     where
-        S: Service<Request<B>, Future = F>,
+        S: Service<Request<R>, Future = F>,
     {
         let is_head = request.method() == Method::HEAD;
-        let Some(mut recording) = recording else {
-            let future = service.call(request);
-            return Self {
-                future: Profiled::Not { future },
-                recording: None,
-                is_head,
-            };
-        };
-        let future = {
-            let _in_scope = recording.enter();
-            service.call(request)
-        };
-        recording.set_outcome(Outcome::Dropped);
-        Self {
-            future: Profiled::Is {
-                future: ScopeExt::with_scope(future, recording.scope()),
-            },
-            recording: Some(recording),
+        let call = || service.call(request);
+        let future = recording::within(recording.as_ref(), Part::Call, call);
+        set_outcome(&mut recording, Outcome::Dropped);
+        let scope = recording
+            .as_ref()
+            .map(|recording| recording.scope().clone());
+        Self::Calling {
+            future: WithScope::new(future, scope),
+            recording,
             is_head,
         }
     }
 }
 
-impl<F, C, E> Future for ProfilerFuture<F>
+impl<F, B, E> Future for ProfilerFuture<F, B>
 where
-    F: Future<Output = Result<Response<C>, E>>,
-    C: Body,
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
 {
-    type Output = Result<Response<ProfilerBody<C>>, E>;
+    type Output = Result<Response<ProfilerBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = match this.future.project() {
-            ProfiledProjection::Not { future } => ready!(future.poll(context)),
-            ProfiledProjection::Is { future } => {
-                // What is left as it is by a panic.
-                set_outcome(this.recording, Outcome::Panicked);
-                let answer = future.poll(context);
-                set_outcome(this.recording, Outcome::Dropped);
-                ready!(answer)
-            }
-        };
-        let mut recording = this.recording.take();
-        Poll::Ready(match answer {
-            Ok(response) => {
-                set_outcome(&mut recording, Outcome::Aborted(response.status()));
-                let stated_bytes = stated_bytes(&response);
-                let nobody_takes_it = *this.is_head || has_no_body(response.status());
-                let is_empty = response.body().is_end_stream() || stated_bytes == Some(0);
-                if let Some(recording) = &mut recording
-                    && (nobody_takes_it || is_empty)
-                {
-                    recording.end_body();
-                }
-                Ok(response.map(|body| ProfilerBody {
-                    body: Some(body),
+        let (mut step, to_data) = (this.step, *this.to_data);
+        loop {
+            match step.as_mut().project() {
+                StepProjection::Calling {
+                    future,
                     recording,
-                    stated_bytes,
-                }))
+                    is_head,
+                } => {
+                    let response = ready!(poll_service(future, recording, context))?;
+                    let (mut head, body) = response.into_parts();
+                    let body = ProfilerBody::new(body, &head, *is_head, recording.take());
+                    let hooks = body.hooks().cloned();
+                    let then = hooks.as_ref().map_or(Then::Send(None), |hooks| {
+                        hooks.respond(&mut head, body.is_end_stream())
+                    });
+                    let body = match (then, hooks) {
+                        (Then::Read, Some(hooks)) => {
+                            let read_bytes = 0;
+                            step.set(Step::Reading {
+                                body,
+                                read_bytes,
+                                hooks,
+                            });
+                            continue;
+                        }
+                        (Then::Replace(text), _) => body.replaced_by(text, to_data),
+                        (Then::Send(Some(text)), _) => body.followed_by(text, to_data),
+                        (Then::Send(None) | Then::Read, _) => body,
+                    };
+                    return Poll::Ready(Ok(Response::from_parts(head, body)));
+                }
+                StepProjection::Reading {
+                    mut body,
+                    read_bytes,
+                    hooks,
+                } => {
+                    ready!(read(body.as_mut(), read_bytes, context));
+                    body.discard();
+                    let answer = Answer::now(hooks.answer());
+                    step.set(Step::Answering { answer });
+                }
+                StepProjection::Answering { answer } => {
+                    let response = ready!(answer.poll(context));
+                    return Poll::Ready(Ok(response.map(|text| ProfilerBody::text(text, to_data))));
+                }
             }
-            Err(error) => {
-                set_outcome(&mut recording, Outcome::Failed);
-                Err(error)
-            }
-        })
+        }
     }
 }
 
-/// Whether servers send a response of this status without its body.
-fn has_no_body(status: StatusCode) -> bool {
-    let without = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
-    status.is_informational() || without.contains(&status)
-}
-
-/// The length of the body that a response states, in bytes.
-fn stated_bytes<C: Body>(response: &Response<C>) -> Option<u64> {
-    let header = response.headers().get(CONTENT_LENGTH);
-    let stated = header.and_then(|value| value.to_str().ok()?.parse().ok());
-    stated.or_else(|| response.body().size_hint().exact())
+/// Polls the future of the inner service. If it fails, its recording ends.
+fn poll_service<F, T, E>(
+    future: Pin<&mut WithScope<F>>,
+    recording: &mut Option<Recording>,
+    context: &mut Context<'_>,
+) -> Poll<Result<T, E>>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    // What is left as it is by a panic.
+    set_outcome(recording, Outcome::Panicked);
+    let poll = || future.poll(context);
+    let answer = recording::around(recording.as_ref(), Part::Poll, poll);
+    set_outcome(recording, Outcome::Dropped);
+    if let Poll::Ready(Err(_)) = answer {
+        set_outcome(recording, Outcome::Failed);
+        *recording = None;
+    }
+    answer
 }
 
 fn set_outcome(recording: &mut Option<Recording>, outcome: Outcome) {
@@ -167,82 +264,27 @@ fn set_outcome(recording: &mut Option<Recording>, outcome: Outcome) {
     }
 }
 
-pin_project! {
-    /// The body of a response of a [`Profiler`], unchanged from the inner service.
-    #[derive(Debug)]
-    pub struct ProfilerBody<B> {
-        // `None` while it is being dropped.
-        #[pin]
-        body: Option<B>,
-        recording: Option<Recording>,
-        // Of those that the response stated, those that are still to come.
-        stated_bytes: Option<u64>,
-    }
-
-    impl<B> PinnedDrop for ProfilerBody<B> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            let in_scope = this.recording.as_ref().map(Recording::enter);
-            this.body.set(None);
-            // And only then what it leaves behind is looked at.
-            drop(in_scope);
-            this.recording.take();
-        }
-    }
-}
-
-impl<B> ProfilerBody<B> {
-    /// Ends the recording here: the rest of the body won't be read.
-    #[cfg(feature = "toolbar")]
-    pub(super) fn end(&mut self) {
-        if let Some(recording) = &mut self.recording {
-            recording.end_body();
-        }
-    }
-}
-
-impl<B: Body> Body for ProfilerBody<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let this = self.project();
-        let Some(body) = this.body.as_pin_mut() else {
-            return Poll::Ready(None);
-        };
-        let in_scope = this.recording.as_ref().map(Recording::enter);
-        let (frame, is_at_end) = {
-            let mut body = body;
-            let frame = body.as_mut().poll_frame(context);
-            // Whoever sees that it is at its end doesn't ask for what is after it.
-            let is_at_end = match &frame {
-                Poll::Pending | Poll::Ready(Some(Err(_))) => false,
-                Poll::Ready(None) => true,
-                Poll::Ready(Some(Ok(frame))) => {
-                    let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
-                    *this.stated_bytes = this.stated_bytes.map(|rest| rest.saturating_sub(bytes));
-                    *this.stated_bytes == Some(0) || frame.is_trailers() || body.is_end_stream()
+/// Reads a body to its end, or up to [`MOST_BYTES_READ`] if it states no length.
+fn read<B: Body>(
+    mut body: Pin<&mut ProfilerBody<B>>,
+    read_bytes: &mut u64,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    // One of stated length comes to an end.
+    let has_end = body.size_hint().exact().is_some();
+    for _ in 0..FRAMES_AT_ONCE {
+        match body.as_mut().poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let data = frame.data_ref().map_or(0, bytes::Buf::remaining);
+                *read_bytes = read_bytes.saturating_add(data as u64);
+                if *read_bytes > MOST_BYTES_READ && !has_end {
+                    return Poll::Ready(());
                 }
-            };
-            (frame, is_at_end)
-        };
-        drop(in_scope);
-        if is_at_end && let Some(recording) = this.recording {
-            recording.end_body();
+            }
+            Poll::Pending if has_end => return Poll::Pending,
+            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => return Poll::Ready(()),
         }
-        frame
     }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body
-            .as_ref()
-            .map_or_else(SizeHint::default, Body::size_hint)
-    }
+    context.waker().wake_by_ref();
+    Poll::Pending
 }

@@ -10,47 +10,31 @@ use crate::web::redact::Redactor;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
-/// An answer of the layer itself.
-#[derive(Debug)]
-pub(super) struct Answer {
-    status: StatusCode,
-    content_type: &'static str,
-    body: Vec<u8>,
+/// The response with a page.
+pub(super) fn page(page: Vec<u8>) -> Response<Vec<u8>> {
+    response(StatusCode::OK, "text/html; charset=utf-8", page)
 }
 
-impl Answer {
-    pub(super) fn page(page: &[u8]) -> Self {
-        Self {
-            status: StatusCode::OK,
-            content_type: "text/html; charset=utf-8",
-            body: page.to_vec(),
-        }
-    }
+/// The response where no page is kept with this id.
+pub(super) fn not_found(id: Id) -> Response<Vec<u8>> {
+    let text = format!(
+        "No profile is kept with the id {id}: it is from another run, was removed for later ones, \
+         or its response hasn't ended yet.\n"
+    );
+    let text = text.into_bytes();
+    response(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text)
+}
 
-    pub(super) fn not_found(id: Id) -> Self {
-        let text = format!(
-            "No profile is kept with the id {id}: it is from another run, was removed for later \
-             ones, or its response hasn't ended yet.\n"
-        );
-        Self {
-            status: StatusCode::NOT_FOUND,
-            content_type: "text/plain; charset=utf-8",
-            body: text.into_bytes(),
-        }
-    }
-
-    /// The answer as a response, whose body is created by `body`.
-    pub(super) fn into_response<B>(self, body: impl FnOnce(Vec<u8>) -> B) -> Response<B> {
-        let length = self.body.len();
-        let mut response = Response::new(body(self.body));
-        *response.status_mut() = self.status;
-        response.extensions_mut().insert(PageOfOurs);
-        let headers = response.headers_mut();
-        let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
-        ours::describe(headers, self.content_type, &policy, "no-referrer");
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        response
-    }
+fn response(status: StatusCode, content_type: &str, body: Vec<u8>) -> Response<Vec<u8>> {
+    let length = body.len();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.extensions_mut().insert(PageOfOurs);
+    let headers = response.headers_mut();
+    let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
+    ours::describe(headers, content_type, &policy, "no-referrer");
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
 }
 
 /// The page of a request whose response had these headers.

@@ -2,17 +2,17 @@
 
 mod answer;
 mod asked;
-mod service;
 mod store;
+mod wish;
 
 use super::access::Access;
 use super::id::Id;
 use super::recording::Head;
+use super::service::Profiler;
 use crate::count::uncounted::Own;
 use crate::sys::fork_lock::Lock;
-use answer::Answer;
 use asked::Asked;
-pub use service::{QueryProfiler, QueryProfilerBody, QueryProfilerFuture};
+use http::Response;
 use std::sync::Arc;
 use store::Store;
 use tower_layer::Layer;
@@ -151,10 +151,10 @@ impl QueryProfilerLayer {
 }
 
 impl<S> Layer<S> for QueryProfilerLayer {
-    type Service = QueryProfiler<S>;
+    type Service = Profiler<S, Self>;
 
-    fn layer(&self, inner: S) -> QueryProfiler<S> {
-        QueryProfiler::new(inner, Arc::clone(&self.settings))
+    fn layer(&self, inner: S) -> Profiler<S, Self> {
+        Profiler::new(inner, self.clone())
     }
 }
 
@@ -166,12 +166,12 @@ impl QueryProfilerSettings {
     }
 
     /// The answer to a request for a saved page.
-    fn saved(&self, id: Id) -> Answer {
+    fn saved(&self, id: Id) -> Response<Vec<u8>> {
         // `Own`, since this is the last owner if the page is removed from the store meanwhile.
         let page = Own::new(|| self.store.lock().page(id));
         match &*page {
-            Some(page) => Answer::page(page),
-            None => Answer::not_found(id),
+            Some(page) => answer::page(page.to_vec()),
+            None => answer::not_found(id),
         }
     }
 

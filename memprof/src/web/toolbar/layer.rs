@@ -2,11 +2,11 @@
 
 use super::content::Panel;
 use super::limits;
-use super::service::DebugToolbar;
 use super::settings::{Explained, ToolbarSettings};
 use super::state::Toolbar;
 use super::template::json;
 use crate::web::Access;
+use crate::web::service::Profiler;
 use http::HeaderMap;
 use serde::Serialize;
 use std::fmt;
@@ -102,8 +102,9 @@ use tower_layer::Layer;
 /// `OriginalUri` still has the token, since the router creates it before the layer runs.
 #[derive(Clone)]
 pub struct DebugToolbarLayer {
-    settings: ToolbarSettings,
+    settings: Arc<ToolbarSettings>,
     /// Created for the first service and shared by all: a router may create a service per route.
+    /// Never created in builds without a toolbar.
     toolbar: Arc<OnceLock<Arc<Toolbar>>>,
 }
 
@@ -112,7 +113,7 @@ impl DebugToolbarLayer {
     #[must_use]
     pub fn new(access: Access) -> Self {
         Self {
-            settings: ToolbarSettings {
+            settings: Arc::new(ToolbarSettings {
                 access,
                 in_release: false,
                 intercepts_redirects: false,
@@ -128,15 +129,20 @@ impl DebugToolbarLayer {
                 session: None,
                 explain: None,
                 panels: Vec::new(),
-            },
+            }),
             toolbar: Arc::default(),
         }
     }
 
     fn with(mut self, change: impl FnOnce(&mut ToolbarSettings)) -> Self {
-        change(&mut self.settings);
+        change(Arc::make_mut(&mut self.settings));
         self.toolbar = Arc::default();
         self
+    }
+
+    /// The toolbar, once there is a service, in builds that have one.
+    pub(super) fn toolbar(&self) -> Option<&Arc<Toolbar>> {
+        self.toolbar.get()
     }
 
     /// Also enables the toolbar in builds without debug assertions.
@@ -303,14 +309,14 @@ impl DebugToolbarLayer {
 }
 
 impl<S> Layer<S> for DebugToolbarLayer {
-    type Service = DebugToolbar<S>;
+    type Service = Profiler<S, Self>;
 
-    fn layer(&self, inner: S) -> DebugToolbar<S> {
-        let toolbar = self.settings.is_on(cfg!(debug_assertions)).then(|| {
-            let make = || Arc::new(Toolbar::new(self.settings.clone()));
-            Arc::clone(self.toolbar.get_or_init(make))
-        });
-        DebugToolbar::new(inner, toolbar)
+    fn layer(&self, inner: S) -> Profiler<S, Self> {
+        if self.settings.is_on(cfg!(debug_assertions)) {
+            let make = || Arc::new(Toolbar::new((*self.settings).clone()));
+            self.toolbar.get_or_init(make);
+        }
+        Profiler::new(inner, self.clone())
     }
 }
 
@@ -331,11 +337,12 @@ mod tests {
     fn it_is_absent_from_release_builds_unless_told() {
         let layer = DebugToolbarLayer::new(Access::token("token"));
         assert!(layer.settings.is_on(true) && !layer.settings.is_on(false));
-        let is_there = layer.layer(()).is_there();
-        assert_eq!(is_there, cfg!(debug_assertions));
+        let _ = layer.layer(());
+        assert_eq!(layer.toolbar().is_some(), cfg!(debug_assertions));
 
         let told = layer.in_release();
         assert!(told.settings.is_on(true) && told.settings.is_on(false));
-        assert!(told.layer(()).is_there());
+        let _ = told.layer(());
+        assert!(told.toolbar().is_some());
     }
 }

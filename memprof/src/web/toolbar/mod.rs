@@ -5,7 +5,7 @@
 //! [`template`] and [`sql`]; they do nothing without a toolbar, so the calls can stay in the code.
 //! [`LogLayer`] adds the events of `tracing`.
 
-mod body;
+mod bar;
 mod content;
 mod cpu;
 mod current;
@@ -18,10 +18,11 @@ mod log;
 mod pages;
 mod panels;
 mod policy;
+mod polled;
 mod recorded;
 mod redacted;
+mod request;
 mod request_body;
-mod service;
 mod settings;
 mod shown;
 mod sql;
@@ -30,7 +31,6 @@ mod template;
 mod text;
 mod units;
 
-pub use body::DebugToolbarBody;
 pub use content::{Content, Panel, Table};
 pub use current::current_id;
 pub use exchange::Exchange;
@@ -38,6 +38,5 @@ pub use layer::DebugToolbarLayer;
 pub use log::LogLayer;
 pub use redacted::Redacted;
 pub use request_body::DebugToolbarRequestBody;
-pub use service::{DebugToolbar, DebugToolbarFuture};
 pub use sql::{Sql, sql};
 pub use template::template;

@@ -11,20 +11,22 @@ use crate::web::id::Id;
 use crate::web::ours;
 use crate::web::recording::Head;
 use crate::web::redact::Redactor;
+use crate::web::service::Answer;
 use crate::web::templates::environment;
 use http::header::{
     ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION, REFRESH,
+    SET_COOKIE,
 };
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -45,61 +47,53 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     ])
 });
 
-/// An answer of the toolbar's own.
-pub(super) enum Answer {
-    Now(Option<Response<Vec<u8>>>),
-    Later(Pin<Box<dyn Future<Output = Response<Vec<u8>>> + Send>>),
-}
-
-impl Answer {
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Response<Vec<u8>>> {
-        match self {
-            Self::Now(response) => Poll::Ready(response.take().unwrap_or_default()),
-            Self::Later(future) => future.as_mut().poll(context),
-        }
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answer(..)")
-    }
-}
-
 /// The answer to a request for one of the toolbar's pages. `None` for other requests.
 pub(super) fn answer(toolbar: &Arc<Toolbar>, head: &Head<'_>) -> Option<Answer> {
     let prefix = &toolbar.settings.prefix;
-    let Some(path) = head.path.strip_prefix(prefix.as_str()) else {
-        // Only the last slash is missing.
-        let is_ours = prefix.strip_suffix('/') == Some(head.path);
-        return is_ours.then(|| Answer::Now(Some(moved(prefix))));
-    };
-    if *head.method != Method::GET && *head.method != Method::HEAD {
-        let mut response = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"GET or HEAD\n");
-        let headers = response.headers_mut();
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Some(Answer::Now(Some(response)));
+    let path = head.path.strip_prefix(prefix.as_str());
+    // Only the last slash may be missing.
+    if path.is_none() && prefix.strip_suffix('/') != Some(head.path) {
+        return None;
     }
-    let (made, _) = uncounted::during(false, || page_at(toolbar, path));
-    let answer = match made {
-        Made::Page(status, content_type, text) => {
-            let response = response(status, content_type, &text);
-            uncounted::during(false, || drop(text));
-            Answer::Now(Some(response))
+    let cookie = toolbar.access().cookie(head);
+    let mut response = match path {
+        None => moved(prefix),
+        Some(_) if *head.method != Method::GET && *head.method != Method::HEAD => {
+            let mut response = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"GET or HEAD\n");
+            let headers = response.headers_mut();
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
         }
-        Made::Report(text) => {
-            let mut response = response(StatusCode::OK, HTML, &text);
-            uncounted::during(false, || drop(text));
-            let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
-            if let Ok(policy) = HeaderValue::try_from(policy) {
-                let headers = response.headers_mut();
-                headers.insert(CONTENT_SECURITY_POLICY, policy);
+        Some(path) => match uncounted::during(false, || page_at(toolbar, path)).0 {
+            Made::Page(status, content_type, text) => {
+                let response = response(status, content_type, &text);
+                uncounted::during(false, || drop(text));
+                response
             }
-            Answer::Now(Some(response))
-        }
-        Made::Explain(exchange, number) => explain(toolbar, exchange, number),
+            Made::Report(text) => {
+                let mut response = response(StatusCode::OK, HTML, &text);
+                uncounted::during(false, || drop(text));
+                let policy = format!("{}; frame-ancestors 'none'", Format::html_policy());
+                if let Ok(policy) = HeaderValue::try_from(policy) {
+                    let headers = response.headers_mut();
+                    headers.insert(CONTENT_SECURITY_POLICY, policy);
+                }
+                response
+            }
+            Made::Explain(exchange, number) => {
+                return Some(explain(toolbar, exchange, number, cookie));
+            }
+        },
     };
-    Some(answer)
+    keep_token(response.headers_mut(), cookie);
+    Some(Answer::now(response))
+}
+
+/// Sets the cookie with the token. The answer must not be cached.
+pub(super) fn keep_token(headers: &mut HeaderMap, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        headers.append(SET_COOKIE, cookie);
+    }
 }
 
 /// The page at a path.
@@ -240,7 +234,12 @@ fn report(toolbar: &Toolbar, exchange: &Exchange) -> Made {
 }
 
 /// The page with the database's plan for a statement.
-fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
+fn explain(
+    toolbar: &Arc<Toolbar>,
+    exchange: Shared,
+    number: usize,
+    cookie: Option<HeaderValue>,
+) -> Answer {
     let statement = {
         let state = exchange.state();
         let place = number.checked_sub(1);
@@ -251,7 +250,9 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
     };
     let (Some(statement), Some(explain)) = (statement, &toolbar.settings.explain) else {
         let text = b"There is no such statement to explain.\n";
-        return Answer::Now(Some(response(StatusCode::NOT_FOUND, TEXT, text)));
+        let mut response = response(StatusCode::NOT_FOUND, TEXT, text);
+        keep_token(response.headers_mut(), cookie);
+        return Answer::now(response);
     };
     let plan = catch_unwind(AssertUnwindSafe(|| explain(statement.clone())));
     let toolbar = Arc::clone(toolbar);
@@ -273,7 +274,9 @@ fn explain(toolbar: &Arc<Toolbar>, exchange: Shared, number: usize) -> Answer {
             None,
             content,
         );
-        response(StatusCode::OK, HTML, page.as_bytes())
+        let mut response = response(StatusCode::OK, HTML, page.as_bytes());
+        keep_token(response.headers_mut(), cookie);
+        response
     }))
 }
 
@@ -293,10 +296,10 @@ async fn unless_panicked<T>(
 }
 
 /// Turns a redirect into a page that shows it, and returns the page's text.
-pub(super) fn intercept<B>(answer: &mut Response<B>, redactor: &Redactor) -> Vec<u8> {
-    let status = answer.status().to_string();
-    *answer.status_mut() = StatusCode::OK;
-    let headers = answer.headers_mut();
+pub(super) fn intercept(head: &mut Parts, redactor: &Redactor) -> Vec<u8> {
+    let status = head.status.to_string();
+    head.status = StatusCode::OK;
+    let headers = &mut head.headers;
     let location = headers.remove(LOCATION);
     let location = location.as_ref().and_then(|value| value.to_str().ok());
     let location = location.unwrap_or("");
