@@ -172,7 +172,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| "it should be a number of seconds, 0.01 or more".to_owned())
 }
 
-fn format_named(name: &str) -> Result<Format, memprof::report::UnknownFormat> {
+fn format_named(name: &str) -> Result<Format, memprof::report::FormatError> {
     name.trim_start_matches('.').parse()
 }
 

@@ -4,7 +4,6 @@ use memprof::baseline::Baseline;
 use memprof::report::{FileError, Format, Report};
 use std::env;
 use std::error::Error;
-use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,9 +49,7 @@ pub(crate) fn read_to_compare(path: &Path) -> Result<(Report, bool), FileError> 
 
 /// The error; for a missing file that may be a socket, with when a program listens on one.
 pub(crate) fn explained(error: FileError, path: &Path) -> Box<dyn Error> {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
-    let is_missing = cause.is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::NotFound);
-    if is_missing && Format::from_path(path).is_none() {
+    if error.is_not_found() && Format::from_path(path).is_none() {
         let why = "a program listens there from its first call of a profiled function to its end";
         return format!("{error}; {why}").into();
     }

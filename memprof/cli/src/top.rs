@@ -18,7 +18,7 @@ use ratatui::text::{Line, Text};
 use ratatui::widgets::{Cell, Row, Table};
 use std::cmp::Reverse;
 use std::error::Error;
-use std::io::{self, ErrorKind, IsTerminal as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,12 +80,6 @@ fn listen(program: Program) -> (Sender<()>, Receiver<News>) {
     });
     thread::spawn(move || while events.send(News::Event(event::read())).is_ok() {});
     (ask, news)
-}
-
-/// Whether the program accepted the connection but didn't answer in time. It may answer later.
-fn is_silence(error: &FileError) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
-    cause.is_some_and(|cause: &io::Error| cause.kind() == ErrorKind::TimedOut)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +190,8 @@ impl View {
                     self.update(report, now);
                 }
             }
-            Err(error) if is_silence(&error) => self.is_silent = true,
+            // It accepted the connection, and may answer later.
+            Err(error) if error.is_timed_out() => self.is_silent = true,
             Err(_) => self.has_ended = true,
         }
     }

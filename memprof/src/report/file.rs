@@ -117,6 +117,8 @@ fn replace_uncounted(
 }
 
 /// An error while writing a report to a file, or reading it from one.
+///
+/// The text has everything, also the system's error, so there is no `source`.
 #[derive(Debug)]
 pub struct FileError {
     path: PathBuf,
@@ -137,6 +139,37 @@ impl FileError {
         Self {
             path: path.to_owned(),
             problem,
+        }
+    }
+
+    /// Whether there is no such file, socket or folder.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.is_of_system(io::ErrorKind::NotFound)
+    }
+
+    /// Whether the program on the socket didn't answer in time, or no process opened the pipe.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        self.is_of_system(io::ErrorKind::TimedOut)
+    }
+
+    /// Whether no format has the ending of the file's name.
+    #[must_use]
+    pub fn is_unknown_ending(&self) -> bool {
+        matches!(self.problem, Problem::Ending | Problem::EndingOfDifference)
+    }
+
+    /// Whether the file was read and isn't a report, or is a damaged one or in another version.
+    #[must_use]
+    pub fn is_not_a_report(&self) -> bool {
+        matches!(self.problem, Problem::Unreadable(_))
+    }
+
+    fn is_of_system(&self, kind: io::ErrorKind) -> bool {
+        match &self.problem {
+            Problem::Write(error) | Problem::Read(error) => error.kind() == kind,
+            _ => false,
         }
     }
 }
@@ -166,11 +199,4 @@ impl fmt::Display for FileError {
     }
 }
 
-impl Error for FileError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.problem {
-            Problem::Write(error) | Problem::Read(error) => Some(error),
-            Problem::Ending | Problem::EndingOfDifference | Problem::Unreadable(_) => None,
-        }
-    }
-}
+impl Error for FileError {}

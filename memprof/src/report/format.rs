@@ -159,25 +159,25 @@ impl Format {
 ///
 /// let format: Format = "folded".parse()?;
 /// assert_eq!(format, Format::Folded);
-/// # Ok::<(), memprof::report::UnknownFormat>(())
+/// # Ok::<(), memprof::report::FormatError>(())
 /// ```
 impl FromStr for Format {
-    type Err = UnknownFormat;
+    type Err = FormatError;
 
-    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+    fn from_str(name: &str) -> Result<Self, FormatError> {
         let mut endings = Self::ENDINGS.iter();
         let known = endings.find(|(ending, _)| ending.get(1..) == Some(name));
         known
             .map(|(_, format)| *format)
-            .ok_or_else(|| UnknownFormat(name.to_owned()))
+            .ok_or_else(|| FormatError(name.to_owned()))
     }
 }
 
 /// The error of parsing a [`Format`] from an unknown name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownFormat(String);
+pub struct FormatError(String);
 
-impl fmt::Display for UnknownFormat {
+impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -188,7 +188,7 @@ impl fmt::Display for UnknownFormat {
     }
 }
 
-impl Error for UnknownFormat {}
+impl Error for FormatError {}
 
 impl Report {
     /// Writes the report to `out` in the given format.

@@ -33,7 +33,7 @@ mod stacks;
 #[cfg(feature = "export")]
 pub use file::FileError;
 #[cfg(feature = "export")]
-pub use format::{Format, UnknownFormat};
+pub use format::{Format, FormatError};
 #[cfg(feature = "export")]
 pub(crate) use markdown::code;
 #[cfg(feature = "web")]

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// An error while sampling memory over time, or while reading or writing a file of samples.
+///
+/// The text has everything, also the system's error, so there is no `source`.
 #[derive(Debug)]
 pub struct TimelineError(Problem);
 
@@ -16,10 +18,10 @@ pub(super) enum Problem {
     Wait(io::Error),
     Thread(io::Error),
     Process(u32),
-    Unknown,
+    Unsupported,
     Read(PathBuf, io::Error),
     Write(PathBuf, io::Error),
-    /// The path, and what is wrong with the file.
+    /// What is wrong with the file.
     Unreadable(PathBuf, String),
 }
 
@@ -30,6 +32,37 @@ impl TimelineError {
 
     pub(super) fn unreadable(path: &Path, what: impl Into<String>) -> Self {
         Self(Problem::Unreadable(path.to_owned(), what.into()))
+    }
+}
+
+impl TimelineError {
+    /// Whether there is no such file or program.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        match &self.0 {
+            Problem::Start(_, error) | Problem::Read(_, error) | Problem::Write(_, error) => {
+                error.kind() == io::ErrorKind::NotFound
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether there is no such process, or its memory may not be read.
+    #[must_use]
+    pub fn is_no_process(&self) -> bool {
+        matches!(self.0, Problem::Process(_))
+    }
+
+    /// Whether the system doesn't report resident memory.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.0, Problem::Unsupported)
+    }
+
+    /// Whether the file was read and isn't a timeline, or is a damaged one.
+    #[must_use]
+    pub fn is_not_a_timeline(&self) -> bool {
+        matches!(self.0, Problem::Unreadable(..))
     }
 }
 
@@ -49,7 +82,10 @@ impl fmt::Display for TimelineError {
                 f,
                 "the memory of process {number} can't be read; is it running, and is it yours?"
             ),
-            Problem::Unknown => f.write_str("the system doesn't report resident memory"),
+            Problem::Unsupported => f.write_str(
+                "the memory of this process can't be read: this system doesn't report resident \
+                 memory",
+            ),
             Problem::Read(path, error) => write!(f, "{path:?} can't be read: {error}"),
             Problem::Write(path, error) => write!(f, "{path:?} can't be written: {error}"),
             Problem::Unreadable(path, what) => write!(f, "{path:?} can't be read: {what}"),
@@ -57,15 +93,4 @@ impl fmt::Display for TimelineError {
     }
 }
 
-impl Error for TimelineError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Problem::Start(_, error)
-            | Problem::Wait(error)
-            | Problem::Thread(error)
-            | Problem::Read(_, error)
-            | Problem::Write(_, error) => Some(error),
-            Problem::Process(_) | Problem::Unknown | Problem::Unreadable(..) => None,
-        }
-    }
-}
+impl Error for TimelineError {}

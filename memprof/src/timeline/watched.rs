@@ -17,7 +17,7 @@ pub(super) enum Watched {
 impl Watched {
     pub(super) fn new_self(has_children: bool) -> Result<Self, TimelineError> {
         if rss::resident_bytes().is_none() {
-            return Err(TimelineError::new(Problem::Unknown));
+            return Err(TimelineError::new(Problem::Unsupported));
         }
         if !has_children {
             return Ok(Self::Self_(None));

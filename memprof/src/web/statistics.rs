@@ -70,7 +70,7 @@ enum Kind {
 }
 
 /// Why a restriction is invalid.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestrictionError(String);
 
 impl fmt::Display for RestrictionError {

@@ -1,6 +1,7 @@
 //! Reports in files, for other programs, and on a socket.
 
 mod clients;
+mod errors;
 mod files;
 mod listening;
 

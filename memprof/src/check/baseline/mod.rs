@@ -2,6 +2,7 @@
 //! them; a test fails when its functions allocate or keep more.
 
 mod compare;
+mod error;
 mod file;
 mod summary;
 
@@ -14,10 +15,10 @@ use crate::report::Quantity;
 use crate::sys::os;
 use crate::sys::read_file::Input;
 use crate::sys::replace_file::replace;
+pub use error::BaselineError;
+use error::{Kind, shown};
 use file::Row;
 use std::env;
-use std::error::Error;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -132,53 +133,29 @@ impl Baseline {
         // Nothing here counts as the program's, except the returned error.
         let (checked, _) = uncounted::during(false, check);
         checked.map_err(|own| {
-            let error = BaselineError(own.as_str().to_owned());
+            let error = BaselineError::new(own.kind, own.message.as_str());
             uncounted::during(false, || drop(own));
             error
         })
     }
 
-    fn try_check(&self, report: &Report) -> Result<(), String> {
+    fn try_check(&self, report: &Report) -> Result<(), BaselineError> {
         let path = self.path()?;
-        if report.lines_are_unknown {
-            return Err(format!(
-                "there were too many scopes at once to record the lines of the one for `{}`, so there is \
-                 nothing to compare",
-                self.name
-            ));
-        }
-        if report.functions.is_empty() {
-            return Err(format!(
-                "no profiled function ran in the report for `{}`, so there is nothing to compare: put \
-                 `#[memprofile(print = \"never\")]` on functions in question, and not under `cfg(test)` if \
-                 the test is in a file of `tests/`",
-                self.name
-            ));
-        }
-        if !requirements::are_counted(report) {
-            return Err(format!(
-                "the report for `{}` is all zeroes: {}",
-                self.name,
-                requirements::NOT_COUNTED
-            ));
-        }
-        if report.owners_are_unknown {
-            return Err(format!(
-                "the report for `{}` has no live bytes by line: {}",
-                self.name,
-                requirements::OWNERS_NOT_RECORDED
-            ));
+        if let Some(why) = self.why_incomparable(report) {
+            return Err(BaselineError::new(Kind::Incomparable, why));
         }
         let is_blessed = is_blessed()?;
         let text = match fs::read(&path) {
             Err(error) if !is_blessed && error.kind() != io::ErrorKind::NotFound => {
-                return Err(format!("{} can't be read: {error}", shown(&path)));
+                return Err(BaselineError::of_file(&path, "read", &error));
             }
             Err(_) if !is_blessed && is_in_ci() => {
-                return Err(format!(
-                    "there is no {}: run this once outside of CI, or with MEMPROF_BLESS=1, and commit the file",
+                let message = format!(
+                    "there is no {}: run this once outside of CI, or with MEMPROF_BLESS=1, and \
+                     commit the file",
                     shown(&path)
-                ));
+                );
+                return Err(BaselineError::new(Kind::Missing, message));
             }
             text => text.ok(),
         };
@@ -188,10 +165,39 @@ impl Baseline {
         }
     }
 
-    fn compare(&self, path: &Path, text: &[u8], report: &Report) -> Result<(), String> {
+    /// Why there is nothing to compare in a report, if that is so.
+    fn why_incomparable(&self, report: &Report) -> Option<String> {
+        let name = &self.name;
+        if report.lines_are_unknown {
+            Some(format!(
+                "there were too many scopes at once to record the lines of the one for `{name}`, so \
+                 there is nothing to compare"
+            ))
+        } else if report.functions.is_empty() {
+            Some(format!(
+                "no profiled function ran in the report for `{name}`, so there is nothing to \
+                 compare: put `#[memprofile(print = \"never\")]` on functions in question, and not \
+                 under `cfg(test)` if the test is in a file of `tests/`"
+            ))
+        } else if !requirements::are_counted(report) {
+            let why = requirements::NOT_COUNTED;
+            Some(format!("the report for `{name}` is all zeroes: {why}"))
+        } else if report.owners_are_unknown {
+            let why = requirements::OWNERS_NOT_RECORDED;
+            Some(format!(
+                "the report for `{name}` has no live bytes by line: {why}"
+            ))
+        } else {
+            None
+        }
+    }
+
+    fn compare(&self, path: &Path, text: &[u8], report: &Report) -> Result<(), BaselineError> {
         let before = file::read(text).map_err(|problem| {
             let path = shown(path);
-            format!("{path} is not a baseline: {problem}; MEMPROF_BLESS=1 overwrites it")
+            let message =
+                format!("{path} is not a baseline: {problem}; MEMPROF_BLESS=1 overwrites it");
+            BaselineError::new(Kind::NotABaseline, message)
         })?;
         let functions = compare::functions(before, file::rows(report));
         self.summarise(&functions, false)?;
@@ -202,21 +208,25 @@ impl Baseline {
                 .any(|function| function.path == path)
         };
         if let Some(gone) = functions.iter().find(|function| !has_run(&function.path)) {
-            return Err(format!(
+            let message = format!(
                 "{} is in {} and didn't run: there is nothing to compare. If it has lost its \
                  `#[memprofile]`, put it back; if the function is gone, run this once with \
                  MEMPROF_BLESS=1, and commit the file.",
                 printable(&gone.path, ' '),
                 shown(path)
-            ));
+            );
+            return Err(BaselineError::new(Kind::Incomparable, message));
         }
         match compare::remark(&functions, &self.tolerances) {
-            Some(remark) => Err(format!(
-                "`{}` takes more memory than {} says.\n\n{remark}\nIf this is intended, run this once with \
-                 MEMPROF_BLESS=1, and commit the file.",
-                self.name,
-                shown(path)
-            )),
+            Some(remark) => {
+                let message = format!(
+                    "`{}` takes more memory than {} says.\n\n{remark}\nIf this is intended, run \
+                     this once with MEMPROF_BLESS=1, and commit the file.",
+                    self.name,
+                    shown(path)
+                );
+                Err(BaselineError::new(Kind::Exceeded, message))
+            }
             None => Ok(()),
         }
     }
@@ -230,46 +240,58 @@ impl Baseline {
     pub fn read(path: impl AsRef<Path>) -> Result<Report, BaselineError> {
         let path = path.as_ref();
         let text = Input::open(path).and_then(Input::json);
-        let text =
-            text.map_err(|error| BaselineError(format!("{} can't be read: {error}", shown(path))))?;
+        let text = text.map_err(|error| BaselineError::of_file(path, "read", &error))?;
         let rows = file::read(&text).map_err(|problem| {
-            BaselineError(format!("{} is not a baseline: {problem}", shown(path)))
+            let message = format!("{} is not a baseline: {problem}", shown(path));
+            BaselineError::new(Kind::NotABaseline, message)
         })?;
         Ok(file::report(rows))
     }
 
-    fn path(&self) -> Result<PathBuf, String> {
+    fn path(&self) -> Result<PathBuf, BaselineError> {
         let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
         if self.name.is_empty() || self.name.starts_with('.') || !self.name.chars().all(is_plain) {
-            return Err(format!(
-                "{:?} is not a valid name for a baseline: use letters, digits, `-`, `_` and `.`, and don't \
-                 begin with a dot",
+            let message = format!(
+                "{:?} is not a valid name for a baseline: use letters, digits, `-`, `_` and `.`, \
+                 and don't begin with a dot",
                 self.name
-            ));
+            );
+            return Err(BaselineError::new(Kind::Setting, message));
         }
         Ok(self.folder.join(format!("{}.json", self.name)))
     }
 
     /// Writes the file, replacing an existing one.
-    fn write(&self, path: &Path, text: Option<Vec<u8>>, rows: Vec<Row>) -> Result<(), String> {
+    fn write(
+        &self,
+        path: &Path,
+        text: Option<Vec<u8>>,
+        rows: Vec<Row>,
+    ) -> Result<(), BaselineError> {
         let write = || {
             fs::create_dir_all(&self.folder)?;
             os::without_signals_of_writing(|| replace(path, |out| file::write(&rows, out)))
         };
-        write().map_err(|error| format!("{} can't be written: {error}", shown(path)))?;
+        write().map_err(|error| BaselineError::of_file(path, "written", &error))?;
         crate::sys::output::say(&format!("{} was written; commit it", shown(path)));
         let before = text.and_then(|text| file::read(&text).ok());
         self.summarise(&compare::functions(before.unwrap_or_default(), rows), true)
     }
 
-    fn summarise(&self, functions: &[compare::Function], is_written: bool) -> Result<(), String> {
+    fn summarise(
+        &self,
+        functions: &[compare::Function],
+        is_written: bool,
+    ) -> Result<(), BaselineError> {
         let names = ["MEMPROF_SUMMARY", "GITHUB_STEP_SUMMARY"];
         let path = names.iter().find_map(|name| environment::get(name));
         let Some(path) = path.map(PathBuf::from) else {
             return Ok(());
         };
-        summary::append(&path, &self.name, functions, is_written)
-            .map_err(|error| format!("the summary can't be written to {}: {error}", shown(&path)))
+        summary::append(&path, &self.name, functions, is_written).map_err(|error| {
+            let message = format!("the summary can't be written to {}: {error}", shown(&path));
+            BaselineError::new(Kind::File, message)
+        })
     }
 }
 
@@ -286,28 +308,8 @@ pub fn check_baseline(name: &str, report: &Report) {
     }
 }
 
-/// The error of a failed [`Baseline`] check.
-///
-/// `Debug` writes the same as `Display`: a message of several lines, which `unwrap` and a test that
-/// ends with `?` would otherwise show escaped.
-pub struct BaselineError(String);
-
-impl fmt::Debug for BaselineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for BaselineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for BaselineError {}
-
 /// Whether baselines are to be overwritten.
-fn is_blessed() -> Result<bool, String> {
+fn is_blessed() -> Result<bool, BaselineError> {
     let word = environment::get("MEMPROF_BLESS").unwrap_or_default();
     let word = word.to_string_lossy();
     let is_one_of = |words: &[&str]| words.iter().any(|other| word.eq_ignore_ascii_case(other));
@@ -316,8 +318,11 @@ fn is_blessed() -> Result<bool, String> {
     } else if is_one_of(&["", "0", "false", "no", "off"]) {
         Ok(false)
     } else {
-        Err(format!(
-            "MEMPROF_BLESS is {word:?}: use 1 to overwrite baselines, 0 to compare with them"
+        Err(BaselineError::new(
+            Kind::Setting,
+            format!(
+                "MEMPROF_BLESS is {word:?}: use 1 to overwrite baselines, 0 to compare with them"
+            ),
         ))
     }
 }
@@ -325,9 +330,4 @@ fn is_blessed() -> Result<bool, String> {
 /// Whether the test runs in CI, where a new file wouldn't be committed.
 fn is_in_ci() -> bool {
     env::var_os("CI").is_some_and(|word| !["", "0", "false"].iter().any(|no| word == *no))
-}
-
-/// A path for a message, without control characters that it may contain.
-fn shown(path: &Path) -> String {
-    printable(&path.display().to_string(), ' ')
 }
