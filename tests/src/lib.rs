@@ -25,7 +25,7 @@ pub use c::{
 pub use code::{block, pause};
 pub use made::{assert_law_3, assert_made, line, made, numbers};
 pub use program::{Program, run};
-pub use running::{Running, say};
+pub use running::{Running, keep, say};
 pub use strict::{Fault, Strict};
 pub use table::{Row, Table};
 

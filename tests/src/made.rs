@@ -112,32 +112,22 @@ const CAN_ONLY_GROW: usize = 6;
 /// All quantities except the bytes at the peak, which are taken at different moments while other
 /// threads run.
 fn all_numbers(made: &Allocations) -> [i64; 10] {
-    let [
-        allocated,
-        allocations,
-        freed,
-        deallocations,
-        temporary,
-        moved,
-    ] = [
+    let grown = [
         made.allocated_bytes,
         made.allocation_count,
         made.freed_bytes,
         made.deallocation_count,
         made.temporary_count,
         made.moved_bytes,
-    ]
-    .map(u64::cast_signed);
-    [
-        allocated,
-        allocations,
-        freed,
-        deallocations,
-        temporary,
-        moved,
+    ];
+    let others = [
         made.transferred_bytes,
         made.transferred_count,
         made.live_bytes(),
         made.live_count(),
-    ]
+    ];
+    let mut all = [0; 10];
+    all[..CAN_ONLY_GROW].copy_from_slice(&grown.map(u64::cast_signed));
+    all[CAN_ONLY_GROW..].copy_from_slice(&others);
+    all
 }

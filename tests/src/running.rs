@@ -18,6 +18,12 @@ pub fn say(word: &str) {
         .expect("a test replies with a line");
 }
 
+/// In the program: keeps a value while the test looks at the program, which [says](say) `word`.
+pub fn keep<T>(kept: T, word: &str) {
+    say(word);
+    drop(kept);
+}
+
 /// In the test: a running program.
 #[derive(Debug)]
 pub struct Running {
@@ -41,6 +47,17 @@ impl Running {
             stdout: BufReader::new(child.stdout.take().expect("it is piped")),
             child,
         }
+    }
+
+    /// Starts a program, and waits until it [says](say) `word`.
+    ///
+    /// # Panics
+    ///
+    /// If it can't be started, or ends before.
+    pub fn start_until(program: &mut Program, word: &str) -> Self {
+        let mut running = Self::start(program);
+        running.wait_for(word);
+        running
     }
 
     /// The number of its process.
@@ -111,6 +128,30 @@ impl Running {
         let stderr = String::from_utf8(output.stderr).expect("it is text");
         assert!(output.status.success(), "{}: {stderr}", output.status);
         stderr
+    }
+
+    /// Replies to what the program says, and asserts that it exits with success and without a word
+    /// on its standard error.
+    ///
+    /// # Panics
+    ///
+    /// If it doesn't.
+    #[track_caller]
+    pub fn go_on_to_a_quiet_end(mut self) {
+        self.go_on();
+        assert_eq!(self.end_well(), "");
+    }
+
+    /// Sends it a signal, and asserts that it is ended by that.
+    ///
+    /// # Panics
+    ///
+    /// If it isn't.
+    #[cfg(unix)]
+    #[track_caller]
+    pub fn end_by(self, signal: i32) {
+        self.send(signal);
+        self.assert_ended_by(signal);
     }
 
     /// Asserts that it is ended by a signal.

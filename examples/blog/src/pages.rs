@@ -16,8 +16,9 @@ macro_rules! template {
     };
 }
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     template!("base.html"),
+    template!("auth/form.html"),
     template!("auth/login.html"),
     template!("auth/register.html"),
     template!("blog/create.html"),

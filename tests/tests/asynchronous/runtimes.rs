@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::stream::{self, FuturesUnordered};
 use memprof::report::Report;
 use memprof::{measure, memprofile, report};
-use memprof_tests::{assert_law_3, assert_made, block, made, pause, run};
+use memprof_tests::{Table, assert_law_3, assert_made, block, made, pause, run};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::cell::RefCell;
 use std::future::Future;
@@ -32,6 +32,14 @@ fn four_workers() -> Runtime {
         .worker_threads(4)
         .build()
         .unwrap()
+}
+
+/// Runs a future on a runtime with four workers, and ends the runtime.
+fn on_four_workers<F: Future>(future: F) -> F::Output {
+    let runtime = four_workers();
+    let output = runtime.block_on(future);
+    drop(runtime);
+    output
 }
 
 /// Polls a future once.
@@ -185,9 +193,7 @@ async fn joins() -> usize {
 #[test]
 fn futures_that_are_joined_are_on_the_line_that_joins_them() {
     let tables = run(|| {
-        let runtime = four_workers();
-        runtime.block_on(joins());
-        drop(runtime);
+        on_four_workers(joins());
 
         let report = report();
         assert_worked(&report, "works", 30, 2, &[]);
@@ -325,8 +331,7 @@ fn what_a_blocking_thread_does_is_not_on_the_line_that_asks_for_it() {
 #[test]
 fn futures_run_to_their_end_on_blocking_threads_do_not_mix() {
     run(|| {
-        let runtime = four_workers();
-        let kept = runtime.block_on(async {
+        let kept = on_four_workers(async {
             let mut tasks = JoinSet::new();
             for bytes in 1..=50 {
                 let works = move || Handle::current().block_on(works(bytes));
@@ -334,7 +339,6 @@ fn futures_run_to_their_end_on_blocking_threads_do_not_mix() {
             }
             tasks.join_all().await
         });
-        drop(runtime);
 
         let report = report();
         assert_worked(&report, "works", sum_to(50), 50, &kept);
@@ -356,15 +360,13 @@ async fn blocks_its_worker(bytes: usize) -> Vec<u8> {
 #[test]
 fn a_task_that_blocks_its_worker_goes_on_with_its_lines() {
     run(|| {
-        let runtime = four_workers();
-        let kept = runtime.block_on(async {
+        let kept = on_four_workers(async {
             let mut tasks = JoinSet::new();
             for bytes in 1..=100 {
                 tasks.spawn(blocks_its_worker(bytes));
             }
             tasks.join_all().await
         });
-        drop(runtime);
 
         let report = report();
         assert_worked(&report, "crunches", sum_to(100), 100, &kept);
@@ -387,8 +389,7 @@ async fn waits_after_a_sign(started: Arc<Semaphore>, bytes: usize) {
 #[test]
 fn tasks_that_are_aborted_have_freed_what_they_held() {
     run(|| {
-        let runtime = four_workers();
-        let kept = runtime.block_on(async {
+        let kept = on_four_workers(async {
             let mut tasks = JoinSet::new();
             for bytes in 1..=100 {
                 tasks.spawn(works(bytes));
@@ -409,7 +410,6 @@ fn tasks_that_are_aborted_have_freed_what_they_held() {
             }
             tasks.join_all().await
         });
-        drop(runtime);
 
         let report = report();
         assert_worked(&report, "works", sum_to(100), 100, &kept);
@@ -469,8 +469,7 @@ async fn panics(bytes: usize) -> Vec<u8> {
 #[test]
 fn tasks_that_panic_leave_nothing_behind_and_nothing_on_others() {
     run(|| {
-        let runtime = four_workers();
-        let kept = runtime.block_on(async {
+        let kept = on_four_workers(async {
             let mut tasks = JoinSet::new();
             for bytes in 1..=100 {
                 tasks.spawn(works(bytes));
@@ -482,7 +481,6 @@ fn tasks_that_panic_leave_nothing_behind_and_nothing_on_others() {
             }
             kept
         });
-        drop(runtime);
 
         let report = report();
         assert_worked(&report, "works", sum_to(100), 100, &kept);
@@ -578,9 +576,7 @@ async fn buffers() -> Vec<Vec<u8>> {
 #[test]
 fn a_buffered_stream_has_its_own_blocks_and_the_futures_in_it_have_theirs() {
     run(|| {
-        let runtime = four_workers();
-        let kept = runtime.block_on(buffers());
-        drop(runtime);
+        let kept = on_four_workers(buffers());
 
         let report = report();
         assert_worked(&report, "works", sum_to(100), 100, &kept);
@@ -691,8 +687,7 @@ async fn next_page(number: usize) -> Option<(Vec<u8>, usize)> {
 #[test]
 fn a_stream_made_of_calls_has_the_lines_of_all_of_them() {
     run(|| {
-        let runtime = four_workers();
-        let pages = runtime.block_on(async {
+        let pages = on_four_workers(async {
             let [first, second] = [1, 6].map(|number| {
                 let pages = stream::unfold(number, next_page);
                 tokio::spawn(pages.collect::<Vec<_>>())
@@ -701,7 +696,6 @@ fn a_stream_made_of_calls_has_the_lines_of_all_of_them() {
             pages.extend(second.await.unwrap());
             pages
         });
-        drop(runtime);
 
         let report = report();
         let bytes = 100 * (sum_to(10) + sum_to(10) - sum_to(5));
@@ -892,6 +886,19 @@ async fn holds(given: Vec<u8>) -> Vec<u8> {
     given
 }
 
+/// Asserts that the only table is that of `holds`, whose future was dropped with its argument.
+#[track_caller]
+fn assert_dropped(tables: &[Table]) {
+    let [table] = tables else {
+        panic!("{tables:#?}")
+    };
+    assert!(table.summary.ends_with("as its future was dropped"));
+    table.assert_heap(&[
+        ("let held", [1, 100, 0, 100, 100, 1]),
+        ("}", [1, 0, 110, -110, 0, 0]),
+    ]);
+}
+
 #[test]
 fn a_future_dropped_by_another_thread_than_polled_it_frees_its_lines_blocks() {
     let tables = run(|| {
@@ -905,15 +912,7 @@ fn a_future_dropped_by_another_thread_than_polled_it_frees_its_lines_blocks() {
         assert_law_3(&report);
     });
 
-    let [table] = &tables[..] else {
-        panic!("{tables:#?}")
-    };
-    assert!(table.summary.ends_with("as its future was dropped"));
-    table.assert_heap(&[
-        ("let held", [1, 100, 0, 100, 100, 1]),
-        // The argument is dropped, too.
-        ("}", [1, 0, 110, -110, 0, 0]),
-    ]);
+    assert_dropped(&tables);
 }
 
 thread_local! {
@@ -935,14 +934,7 @@ fn a_future_left_in_a_thread_local_is_dropped_with_its_thread() {
         assert_law_3(&report);
     });
 
-    let [table] = &tables[..] else {
-        panic!("{tables:#?}")
-    };
-    assert!(table.summary.ends_with("as its future was dropped"));
-    table.assert_heap(&[
-        ("let held", [1, 100, 0, 100, 100, 1]),
-        ("}", [1, 0, 110, -110, 0, 0]),
-    ]);
+    assert_dropped(&tables);
 }
 
 #[memprofile(columns = "hits, allocated, freed, net, peak, count")]
@@ -1019,12 +1011,10 @@ async fn begins() -> Boxed {
 #[test]
 fn a_future_begun_in_one_task_is_ended_in_another() {
     let tables = run(|| {
-        let runtime = four_workers();
-        runtime.block_on(async {
+        on_four_workers(async {
             let begun = tokio::spawn(begins()).await.unwrap();
             assert_eq!(tokio::spawn(adopts(begun)).await.unwrap(), 1006);
         });
-        drop(runtime);
 
         let report = report();
         assert_worked(&report, "works", 1000, 1, &[]);

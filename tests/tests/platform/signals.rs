@@ -4,7 +4,7 @@
 
 use memprof::report::Report;
 use memprof::{memprofile, report};
-use memprof_tests::{Program, Running, alone, assert_law_3, block, line, say};
+use memprof_tests::{Program, Running, alone, assert_law_3, block, keep, line, say};
 use std::alloc::{Layout, handle_alloc_error};
 use std::fs;
 use std::hint::black_box;
@@ -31,9 +31,9 @@ fn how() -> String {
     env::var("HOW").unwrap_or_default()
 }
 
-/// Starts a program that writes its report to a file.
-fn start(program: &mut Program, output: &Path) -> Running {
-    Running::start(program.env("MEMPROF_OUTPUT", output))
+/// Starts a program that writes its report to a file, and waits until it says `word`.
+fn start(program: &mut Program, output: &Path, word: &str) -> Running {
+    Running::start_until(program.env("MEMPROF_OUTPUT", output), word)
 }
 
 #[track_caller]
@@ -62,15 +62,9 @@ fn a_signal_that_ends_the_program_leaves_the_whole_report() {
     let folder = tempfile::tempdir().unwrap();
     for signal in ENDING {
         let path = folder.path().join(format!("{signal}.json"));
-        let mut program = Program::new(|| {
-            let kept = keeps(100);
-            say("ready");
-            drop(kept);
-        });
-        let mut running = start(&mut program, &path);
-        running.wait_for("ready");
-        running.send(signal);
-        running.assert_ended_by(signal);
+        let mut program = Program::new(|| keep(keeps(100), "ready"));
+        let running = start(&mut program, &path, "ready");
+        running.end_by(signal);
         assert_kept(&path, 100);
     }
     // There are no files besides the reports.
@@ -207,8 +201,7 @@ fn a_program_that_handles_a_signal_goes_on() {
             mem::forget((kept, keeps(20)));
             exit(7);
         });
-        let mut running = start(program.env("HOW", when), &path);
-        running.wait_for("ready");
+        let running = start(program.env("HOW", when), &path, "ready");
         running.send(libc::SIGTERM);
         let (status, stderr) = running.end();
         assert_eq!(status.code(), Some(7), "{when}: {status}: {stderr}");
@@ -233,8 +226,7 @@ fn a_program_that_ignores_a_signal_goes_on() {
             Ok(())
         });
     }
-    let mut running = start(&mut program, &path);
-    running.wait_for("ready");
+    let mut running = start(&mut program, &path, "ready");
     running.send(libc::SIGHUP);
     running.go_on();
     let (status, stderr) = running.end();
@@ -260,14 +252,11 @@ fn a_forked_child_ends_at_once_and_leaves_the_report_to_its_parent() {
             assert!(libc::WIFSIGNALED(status), "{status}");
             assert_eq!(libc::WTERMSIG(status), libc::SIGTERM);
         }
-        say("forked");
-        drop(kept);
+        keep(kept, "forked");
     });
-    let mut running = start(&mut program, &path);
-    running.wait_for("forked");
+    let running = start(&mut program, &path, "forked");
     assert!(!path.exists());
-    running.send(libc::SIGINT);
-    running.assert_ended_by(libc::SIGINT);
+    running.end_by(libc::SIGINT);
     assert_kept(&path, 100);
 }
 
@@ -297,11 +286,9 @@ fn a_signal_in_the_middle_of_allocations_leaves_the_whole_report() {
             println!("said: ready");
             hammer();
         });
-        let mut running = start(&mut program, &path);
-        running.wait_for("ready");
+        let running = start(&mut program, &path, "ready");
         let signal = ENDING[round % ENDING.len()];
-        running.send(signal);
-        running.assert_ended_by(signal);
+        running.end_by(signal);
         assert_kept(&path, 100);
     }
 }
@@ -317,10 +304,8 @@ fn a_signal_in_the_middle_of_a_report_leaves_the_whole_report() {
             black_box(report());
         }
     });
-    let mut running = start(&mut program, &path);
-    running.wait_for("ready");
-    running.send(libc::SIGTERM);
-    running.assert_ended_by(libc::SIGTERM);
+    let running = start(&mut program, &path, "ready");
+    running.end_by(libc::SIGTERM);
     assert_kept(&path, 100);
 }
 
@@ -334,13 +319,8 @@ fn a_report_that_cannot_be_written_changes_nothing_about_the_end() {
             "full" => "/dev/full".into(),
             _ => inside.join("report.json"),
         };
-        let mut program = Program::new(|| {
-            let kept = keeps(100);
-            say("ready");
-            drop(kept);
-        });
-        let mut running = start(program.env("MEMPROF_FORMAT", "json"), &path);
-        running.wait_for("ready");
+        let mut program = Program::new(|| keep(keeps(100), "ready"));
+        let running = start(program.env("MEMPROF_FORMAT", "json"), &path, "ready");
         fs::remove_dir(inside).unwrap();
         running.send(libc::SIGTERM);
         let (status, stderr) = running.end();
@@ -364,15 +344,9 @@ fn a_report_that_nobody_reads_does_not_keep_the_program() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe.json");
     pipe_without_reader(&path);
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
-    let mut running = start(&mut program, &path);
-    running.wait_for("ready");
-    running.send(libc::SIGTERM);
-    running.assert_ended_by(libc::SIGTERM);
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
+    let running = start(&mut program, &path, "ready");
+    running.end_by(libc::SIGTERM);
 }
 
 #[test]
@@ -387,7 +361,7 @@ fn a_killed_program_leaves_the_last_of_its_reports() {
         say("two");
         drop((kept, more));
     });
-    let mut running = start(program.env("MEMPROF_EVERY", "10ms"), &path);
+    let mut running = start(program.env("MEMPROF_EVERY", "10ms"), &path, "one");
     let has = |bytes: i64| {
         wait_until(|| {
             let report = Report::read(&path).ok()?;
@@ -397,14 +371,12 @@ fn a_killed_program_leaves_the_last_of_its_reports() {
             (kept == bytes).then_some(report)
         })
     };
-    running.wait_for("one");
     let first = has(100);
     running.go_on();
     running.wait_for("two");
     let second = has(120);
     assert!(first.interim_after.unwrap() < second.interim_after.unwrap());
-    running.send(libc::SIGKILL);
-    running.assert_ended_by(libc::SIGKILL);
+    running.end_by(libc::SIGKILL);
     let last = Report::read(&path).unwrap();
     assert!(last.interim_after >= second.interim_after);
 }
@@ -418,8 +390,7 @@ fn the_report_at_the_end_takes_the_place_of_those_before() {
         say("ready");
         mem::forget(kept);
     });
-    let mut running = start(program.env("MEMPROF_EVERY", "10ms"), &path);
-    running.wait_for("ready");
+    let mut running = start(program.env("MEMPROF_EVERY", "10ms"), &path, "ready");
     wait_until(|| Report::read(&path).ok());
     running.go_on();
     let (status, stderr) = running.end();
@@ -443,9 +414,9 @@ fn a_report_is_written_when_memory_passes_a_limit() {
         program.command().current_dir(&folder);
         program.env("MEMPROF_DUMP_AT", "2GiB");
         let mut running = if has_output {
-            start(&mut program, Path::new("report.json"))
+            start(&mut program, Path::new("report.json"), "one")
         } else {
-            Running::start(&mut program)
+            Running::start_until(&mut program, "one")
         };
         let name = if has_output {
             "report.dump.json".to_owned()
@@ -453,7 +424,6 @@ fn a_report_is_written_when_memory_passes_a_limit() {
             format!("memprof.{}.dump.json", running.id())
         };
         let path = folder.path().join(&name);
-        running.wait_for("one");
         assert!(!path.exists());
         running.go_on();
         running.wait_for("two");

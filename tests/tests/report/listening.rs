@@ -3,7 +3,7 @@
 
 use memprof::memprofile;
 use memprof::report::Report;
-use memprof_tests::{Program, Running, block, line, say};
+use memprof_tests::{Program, Running, block, keep, line, say};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -15,9 +15,9 @@ fn keeps(size: usize) -> Vec<u8> {
     block(size) // kept
 }
 
-/// Starts a program that listens on a socket.
-fn start(program: &mut Program, socket: impl AsRef<Path>) -> Running {
-    Running::start(program.env("MEMPROF_LISTEN", socket.as_ref()))
+/// Starts a program that listens on a socket, and waits until it says `word`.
+fn start(program: &mut Program, socket: impl AsRef<Path>, word: &str) -> Running {
+    Running::start_until(program.env("MEMPROF_LISTEN", socket.as_ref()), word)
 }
 
 fn live_bytes(socket: &Path) -> i64 {
@@ -36,9 +36,7 @@ fn who_connects_gets_the_report_of_that_moment() {
         say("two");
         drop((kept, more));
     });
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("one");
+    let mut running = start(&mut program, &socket, "one");
     let mode = fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let report = Report::read(&socket).unwrap();
@@ -48,8 +46,7 @@ fn who_connects_gets_the_report_of_that_moment() {
     running.go_on();
     running.wait_for("two");
     assert_eq!(live_bytes(&socket), 120);
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
     let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -58,36 +55,23 @@ fn who_connects_gets_the_report_of_that_moment() {
 fn who_goes_away_in_the_middle_disturbs_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("%p.socket");
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("ready");
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
+    let running = start(&mut program, &socket, "ready");
     let socket = folder.path().join(format!("{}.socket", running.id()));
     for _ in 0..10 {
         drop(UnixStream::connect(&socket).unwrap());
     }
     assert_eq!(live_bytes(&socket), 100);
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
 }
 
 #[test]
 fn source_stays_at_home_where_it_is_confidential() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
     program.env("MEMPROF_CONFIDENTIAL", "on");
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("ready");
+    let mut running = start(&mut program, &socket, "ready");
     let report = Report::read(&socket).unwrap();
     let sources = report.functions.iter().flat_map(|function| &function.lines);
     assert!(
@@ -170,35 +154,21 @@ fn a_path_as_long_as_the_address_of_a_socket_can_be_is_listened_at() {
     fs::create_dir(&inner).unwrap();
     let socket = inner.join("s");
     assert_eq!(socket.as_os_str().len(), 103);
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("ready");
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
+    let running = start(&mut program, &socket, "ready");
     assert_eq!(live_bytes(&socket), 100);
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
 }
 
 #[test]
 fn a_socket_that_another_program_has_put_in_its_place_stays() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("ready");
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
+    let running = start(&mut program, &socket, "ready");
     fs::remove_file(&socket).unwrap();
     let _other = UnixListener::bind(&socket).unwrap();
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
     assert!(UnixStream::connect(&socket).is_ok());
 }
 
@@ -209,22 +179,15 @@ fn a_path_that_is_no_text_has_the_number_of_the_process_too() {
 
     let folder = tempfile::tempdir().unwrap();
     let name = |number: &str| [b"\xff", number.as_bytes()].concat();
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
     let path = folder.path().join(OsStr::from_bytes(&name("%p")));
-    let mut running = start(&mut program, path);
-
-    running.wait_for("ready");
+    let running = start(&mut program, path, "ready");
     let name = name(&running.id().to_string());
     assert_eq!(
         live_bytes(&folder.path().join(OsStr::from_bytes(&name))),
         100
     );
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
 }
 
 #[test]
@@ -232,17 +195,10 @@ fn a_socket_that_was_left_behind_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     drop(UnixListener::bind(&socket).unwrap());
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("ready");
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
+    let running = start(&mut program, &socket, "ready");
     assert_eq!(live_bytes(&socket), 100);
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
 }
 
 #[test]
@@ -261,15 +217,11 @@ fn a_forked_child_leaves_its_parents_socket() {
             assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
             assert_eq!(status, 0);
         }
-        say("forked");
-        drop(kept);
+        keep(kept, "forked");
     });
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("forked");
+    let running = start(&mut program, &socket, "forked");
     assert_eq!(live_bytes(&socket), 100);
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
 }
 
 #[cfg(target_os = "linux")]
@@ -277,14 +229,8 @@ fn a_forked_child_leaves_its_parents_socket() {
 fn the_programs_signals_are_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
-    let mut program = Program::new(|| {
-        let kept = keeps(100);
-        say("ready");
-        drop(kept);
-    });
-    let mut running = start(&mut program, &socket);
-
-    running.wait_for("ready");
+    let mut program = Program::new(|| keep(keeps(100), "ready"));
+    let running = start(&mut program, &socket, "ready");
     // The thread has its name after it has answered.
     assert_eq!(live_bytes(&socket), 100);
     let threads = fs::read_dir(format!("/proc/{}/task", running.id())).unwrap();
@@ -298,6 +244,5 @@ fn the_programs_signals_are_its_own() {
     for signal in all {
         assert_eq!(blocked >> (signal - 1) & 1, 1, "{signal}");
     }
-    running.go_on();
-    assert_eq!(running.end_well(), "");
+    running.go_on_to_a_quiet_end();
 }
