@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Ident, LitInt, LitStr, Path, Result, Token};
+use syn::{Ident, LitBool, LitInt, LitStr, Path, Result, Token};
 
 /// The most decimals a number in MiB can have: a byte is 2^-20 of one.
 const MOST_DECIMALS: u8 = 20;
@@ -28,7 +28,7 @@ const COLUMNS: [(&str, &str); 13] = [
 ];
 
 /// The names of the options, for error messages.
-const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `max_peak_bytes`, `max_net_bytes`, `on_exceed` and `crate`";
+const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `hits`, `max_peak_bytes`, `max_net_bytes`, `on_exceed` and `crate`";
 
 /// The first columns of [`COLUMNS`], this many, are the default.
 const DEFAULT_COLUMNS: usize = 2;
@@ -46,6 +46,8 @@ pub(crate) struct Args {
     print: Option<&'static str>,
     /// `rss = "exact"`: a variant of `Rss`.
     rss: Option<&'static str>,
+    /// `hits = true`: whether calls and lines are counted without a table.
+    hits: Option<bool>,
     /// `max_peak_bytes = "1 MiB"`: bytes.
     max_peak_bytes: Option<u64>,
     /// `max_net_bytes = 0`: bytes.
@@ -96,6 +98,7 @@ impl Args {
             stream: self.stream.or(outer.stream),
             print: self.print.or(outer.print),
             rss: self.rss.or(outer.rss),
+            hits: self.hits.or(outer.hits),
             max_peak_bytes: self.max_peak_bytes.or(outer.max_peak_bytes),
             max_net_bytes: self.max_net_bytes.or(outer.max_net_bytes),
             on_exceed: self.on_exceed.or(outer.on_exceed),
@@ -165,6 +168,9 @@ impl Args {
         if let Some(rss) = self.rss.map(variant) {
             options.extend(quote!(.rss(#private::Rss::#rss)));
         }
+        if let Some(hits) = self.hits {
+            options.extend(quote!(.hits(#hits)));
+        }
         (!options.is_empty()).then(|| quote!(#private::Options::new() #options))
     }
 }
@@ -203,6 +209,7 @@ impl Parse for Args {
                         &[("exact", "Exact"), ("adaptive", "Adaptive"), ("off", "Off")],
                     )
                 })?,
+                "hits" => once(&mut args.hits, &name, input, hits)?,
                 "max_peak_bytes" => once(&mut args.max_peak_bytes, &name, input, |input| {
                     budget::bytes("max_peak_bytes", input)
                 })?,
@@ -274,6 +281,13 @@ fn precision(input: ParseStream<'_>) -> Result<u8> {
         Ok(decimals) if decimals <= MOST_DECIMALS && literal.suffix().is_empty() => Ok(decimals),
         _ => Err(syn::Error::new(literal.span(), expected())),
     }
+}
+
+fn hits(input: ParseStream<'_>) -> Result<bool> {
+    let literal: LitBool = input.parse().map_err(|error| {
+        syn::Error::new(error.span(), "`hits` is `true` or `false`, without quotes")
+    })?;
+    Ok(literal.value)
 }
 
 fn columns(input: ParseStream<'_>) -> Result<Vec<&'static str>> {

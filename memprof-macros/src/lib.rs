@@ -277,7 +277,8 @@ use proc_macro::TokenStream;
 /// - `exit`: once for all calls, when the process exits; also after a panic and, except on Windows,
 ///   after `std::process::exit`, but not after a signal or an abort. What a recursive call did is
 ///   counted once, in the outermost call.
-/// - `never`: not at all. This is the default with a budget.
+/// - `never`: not at all. This is the default with a budget. Reports still show what each line
+///   allocated, but not how often it ran, unless [`hits`](#hits--true--false) asks for that.
 ///
 /// ```
 /// # use memprof::memprofile;
@@ -309,6 +310,30 @@ use proc_macro::TokenStream;
 ///     }
 /// }
 /// # fn main() { touch(&mut vec![0; 1 << 20]); }
+/// ```
+///
+/// ## `hits = true | false`
+///
+/// Whether reports say how often the function was called and how often each line ran, although its
+/// table is never printed. Counting costs time on each call and on each line, so a function with
+/// `print = "never"` or a budget doesn't count unless the option is `true` or its `columns` contain
+/// `hits`; reports leave these numbers out then. Functions whose tables are printed always count,
+/// and a `memprof::Scope` counts all functions that are called in it.
+///
+/// ```
+/// # use memprof::memprofile;
+/// # #[global_allocator]
+/// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+/// #[memprofile(print = "never", hits = true)]
+/// fn greet(name: &str) -> String {
+///     format!("hello {name}")
+/// }
+///
+/// # fn main() {
+/// greet("ada");
+/// greet("grace");
+/// assert_eq!(memprof::report().functions[0].call_count, Some(2));
+/// # }
 /// ```
 ///
 /// ## `max_peak_bytes = "…"`, `max_net_bytes = "…"`, `on_exceed = "warn" | "panic" | "callback"`

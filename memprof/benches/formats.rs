@@ -61,7 +61,7 @@ fn time(
 fn text(function_count: usize, call_count: usize) -> Result<String, std::fmt::Error> {
     let function_count = function_count.max(1);
     let mut text = format!(
-        r#"{{"format": "memprof report", "version": 3, "process": {{{BLOCKS},
+        r#"{{"format": "memprof report", "version": 4, "process": {{{BLOCKS},
         "peak_error_bytes": 0, "resident_bytes": 0, "resident_is_exact": true,
         "calls_left_out": 0}}, "untracked": {{{BLOCKS}}}, "functions": ["#
     );

@@ -64,32 +64,35 @@ impl Compared {
     /// Refuses to sort by or limit a quantity that a baseline doesn't have, and to limit one that
     /// a report doesn't know.
     pub(crate) fn check(&self, sort: Quantity, limits: &[Limit]) -> Result<(), String> {
-        // The process totals of live bytes and of the peak are known without owners of blocks.
-        let is_known = |quantity: Quantity| {
-            [&self.before, &self.after].into_iter().all(|report| {
-                let is_total = quantity != Quantity::TemporaryCount;
-                let total_is_known = is_total && report.total.deallocation_count > 0;
-                quantity.is_known_in(report) || total_is_known
-            })
-        };
-        let mut quantities = limits.iter().map(|limit| limit.quantity);
-        if let Some(quantity) = quantities.find(|quantity| !is_known(*quantity)) {
-            return Err(format!(
-                "{quantity} can't have a limit: {}",
-                Report::OWNERS_ARE_UNKNOWN
-            ));
-        }
-        let limits = limits.iter().map(|limit| limit.quantity);
+        let limits = || limits.iter().map(|limit| limit.quantity);
         let is_lacking = |quantity: &Quantity| {
             use Quantity::{BytesAtPeak, Hits, MovedBytes, TemporaryCount};
             matches!(quantity, BytesAtPeak | Hits | MovedBytes | TemporaryCount)
         };
-        match limits.chain([sort]).find(is_lacking) {
-            Some(quantity) if !self.is_whole => Err(format!(
+        let lacking = limits().chain([sort]).find(is_lacking);
+        if let Some(quantity) = lacking.filter(|_| !self.is_whole) {
+            return Err(format!(
                 "a baseline has no {quantity}; compare two reports, or use live_bytes, live_count, \
                  allocated_bytes, allocation_count, freed_bytes or transferred_bytes"
-            )),
-            _ => Ok(()),
+            ));
+        }
+        // The process totals of live bytes and of the peak are known without owners of blocks.
+        let is_known = |quantity: Quantity| {
+            [&self.before, &self.after].into_iter().all(|report| {
+                let is_total = !matches!(quantity, Quantity::TemporaryCount | Quantity::Hits);
+                let total_is_known = is_total && report.total.deallocation_count > 0;
+                quantity.is_known_in(report) || total_is_known
+            })
+        };
+        match limits().find(|quantity| !is_known(*quantity)) {
+            None => Ok(()),
+            Some(quantity) => {
+                let why = match quantity {
+                    Quantity::Hits => Report::HITS_ARE_UNKNOWN,
+                    _ => Report::OWNERS_ARE_UNKNOWN,
+                };
+                Err(format!("{quantity} can't have a limit: {why}"))
+            }
         }
     }
 }
@@ -105,21 +108,28 @@ fn hide_source(reports: &mut [Report]) {
     }
 }
 
-/// The numbers of a line in both reports; zero where it is missing.
+/// The allocations and hits of a line in one report.
+type Numbers = (Allocations, Option<u64>);
+
+/// The numbers of a line in both reports; `None` where it is missing.
 #[derive(Default)]
 struct Change<'a> {
     /// The line number in the later report: `None` if the line is gone, 0 if it has no number,
     /// as in a baseline.
     number: Option<u32>,
-    before: (Allocations, u64),
-    after: (Allocations, u64),
+    before: Option<Numbers>,
+    after: Option<Numbers>,
     key: Key<'a>,
 }
 
 impl Change<'_> {
-    fn of(&self, quantity: Quantity) -> i128 {
-        let of = |(made, hits): &(Allocations, u64)| quantity.of(made, *hits);
-        of(&self.after) - of(&self.before)
+    /// By how much a quantity has changed, if it was counted. A missing line counts as 0.
+    fn of(&self, quantity: Quantity) -> Option<i128> {
+        let of = |numbers: &Option<Numbers>| match numbers {
+            Some((made, hits)) => quantity.of(made, *hits),
+            None => Some(0),
+        };
+        Some(of(&self.after)? - of(&self.before)?)
     }
 }
 
@@ -153,8 +163,12 @@ pub(crate) fn show(
         columns.insert(0, sort);
     }
     let mut changes = changes(before, after);
-    changes.retain(|change| columns.iter().any(|column| change.of(*column) != 0));
-    changes.sort_by_key(|change| Reverse(change.of(sort).abs()));
+    let has_changed = |number: i128| number != 0;
+    changes.retain(|change| {
+        let mut columns = columns.iter();
+        columns.any(|column| change.of(*column).is_some_and(has_changed))
+    });
+    changes.sort_by_key(|change| Reverse(change.of(sort).map(i128::abs)));
     if changes.is_empty() {
         writeln!(out, "no line has changed")?;
     } else {
@@ -162,15 +176,16 @@ pub(crate) fn show(
         let mut table = table(headings.chain(["Where", "Line"]));
         let mut styles = Vec::new();
         for change in changes.iter().take(top) {
-            styles.push(match change.of(sort).signum() {
-                1 => MORE,
-                -1 => LESS,
-                _ => Style::new(),
+            styles.push(match change.of(sort) {
+                Some(1..) => MORE,
+                Some(..0) => LESS,
+                Some(0) | None => Style::new(),
             });
             let (function, source, _) = change.key;
-            let numbers = columns
-                .iter()
-                .map(|column| number(&signed(*column, change.of(*column))));
+            let numbers = columns.iter().map(|column| {
+                let text = change.of(*column);
+                number(&text.map_or_else(String::new, |number| signed(*column, number)))
+            });
             let place = match change.number {
                 None => format!("{} (gone)", cell(function)),
                 Some(0) => cell(function),
@@ -184,7 +199,7 @@ pub(crate) fn show(
         }
     }
     let total = |quantity: Quantity| {
-        let change = quantity.of(&after.total, 0) - quantity.of(&before.total, 0);
+        let change = quantity.of_blocks(&after.total) - quantity.of_blocks(&before.total);
         signed(quantity, change)
     };
     let [alive, allocated] = [Quantity::LiveBytes, Quantity::AllocatedBytes].map(total);
@@ -229,7 +244,7 @@ fn changes<'a>(before: &'a Report, after: &'a Report) -> Vec<Change<'a>> {
                 changes.len() - 1
             });
             if let Some(change) = changes.get_mut(place) {
-                let numbers = (line.own, line.hits);
+                let numbers = Some((line.own, line.hits));
                 if is_after {
                     change.after = numbers;
                     change.number = Some(line.number);
@@ -313,13 +328,19 @@ pub(crate) fn number_of(text: &str) -> Option<i128> {
     Some(whole * i128::from(unit) + part as i128)
 }
 
+/// How often lines ran, without those whose executions weren't counted.
+fn hits(report: &Report) -> i128 {
+    let hits = lines(report).filter_map(|(_, line)| line.hits);
+    hits.map(i128::from).sum()
+}
+
 impl Limit {
     /// The message, if the later report exceeds the limit.
     #[expect(clippy::cast_precision_loss, reason = "percentages needn't be exact")]
     pub(crate) fn passed(&self, Compared { before, after, .. }: &Compared) -> Option<String> {
         let [was, is] = [before, after].map(|report| match self.quantity {
-            Quantity::Hits => lines(report).map(|(_, line)| i128::from(line.hits)).sum(),
-            quantity => quantity.of(&report.total, 0),
+            Quantity::Hits => hits(report),
+            quantity => quantity.of_blocks(&report.total),
         });
         let is_passed = match self.most {
             Most::Number(most) => is > most,

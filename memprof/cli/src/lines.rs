@@ -63,8 +63,17 @@ impl Quantity {
         }
     }
 
-    /// This number of a line that ran `hits` times and has the allocations `made`.
-    pub(crate) fn of(self, made: &Allocations, hits: u64) -> i128 {
+    /// This number of a line that ran `hits` times and has the allocations `made`. `None` if it
+    /// wasn't counted.
+    pub(crate) fn of(self, made: &Allocations, hits: Option<u64>) -> Option<i128> {
+        match self {
+            Self::Hits => hits.map(i128::from),
+            quantity => Some(quantity.of_blocks(made)),
+        }
+    }
+
+    /// This number of the allocations `made`, which have no hits.
+    pub(crate) fn of_blocks(self, made: &Allocations) -> i128 {
         match self {
             Self::LiveBytes => made.live_bytes().into(),
             Self::LiveCount => made.live_count().into(),
@@ -75,14 +84,15 @@ impl Quantity {
             Self::TransferredBytes => made.transferred_bytes.into(),
             Self::TemporaryCount => made.temporary_count.into(),
             Self::MovedBytes => made.moved_bytes.into(),
-            Self::Hits => hits.into(),
+            Self::Hits => 0,
         }
     }
 
     /// Whether the lines of `report` have this number.
     pub(crate) fn is_known_in(self, report: &Report) -> bool {
         match self {
-            Self::AllocatedBytes | Self::AllocationCount | Self::MovedBytes | Self::Hits => true,
+            Self::AllocatedBytes | Self::AllocationCount | Self::MovedBytes => true,
+            Self::Hits => report.has_hits(),
             Self::LiveBytes
             | Self::LiveCount
             | Self::BytesAtPeak

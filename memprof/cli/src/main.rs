@@ -63,7 +63,8 @@ enum Command {
         top: usize,
 
         /// Show these columns, in this order [default: what is alive, was alive at the peak, was
-        /// allocated, and hits; what was allocated comes first if `--sort` defaults to it]
+        /// allocated, and hits if they were counted; what was allocated comes first if `--sort`
+        /// defaults to it]
         #[arg(long, value_enum, value_delimiter = ',')]
         columns: Option<Vec<Quantity>>,
     },
@@ -213,10 +214,9 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
             columns,
         } => {
             let report = read(&file).map_err(|error| explained(error, &file))?;
-            let main = report.main_quantity().into();
-            let sort = sort.unwrap_or(main);
-            let columns = columns.unwrap_or_else(|| Quantity::columns(main));
-            show::show(&report, function.as_deref(), sort, top, &columns, out)?;
+            let sort = sort.unwrap_or_else(|| report.main_quantity().into());
+            let columns = columns.as_deref();
+            show::show(&report, function.as_deref(), sort, top, columns, out)?;
         }
         Command::Convert {
             file,

@@ -12,17 +12,22 @@ pub(crate) fn show(
     function: Option<&str>,
     sort: Quantity,
     top: usize,
-    columns: &[Quantity],
+    columns: Option<&[Quantity]>,
     mut out: impl Write,
 ) -> io::Result<()> {
+    let asked = columns.unwrap_or_default().iter().chain([&sort]);
+    let lacks_hits = asked.into_iter().any(|asked| *asked == Quantity::Hits) && !report.has_hits();
+    let columns = match columns {
+        Some(columns) => columns.to_vec(),
+        None => Quantity::columns(report.main_quantity().into()),
+    };
     let sort = if sort.is_known_in(report) {
         sort
     } else {
         Quantity::AllocatedBytes
     };
     let columns: Vec<Quantity> = columns
-        .iter()
-        .copied()
+        .into_iter()
         .filter(|column| column.is_known_in(report))
         .collect();
     let mut chosen: Vec<_> = lines(report)
@@ -35,16 +40,17 @@ pub(crate) fn show(
     let mut table = table(headings.chain(["Where", "Line"]));
     let all: i128 = chosen
         .iter()
-        .map(|(_, line)| sort.of(&line.own, line.hits))
+        .filter_map(|(_, line)| sort.of(&line.own, line.hits))
         .sum();
     let mut styles = Vec::new();
     for (of, line) in chosen.iter().take(top) {
         // A line with a quarter of the total is worth looking at.
-        let is_much = all > 0 && 4 * sort.of(&line.own, line.hits) >= all;
+        let is_much = all > 0 && 4 * sort.of(&line.own, line.hits).unwrap_or(0) >= all;
         styles.push(if is_much { MORE } else { Style::new() });
-        let numbers = columns
-            .iter()
-            .map(|column| number(&column.text(column.of(&line.own, line.hits))));
+        let numbers = columns.iter().map(|column| {
+            let text = column.of(&line.own, line.hits);
+            number(&text.map_or_else(String::new, |number| column.text(number)))
+        });
         let place = format!("{}:{}", cell(&of.path), line.number);
         let texts = [place, cell(&line.source)];
         table.add_row(numbers.chain(texts.map(Into::into)));
@@ -54,6 +60,9 @@ pub(crate) fn show(
         writeln!(out, "and {} more", chosen.len() - top)?;
     }
     write_totals(report, &mut out)?;
+    if lacks_hits {
+        writeln!(out, "not known: {}", Report::HITS_ARE_UNKNOWN)?;
+    }
     let functions = report.functions.iter();
     for of in functions.filter(|of| function.is_none_or(|name| of.path.contains(name))) {
         for note in &of.notes {
@@ -69,7 +78,7 @@ pub(crate) fn show(
 /// Writes the numbers of the process and of blocks that no line allocated.
 fn write_totals(report: &Report, mut out: impl Write) -> io::Result<()> {
     let sum = |made: &Allocations, is_known: bool| {
-        let text = |part: Quantity| part.text(part.of(made, 0));
+        let text = |part: Quantity| part.text(part.of_blocks(made));
         let [alive, at_peak] = [Quantity::LiveBytes, Quantity::BytesAtPeak].map(text);
         let allocated = text(Quantity::AllocatedBytes);
         if is_known {

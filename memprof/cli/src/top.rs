@@ -217,7 +217,7 @@ impl View {
             KeyCode::Char('m') => self.mark = self.report.clone(),
             KeyCode::Char(' ') => self.is_paused = !self.is_paused,
             KeyCode::Right | KeyCode::Tab => self.order_by(1),
-            KeyCode::Left | KeyCode::BackTab => self.order_by(Column::ALL.len() - 1),
+            KeyCode::Left | KeyCode::BackTab => self.order_by(self.columns().len() - 1),
             KeyCode::Down => self.skipped += 1,
             KeyCode::Up => self.skipped = self.skipped.saturating_sub(1),
             KeyCode::PageDown => self.skipped += 10,
@@ -228,11 +228,21 @@ impl View {
         Wish::GoOn
     }
 
+    /// The columns of numbers, without one that would be empty.
+    fn columns(&self) -> &'static [Column] {
+        match &Column::ALL {
+            [others @ .., Column::HitRate] if !self.report.has_hits() => others,
+            all => all,
+        }
+    }
+
     /// Sorts by the column `steps` to the right, cyclically.
     fn order_by(&mut self, steps: usize) {
-        let mut columns = Column::ALL.iter().cycle();
-        columns.find(|column| **column == self.order);
-        self.order = columns.nth(steps - 1).copied().unwrap_or(self.order);
+        let columns = self.columns();
+        // The column is gone if another process, which counts no hits, has taken over the path.
+        let place = columns.iter().position(|column| *column == self.order);
+        let next = (place.unwrap_or(0) + steps) % columns.len();
+        self.order = columns.get(next).copied().unwrap_or(self.order);
         self.skipped = 0;
     }
 
@@ -254,7 +264,7 @@ impl View {
                         marked: then(&self.mark).unwrap_or_default().0,
                         before: self.before.as_ref().map(|(report, passed)| {
                             let (made, hits) = then(report).unwrap_or_default();
-                            (made, hits, *passed)
+                            (made, hits.unwrap_or(0), *passed)
                         }),
                     });
                 }
@@ -309,12 +319,13 @@ impl View {
 
     /// The headings, and the lines that fit into `height`.
     fn table(&self, height: usize) -> Table<'static> {
+        let columns = self.columns();
         let rows = self.rows();
         let skipped = self.skipped.min(rows.len().saturating_sub(1));
         let shown = rows.iter().skip(skipped).take(height);
         let is_unknown = self.report.owners_are_unknown;
-        let shown: Vec<Vec<String>> = shown.map(|row| row.texts(is_unknown)).collect();
-        let headings = Column::ALL.iter().map(|column| column.heading());
+        let shown: Vec<Vec<String>> = shown.map(|row| row.texts(columns, is_unknown)).collect();
+        let headings = columns.iter().map(|column| column.heading());
         let headings: Vec<&str> = headings.chain(["Where", "Line"]).collect();
         let widths = headings.iter().enumerate().map(|(place, heading)| {
             let texts = shown.iter().filter_map(|row| row.get(place));
@@ -330,7 +341,7 @@ impl View {
         let widths = widths.chain([Constraint::Fill(1)]);
 
         let aligned = |place: usize, text: String| {
-            let is_number = place < Column::ALL.len();
+            let is_number = place < columns.len();
             let alignment = if is_number {
                 Alignment::Right
             } else {
@@ -339,7 +350,7 @@ impl View {
             Cell::from(Text::from(text).alignment(alignment))
         };
         let header = headings.iter().enumerate().map(|(place, heading)| {
-            let style = if Column::ALL.get(place) == Some(&self.order) {
+            let style = if columns.get(place) == Some(&self.order) {
                 Style::new().bold().reversed()
             } else {
                 Style::new().bold()
@@ -362,35 +373,42 @@ struct LineNow<'a> {
     line: &'a LineReport,
     /// The allocations at the mark.
     marked: Allocations,
-    /// The allocations and hits in the previous report, and the time since.
+    /// The allocations and hits in the previous report, 0 if they weren't counted, and the time since.
     before: Option<(Allocations, u64, Duration)>,
 }
 
 impl LineNow<'_> {
-    fn number(&self, column: Column) -> i128 {
+    /// The number in a column, or `None` if it wasn't counted.
+    fn number(&self, column: Column) -> Option<i128> {
         let made = self.line.own;
-        match column {
+        Some(match column {
             Column::Alive => made.live_bytes().into(),
             Column::Blocks => made.live_count().into(),
             Column::Growth => i128::from(made.live_bytes()) - i128::from(self.marked.live_bytes()),
             Column::AllocatedRate => self.before.map_or(0, |(before, _, passed)| {
                 per_second(made.allocated_bytes, before.allocated_bytes, passed)
             }),
-            Column::HitRate => self.before.map_or(0, |(_, before, passed)| {
-                per_second(self.line.hits, before, passed)
-            }),
-        }
+            Column::HitRate => {
+                let hits = self.line.hits?;
+                self.before
+                    .map_or(0, |(_, before, passed)| per_second(hits, before, passed))
+            }
+        })
     }
 
     /// The cells of the row. Those of live memory are empty if it isn't known per line.
-    fn texts(&self, alive_is_unknown: bool) -> Vec<String> {
-        let numbers = Column::ALL.map(|column| match column {
+    fn texts(&self, columns: &[Column], alive_is_unknown: bool) -> Vec<String> {
+        let text = |column: &Column| {
+            let number = self.number(*column);
+            number.map_or_else(String::new, |number| column.text(number))
+        };
+        let numbers = columns.iter().map(|column| match column {
             Column::Alive | Column::Blocks | Column::Growth if alive_is_unknown => String::new(),
-            column => column.text(self.number(column)),
+            column => text(column),
         });
         let place = format!("{}:{}", cell(&self.function.path), self.line.number);
         let texts = [place, cell(&self.line.source)];
-        numbers.into_iter().chain(texts).collect()
+        numbers.chain(texts).collect()
     }
 }
 
@@ -414,7 +432,7 @@ mod tests {
     /// A report covers the process, so tests run one at a time.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-    #[memprofile(print = "never")]
+    #[memprofile(print = "never", hits = true)]
     fn keeps(count: usize) -> Vec<Vec<u8>> {
         let mut kept = Vec::with_capacity(10);
         for _ in 0..count {
@@ -465,6 +483,36 @@ mod tests {
             ["4,000", "B", "4", "+4,000", "B", "2,000", "B", "2"]
         );
         drop(kept);
+    }
+
+    #[test]
+    fn hits_that_were_not_counted_have_no_column() {
+        let (mut view, ..) = view();
+        view.press(KeyCode::Left.into());
+        assert_eq!(view.order, Column::HitRate);
+        for function in &mut view.report.functions {
+            function.call_count = None;
+            function.lines.iter_mut().for_each(|line| line.hits = None);
+        }
+        let rows = screen(&view);
+        assert_eq!(
+            words(&rows[2]),
+            [
+                "Alive",
+                "Blocks",
+                "Since",
+                "mark",
+                "Allocated/s",
+                "Where",
+                "Line"
+            ]
+        );
+        view.press(KeyCode::Right.into());
+        assert_eq!(view.order, Column::Blocks);
+        for _ in 0..2 {
+            view.press(KeyCode::Left.into());
+        }
+        assert_eq!(view.order, Column::AllocatedRate);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn keeps(count: usize) -> Vec<Vec<u8>> {
     let mut kept = Vec::with_capacity(10);
     for _ in 0..count {
@@ -157,6 +157,59 @@ fn show_takes_columns_an_order_and_a_number_of_lines() {
     assert_eq!(rows[0], ["Hits", "Allocated", "Where", "Line"]);
     assert_eq!(rows[1][..3], ["5", "5,000", "B"]);
     assert_eq!(rows[2], ["and", "1", "more"]);
+}
+
+/// Makes a report one of functions whose calls and lines weren't counted.
+fn without_hits(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    let mut report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for list in ["functions", "calls"] {
+        for counted in report[list].as_array_mut().unwrap() {
+            counted["call_count"] = serde_json::Value::Null;
+            for line in counted["lines"].as_array_mut().unwrap() {
+                line["hits"] = serde_json::Value::Null;
+            }
+        }
+    }
+    fs::write(path, report.to_string()).unwrap();
+}
+
+#[test]
+fn hits_that_were_not_counted_are_not_shown() {
+    let reports = reports();
+    without_hits(&reports.after);
+    let why = "calls and executions of lines weren't counted: to count them, put `hits = true`";
+
+    let shown = stdout(&memprof(&["show".as_ref(), &reports.after]));
+    assert!(!shown.contains("Hits"), "{shown}");
+    assert!(!shown.contains("not known"), "{shown}");
+    for asked in ["--sort=hits", "--columns=hits,live_bytes"] {
+        let shown = stdout(&memprof(&["show".as_ref(), &reports.after, asked.as_ref()]));
+        assert!(!shown.contains("Hits"), "{shown}");
+        assert!(shown.contains(&format!("\nnot known: {why}")), "{shown}");
+    }
+
+    let diff = |option: &str| {
+        let [before, after] = [&*reports.before, &*reports.after];
+        memprof(&["diff".as_ref(), before, after, option.as_ref()])
+    };
+    let shown = stdout(&diff("--sort=hits"));
+    assert!(shown.contains("+3,000 B"), "{shown}");
+    assert!(!shown.contains("Hits"), "{shown}");
+    let refused = diff("--fail-on=hits>0");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains(&format!("hits can't have a limit: {why}")),
+        "{said}"
+    );
+
+    let calls = reports.after.with_extension("prof");
+    let refused = memprof(&["convert".as_ref(), &reports.after, "-o".as_ref(), &calls]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains(why), "{said}");
+    assert!(!calls.exists());
 }
 
 #[test]

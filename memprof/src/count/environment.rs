@@ -77,6 +77,7 @@ const KNOWN: &[Variable] = &[
     Variable::new("MEMPROF_STREAM").word(&["stdout", "stderr"]),
     Variable::new("MEMPROF_PRINT").word(&["call", "exit", "never"]),
     Variable::new("MEMPROF_RSS").word(&["exact", "adaptive", "off"]),
+    Variable::new("MEMPROF_HITS").word(&["on", "off"]),
     Variable::new("MEMPROF_OUTPUT").needs(FILES).waits(),
     Variable::new("MEMPROF_FORMAT")
         .needs(FILES)
@@ -418,12 +419,14 @@ mod tests {
                 ("MEMPROF_STREAM", " "),
                 ("MEMPROF_PRINT", "line\nbreak"),
                 ("MEMPROF_RSS", "sometimes"),
+                ("MEMPROF_HITS", "true"),
             ]),
             [
                 "MEMPROF is \"maybe\", which is not `on` or `off`; it is ignored",
                 "MEMPROF_COLUMNS is \"hits,size\", which is not a list of `mem_usage`, `increment`, `hits`, \
                  `allocated`, `freed`, `net`, `peak`, `count`, `time`, `live`, `live_count`, `at_peak`, \
                  `temporary`, `default`, `all`; it is ignored",
+                "MEMPROF_HITS is \"true\", which is not `on` or `off`; it is ignored",
                 "MEMPROF_PRECISION is \"21\", which is not a number of decimals from 0 to 20; it is ignored",
                 "MEMPROF_PRINT is \"line\\nbreak\", which is not `call`, `exit` or `never`; it is ignored",
                 "MEMPROF_RSS is \"sometimes\", which is not `exact`, `adaptive` or `off`; it is ignored",

@@ -51,6 +51,7 @@ pub struct Options {
     pub(crate) stream: Option<Stream>,
     pub(crate) print: Option<Print>,
     pub(crate) rss: Option<Rss>,
+    pub(crate) hits: Option<bool>,
 }
 
 impl Options {
@@ -63,6 +64,7 @@ impl Options {
             stream: None,
             print: None,
             rss: None,
+            hits: None,
         }
     }
 
@@ -100,6 +102,13 @@ impl Options {
         self.rss = Some(rss);
         self
     }
+
+    /// Whether calls and executions of lines are counted even if no table is printed.
+    #[must_use]
+    pub const fn hits(mut self, is_on: bool) -> Self {
+        self.hits = Some(is_on);
+        self
+    }
 }
 
 /// The settings of a function in this process.
@@ -110,6 +119,8 @@ pub(crate) struct TableSettings {
     pub(crate) stream: Stream,
     pub(crate) print: Print,
     pub(crate) rss: Rss,
+    /// Whether calls and executions of lines are counted even if no table is printed.
+    pub(crate) hits: bool,
 }
 
 impl TableSettings {

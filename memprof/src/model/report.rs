@@ -47,7 +47,8 @@ pub struct Report {
     pub resident_is_exact: Option<bool>,
 
     /// Calls over call paths that are missing from `calls` because there are too many paths. Each
-    /// such call is counted in a node without a caller.
+    /// such call is counted in a node without a caller. Calls of functions whose calls
+    /// [weren't counted](LineReport::hits) are not included.
     pub calls_left_out: u64,
 
     /// Bytes that memprof uses to know which line allocated each live block, if that is known.
@@ -90,8 +91,8 @@ pub struct FunctionReport {
     /// that its thread switched stacks.
     pub notes: Vec<Cow<'static, str>>,
 
-    /// How often the function was called.
-    pub call_count: u64,
+    /// How often the function was called. `None` if that wasn't counted, as [`LineReport::hits`].
+    pub call_count: Option<u64>,
 
     /// How long threads were in the function, callees included; for a recursive function, in its
     /// outermost calls.
@@ -118,7 +119,11 @@ pub struct LineReport {
     pub source: Cow<'static, str>,
 
     /// How often the line began to run. A loop's header runs once more than its body.
-    pub hits: u64,
+    ///
+    /// `None` if that wasn't counted. Calls and executions of lines are counted in functions whose
+    /// tables are printed, in functions with `hits = true`, and with `MEMPROF_HITS=on`. Scopes
+    /// count them in all functions that are called in them.
+    pub hits: Option<u64>,
 
     /// Blocks allocated while this was the innermost running line.
     pub own: Allocations,
@@ -175,8 +180,9 @@ pub struct CallNode {
     /// task or a function that isn't profiled.
     pub caller: Option<CallSite>,
 
-    /// How often the function was called over this path.
-    pub call_count: u64,
+    /// How often the function was called over this path. `None` if that wasn't counted, as
+    /// [`LineReport::hits`].
+    pub call_count: Option<u64>,
 
     /// How long threads were in the function over this path, without the profiled functions that it
     /// called. Measured in scopes; zero in the report of the process.
@@ -185,7 +191,8 @@ pub struct CallNode {
     /// The same, including the profiled functions that it called.
     pub inclusive_elapsed: Duration,
 
-    /// The function's lines over this path that ran or have any other number, in source order.
+    /// The function's lines over this path that ran, if that was counted, or have any other number,
+    /// in source order.
     pub lines: Vec<CallNodeLine>,
 }
 
@@ -207,8 +214,8 @@ pub struct CallNodeLine {
     /// The line's number in its file.
     pub number: u32,
 
-    /// How often the line began to run.
-    pub hits: u64,
+    /// How often the line began to run. `None` if that wasn't counted, as [`LineReport::hits`].
+    pub hits: Option<u64>,
 
     /// Blocks allocated while this was the innermost running line.
     pub own: Allocations,
@@ -377,6 +384,17 @@ impl Report {
         !self.owners_are_unknown || self.total.deallocation_count > 0
     }
 
+    /// Whether calls and executions of lines were counted in any function. If not, all
+    /// [`hits`](LineReport::hits) and [`call_count`](FunctionReport::call_count)s are `None`.
+    #[must_use]
+    pub fn has_hits(&self) -> bool {
+        let mut functions = self.functions.iter();
+        functions.any(|function| function.call_count.is_some())
+    }
+
+    /// The message where calls or hits are asked for, and the report [has none](Self::has_hits).
+    pub const HITS_ARE_UNKNOWN: &'static str = "calls and executions of lines weren't counted: to count them, put `hits = true` into the attribute, set `MEMPROF_HITS=on`, or take the report of a scope";
+
     /// What was allocated and freed between `earlier` and this report.
     ///
     /// Both reports have to be taken after the last [`reset`](crate::reset). A number that seems to
@@ -421,12 +439,12 @@ impl Report {
         self.calls_left_out = self.calls_left_out.saturating_sub(earlier.calls_left_out);
         // Functions and calls are only ever added, and a function's lines never change.
         for (function, before) in self.functions.iter_mut().zip(&earlier.functions) {
-            function.call_count = function.call_count.saturating_sub(before.call_count);
+            function.call_count = count_since(function.call_count, before.call_count);
             let inclusive = &mut function.inclusive_elapsed;
             *inclusive = inclusive.saturating_sub(before.inclusive_elapsed);
             function.own_elapsed = function.own_elapsed.saturating_sub(before.own_elapsed);
             for (line, before) in function.lines.iter_mut().zip(&before.lines) {
-                line.hits = line.hits.saturating_sub(before.hits);
+                line.hits = count_since(line.hits, before.hits);
                 line.own = line.own.since(before.own);
                 line.inclusive = line.inclusive.since(before.inclusive);
                 if let (Some(line), Some(before)) = (&mut line.while_running, before.while_running)
@@ -436,7 +454,7 @@ impl Report {
             }
         }
         for (call, before) in self.calls.iter_mut().zip(&earlier.calls) {
-            call.call_count = call.call_count.saturating_sub(before.call_count);
+            call.call_count = count_since(call.call_count, before.call_count);
             call.own_elapsed = call.own_elapsed.saturating_sub(before.own_elapsed);
             let inclusive = &mut call.inclusive_elapsed;
             *inclusive = inclusive.saturating_sub(before.inclusive_elapsed);
@@ -447,13 +465,25 @@ impl Report {
                 let Some(before) = known.ok().and_then(|place| before.lines.get(place)) else {
                     continue;
                 };
-                line.hits = line.hits.saturating_sub(before.hits);
+                line.hits = count_since(line.hits, before.hits);
                 line.own = line.own.since(before.own);
                 line.inclusive = line.inclusive.since(before.inclusive);
             }
             call.lines.retain(CallNodeLine::has_numbers);
         }
     }
+}
+
+/// Adds a number of calls or hits to a sum, which is known as soon as one of them is.
+pub(crate) fn add_count(sum: &mut Option<u64>, count: Option<u64>) {
+    if let Some(count) = count {
+        *sum = Some(sum.unwrap_or(0).saturating_add(count));
+    }
+}
+
+/// A number of calls or hits since an earlier one, if it was counted.
+fn count_since(count: Option<u64>, earlier: Option<u64>) -> Option<u64> {
+    count.map(|count| count.saturating_sub(earlier.unwrap_or(0)))
 }
 
 impl FunctionReport {
@@ -490,7 +520,7 @@ impl FunctionReport {
 impl CallNodeLine {
     /// Whether anything besides the line's number is set.
     pub(crate) fn has_numbers(&self) -> bool {
-        self.hits > 0
+        self.hits.is_some_and(|hits| hits > 0)
             || self.own != Allocations::default()
             || self.inclusive != Allocations::default()
     }

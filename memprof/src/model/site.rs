@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Off,
     /// Blocks are attributed to the lines that allocate them; nothing else is measured.
     Owning,
+    /// Blocks are attributed to lines, and calls and executions of lines are counted.
+    Counting,
     /// What happens to memory while a line runs is measured, too.
     Settling,
 }
@@ -42,6 +44,7 @@ impl Kind {
         match number {
             0 => Self::Off,
             1 => Self::Owning,
+            2 => Self::Counting,
             _ => Self::Settling,
         }
     }
@@ -141,6 +144,12 @@ impl Site {
             UNKNOWN => None,
             number => Some(Kind::from_number(number.into())),
         }
+    }
+
+    /// Whether all of its calls and all executions of its lines are counted in this process. If
+    /// not, only scopes count them.
+    pub(crate) fn counts_hits(&self) -> bool {
+        matches!(self.kind(), Some(Kind::Counting | Kind::Settling))
     }
 
     pub(crate) fn set_kind(&self, kind: Kind) {

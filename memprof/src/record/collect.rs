@@ -19,7 +19,7 @@ use crate::count::tag;
 use crate::count::{peak, this_thread, uncounted};
 use crate::model::report::{
     Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
-    Report,
+    Report, add_count,
 };
 use crate::model::site::Site;
 use crate::record::call_paths::{self, Path};
@@ -109,6 +109,10 @@ pub(crate) trait Numbers {
     /// How often a path was called.
     fn call_count(&self, path: u32) -> u64;
 
+    /// Whether the calls of a path of `site`, of which there were `call_count`, and the executions
+    /// of its lines were counted.
+    fn are_counted(&self, site: &Site, call_count: u64) -> bool;
+
     /// How long threads were in the function itself over this path; zero if that isn't measured.
     fn own_elapsed(&self, path: u32) -> Duration;
 
@@ -153,6 +157,10 @@ impl Numbers for Reading {
 
     fn call_count(&self, path: u32) -> u64 {
         registry::calls(path)
+    }
+
+    fn are_counted(&self, site: &Site, _: u64) -> bool {
+        site.counts_hits()
     }
 
     fn own_elapsed(&self, _: u32) -> Duration {
@@ -219,15 +227,19 @@ impl Report {
         };
 
         let numbers = numbers();
-        for (call, (number, _)) in report.calls.iter_mut().zip(&paths) {
-            call.call_count = numbers.call_count(*number);
+        for (call, (number, path)) in report.calls.iter_mut().zip(&paths) {
+            let call_count = numbers.call_count(*number);
+            let are_counted = numbers.are_counted(path.site, call_count);
+            call.call_count = are_counted.then_some(call_count);
             call.own_elapsed = numbers.own_elapsed(*number);
             call.inclusive_elapsed = call.own_elapsed;
             // Lines beyond these are untracked, and the ids that follow belong to another path.
             let lines = call.lines.iter_mut().take(tag::MOST_LINES);
             for (line, id) in lines.zip(tag::first_id(*number)..) {
-                (line.own, line.hits) = numbers.line(id);
-                line.inclusive = line.own;
+                let (own, hits) = numbers.line(id);
+                line.own = own;
+                line.inclusive = own;
+                line.hits = are_counted.then_some(hits);
             }
         }
         (report.untracked, _) = numbers.line(tag::UNTRACKED);
@@ -304,17 +316,17 @@ impl Report {
         }
         for (call, (_, path)) in self.calls.iter().zip(paths) {
             if path.caller == call_paths::BEYOND {
-                self.calls_left_out += call.call_count;
+                self.calls_left_out += call.call_count.unwrap_or(0);
             }
             let Some(function) = self.functions.get_mut(call.function) else {
                 continue;
             };
-            function.call_count += call.call_count;
+            add_count(&mut function.call_count, call.call_count);
             function.own_elapsed += call.own_elapsed;
             // No function is on a path twice, so nothing is counted twice.
             function.inclusive_elapsed += call.inclusive_elapsed;
             for (sum, line) in function.lines.iter_mut().zip(&call.lines) {
-                sum.hits += line.hits;
+                add_count(&mut sum.hits, line.hits);
                 sum.own += line.own;
                 sum.inclusive += line.inclusive;
             }
@@ -357,7 +369,7 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
     };
     let empty = |number: &u32| CallNodeLine {
         number: *number,
-        hits: 0,
+        hits: None,
         own: Allocations::default(),
         inclusive: Allocations::default(),
     };
@@ -367,7 +379,7 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
             call,
             line: line_number(call, tag::place_of(path.caller) as usize),
         }),
-        call_count: 0,
+        call_count: None,
         own_elapsed: Duration::ZERO,
         inclusive_elapsed: Duration::ZERO,
         lines: path.site.lines().iter().map(empty).collect(),
@@ -381,7 +393,7 @@ impl FunctionReport {
         let lines = site.lines().iter().map(|number| LineReport {
             number: *number,
             source: Cow::Borrowed(site.source(*number)),
-            hits: 0,
+            hits: None,
             own: Allocations::default(),
             inclusive: Allocations::default(),
             while_running: None,
@@ -395,7 +407,7 @@ impl FunctionReport {
                 .chain(site.has_switched().then_some(stack_switch::NOTE))
                 .map(Cow::Borrowed)
                 .collect(),
-            call_count: 0,
+            call_count: None,
             inclusive_elapsed: Duration::ZERO,
             own_elapsed: Duration::ZERO,
             lines: lines.collect(),

@@ -45,7 +45,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
                 &*function.file,
                 &line.number.to_string(),
                 line.source.trim(),
-                &line.hits.to_string(),
+                &known(line.hits.map(|hits| hits.to_string())),
                 &made.allocated_bytes.to_string(),
                 &made.allocation_count.to_string(),
                 &of_owner(made.freed_bytes.to_string()),

@@ -16,7 +16,7 @@ pub enum Format {
     /// `.json`: the whole report. This is the only format that [`Report::read`] reads.
     ///
     /// ```text
-    /// { "format": "memprof report", "version": 3,
+    /// { "format": "memprof report", "version": 4,
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
     ///     "calls_left_out", "tag_bytes" if known, "owners_are_unknown" and "lines_are_unknown"
     ///     if true, "interim_after_ns" if the program went on },
@@ -37,7 +37,8 @@ pub enum Format {
     /// `deallocation_count`, `transferred_bytes`, `transferred_count`, `live_bytes`,
     /// `live_count`, `bytes_at_peak`, `temporary_count` and `moved_bytes`, as in
     /// [`Allocations`](crate::report::Allocations). All numbers are integers. `resident_bytes` and
-    /// `resident_increment_bytes` are null if they aren't known. If
+    /// `resident_increment_bytes` are null if they aren't known, `call_count` and `hits` if
+    /// [they weren't counted](crate::report::LineReport::hits). If
     /// [owners are unknown](Report::owners_are_unknown), the numbers in `BLOCKS` that depend on
     /// owners are missing.
     ///
@@ -45,7 +46,8 @@ pub enum Format {
     /// lists only lines with numbers. A line of a call has no `own` if all numbers in it are 0, and
     /// no `inclusive` if that is the same as `own`.
     ///
-    /// Versions 1 and 2 had other names for some keys, and reports in them can't be read.
+    /// In version 3, `call_count` and `hits` were numbers everywhere. Versions 1 and 2 had other
+    /// names for some keys, and reports in them can't be read.
     Json,
 
     /// `.html`: an interactive page with functions, lines, their source and the call tree. It opens
@@ -53,7 +55,8 @@ pub enum Format {
     /// no requests, and shows contents of the report as plain text only.
     Html,
 
-    /// `.csv`: a table of the lines, whose headings match the keys of the JSON format.
+    /// `.csv`: a table of the lines, whose headings match the keys of the JSON format. A cell is
+    /// empty if its number isn't known.
     Csv,
 
     /// `.md`: a table of the lines that allocated, sorted by the
@@ -80,6 +83,10 @@ pub enum Format {
 
     /// `.prof`: the format of Python's `profile`, for `pstats`, `SnakeViz` and `gprof2dot`, with
     /// calls, times and callers by function.
+    ///
+    /// Functions without times whose calls [weren't counted](crate::report::LineReport::hits) are
+    /// left out. If a report has only such functions, writing it fails with
+    /// [`Unsupported`](io::ErrorKind::Unsupported).
     ///
     /// Recursive calls aren't distinguished, so the number of primitive calls is that of all calls.
     /// Times are 0 if no column asked for them. The time per caller is 0 in the report of the

@@ -17,10 +17,14 @@ use std::time::Duration;
 /// The value of `"format"`.
 const NAME: &str = "memprof report";
 
-/// The version that is written, and the highest one that is read. Version 3 renamed keys. In
-/// version 1, a block that moved from one line to another counted as freed in the first and as
-/// allocated in the second, and the transferred numbers were missing.
-const VERSION: u64 = 3;
+/// The version that is written, and the highest one that is read. In version 4, the numbers of calls
+/// and hits can be null. Version 3 renamed keys. In version 1, a block that moved from one line to
+/// another counted as freed in the first and as allocated in the second, and the transferred numbers
+/// were missing.
+const VERSION: u64 = 4;
+
+/// The lowest version that is read.
+const OLDEST: u64 = 3;
 
 /// The limit on nested calls. No function occurs twice on a call path, so only a forged file has
 /// deeper ones.
@@ -34,7 +38,9 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
 /// Reads a report that [`write`] has written.
 pub(crate) fn read(text: &[u8]) -> Result<Report, Unreadable> {
     match serde_json::from_slice::<Document>(text) {
-        Ok(document) if document.format == NAME && document.version == VERSION => {
+        Ok(document)
+            if document.format == NAME && (OLDEST..=VERSION).contains(&document.version) =>
+        {
             document.into_report()
         }
         Ok(document) => Err(Head::from(document)
@@ -98,7 +104,7 @@ impl fmt::Display for Unreadable {
             Self::Older(version) => write!(
                 f,
                 "an older memprof wrote it, in version {version} of the format, and this one reads \
-                 version {VERSION}; write it again, or read it with the older one"
+                 versions {OLDEST} to {VERSION}; write it again, or read it with the older one"
             ),
             Self::Damaged(error) => write!(f, "it is a damaged report: {error}"),
             Self::Inconsistent(what) => {
@@ -133,7 +139,7 @@ impl Head {
             Some(Unreadable::Foreign)
         } else if self.version > VERSION {
             Some(Unreadable::Newer(self.version))
-        } else if self.version < VERSION {
+        } else if self.version < OLDEST {
             Some(Unreadable::Older(self.version))
         } else {
             None
@@ -178,6 +184,7 @@ fn is_false(is: &bool) -> bool {
     !*is
 }
 
+// `deserialize_with` keeps keys required whose values can be null.
 #[derive(Serialize, Deserialize)]
 struct Function {
     path: Cow<'static, str>,
@@ -187,7 +194,9 @@ struct Function {
     /// Left out if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Cow<'static, str>>,
-    call_count: u64,
+    /// Null if calls weren't counted.
+    #[serde(deserialize_with = "Option::deserialize")]
+    call_count: Option<u64>,
     own_ns: u64,
     inclusive_ns: u64,
     lines: Vec<Line>,
@@ -198,7 +207,9 @@ struct Line {
     #[serde(rename = "line")]
     number: u32,
     source: Cow<'static, str>,
-    hits: u64,
+    /// Null if executions weren't counted.
+    #[serde(deserialize_with = "Option::deserialize")]
+    hits: Option<u64>,
     #[serde(flatten)]
     own: Blocks,
     inclusive: Blocks,
@@ -210,7 +221,9 @@ struct Node {
     /// An index into `functions`.
     function: usize,
     caller: Option<Calling>,
-    call_count: u64,
+    /// Null if calls weren't counted.
+    #[serde(deserialize_with = "Option::deserialize")]
+    call_count: Option<u64>,
     own_ns: u64,
     inclusive_ns: u64,
     lines: Vec<LineOfCall>,
@@ -227,7 +240,9 @@ struct Calling {
 #[derive(Serialize, Deserialize)]
 struct LineOfCall {
     line: u32,
-    hits: u64,
+    /// Null if executions weren't counted.
+    #[serde(deserialize_with = "Option::deserialize")]
+    hits: Option<u64>,
     /// Left out if all numbers are 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     own: Option<Blocks>,

@@ -1,7 +1,7 @@
 //! The Markdown format: a table for people who read it in a browser.
 
 use crate::model::printable::printable;
-use crate::model::report::{Allocations, Report};
+use crate::model::report::{Allocations, LineReport, Report};
 use crate::model::units::{bytes, grouped, interim};
 use crate::report::quantity::Quantity;
 use std::io;
@@ -24,10 +24,16 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         let rest = (made.live_bytes(), made.bytes_at_peak, made.allocated_bytes);
         std::cmp::Reverse((main, rest))
     });
+    // A column that would be empty is left out.
+    let (heading, rule) = if report.has_hits() {
+        (" Hits |", "--:|")
+    } else {
+        ("", "")
+    };
     writeln!(
         out,
-        "| Alive | Blocks alive | At the peak | Allocated | Blocks | Hits | Where | Line |\n\
-         |--:|--:|--:|--:|--:|--:|---|---|"
+        "| Alive | Blocks alive | At the peak | Allocated | Blocks |{heading} Where | Line |\n\
+         |--:|--:|--:|--:|--:|{rule}---|---|"
     )?;
     let of_owner = |number: String| {
         if report.owners_are_unknown {
@@ -36,16 +42,21 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
             number
         }
     };
+    let hits = |line: &LineReport| match line.hits {
+        Some(hits) => format!(" {} |", grouped(hits.into())),
+        None if report.has_hits() => " |".to_owned(),
+        None => String::new(),
+    };
     for (function, line) in lines {
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} |{} {} | {} |",
             of_owner(bytes(line.own.live_bytes().into())),
             of_owner(grouped(line.own.live_count().into())),
             of_owner(bytes(line.own.bytes_at_peak.into())),
             bytes(line.own.allocated_bytes.into()),
             grouped(line.own.allocation_count.into()),
-            grouped(line.hits.into()),
+            hits(line),
             code(&format!("{}:{}", function.path, line.number)),
             code(line.source.trim()),
         )?;

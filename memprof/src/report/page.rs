@@ -195,8 +195,9 @@ fn write_numbers(
     columns.numbers(&name("process"), process)?;
 
     let functions = || pair.functions.iter().map(|function| function.sides[side]);
-    let calls = functions().map(|function| function.map_or(0, |function| function.call_count));
-    columns.numbers(&name("functions.calls"), calls.map(signed))?;
+    // What isn't in the report has run 0 times.
+    let calls = functions().map(|it| it.map_or(0, |function| count(function.call_count)));
+    columns.numbers(&name("functions.calls"), calls)?;
     let own = functions().map(|function| function.map_or(0, |it| it.own_elapsed.as_nanos()));
     columns.numbers(&name("functions.own_ns"), own.map(nanoseconds))?;
     let inclusive =
@@ -215,8 +216,8 @@ fn write_numbers(
     };
     let numbers = lines().map(|line| line.map_or(0, |line| line.number.into()));
     columns.numbers(&name("lines.number"), numbers)?;
-    let hits = lines().map(|line| line.map_or(0, |line| line.hits));
-    columns.numbers(&name("lines.hits"), hits.map(signed))?;
+    let hits = lines().map(|line| line.map_or(0, |line| count(line.hits)));
+    columns.numbers(&name("lines.hits"), hits)?;
     let elapsed = lines().map(|line| match line.and_then(|line| line.while_running) {
         Some(running) => running.elapsed.as_nanos(),
         None => 0,
@@ -240,6 +241,11 @@ fn write_numbers(
         columns.numbers(&column("rows"), rows)?;
     }
     Ok(())
+}
+
+/// A number of calls or hits, or -1 if they weren't counted.
+fn count(count: Option<u64>) -> i64 {
+    count.map_or(-1, signed)
 }
 
 fn signed(number: u64) -> i64 {

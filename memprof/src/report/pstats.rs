@@ -4,6 +4,9 @@
 //! Its value is a tuple: the number of primitive (not recursive) calls, the number of all calls,
 //! own time, inclusive time, and a dictionary with the same numbers by caller. A report doesn't
 //! distinguish recursive calls, so both numbers of calls are the same.
+//!
+//! The format can't say that calls weren't counted. Functions with neither calls nor times are left
+//! out, as functions and as callers, and a report that has only such functions is refused.
 
 use crate::model::report::{FunctionReport, Report};
 use std::collections::BTreeMap;
@@ -19,12 +22,17 @@ struct Calls {
 }
 
 pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> {
+    let mut functions = report.functions.iter();
+    if !report.functions.is_empty() && functions.all(|function| call_count(function).is_none()) {
+        let kind = io::ErrorKind::Unsupported;
+        return Err(io::Error::new(kind, Report::HITS_ARE_UNKNOWN));
+    }
     let mut callers = vec![BTreeMap::new(); report.functions.len()];
     for call in &report.calls {
         let caller = call.caller.and_then(|caller| report.calls.get(caller.call));
         if let (Some(caller), Some(callers)) = (caller, callers.get_mut(call.function)) {
             let calls: &mut Calls = callers.entry(caller.function).or_default();
-            calls.count = calls.count.saturating_add(call.call_count);
+            calls.count = calls.count.saturating_add(call.call_count.unwrap_or(0));
             calls.own = calls.own.saturating_add(call.own_elapsed);
             calls.inclusive = calls.inclusive.saturating_add(call.inclusive_elapsed);
         }
@@ -32,8 +40,11 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
 
     let mut text = vec![b'{'];
     for (function, mut callers) in report.functions.iter().zip(callers) {
+        let Some(count) = call_count(function) else {
+            continue;
+        };
         let calls = Calls {
-            count: function.call_count,
+            count,
             own: function.own_elapsed,
             inclusive: function.inclusive_elapsed,
         };
@@ -49,7 +60,8 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
         numbers(&mut text, calls);
         text.push(b'{');
         for (caller, calls) in callers {
-            if let Some(caller) = report.functions.get(caller) {
+            let caller = report.functions.get(caller);
+            if let Some(caller) = caller.filter(|caller| call_count(caller).is_some()) {
                 name(&mut text, caller);
                 tuple(&mut text, 4);
                 numbers(&mut text, calls);
@@ -70,6 +82,13 @@ pub(crate) fn write(report: &Report, mut out: impl io::Write) -> io::Result<()> 
     text.push(b'0');
     out.write_all(&text)?;
     out.flush()
+}
+
+/// The number of calls, if the function belongs in the file. It is 0 for one that took time in a
+/// scope without being called in it, such as an `async fn` that was only resumed there.
+fn call_count(function: &FunctionReport) -> Option<u64> {
+    let has_time = !function.inclusive_elapsed.is_zero();
+    function.call_count.or(has_time.then_some(0))
 }
 
 fn name(text: &mut Vec<u8>, function: &FunctionReport) {

@@ -69,7 +69,7 @@ pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
     }
     let back = match kind_of(site) {
         Kind::Off => return None,
-        Kind::Owning => Back::Outer {
+        Kind::Owning | Kind::Counting => Back::Outer {
             outer: frame::enter(site, Kind::Owning),
             call: 0,
         },
@@ -90,8 +90,9 @@ fn kind_of_new(site: &'static Site) -> Kind {
     let is_watched = is_watched();
     let kind = match table_settings(site.options()) {
         None => Kind::Off,
-        Some(settings) if settings.print == Print::Never && !is_watched => Kind::Owning,
-        Some(_) => Kind::Settling,
+        Some(settings) if settings.print != Print::Never || is_watched => Kind::Settling,
+        Some(settings) if settings.hits => Kind::Counting,
+        Some(_) => Kind::Owning,
     };
     site.set_kind(kind);
     if kind != Kind::Off {

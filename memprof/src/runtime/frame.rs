@@ -353,7 +353,7 @@ pub(crate) fn begin_line(place: u32, settle: impl FnOnce(u32, u64)) {
     };
     match kind {
         Kind::Off => {}
-        Kind::Owning => this_thread::begin_line(line),
+        Kind::Owning | Kind::Counting => this_thread::begin_line(line),
         Kind::Settling => settle(line, executions),
     }
 }

@@ -16,12 +16,19 @@ pub(crate) fn table_settings(options: &Options) -> Option<TableSettings> {
         Environment::read(environment::get)
     });
     let said = &environment.options;
+    let columns = said.columns.or(options.columns);
+    let has_hits = |columns: &[Column]| columns.contains(&Column::Hits);
     environment.is_on.then(|| TableSettings {
         precision: said.precision.or(options.precision).unwrap_or(1),
-        columns: said.columns.or(options.columns).unwrap_or(Column::DEFAULT),
+        columns: columns.unwrap_or(Column::DEFAULT),
         stream: said.stream.or(options.stream).unwrap_or(Stream::Stdout),
         print: said.print.or(options.print).unwrap_or(Print::Call),
         rss: said.rss.or(options.rss).unwrap_or(Rss::Adaptive),
+        // Columns with hits ask for them, too.
+        hits: said
+            .hits
+            .or(options.hits)
+            .unwrap_or_else(|| columns.is_some_and(has_hits)),
     })
 }
 
@@ -52,6 +59,11 @@ impl Environment {
             "off" => Some(Rss::Off),
             _ => None,
         };
+        let hits = |word: String| match &*word {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        };
         let precision = |word: String| environment::decimals(&word);
         let columns = |words: String| Column::parse_list(&words).map(|list| &*list.leak());
 
@@ -63,6 +75,7 @@ impl Environment {
                 stream: read("MEMPROF_STREAM").and_then(stream),
                 print: read("MEMPROF_PRINT").and_then(print),
                 rss: read("MEMPROF_RSS").and_then(rss),
+                hits: read("MEMPROF_HITS").and_then(hits),
             },
         }
     }
@@ -96,6 +109,7 @@ mod tests {
             ("MEMPROF_STREAM", "stderr"),
             ("MEMPROF_PRINT", "exit"),
             ("MEMPROF_RSS", "exact"),
+            ("MEMPROF_HITS", "on"),
         ]);
 
         assert!(!environment.is_on);
@@ -107,6 +121,7 @@ mod tests {
         assert_eq!(environment.options.stream, Some(Stream::Stderr));
         assert_eq!(environment.options.print, Some(Print::Exit));
         assert_eq!(environment.options.rss, Some(Rss::Exact));
+        assert_eq!(environment.options.hits, Some(true));
     }
 
     #[test]
@@ -116,11 +131,13 @@ mod tests {
             ("MEMPROF_PRECISION", "21"),
             ("MEMPROF_COLUMNS", "hits,size"),
             ("MEMPROF_STREAM", "x"),
+            ("MEMPROF_HITS", "true"),
         ]);
 
         assert!(environment.is_on);
         assert_eq!(environment.options.precision, None);
         assert_eq!(environment.options.columns, None);
         assert_eq!(environment.options.stream, None);
+        assert_eq!(environment.options.hits, None);
     }
 }

@@ -128,6 +128,7 @@ mod tests {
             stream: Stream::Stdout,
             print,
             rss: Rss::Exact,
+            hits: false,
         };
         let of_function = OfFunction {
             call_count,

@@ -296,6 +296,7 @@ mod tests {
             stream: Stream::Stdout,
             print: Print::Call,
             rss: Rss::Exact,
+            hits: false,
         }
     }
 

@@ -249,6 +249,10 @@ impl Numbers for &Scope {
         scope_counters::path(self.id(), path).map_or(0, PathCounters::calls)
     }
 
+    fn are_counted(&self, site: &Site, call_count: u64) -> bool {
+        call_count > 0 || site.counts_hits()
+    }
+
     fn own_elapsed(&self, path: u32) -> Duration {
         let ticks = scope_counters::path(self.id(), path).map_or(0, PathCounters::own_ticks);
         Duration::from_nanos(clock::nanoseconds(ticks))

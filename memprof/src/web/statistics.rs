@@ -180,19 +180,8 @@ fn write(
     } = profile;
     let path = Redactor::default().address(path).into_owned();
     writeln!(text, "{rule}\n{method} {path:?}: {outcome}")?;
-    let calls: u64 = report
-        .functions
-        .iter()
-        .map(|function| function.call_count)
-        .sum();
     let elapsed = u64::try_from(profile.elapsed.as_nanos()).unwrap_or(u64::MAX);
-    let plural = if calls == 1 { "" } else { "s" };
-    writeln!(
-        text,
-        "         {} function call{plural} in {}",
-        grouped(calls.into()),
-        time(elapsed)
-    )?;
+    writeln!(text, "         {} in {}", calls(report), time(elapsed))?;
     write!(
         text,
         "         allocated {} in {} blocks, peak {}, ",
@@ -214,6 +203,14 @@ fn write(
     let functions = listed(text, report, sort, restrictions)?;
     write_rows(text, &functions, is_unknown)?;
     writeln!(text, "\n\n{rule}\n")
+}
+
+/// The number of calls, without those that weren't counted.
+fn calls(report: &Report) -> String {
+    let counts = report.functions.iter();
+    let calls: u64 = counts.filter_map(|function| function.call_count).sum();
+    let plural = if calls == 1 { "" } else { "s" };
+    format!("{} function call{plural}", grouped(calls.into()))
 }
 
 /// The functions to list, in order. Writes what decides that, as `pstats` does.
@@ -259,6 +256,8 @@ fn write_rows(text: &mut String, functions: &[&FunctionReport], is_unknown: bool
     )?;
     for function in functions {
         let own = function.own();
+        let count = function.call_count;
+        let count = count.map_or_else(String::new, |count| count.to_string());
         let live = if is_unknown {
             String::new()
         } else {
@@ -266,8 +265,8 @@ fn write_rows(text: &mut String, functions: &[&FunctionReport], is_unknown: bool
         };
         writeln!(
             text,
-            "{:9} {:>8} {:>8} {:>8} {:>8} {:>12} {live:>12}  {}",
-            function.call_count,
+            "{:>9} {:>8} {:>8} {:>8} {:>8} {:>12} {live:>12}  {}",
+            count,
             unit.text(function.own_elapsed),
             unit.text(per_call(function.own_elapsed, function.call_count)),
             unit.text(function.inclusive_elapsed),
@@ -302,9 +301,10 @@ impl Unit {
     }
 }
 
-fn per_call(time: Duration, calls: u64) -> Duration {
-    // A function that was only resumed has 0 calls; its time counts as that of one call.
-    time.div_f64(f64::from(u32::try_from(calls.max(1)).unwrap_or(u32::MAX)))
+fn per_call(time: Duration, calls: Option<u64>) -> Duration {
+    // A function that was only resumed has no calls; its time counts as that of one call.
+    let calls = calls.unwrap_or(0).max(1);
+    time.div_f64(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)))
 }
 
 fn first_line(function: &FunctionReport) -> u32 {

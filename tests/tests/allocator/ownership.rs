@@ -515,8 +515,9 @@ fn what_the_profiler_does_on_a_busy_thread_is_in_no_report() {
                 }
             });
             // Wait until the thread only does what its loop does.
-            let calls = report().functions[0].call_count;
-            while report().functions[0].call_count < calls + 2 {}
+            let calls = || report().functions[0].call_count.unwrap();
+            let before = calls();
+            while calls() < before + 2 {}
             let before = report().total.allocated_bytes;
             let reporting = memprof::measure(report).1.allocated_bytes;
             for times in 2..10_000 {

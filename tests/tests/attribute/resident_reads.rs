@@ -201,7 +201,7 @@ fn a_line_that_was_not_read_has_the_last_reading_and_no_zero() {
 
         let report = report();
         let lines = report.functions.iter().flat_map(|function| &function.lines);
-        for line in lines.filter(|line| line.hits > 0) {
+        for line in lines.filter(|line| line.hits > Some(0)) {
             let running = line.while_running.unwrap();
             assert!(running.resident_bytes > Some(32 << 20), "{line:#?}");
         }
@@ -316,7 +316,7 @@ fn the_times_of_lines_add_up_and_recursion_counts_none_twice() {
         let [outer, inner] = &report.functions[..] else {
             panic!("two functions have run");
         };
-        assert_eq!((outer.call_count, inner.call_count), (60, 60));
+        assert_eq!((outer.call_count, inner.call_count), (Some(60), Some(60)));
         for function in [outer, inner] {
             let elapsed = |line: &LineReport| {
                 let running: Option<LineExecution> = line.while_running;

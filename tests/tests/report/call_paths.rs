@@ -11,7 +11,7 @@ static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
 /// Each call path as `function line > function line > function`, with its number of calls and its
 /// exclusive and inclusive allocations.
-fn calls(report: &Report) -> Vec<(String, u64, u64, u64)> {
+fn calls(report: &Report) -> Vec<(String, Option<u64>, u64, u64)> {
     let all = report.calls.iter().map(|call| {
         let sum = |made: fn(&memprof::report::CallNodeLine) -> Allocations| {
             let lines = call.lines.iter().map(made);
@@ -46,11 +46,11 @@ fn way(report: &Report, call: &CallNode) -> String {
     }
 }
 
-fn call(way: &str, count: u64, own: u64, inclusive: u64) -> (String, u64, u64, u64) {
-    (way.to_owned(), count, own, inclusive)
+fn call(way: &str, count: u64, own: u64, inclusive: u64) -> (String, Option<u64>, u64, u64) {
+    (way.to_owned(), Some(count), own, inclusive)
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn with_an_inner_block() -> usize {
     let outer = block(100);
     let inner = {
@@ -67,7 +67,7 @@ fn the_lines_of_a_call_are_those_that_ran_in_the_order_of_the_functions() {
 
         let report = report();
         let of_function = report.functions[0].lines.iter();
-        let of_function = of_function.filter(|line| line.hits > 0);
+        let of_function = of_function.filter(|line| line.hits > Some(0));
         let of_function: Vec<_> = of_function.map(|line| (line.number, line.own)).collect();
         let of_call = report.calls[0].lines.iter();
         let of_call: Vec<_> = of_call.map(|line| (line.number, line.own)).collect();
@@ -77,7 +77,7 @@ fn the_lines_of_a_call_are_those_that_ran_in_the_order_of_the_functions() {
     });
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn outer() {
     leaf(100); // first
     for _ in 0..3 {
@@ -86,13 +86,13 @@ fn outer() {
     }
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn middle() {
     drop(block(5000));
     leaf(7); // only
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn leaf(bytes: usize) {
     drop(block(bytes));
 }
@@ -128,13 +128,13 @@ fn each_way_to_a_function_has_its_own_numbers() {
                 inclusive.allocated_bytes,
             )
         };
-        assert_eq!(of("leaf"), (9, 184, 184));
-        assert_eq!(of("middle"), (3, 15_000, 15_021));
-        assert_eq!(of("outer"), (1, 0, inclusive));
+        assert_eq!(of("leaf"), (Some(9), 184, 184));
+        assert_eq!(of("middle"), (Some(3), 15_000, 15_021));
+        assert_eq!(of("outer"), (Some(1), 0, inclusive));
     });
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn even(count: usize) {
     let kept = block(10);
     if count > 0 {
@@ -143,7 +143,7 @@ fn even(count: usize) {
     drop(kept);
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn odd(count: usize) {
     let kept = block(1);
     if count > 0 {
@@ -193,7 +193,7 @@ fn threads_begin_ways_of_their_own() {
     });
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 async fn awaits(depth: usize) {
     drop(block(100));
     pause().await;
@@ -202,7 +202,7 @@ async fn awaits(depth: usize) {
     }
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 async fn waits() {
     pause().await;
     drop(block(3));
@@ -234,7 +234,7 @@ fn a_task_is_on_the_way_of_who_awaits_it() {
 macro_rules! labyrinth {
     ($($name:ident)*) => {
         $(
-            #[memprofile(print = "never")]
+            #[memprofile(print = "never", hits = true)]
             fn $name(way: u64, depth: u32) {
                 drop(block(1));
                 go_on(way, depth);
@@ -278,7 +278,8 @@ fn ways_that_are_too_many_are_said_and_lose_no_bytes() {
         // thread.
         let left_out = |report: &Report| {
             let beginnings = report.calls[1 << 16..].iter();
-            beginnings.map(|call| call.call_count).sum::<u64>()
+            let counts = beginnings.map(|call| call.call_count.unwrap());
+            counts.sum::<u64>()
         };
         assert_eq!(report.calls_left_out, left_out(&report));
         assert!(report.calls_left_out > 9 * 362_880 / 2);
@@ -297,7 +298,8 @@ fn ways_that_are_too_many_are_said_and_lose_no_bytes() {
             .map(|found| found.own().allocated_bytes)
             .sum();
         assert_eq!(made, 9 * 362_880);
-        let calls: u64 = report.functions.iter().map(|found| found.call_count).sum();
+        let counts = report.functions.iter().map(|found| found.call_count);
+        let calls: u64 = counts.map(Option::unwrap).sum();
         assert_eq!(calls, 9 * 362_880);
         assert_eq!(report.total.live_bytes(), {
             let lines = report.functions.iter().flat_map(|found| &found.lines);

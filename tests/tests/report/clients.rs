@@ -26,7 +26,7 @@ fn keeps(count: usize) -> Vec<Vec<u8>> {
     kept
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn makes(size: usize) -> Vec<u8> {
     drop(block(1000 * size)); // at once
     block(10 * size) // kept

@@ -3,6 +3,7 @@
 mod clients;
 mod errors;
 mod files;
+mod hits;
 mod listening;
 
 #[global_allocator]

@@ -568,8 +568,9 @@ fn the_time_in_a_scope_is_that_of_its_functions_and_adds_up() {
     assert_eq!(report.functions.len(), 2);
     let way = |call_count: u64, has_caller: bool| {
         let mut calls = report.calls.iter();
-        let found =
-            calls.find(|call| call.call_count == call_count && call.caller.is_some() == has_caller);
+        let found = calls.find(|call| {
+            call.call_count == Some(call_count) && call.caller.is_some() == has_caller
+        });
         found.unwrap_or_else(|| panic!("{report:#?}"))
     };
     let [itself, called, alone] = [way(3, false), way(3, true), way(1, false)];

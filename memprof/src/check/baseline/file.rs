@@ -129,7 +129,7 @@ pub(super) fn report(rows: Vec<Row>) -> Report {
         let line = LineReport {
             number: 0,
             source: row.line.into(),
-            hits: 0,
+            hits: None,
             own: made,
             inclusive: made,
             while_running: None,
@@ -140,7 +140,7 @@ pub(super) fn report(rows: Vec<Row>) -> Report {
                 path: row.function.into(),
                 file: "".into(),
                 notes: Vec::new(),
-                call_count: 0,
+                call_count: None,
                 inclusive_elapsed: Duration::ZERO,
                 own_elapsed: Duration::ZERO,
                 lines: vec![line],

@@ -148,4 +148,11 @@ const Data = {
     const before = Data.hasBefore ? await Data.numbers(`before.${id}`) : new Float64Array(after.length);
     return { before, after };
   },
+
+  // The same for a column of calls or hits: NaN stands for what wasn't counted.
+  async counts(id) {
+    const { before, after } = await Data.sides(id);
+    const counted = (numbers) => numbers.map((number) => (number < 0 ? NaN : number));
+    return { before: counted(before), after: counted(after) };
+  },
 };

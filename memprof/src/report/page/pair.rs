@@ -256,7 +256,7 @@ mod tests {
         let line = |(number, source): &(u32, &str)| LineReport {
             number: *number,
             source: (*source).to_owned().into(),
-            hits: 1,
+            hits: Some(1),
             own: Allocations::default(),
             inclusive: Allocations::default(),
             while_running: None,
@@ -300,7 +300,7 @@ mod tests {
         let call = |function, caller: Option<(usize, u32)>| CallNode {
             function,
             caller: caller.map(|(call, line)| crate::model::report::CallSite { call, line }),
-            call_count: 1,
+            call_count: Some(1),
             own_elapsed: Duration::ZERO,
             inclusive_elapsed: Duration::ZERO,
             lines: Vec::new(),
@@ -309,7 +309,7 @@ mod tests {
             path: path.into(),
             notes: Vec::new(),
             file: "".into(),
-            call_count: 1,
+            call_count: Some(1),
             inclusive_elapsed: Duration::ZERO,
             own_elapsed: Duration::ZERO,
             lines: lines(numbers),

@@ -52,6 +52,12 @@ class Rows {
     if (top < scrollTop || top + 3 * Rows.height > scrollTop + clientHeight) this.scroll.scrollTop = top - clientHeight / 3;
   }
 
+  // The class of a change.
+  static sign(change) {
+    if (change > 0) return " more";
+    return change < 0 ? " less" : "";
+  }
+
   // A cell with text on top of a bar that takes `share` of the cell's width.
   static cell(text, name, share) {
     const cell = document.createElement("span");

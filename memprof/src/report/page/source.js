@@ -13,12 +13,14 @@ const Source = {
     if (func < 0) return;
     const isTime = quantity.kind === "ns";
     const [hits, own, inclusive] = await Promise.all([
-      Data.sides("lines.hits"),
+      Data.counts("lines.hits"),
       Data.sides(isTime ? "lines.elapsed_ns" : `lines.own.${quantity.key}`),
       Data.sides(isTime ? "lines.elapsed_ns" : `lines.inclusive.${quantity.key}`),
     ]);
     if (quantity !== Chart.quantity() || func !== State.place(State.now.source, Data.functionCount)) return;
     const { kind } = quantity;
+    const [first, end] = [Data.lineStart[func], Data.lineStart[func + 1]];
+    const isCounted = !hits.after.subarray(first, end).every(Number.isNaN);
     const heading = isTime ? "Time" : quantity.heading;
     const difference = (sides) => sides.after.map((number, at) => number - sides.before[at]);
     const columns = Data.hasBefore
@@ -29,15 +31,14 @@ const Source = {
           { heading: "Δ with callees", kind, numbers: difference(inclusive), isChange: true, isHeat: true },
         ]
       : [
-          { heading: "Hits", kind: "count", numbers: hits.after },
+          ...(isCounted ? [{ heading: "Hits", kind: "count", numbers: hits.after }] : []),
           { heading, kind, numbers: own.after },
           { heading: "With callees", kind, numbers: inclusive.after, isHeat: true },
         ];
     // The time of a line always includes its callees, so it needs only one column.
-    if (isTime) columns.splice(Data.hasBefore ? 2 : 1, 1);
-    const [first, end] = [Data.lineStart[func], Data.lineStart[func + 1]];
+    if (isTime) columns.splice(columns.length - 2, 1);
     for (const column of columns) {
-      column.most = column.numbers.subarray(first, end).reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+      column.most = column.numbers.subarray(first, end).reduce((most, number) => Math.max(most, Math.abs(number) || 0), 0);
     }
     const indents = Data.sources.slice(first, end).filter((source) => source.trim()).map((source) => source.search(/\S/));
     Source.lines = { first, columns, indent: Math.min(...indents.slice(0, 10000)) };
@@ -60,7 +61,7 @@ const Source = {
     const isGone = Data.hasBefore && Source.isGone(line);
     const cells = columns.map((column) => {
       const number = column.numbers[line];
-      const sign = column.isChange && number !== 0 ? (number > 0 ? " more" : " less") : "";
+      const sign = column.isChange ? Rows.sign(number) : "";
       const share = column.isHeat && column.most > 0 ? Math.abs(number) / column.most : 0;
       return Rows.cell(Units.column(number, column.kind, column.isChange), column.kind + sign + (number === 0 ? " zero" : ""), share);
     });

@@ -39,7 +39,8 @@ const Table = {
       }
     }
     const count = isOfLines ? "lines.hits" : "functions.calls";
-    columns.push({ key: "calls", heading: isOfLines ? "Hits" : "Calls", kind: "count", ...(await Data.sides(count)) });
+    const counts = { key: "calls", heading: isOfLines ? "Hits" : "Calls", kind: "count", ...(await Data.counts(count)) };
+    if (!Table.measured(counts).numbers.every(Number.isNaN)) columns.push(counts);
     if (isOfLines !== Table.isOfLines() || quantity !== Chart.quantity()) return;
     const isMain = (column) => column.isMain || column.key === "with_callees";
     const [main, others] = [columns.filter(isMain), columns.filter((column) => !isMain(column))];
@@ -63,7 +64,7 @@ const Table = {
   measured(column) {
     const { before, after } = column;
     const numbers = Data.hasBefore ? after.map((number, at) => number - before[at]) : after;
-    const most = numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+    const most = numbers.reduce((most, number) => Math.max(most, Math.abs(number) || 0), 0);
     return { ...column, numbers, most };
   },
 
@@ -101,8 +102,11 @@ const Table = {
       return order.sort((a, b) => turn * compare(name(a), name(b)) || a - b);
     }
     const { numbers } = Table.columns.find((column) => column.key === by);
-    // The largest change comes first, whatever its sign.
-    const size = Data.hasBefore ? Math.abs : (number) => number;
+    // The largest change comes first, whatever its sign, and what wasn't counted last.
+    const size = (number) => {
+      if (Number.isNaN(number)) return -Infinity;
+      return Data.hasBefore ? Math.abs(number) : number;
+    };
     return order.sort((a, b) => turn * (size(numbers[b]) - size(numbers[a])) || a - b);
   },
 
@@ -136,7 +140,7 @@ const Table = {
     const func = isOfLines ? Data.lineFunction[place] : place;
     const cells = Table.columns.map((column) => {
       const number = column.numbers[place];
-      const sign = Data.hasBefore && number !== 0 ? (number > 0 ? " more" : " less") : "";
+      const sign = Data.hasBefore ? Rows.sign(number) : "";
       const zero = number === 0 ? " zero" : "";
       const share = column.isMain && column.most > 0 ? Math.abs(number) / column.most : 0;
       const cell = Rows.cell(Units.column(number, column.kind, Data.hasBefore), column.kind + sign + zero, share);

@@ -24,6 +24,7 @@ const Units = {
 
   // "187.50 MiB", "3,001".
   text(number, kind) {
+    if (Number.isNaN(number)) return "not counted";
     const [digits, unit] = Units.parts(number, kind);
     return unit ? `${digits} ${unit}` : digits;
   },
@@ -35,6 +36,7 @@ const Units = {
 
   // Padded so that decimal points of the same kind are aligned.
   column(number, kind, isSigned) {
+    if (Number.isNaN(number)) return "";
     const plus = isSigned && number > 0 ? "+" : "";
     if (number === 0) return kind === "count" ? "0" : "0".padEnd(kind === "bytes" ? 8 : 7);
     const [digits, unit, isWhole] = Units.parts(number, kind);

@@ -28,16 +28,22 @@ pub(super) struct Moment {
     pub(super) live_bytes: i64,
     /// `None` where it can't be read.
     pub(super) resident_bytes: Option<i64>,
+    /// Blocks that lines of profiled functions have allocated.
+    line_allocation_count: u64,
 }
 
 /// The history of a line since the mark.
+///
+/// Its runs are its hits. If those aren't counted, they are the blocks that all lines together have
+/// allocated: a line may have run whenever profiled functions did anything, and a line that fills a
+/// cache or a list mostly runs without allocating.
 #[derive(Clone, Copy, Debug, Default)]
 struct Track {
     bytes_at_mark: i64,
     live_bytes: i64,
-    hits: u64,
+    runs: u64,
     highest_bytes: i64,
-    hits_at_highest: u64,
+    runs_at_highest: u64,
     growth: Growth,
 }
 
@@ -76,7 +82,16 @@ impl Moment {
             resident_bytes: report
                 .resident_bytes
                 .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+            line_allocation_count: report
+                .total
+                .allocation_count
+                .saturating_sub(report.untracked.allocation_count),
         }
+    }
+
+    /// How often a line has run, or what stands for that.
+    fn runs_of(&self, line: &Line<'_>) -> u64 {
+        line.hits.unwrap_or(self.line_allocation_count)
     }
 
     /// The change of resident memory since `earlier`, in bytes, if both are known.
@@ -93,12 +108,13 @@ impl History {
         self.lines.clear();
         for line in lines {
             let live_bytes = line.own.live_bytes();
+            let runs = moment.runs_of(line);
             let track = Track {
                 bytes_at_mark: live_bytes,
                 live_bytes,
-                hits: line.hits,
+                runs,
                 highest_bytes: live_bytes,
-                hits_at_highest: line.hits,
+                runs_at_highest: runs,
                 growth: Growth::default(),
             };
             self.lines.insert(line.key.clone(), track);
@@ -118,7 +134,7 @@ impl History {
         for line in lines {
             // A line that is new had no live bytes.
             let track = self.lines.entry(line.key.clone()).or_default();
-            track.add(line);
+            track.add(line, moment.runs_of(line));
         }
     }
 
@@ -142,27 +158,27 @@ impl History {
 }
 
 impl Track {
-    fn add(&mut self, line: &Line<'_>) {
+    fn add(&mut self, line: &Line<'_>, runs: u64) {
         let live_bytes = line.own.live_bytes();
         let growth = &mut self.growth;
         if live_bytes > self.highest_bytes {
             growth.step_count += u32::from(growth.level_count > 0);
             self.highest_bytes = live_bytes;
-            self.hits_at_highest = line.hits;
+            self.runs_at_highest = runs;
         }
         if live_bytes > self.live_bytes {
             growth.rise_count += 1;
             growth.in_a_row += 1;
             growth.level_count = 0;
-        } else if live_bytes < self.live_bytes || line.hits != self.hits {
+        } else if live_bytes < self.live_bytes || runs != self.runs {
             // A line that hasn't run tells nothing about whether it will rise.
             growth.in_a_row = 0;
             growth.level_count += 1;
         }
-        growth.may_be_on_a_step = line.hits / 2 < self.hits_at_highest;
+        growth.may_be_on_a_step = runs / 2 < self.runs_at_highest;
         growth.bytes = live_bytes - self.bytes_at_mark;
         self.live_bytes = live_bytes;
-        self.hits = line.hits;
+        self.runs = runs;
     }
 }
 

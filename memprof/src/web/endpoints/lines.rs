@@ -1,6 +1,6 @@
 //! The lines of a report, each of them once.
 
-use crate::model::report::{Allocations, Report};
+use crate::model::report::{Allocations, Report, add_count};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -11,7 +11,8 @@ use std::collections::hash_map::Entry;
 pub(super) struct Line<'a> {
     pub(super) key: Key,
     pub(super) source: &'a str,
-    pub(super) hits: u64,
+    /// `None` if they weren't counted.
+    pub(super) hits: Option<u64>,
     pub(super) own: Allocations,
 }
 
@@ -45,7 +46,7 @@ pub(super) fn by_live_bytes(report: &Report) -> Vec<Line<'_>> {
             }
             Entry::Occupied(place) => {
                 if let Some(known) = lines.get_mut(*place.get()) {
-                    known.hits += line.hits;
+                    add_count(&mut known.hits, line.hits);
                     known.own += line.own;
                 }
             }

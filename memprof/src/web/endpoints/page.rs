@@ -103,7 +103,8 @@ pub(super) fn of(report: &Report, history: &mut History) -> Answer {
             unknown: report
                 .owners_are_unknown
                 .then_some(Report::OWNERS_ARE_UNKNOWN),
-            formats: Format::all().map(|format| format.to_string()).collect(),
+            has_hits: report.has_hits(),
+            formats: formats(report),
         }),
     )
 }
@@ -128,7 +129,15 @@ struct View<'a> {
     untracked: String,
     /// Why the lines' live bytes aren't known, if they aren't.
     unknown: Option<&'static str>,
+    has_hits: bool,
     formats: Vec<String>,
+}
+
+/// The formats that this report can be written in: not those of calls if none was counted.
+fn formats(report: &Report) -> Vec<String> {
+    let can_write = |format: &Format| *format != Format::Pstats || report.has_hits();
+    let formats = Format::all().filter(can_write);
+    formats.map(|format| format.to_string()).collect()
 }
 
 /// A number of the process, and its change since the mark.
@@ -172,7 +181,8 @@ struct Row<'a> {
     blocks: String,
     peak: String,
     allocated: String,
-    hits: String,
+    /// `None` if they weren't counted.
+    hits: Option<String>,
     growth: String,
     rise_count: u32,
     risen_last: u32,
@@ -202,7 +212,7 @@ fn rows<'a>(lines: &'a [Line<'_>], history: &History) -> Vec<Row<'a>> {
             blocks: grouped(line.own.live_count().into()),
             peak: bytes(line.own.bytes_at_peak.into()),
             allocated: bytes(line.own.allocated_bytes.into()),
-            hits: grouped(line.hits.into()),
+            hits: line.hits.map(|hits| grouped(hits.into())),
             growth: change_in_bytes(growth.bytes),
             rise_count: growth.rise_count,
             risen_last: growth.in_a_row,

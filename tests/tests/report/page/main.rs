@@ -11,7 +11,7 @@ mod speedscope;
 use browser::Page;
 use headless_chrome::browser::tab::point::Point;
 use memprof::report::{Format, Report};
-use recorded::{HOSTILE, NAMES, equals, report, timed};
+use recorded::{HOSTILE, NAMES, equals, report, timed, uncounted_from};
 use std::path::Path;
 
 #[global_allocator]
@@ -513,5 +513,74 @@ fn a_long_table_has_the_rows_that_are_in_sight() {
     page.get("{ const table = document.querySelector('#table .scroll'); table.scrollTop = table.scrollHeight; }");
     page.until("[...document.querySelectorAll('#table .row')].some((row) => row.textContent.includes('f04999'))");
     assert!(page.rows("table").len() < 100);
+    page.assert_harmless();
+}
+
+/// The headings of a table.
+fn headings(page: &Page, section: &str) -> Vec<String> {
+    let headings = page.text(&format!(
+        "JSON.stringify([...document.querySelector('#{section} .head').children].map((head) => head.textContent))"
+    ));
+    serde_json::from_str(&headings).unwrap()
+}
+
+/// The last cell of each row of the table.
+fn counts(page: &Page) -> Vec<String> {
+    let rows = page.rows("table");
+    rows.into_iter().filter_map(|mut row| row.pop()).collect()
+}
+
+#[test]
+fn calls_and_hits_that_were_not_counted_are_blank() {
+    let Some(page) = Page::of(&uncounted_from(1), "") else {
+        return;
+    };
+    assert_eq!(headings(&page, "table").last().unwrap(), "Calls");
+    page.click("#table .head [data-sort=calls]");
+    page.until("State.now.sort === 'calls'");
+    assert_eq!(counts(&page), ["3", "", ""]);
+    page.click("#table .head [data-sort=calls]");
+    page.until("State.now.sort === '-calls'");
+    assert_eq!(counts(&page), ["", "", "3"]);
+    page.click("#tab-lines");
+    page.until("document.querySelector('#table .head').textContent.includes('Hits')");
+    let mut hits = counts(&page);
+    hits.sort();
+    assert_eq!(hits, ["", "", "", "7", "7"]);
+    page.assert_harmless();
+}
+
+#[test]
+fn a_report_without_hits_has_no_column_for_them() {
+    let Some(page) = Page::of(&uncounted_from(0), "") else {
+        return;
+    };
+    let headings = |section: &str| headings(&page, section);
+    assert!(!headings("table").contains(&"Calls".to_owned()));
+    page.click("#table .row:nth-child(1)");
+    page.until("document.querySelector('#source .head').textContent.includes('With callees')");
+    assert_eq!(headings("source"), ["Line", "Alive", "With callees", ""]);
+    page.click("#tab-lines");
+    page.until("document.querySelectorAll('#table .row:not([hidden])').length === 5");
+    assert!(!headings("table").contains(&"Hits".to_owned()));
+    page.assert_harmless();
+}
+
+#[test]
+fn a_change_of_calls_is_blank_if_one_report_did_not_count_them() {
+    let write = |path: &Path| {
+        let later = report(5, NAMES);
+        later.write_difference(&uncounted_from(1), path).unwrap();
+    };
+    let Some(page) = Page::open(write, "") else {
+        return;
+    };
+    assert_eq!(headings(&page, "table").last().unwrap(), "Δ Calls");
+    let mut changes = counts(&page);
+    changes.sort();
+    assert_eq!(changes, ["", "", "0"]);
+    let titles = "[...document.querySelectorAll('#table .row:not([hidden])')].map((row) => row.lastChild.title)";
+    let titles = page.text(&format!("{titles}.sort().join('; ')"));
+    assert_eq!(titles, "3 → 3; not counted → 3; not counted → 3");
     page.assert_harmless();
 }

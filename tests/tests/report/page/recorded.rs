@@ -91,6 +91,16 @@ fn document(queried: u64, names: [&str; 3]) -> Value {
     })
 }
 
+/// The same as [`report`], without calls and hits of the functions from this one on.
+pub(crate) fn uncounted_from(first: usize) -> Report {
+    let mut report = report(4, NAMES);
+    for function in &mut report.functions[first..] {
+        function.call_count = None;
+        function.lines.iter_mut().for_each(|line| line.hits = None);
+    }
+    report
+}
+
 /// `count` functions that each allocate a MiB, of which `live` bytes are alive.
 pub(crate) fn equals(count: u64, live: u64) -> Report {
     let made = blocks(MIB, live, 1);

@@ -22,7 +22,7 @@ static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 static KEPT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// Leaks a block of `size` bytes.
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn keep(size: usize) {
     let kept = block(size); // kept <script>window.hacked = 1</script> & "more"
     KEPT.lock().unwrap().push(kept);
@@ -175,7 +175,8 @@ fn growth_since_the_mark_is_a_leak_if_it_goes_on_and_a_cache_if_it_ends() {
 
 #[test]
 fn a_list_that_grows_for_ever_is_rising_though_it_does_so_in_steps() {
-    #[memprofile(print = "never")]
+    // Its runs can be told only by its hits, since it is all that the program does.
+    #[memprofile(print = "never", hits = true)]
     fn handle(number: usize, seen: &mut Vec<usize>) {
         seen.push(number); // seen
     }
@@ -201,6 +202,44 @@ fn a_list_that_grows_for_ever_is_rising_though_it_does_so_in_steps() {
                 "report {report}"
             );
         }
+    });
+    program.stdout();
+}
+
+#[test]
+fn without_hits_what_lines_allocate_stands_for_the_runs_of_a_line() {
+    #[memprofile(print = "never")]
+    fn handle(number: usize, seen: &mut Vec<usize>, last: &mut Vec<usize>) {
+        drop(block(1));
+        seen.push(number); // seen
+        last.clear();
+        last.extend(0..500); // last
+    }
+
+    let mut program = Program::new(|| {
+        let (mut seen, mut last) = (Vec::new(), Vec::new());
+        let routes = debug_routes();
+        let get = || block_on(get(&routes, "/debug/memprof/"));
+        get();
+        for report in 1..=60 {
+            (0..10_000).for_each(|number| handle(number, &mut seen, &mut last));
+            let page = get();
+            assert!(!page.text().contains("<th>Hits"));
+            let rows = rows(page.text(), "growth");
+            let trend = |words: &str| {
+                let row = rows.iter().find(|row| row[6].contains(words));
+                row.unwrap()[4].clone()
+            };
+            let expected = if report < 7 { "" } else { "rising in steps" };
+            assert_eq!(trend("// seen"), expected, "report {report}");
+            let expected = if report < 4 { "" } else { "levelled off" };
+            assert_eq!(trend("// last"), expected, "report {report}");
+        }
+        // A file about calls can't be written.
+        assert!(!get().text().contains("report.prof"));
+        let refused = block_on(self::get(&routes, "/debug/memprof/report.prof"));
+        assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(refused.text().contains("MEMPROF_HITS=on"));
     });
     program.stdout();
 }

@@ -25,8 +25,9 @@ impl Panel for Profiler {
         let Some(profile) = exchange.profile() else {
             return String::new();
         };
-        let calls = profile.report.functions.iter().map(|it| it.call_count);
-        grouped(calls.sum::<u64>().into())
+        let functions = profile.report.functions.iter();
+        let calls: u64 = functions.filter_map(|function| function.call_count).sum();
+        grouped(calls.into())
     }
 
     fn content(&self, exchange: &Exchange) -> Content {
@@ -59,6 +60,11 @@ impl Panel for Profiler {
     }
 }
 
+/// A number of calls or hits, or nothing if they weren't counted.
+fn count(count: Option<u64>) -> String {
+    count.map_or_else(String::new, |count| grouped(count.into()))
+}
+
 /// The live bytes of these allocations, or nothing if they aren't known.
 fn alive(made: &Allocations, is_unknown: bool) -> String {
     if is_unknown {
@@ -80,7 +86,7 @@ fn table(functions: &[&FunctionReport], is_unknown: bool) -> Table {
     functions.iter().fold(Table::new(heads), |table, function| {
         let made = function.own();
         table.row([
-            grouped(function.call_count.into()),
+            count(function.call_count),
             text(function.own_elapsed),
             text(function.inclusive_elapsed),
             bytes(made.allocated_bytes.into()),
@@ -95,7 +101,7 @@ fn lines(function: &FunctionReport, is_unknown: bool) -> Table {
     function.lines.iter().fold(table, |table, line| {
         table.row([
             line.number.to_string(),
-            grouped(line.hits.into()),
+            count(line.hits),
             bytes(line.own.allocated_bytes.into()),
             alive(&line.own, is_unknown),
             line.source.to_string(),

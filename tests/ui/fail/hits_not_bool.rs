@@ -1,0 +1,8 @@
+use memprof::memprofile;
+
+#[memprofile(hits = "on")]
+fn profiled() {}
+
+fn main() {
+    profiled();
+}
