@@ -17,7 +17,7 @@
 use crate::first_token::{self, Start};
 use crate::lines::Lines;
 use crate::reachability;
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::token::{Brace, Paren};
 use syn::visit::Visit;
@@ -28,11 +28,45 @@ use syn::{
     Token, Type,
 };
 
+/// Where code runs, which decides how its probes find the call.
+#[derive(Clone, Copy)]
+pub(crate) enum Context {
+    /// In a function or a closure, which has a frame.
+    Frame,
+    /// In the body of a future, which can't keep a frame across an `.await`.
+    Task,
+}
+
+impl Context {
+    /// A call of the probe `name` in this context. `private` is the path of the module with the
+    /// items for generated code.
+    pub(crate) fn probe(
+        self,
+        private: &TokenStream,
+        name: &str,
+        place: u32,
+        span: Span,
+    ) -> TokenStream {
+        match self {
+            Self::Frame => {
+                let name = Ident::new(name, span);
+                quote_spanned!(span=> _frame.#name(#place))
+            }
+            Self::Task => {
+                let name = Ident::new(&format!("task_{name}"), span);
+                quote_spanned!(span=> #private::#name(#place))
+            }
+        }
+    }
+}
+
 /// Inserts the probes into the body of a function.
 pub(crate) struct Walk<'a, 'b> {
     /// The path of the module whose items generated code may name.
     private: &'a TokenStream,
     lines: &'a mut Lines<'b>,
+    /// Where the code at this point runs.
+    context: Context,
     /// The place of the line that is known to be open at this point.
     open: Option<u32>,
     /// The place of the line on which the current statement begins.
@@ -42,10 +76,15 @@ pub(crate) struct Walk<'a, 'b> {
 }
 
 impl<'a, 'b> Walk<'a, 'b> {
-    pub(crate) fn new(private: &'a TokenStream, lines: &'a mut Lines<'b>) -> Self {
+    pub(crate) fn new(
+        private: &'a TokenStream,
+        lines: &'a mut Lines<'b>,
+        context: Context,
+    ) -> Self {
         Self {
             private,
             lines,
+            context,
             open: None,
             around: 0,
             probe_count: 0,
@@ -86,24 +125,29 @@ impl<'a, 'b> Walk<'a, 'b> {
         if attrs.iter().any(reachability::is_allowed_not_to_be) {
             kept.extend(quote!(#[allow(unreachable_code)]));
         }
-        let private = self.private;
         let span = Span::mixed_site().located_at(before);
-        verbatim(quote_spanned!(span=> #kept #private::at(#place);))
+        let at = self.call("at", place, span);
+        verbatim(quote_spanned!(span=> #kept #at;))
     }
 
     /// A statement that declares a guard, which opens the line at `place` when its block is left.
     fn at_exit(&mut self, place: u32, located: Span, attr: Option<&TokenStream>) -> Stmt {
         self.probe_count += 1;
-        let private = self.private;
         let span = Span::mixed_site().located_at(located);
-        verbatim(quote_spanned!(span=> #attr let _at_exit = #private::at_exit(#place);))
+        let at_exit = self.call("at_exit", place, span);
+        verbatim(quote_spanned!(span=> #attr let _at_exit = #at_exit;))
     }
 
     /// A statement that declares a guard, which resumes the line at `place` when its block is left.
     fn back_at_exit(&mut self, place: u32, located: Span) -> Stmt {
-        let private = self.private;
         let span = Span::mixed_site().located_at(located);
-        verbatim(quote_spanned!(span=> let _back_at_exit = #private::back_at_exit(#place);))
+        let back_at_exit = self.call("back_at_exit", place, span);
+        verbatim(quote_spanned!(span=> let _back_at_exit = #back_at_exit;))
+    }
+
+    /// A call of the probe `name` at this point.
+    fn call(&self, name: &str, place: u32, span: Span) -> TokenStream {
+        self.context.probe(self.private, name, place, span)
     }
 
     /// Walks a list of statements. `self.open` is the line that is open on entry.
@@ -327,7 +371,7 @@ impl<'a, 'b> Walk<'a, 'b> {
             Expr::Block(body) if body.label.is_none() && body.attrs.is_empty() => {
                 let braces = body.block.brace_token;
                 let mut block = body.block;
-                self.at_another_time(place, |walk| walk.block(&mut block));
+                self.at_another_time(place, Context::Frame, |walk| walk.block(&mut block));
                 // In parentheses: a lint would call its braces unnecessary inside ours.
                 let span = Span::mixed_site().located_at(start.span);
                 (braces, parenthesised(braced(block), span))
@@ -356,7 +400,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn async_block(&mut self, block: &mut ExprAsync) -> Expr {
         let start = Start::keyword(block.async_token.span, "async");
         let place = self.place_of_block(&start);
-        self.at_another_time(place, |walk| walk.block(&mut block.block));
+        self.at_another_time(place, Context::Task, |walk| walk.block(&mut block.block));
         let private = self.private;
         let span = Span::mixed_site().located_at(start.span);
         Expr::Verbatim(quote_spanned!(span=> #private::block(&__MEMPROF_SITE, #place, #block)))
@@ -371,12 +415,19 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Walks code that runs at another time than the code around it, and begins on the line at
     /// `place`.
-    fn at_another_time<T>(&mut self, place: u32, walk: impl FnOnce(&mut Self) -> T) -> T {
+    fn at_another_time<T>(
+        &mut self,
+        place: u32,
+        context: Context,
+        walk: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let open = self.open;
+        let around = std::mem::replace(&mut self.context, context);
         // If it begins on the line of the statement, it isn't counted as another execution.
         self.open = open.filter(|open| *open == place);
         let answer = walk(self);
         self.open = open;
+        self.context = around;
         answer
     }
 
@@ -385,7 +436,9 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn expr_at_another_time(&mut self, place: u32, expr: Expr) -> Expr {
         let mut expr = expr;
         let span = Span::mixed_site().located_at(Start::of_expr(&expr).span);
-        self.at_another_time(place, |walk| walk.in_braces(None, &mut expr, span));
+        self.at_another_time(place, Context::Frame, |walk| {
+            walk.in_braces(None, &mut expr, span);
+        });
         expr
     }
 
@@ -478,15 +531,13 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Opens the line at `place` before an arm or a guard.
     fn put_at_before(&self, place: u32, expr: &mut Expr, span: Span) {
-        let private = self.private;
-        let at = quote_spanned!(span=> #private::at(#place));
+        let at = self.call("at", place, span);
         put_after(at, quote_spanned!(span=> ()), expr, span);
     }
 
     /// Resumes the line at `resume` when an arm or a guard is left.
     fn put_back_at_exit_before(&self, resume: u32, expr: &mut Expr, span: Span) {
-        let private = self.private;
-        let back_at_exit = quote_spanned!(span=> #private::back_at_exit(#resume));
+        let back_at_exit = self.call("back_at_exit", resume, span);
         put_after(
             back_at_exit,
             quote_spanned!(span=> _back_at_exit),

@@ -9,7 +9,7 @@
 //!     enum __MemprofSite {}
 //!     static __MEMPROF_SITE: Site = Site::new(type_name::<__MemprofSite>, ..);
 //!     let _frame = enter(&__MEMPROF_SITE);
-//!     { { at(1); let x = ..; at(2); tail } }
+//!     { { _frame.at(1); let x = ..; _frame.at(2); tail } }
 //! }
 //! ```
 //!
@@ -26,6 +26,8 @@
 //! }
 //! ```
 //!
+//! Its probes are functions ([`Context`]).
+//!
 //! The compiler desugars an `async fn` in the same way, so callers see no difference. Awaiting the
 //! task inside of an `async fn` would add a level of futures; that is done only if the keyword has
 //! to stay, because another attribute looks for it or the return type is `!`.
@@ -39,7 +41,7 @@
 use crate::args::Args;
 use crate::first_token::Start;
 use crate::function::{self, Function, Head as UnreadHead, Unread};
-use crate::instrument::Walk;
+use crate::instrument::{Context, Walk};
 use crate::lines::{Head, Lines, Text};
 use crate::macro_fragments::Fragments;
 use crate::own_attribute::Conditional;
@@ -87,8 +89,12 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
     let head = head(&outer, &vis, &sig, setting.attribute);
     let starts: Vec<Start> = block.stmts.iter().filter_map(Start::of_stmt).collect();
     let mut lines = Lines::new(&head, &block, &starts, setting.fragments);
+    let context = match &sig.asyncness {
+        Some(_) => Context::Task,
+        None => Context::Frame,
+    };
     if let Some(unread) = &function.unread {
-        let body = whole_body(&private, &mut lines, head.fn_token, unread);
+        let body = whole_body(&private, &mut lines, head.fn_token, unread, context);
         let text = lines.text(function, setting.attribute);
         let note = note(unread, &lines, &text, head.fn_token);
         let site = site(args, &lines, &text, Some(&note));
@@ -119,12 +125,12 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
     let is_boxed = boxed.is_some();
     if let Some(expr) = boxed {
         if let Expr::Async(boxed) = expr {
-            Walk::new(&private, &mut lines).body(&mut boxed.block);
+            Walk::new(&private, &mut lines, Context::Task).body(&mut boxed.block);
         }
         let task = guarded_task(args, &quote!(#private::task(&__MEMPROF_SITE, #expr)));
         *expr = Expr::Verbatim(task);
     } else {
-        Walk::new(&private, &mut lines).body(&mut block);
+        Walk::new(&private, &mut lines, context).body(&mut block);
     }
     let text = lines.text(function, setting.attribute);
     let is_replaced = !starts.is_empty() && !lines.have_code();
@@ -150,9 +156,12 @@ fn framed(args: &Args, block: &TokenStream) -> TokenStream {
     // The guard comes first, so that it is dropped last.
     let guard = args.guard();
     let guard = guard.map(|_| quote!(let _guard = #private::guard(&__MEMPROF_GUARD);));
+    // With the span of the probes, which name the frame.
+    let span = Span::mixed_site();
+    let frame = quote_spanned!(span=> let _frame = #private::enter(&__MEMPROF_SITE););
     quote! {
         #guard
-        let _frame = #private::enter(&__MEMPROF_SITE);
+        #frame
         { #block }
     }
 }
@@ -163,11 +172,13 @@ fn whole_body(
     lines: &mut Lines<'_>,
     fn_token: Span,
     unread: &Unread,
+    context: Context,
 ) -> TokenStream {
     let place = lines.place_in_head(fn_token);
     let body = &unread.body;
     let span = Span::mixed_site().located_at(fn_token);
-    quote_spanned!(span=> { #private::at(#place); #body })
+    let at = context.probe(private, "at", place, span);
+    quote_spanned!(span=> { #at; #body })
 }
 
 /// The note below the table of such a function.

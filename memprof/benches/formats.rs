@@ -63,7 +63,7 @@ fn text(function_count: usize, call_count: usize) -> Result<String, std::fmt::Er
     let mut text = format!(
         r#"{{"format": "memprof report", "version": 4, "process": {{{BLOCKS},
         "peak_error_bytes": 0, "resident_bytes": 0, "resident_is_exact": true,
-        "calls_left_out": 0}}, "untracked": {{{BLOCKS}}}, "functions": ["#
+        "callers_left_out": 0}}, "untracked": {{{BLOCKS}}}, "functions": ["#
     );
     for function in 0..function_count {
         let comma = if function > 0 { "," } else { "" };

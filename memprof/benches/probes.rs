@@ -108,7 +108,7 @@ mod probe {
 
     /// Probes with profiling off: there is no current call.
     pub(super) fn off() -> f64 {
-        each(|line| private::at(line))
+        each(|line| private::task_at(line))
     }
 
     const fn site(print: Print) -> Site {
@@ -122,8 +122,8 @@ mod probe {
     /// The call never returns, since its thread ends first, so no table is printed.
     fn within(site: &'static Site) -> f64 {
         let call = move || {
-            std::mem::forget(private::enter(site));
-            each(|line| private::at(line))
+            let frame = std::mem::ManuallyDrop::new(private::enter(site));
+            each(|line| frame.at(line))
         };
         thread::spawn(call).join().expect("probes don't panic")
     }

@@ -84,7 +84,7 @@
     not(all(feature = "timeline", feature = "toolbar")),
     doc = "It is the module `guide`, which needs the features `timeline` and `toolbar`."
 )]
-#![deny(unsafe_code)] // Allowed in six files of `count` and `sys`: see ARCHITECTURE.md.
+#![deny(unsafe_code)] // Allowed in eight files of `count` and `sys`: see ARCHITECTURE.md.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
@@ -125,8 +125,10 @@ pub mod __command {
 
 pub use crate::check::growth::assert_no_growth;
 pub use crate::count::alloc::CountingAlloc;
+pub use crate::count::running_calls::call_stack;
 #[cfg(feature = "stats_alloc")]
 pub use crate::count::stats_alloc::use_stats_alloc;
+pub use crate::model::call_stack::{CallStack, RunningCall};
 pub use crate::model::usage::Usage;
 pub use crate::record::collect::{report, reset};
 pub use crate::scope::ScopeGuard;

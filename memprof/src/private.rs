@@ -9,7 +9,8 @@ pub use crate::model::column::Column;
 pub use crate::model::options::{Options, Print, Rss, Stream};
 pub use crate::model::site::Site;
 pub use crate::runtime::probe::{
-    AtExit, BackAtExit, Frame, at, at_exit, back_at_exit, enter, enter_closure,
+    AtExit, BackAtExit, Frame, TaskAtExit, TaskBackAtExit, enter, enter_closure, task_at,
+    task_at_exit, task_back_at_exit,
 };
 pub use crate::runtime::task::{Task, block, never, task};
 pub use core::any::type_name;

@@ -39,7 +39,7 @@
 /// Merged doc tests are compiled as a separate file.
 ///
 /// ```
-/// #[memprof::memprofile(print = "never")]
+/// #[memprof::memprofile(print = "never", hits = true)]
 /// fn merged(bytes: usize) -> usize {
 ///     let made = vec![1_u8; bytes];
 ///     made.len()

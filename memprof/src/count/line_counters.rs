@@ -1,7 +1,7 @@
 //! The counters of each line: what it allocated, and what of its blocks is alive.
 //!
 //! A line has an id, unique in the process: the number of the [call
-//! path](crate::record::call_paths) it was reached by, and its place in the function. Each block
+//! path](crate::count::call_paths) it was reached by, and its place in the function. Each block
 //! carries the [`Tag`] of the line that allocated it, so that a free on any thread counts for that
 //! line.
 //!
@@ -42,12 +42,10 @@
 //!
 //! Nothing here locks, waits, panics or allocates from the counting allocator.
 
-use crate::count::tag::{MOST_LINES, PROFILER, Tag, UNTRACKED, first_id, path_of, place_of};
+use crate::count::tag::{MOST_LINES, PROFILER, Tag, path_of, place_of};
 use crate::model::change::Change;
 use crate::sys::leak::{Leaked, leak, leak_all};
-use crate::sys::sync::{
-    AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, const_fn, each, shared,
-};
+use crate::sys::sync::{AtomicBool, AtomicI64, AtomicU64, Ordering, const_fn, each, shared};
 
 /// The model checker's programs have few paths.
 const FANOUT: usize = if cfg!(memprof_loom) { 2 } else { 64 };
@@ -201,15 +199,11 @@ impl LineCounters {
 #[derive(Debug)]
 pub(crate) struct PathCounters {
     path: u32,
-    /// The address of the function's [`Site`](crate::model::site::Site), or 0.
-    function: AtomicUsize,
     calls: AtomicU64,
     /// In a scope's table: ticks that threads spent in the function itself.
     own_ticks: AtomicU64,
     /// In a scope's table: whether any counter may not be 0.
     is_used: AtomicBool,
-    /// Whether it was noted that a thread switched stacks in the function.
-    has_switched: AtomicBool,
     pub(crate) lines: &'static [LineCounters],
 }
 
@@ -218,11 +212,9 @@ impl PathCounters {
         fn new(path: u32, lines: &'static [LineCounters]) -> Self {
             Self {
                 path,
-                function: AtomicUsize::new(0),
                 calls: AtomicU64::new(0),
                 own_ticks: AtomicU64::new(0),
                 is_used: AtomicBool::new(false),
-                has_switched: AtomicBool::new(false),
                 lines,
             }
         }
@@ -230,32 +222,6 @@ impl PathCounters {
 
     pub(crate) fn path(&self) -> u32 {
         self.path
-    }
-
-    /// The id of the line at a place.
-    #[inline(always)]
-    pub(crate) fn line(&self, place: u32) -> u32 {
-        if (place as usize) < self.lines.len() {
-            first_id(self.path).wrapping_add(place)
-        } else {
-            UNTRACKED
-        }
-    }
-
-    /// Whether these are the counters of the function whose `Site` is at this address.
-    #[inline(always)]
-    pub(crate) fn are_of(&self, function: usize) -> bool {
-        self.function.load(Ordering::Relaxed) == function
-    }
-
-    pub(crate) fn set_function(&self, function: usize) {
-        self.function.store(function, Ordering::Relaxed);
-    }
-
-    /// Notes that a thread switched stacks in the function, and returns whether this was noted
-    /// before.
-    pub(crate) fn note_switch(&self) -> bool {
-        self.has_switched.swap(true, Ordering::Relaxed)
     }
 
     /// Counts a call. Only for the thread that owns the counters.

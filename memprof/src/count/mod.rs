@@ -5,10 +5,14 @@
 
 pub(crate) mod alloc;
 pub(crate) mod aside;
+pub(crate) mod call_paths;
+pub(crate) mod call_stack;
+pub(crate) mod current_line;
 pub(crate) mod environment;
 pub(crate) mod line_counters;
 pub(crate) mod peak;
 pub(crate) mod registry;
+pub(crate) mod running_calls;
 pub(crate) mod scope_counters;
 pub(crate) mod source;
 #[cfg(feature = "stats_alloc")]

@@ -46,6 +46,7 @@
 //! forks and the end of a thread.
 #![allow(unsafe_code)] // Reading the counters of another thread.
 
+use crate::count::call_stack;
 use crate::count::line_counters::{self, LineCounters, SHARED, Slots};
 use crate::count::scope_counters;
 use crate::count::tag;
@@ -70,6 +71,8 @@ pub(crate) struct Record {
     /// The thread's counters, or null if no thread has the record.
     counters: AtomicPtr<Counters>,
     is_in_use: AtomicBool,
+    /// The memory of the call stack, once a thread has entered a profiled function.
+    call_stack: Leaked<call_stack::Memory>,
     next: Leaked<Record>,
 }
 
@@ -147,6 +150,7 @@ impl Record {
                 ended: Ended::new(),
                 counters: AtomicPtr::new(ptr::null_mut()),
                 is_in_use: AtomicBool::new(false),
+                call_stack: Leaked::empty(),
                 next: Leaked::empty(),
             }
         }
@@ -202,8 +206,20 @@ impl Record {
             self.counters.store(ptr::null_mut(), Ordering::Release);
             RUNNING.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Leaves the record to the next thread.
+    pub(crate) fn leave(&self) {
         // Release: the thread that takes the record next sees what is in it.
         self.is_in_use.store(false, Ordering::Release);
+    }
+
+    /// The memory of the call stack of the thread that has the record. `None` if there is none.
+    pub(crate) fn call_stack(&'static self) -> Option<&'static call_stack::Memory> {
+        match self.call_stack.get() {
+            Some(there) => Some(there),
+            None => Some(self.call_stack.set(call_stack::Memory::new()?)),
+        }
     }
 
     /// Settles a thread's current line. Only that thread may call this, or one that knows that the
@@ -276,6 +292,7 @@ pub(crate) fn end_others(
     };
     for other in records().filter(|record| !is_own(record)) {
         other.end(reading, glance);
+        other.leave();
     }
     RUNNING.swap(record.is_some().into(), Ordering::Relaxed);
 }

@@ -16,10 +16,14 @@ pub(crate) const OUTSIDE_COUNT: usize = 2;
 /// The low bits of an id are the line's place in its function.
 const PLACE_BITS: u32 = 14;
 
-/// The most lines of a function that are tracked.
-pub(crate) const MOST_LINES: usize = 1 << PLACE_BITS;
+/// In place of a line's place: the line is one of those after the first [`MOST_LINES`].
+pub(crate) const BEYOND_PLACE: u32 = (1 << PLACE_BITS) - 2;
 
-/// The limit for path numbers, which the three levels of the counters' tables have room for.
+/// The most lines of a function that are tracked.
+pub(crate) const MOST_LINES: usize = BEYOND_PLACE as usize;
+
+/// The limit for path numbers, which the three levels of the counters' tables have room for. The
+/// last two numbers have another meaning in a [call stack](crate::count::call_stack).
 pub(crate) const MOST_PATHS: u32 = 1 << (32 - PLACE_BITS);
 
 /// The id of a path's first line. The ids of its other lines follow.

@@ -12,17 +12,19 @@
 //!
 //! # Events
 //!
-//! An event that concerns the current line only changes the thread's [`Counters`]. The line's share
-//! is their change since the line became current, and is added to the line's counters in the
-//! thread's record when another line or scope becomes current ([`set_tag`], [`begin_line`]): this
-//! is *settling*. An event on another line's block is added to that line's counters, in the same
-//! record, at once. Both happen inside [`Counters::put_down`], so that a reader sees all of an
-//! update or nothing. Before any line's counters change, the current line notes what it had at the
-//! last peak ([`Record::keep_peak`]).
+//! An event that concerns the line of the thread's tag only changes the thread's [`Counters`]. The
+//! line's share is their change since the line became that of the tag. Which line the thread is
+//! *in*, the program notes in the [call stack](call_stack), and nothing is done about it until an
+//! allocation finds it to be another one ([`follow_line`]). Then the share is added to the line's
+//! counters in the thread's record, which is *settling*, and the tag gets the new line. An event on
+//! another line's block is added to that line's counters, in the same record, at once. Both happen
+//! inside [`Counters::put_down`], so that a reader sees all of an update or nothing. Before any
+//! line's counters change, the line of the tag notes what it had at the last peak
+//! ([`Record::keep_peak`]).
 //!
 //! # The profiler's own work
 //!
-//! Under [`pause`], the current line is [`tag::PROFILER`]. Its share is subtracted from the
+//! Under [`pause`], the line of the tag and of the call stack is [`tag::PROFILER`]. Its share is subtracted from the
 //! thread's counters when it is settled, so the allocator needs no check for it.
 //!
 //! # The end of a thread
@@ -45,12 +47,13 @@
 //! What the allocator calls doesn't allocate, lock, wait or panic. Only the end of a thread and a
 //! fork wait for locks.
 
+use crate::count::call_stack::{self, Entry};
 use crate::count::environment;
-use crate::count::line_counters::{self, PathCounters, SHARED};
+use crate::count::line_counters::{self, PathCounters, SHARED, Slots};
 use crate::count::registry::{self, Glance, Reading, Record};
 use crate::count::tag::{self, Tag};
 use crate::count::thread_counters::{Counters, Tally};
-use crate::count::{peak, scope_counters};
+use crate::count::{current_line, peak, scope_counters};
 use crate::model::change::Change;
 #[cfg(memprof_loom)]
 use crate::sys::sync::InCell;
@@ -119,6 +122,7 @@ fn attach_new(counters: &Counters) -> bool {
     static KNOWS_FORKS: AtomicBool = AtomicBool::new(false);
     if IS_PROFILERS_OWN.get() {
         counters.store_tag(Tag(tag::PROFILER.into()));
+        call_stack::begin_own_work();
         return true;
     }
     // Set first, since what follows allocates on some systems.
@@ -191,6 +195,10 @@ fn leave_record() {
         let reading = Reading::begin();
         let glance = Glance::wait();
         record.end(&reading, &glance);
+        current_line::forget();
+        if call_stack::end() {
+            record.leave();
+        }
         peak::remove_threads(&glance);
     }
 }
@@ -282,24 +290,71 @@ fn count_late(tag: Tag, change: &Change) {
     peak::look_again();
 }
 
+/// The counters of the calling thread for its lines, if it has a record.
+fn slots() -> Option<&'static Slots> {
+    RECORD.get().map(|record| &record.slots)
+}
+
+/// Whether the line whose changes are being counted isn't known to be the line that the thread is
+/// in. Always true for a new thread, whose tag has a line that no entry has.
+#[inline(always)]
+fn is_elsewhere(tag: Tag) -> bool {
+    tag.line() != call_stack::top_id()
+}
+
+/// Settles the line that was counted so far if the thread is in another one by now, which is
+/// counted from here on. Returns whether the thread is registered.
+fn follow_line(counters: &Counters) -> bool {
+    if !attach(counters) {
+        return false;
+    }
+    let before = counters.tag();
+    let mut tag = before.with_line(current_line::current_line(slots()));
+    if tag == before {
+        return true;
+    }
+    if tag.line() != tag::PROFILER {
+        tag = before.with_line(SHARED.checked(tag).line());
+    }
+    store_and_settle(counters, before, tag);
+    true
+}
+
+/// Makes `tag` the one that is counted, and settles the one before if it has done anything.
+#[inline(always)]
+fn store_and_settle(counters: &Counters, before: Tag, tag: Tag) {
+    if before == tag {
+        return;
+    }
+    if counters.are_settled() {
+        counters.store_tag(tag);
+    } else {
+        settle_and_set(counters, tag);
+    }
+}
+
 /// Counts a new block of the calling thread, and returns its tag.
 ///
 /// `None` if counting isn't enough: then [`add_rare_allocation`] has to be called.
 #[inline(always)]
 pub(crate) fn add_allocation(address: usize, size: usize) -> Option<Tag> {
     COUNTERS.with(|counters| {
-        let (tag, net_bytes) = counters.add_allocation(address, size)?;
+        let tag = counters.tag();
+        if is_elsewhere(tag) {
+            return None;
+        }
+        let net_bytes = counters.add_allocation(address, size);
         (net_bytes <= counters.ceiling()).then_some(tag)
     })
 }
 
-/// Continues with a new block for which [`add_allocation`] returned `None`: the first block of a
-/// thread, which isn't counted yet, or one that may raise the peak.
-#[cold]
+/// Continues with a new block for which [`add_allocation`] returned `None`: one that isn't counted
+/// yet, since it is the first block of a thread or of a line, or one that may raise the peak.
+#[inline(never)]
 pub(crate) fn add_rare_allocation(address: usize, size: usize) -> Tag {
     COUNTERS.with(|counters| {
-        if counters.are_new() {
-            if !attach(counters) {
+        if is_elsewhere(counters.tag()) {
+            if !follow_line(counters) {
                 count_late(Tag::UNTRACKED, &Change::allocated(size as u64, 1));
                 return Tag::UNTRACKED;
             }
@@ -372,7 +427,7 @@ fn add_rare_deallocation_of_unknown(counters: &Counters, size: usize) {
 pub(crate) fn add_reallocation_of_unknown(block: Resized) {
     COUNTERS.with(|counters| {
         let [old_size, new_size] = [block.old_size, block.new_size].map(|size| size as u64);
-        if !attach(counters) {
+        if !follow_line(counters) {
             count_late(Tag::UNTRACKED, &Change::freed(old_size, 1));
             count_late(Tag::UNTRACKED, &Change::allocated(new_size, 1));
             return;
@@ -445,25 +500,31 @@ impl Resized {
 #[inline]
 pub(crate) fn add_reallocation(owner: Tag, block: Resized) -> Tag {
     COUNTERS.with(|counters| {
-        if owner != counters.tag() || owner == Tag::NEW_THREAD {
+        if owner != counters.tag() || is_elsewhere(owner) {
             return add_reallocation_of(owner, block, counters);
         }
-        counters.follow(block.old_address, block.new_address);
-        counters.add_moved(block.moved_bytes());
-        counters.add_reallocation(block.old_size, block.new_size);
-        if counters.is_above_ceiling() {
-            peak::rise(counters);
-        }
+        add_own_reallocation(block, counters);
         owner
     })
 }
 
-/// Counts a resized block that the current line doesn't own.
+/// Counts a resized block of the current line.
+#[inline]
+fn add_own_reallocation(block: Resized, counters: &Counters) {
+    counters.follow(block.old_address, block.new_address);
+    counters.add_moved(block.moved_bytes());
+    counters.add_reallocation(block.old_size, block.new_size);
+    if counters.is_above_ceiling() {
+        peak::rise(counters);
+    }
+}
+
+/// Counts a resized block that the current line may not own.
 #[inline(never)]
 fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
     let [old_size, new_size] = [block.old_size, block.new_size].map(|size| size as u64);
     let moved_bytes = block.moved_bytes();
-    if !attach(counters) {
+    if !follow_line(counters) {
         // The thread is in no line that could take the block over.
         let change = Change {
             allocated_bytes: new_size.saturating_sub(old_size),
@@ -473,9 +534,13 @@ fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
         count_late(owner, &change);
         return owner;
     }
+    let line = counters.tag();
+    if owner == line {
+        add_own_reallocation(block, counters);
+        return owner;
+    }
     counters.follow(block.old_address, block.new_address);
     let owner = SHARED.checked(owner);
-    let line = counters.tag();
     if new_size < old_size {
         counters.put_down(|| {
             keep_peak(counters);
@@ -512,10 +577,9 @@ fn add_reallocation_of(owner: Tag, block: Resized, counters: &Counters) -> Tag {
 }
 
 /// The calling thread's current line and scope.
-#[inline(always)]
 pub(crate) fn tag() -> Tag {
     COUNTERS.with(|counters| {
-        if attach(counters) {
+        if follow_line(counters) {
             counters.tag()
         } else {
             Tag::UNTRACKED
@@ -523,51 +587,96 @@ pub(crate) fn tag() -> Tag {
     })
 }
 
-/// Makes another line or scope the calling thread's current one, and returns the previous tag.
-#[inline(always)]
-pub(crate) fn set_tag(tag: Tag) -> Tag {
+/// The scope that the calling thread is in, or 0.
+#[inline]
+pub(crate) fn scope() -> u32 {
+    COUNTERS.with(|counters| match counters.tag() {
+        Tag::NEW_THREAD => 0,
+        tag => tag.scope(),
+    })
+}
+
+/// Settles what the calling thread has counted for its line so far.
+pub(crate) fn settle() {
+    COUNTERS.with(|counters| {
+        if attach(counters) && !counters.are_settled() {
+            settle_and_set(counters, counters.tag());
+        }
+    });
+}
+
+/// Makes another scope the calling thread's current one, or none if `id` is 0.
+pub(crate) fn set_scope(id: u32) {
+    COUNTERS.with(|counters| {
+        if attach(counters) {
+            let before = counters.tag();
+            store_and_settle(counters, before, before.with_scope(id));
+            // In a scope, calls and lines are counted.
+            call_stack::watch_closely(id != 0);
+        }
+    });
+}
+
+/// Counts for `tag` from here on. Returns the tag before.
+fn set_tag(tag: Tag) -> Tag {
     COUNTERS.with(|counters| {
         if !attach(counters) {
             return Tag::UNTRACKED;
         }
         let before = counters.tag();
-        if counters.are_settled() {
-            counters.store_tag(tag);
-        } else {
-            settle_and_set(counters, tag);
-        }
+        store_and_settle(counters, before, tag);
         before
     })
 }
 
-/// Makes a line current in the same scope, and counts its execution in that scope.
-#[inline(always)]
-pub(crate) fn begin_line(line: u32) {
-    let is_begun = COUNTERS.with(|counters| {
-        // A new thread's tag has a scope other than 0, too, so it takes the slow path.
-        let is_all = counters.tag().scope() == 0 && counters.are_settled();
-        if is_all {
-            counters.store_tag(Tag(line.into()));
+/// Whether a thread has a call stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    Ready,
+    NoMemory,
+    /// The thread has no record: it is ending, or there was no memory for one.
+    NotCounted,
+}
+
+/// Gives the calling thread a call stack, unless it has one.
+pub(crate) fn prepare_call_stack() -> Prepared {
+    if call_stack::has_begun() {
+        return Prepared::Ready;
+    }
+    COUNTERS.with(attach);
+    match RECORD.get().map(Record::call_stack) {
+        Some(Some(memory)) => {
+            call_stack::begin(memory, scope() != 0);
+            Prepared::Ready
         }
-        is_all
-    });
-    if !is_begun {
-        begin_line_slowly(line);
+        Some(None) => Prepared::NoMemory,
+        None => Prepared::NotCounted,
     }
 }
 
-#[inline(never)]
-fn begin_line_slowly(line: u32) {
-    COUNTERS.with(|counters| {
-        if !attach(counters) {
-            return;
-        }
-        let tag = counters.tag().with_line(line);
-        settle_and_set(counters, tag);
-        if tag.scope() != 0 {
-            scope_counters::hit(tag.scope(), line);
-        }
+/// Finds the path of an entry of the calling thread's call stack, called from the current line of
+/// `caller`, and returns the thread's counters for it.
+pub(crate) fn count_entry(entry: &'static Entry, caller: &'static Entry) -> &'static PathCounters {
+    if let Some(counters) = entry.counters() {
+        return counters;
+    }
+    COUNTERS.with(attach);
+    if caller.is_unresolved() {
+        current_line::resolve(caller, slots());
+    }
+    if entry.is_unresolved() {
+        current_line::resolve_from(entry, caller, slots());
+    }
+    let path = tag::path_of(entry.first_line());
+    let counters = slots().and_then(|slots| {
+        let line_count = entry.site()?.lines().len();
+        slots.path(path).or_else(|| slots.prepare(path, line_count))
     });
+    let counters = counters
+        .filter(|_| path != 0)
+        .unwrap_or(&line_counters::NO_COUNTERS);
+    entry.set_counters(counters);
+    counters
 }
 
 /// The calling thread's counters at this moment.
@@ -634,6 +743,7 @@ pub(crate) struct Paused {
     before: Tally,
     latest: [usize; 2],
     tag: Tag,
+    calls: call_stack::Before,
     // Dropping it on another thread would restore the wrong counters.
     _not_send: PhantomData<*const ()>,
 }
@@ -645,6 +755,7 @@ pub(crate) fn pause() -> Paused {
         before: now(),
         latest: COUNTERS.with(Counters::latest),
         tag,
+        calls: call_stack::begin_own_work(),
         _not_send: PhantomData,
     }
 }
@@ -652,15 +763,7 @@ pub(crate) fn pause() -> Paused {
 impl Drop for Paused {
     fn drop(&mut self) {
         set_tag(self.tag);
+        call_stack::end_own_work(self.calls);
         COUNTERS.with(|counters| counters.forget_since(self.before, self.latest));
     }
-}
-
-/// Allocates the calling thread's counters for the lines of a path, so that counting doesn't have
-/// to, and returns them.
-pub(crate) fn prepare_path(path: u32, line_count: usize) -> &'static PathCounters {
-    COUNTERS.with(attach);
-    let record = RECORD.get();
-    let counters = record.and_then(|record| record.slots.prepare(path, line_count));
-    counters.unwrap_or(&line_counters::NO_COUNTERS)
 }

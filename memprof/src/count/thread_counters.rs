@@ -224,19 +224,14 @@ impl Counters {
         self.tag() == Tag::NEW_THREAD
     }
 
-    /// Counts a new block. Returns its tag and what the thread then has alive, or `None` if the
-    /// thread is new.
+    /// Counts a new block. Returns what the thread then has alive, in bytes.
     #[inline(always)]
-    pub(crate) fn add_allocation(&self, address: usize, size: usize) -> Option<(Tag, i64)> {
-        let tag = self.tag();
-        if tag == Tag::NEW_THREAD {
-            return None;
-        }
+    pub(crate) fn add_allocation(&self, address: usize, size: usize) -> i64 {
         let count = add(&self.allocation_count, 1);
         if let Some(place) = self.latest.get((count & 1) as usize) {
             place.store(address, Ordering::Relaxed);
         }
-        Some((tag, self.grow(size as u64)))
+        self.grow(size as u64)
     }
 
     #[inline(always)]

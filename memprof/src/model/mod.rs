@@ -3,6 +3,7 @@
 //! A module here has no mutable statics and does no I/O.
 
 pub(crate) mod amount;
+pub(crate) mod call_stack;
 pub(crate) mod change;
 pub(crate) mod column;
 pub(crate) mod options;

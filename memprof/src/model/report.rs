@@ -15,7 +15,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The profiled functions that have run, in the order in which they first ran.
+    /// The profiled functions that have allocated something, or called one that did, or whose
+    /// [hits](LineReport::hits) are counted; in the order in which that first happened.
     pub functions: Vec<FunctionReport>,
 
     /// The call tree: which function called which, from which line. There is one node for each call
@@ -46,10 +47,10 @@ pub struct Report {
     /// kernels round it in steps of 128 KiB or more.
     pub resident_is_exact: Option<bool>,
 
-    /// Calls over call paths that are missing from `calls` because there are too many paths. Each
-    /// such call is counted in a node without a caller. Calls of functions whose calls
-    /// [weren't counted](LineReport::hits) are not included.
-    pub calls_left_out: u64,
+    /// The number of functions that were called over call paths which are missing from `calls`,
+    /// because there are too many paths. What these calls did is in the last nodes of `calls`,
+    /// which have no caller.
+    pub callers_left_out: u64,
 
     /// Bytes that memprof uses to know which line allocated each live block, if that is known.
     ///
@@ -436,7 +437,6 @@ impl Report {
     pub(crate) fn subtract(&mut self, earlier: &Self) {
         self.untracked = self.untracked.since(earlier.untracked);
         self.total = self.total.since(earlier.total);
-        self.calls_left_out = self.calls_left_out.saturating_sub(earlier.calls_left_out);
         // Functions and calls are only ever added, and a function's lines never change.
         for (function, before) in self.functions.iter_mut().zip(&earlier.functions) {
             function.call_count = count_since(function.call_count, before.call_count);

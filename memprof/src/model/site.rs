@@ -48,6 +48,11 @@ impl Kind {
             _ => Self::Settling,
         }
     }
+
+    /// Whether calls and executions of lines are counted.
+    pub(crate) fn counts_hits(self) -> bool {
+        matches!(self, Self::Counting | Self::Settling)
+    }
 }
 
 const UNKNOWN: u8 = u8::MAX;
@@ -149,7 +154,7 @@ impl Site {
     /// Whether all of its calls and all executions of its lines are counted in this process. If
     /// not, only scopes count them.
     pub(crate) fn counts_hits(&self) -> bool {
-        matches!(self.kind(), Some(Kind::Counting | Kind::Settling))
+        self.kind().is_some_and(Kind::counts_hits)
     }
 
     pub(crate) fn set_kind(&self, kind: Kind) {

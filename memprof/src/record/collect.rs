@@ -13,6 +13,7 @@
 //! `BEFORE` is held over the reading, so that no [`reset`] comes in between. With it, the thread
 //! has its share of the [fork lock](crate::sys::fork_lock) before it takes [`Reading`].
 
+use crate::count::call_paths::{self, Path};
 use crate::count::registry::{self, Reading};
 use crate::count::source::{self, HeapSource};
 use crate::count::tag;
@@ -22,7 +23,6 @@ use crate::model::report::{
     Report, add_count,
 };
 use crate::model::site::Site;
-use crate::record::call_paths::{self, Path};
 use crate::record::function_profile::{self, FunctionProfile};
 use crate::sys::fork_lock::Lock;
 use crate::sys::{clock, rss, stack_switch};
@@ -316,7 +316,7 @@ impl Report {
         }
         for (call, (_, path)) in self.calls.iter().zip(paths) {
             if path.caller == call_paths::BEYOND {
-                self.calls_left_out += call.call_count.unwrap_or(0);
+                self.callers_left_out += 1;
             }
             let Some(function) = self.functions.get_mut(call.function) else {
                 continue;
@@ -338,7 +338,7 @@ impl Report {
     }
 }
 
-/// The functions of the paths, each once, in the order in which they first ran.
+/// The functions of the paths, each once, in the order of the paths.
 fn sites(paths: &[(u32, Path)]) -> Vec<&'static Site> {
     let mut sites: Vec<&'static Site> = Vec::with_capacity(paths.len());
     let mut seen = HashSet::new();

@@ -2,7 +2,6 @@
 //!
 //! A module here may take locks. It prints nothing.
 
-pub(crate) mod call_paths;
 pub(crate) mod collect;
 pub(crate) mod function_profile;
 pub(crate) mod owned;

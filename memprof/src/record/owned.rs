@@ -6,6 +6,7 @@
 //! that polled it; what other threads do in the same function meanwhile is theirs. Lines don't cost
 //! more for it: the counters are read only when a thread enters and leaves the call.
 
+use crate::count::call_paths;
 use crate::count::line_counters::{self, LineCounters};
 use crate::count::registry::{self, Reading};
 use crate::count::tag;
@@ -13,7 +14,6 @@ use crate::count::{source, this_thread};
 use crate::model::change::Change;
 use crate::model::report::Allocations;
 use crate::model::site::Site;
-use crate::record::call_paths;
 use std::iter;
 
 /// How many lines of a function are tracked.
@@ -67,7 +67,7 @@ impl OfFunction {
         if !source::lines_own_blocks() {
             return None;
         }
-        let paths = call_paths::of_site(site, is_patient)?;
+        let paths = call_paths::of_site(site);
         let mut call_count = 0_u64;
         let mut lines = vec![Allocations::default(); line_count(site)];
         let reading = if is_patient {
@@ -120,6 +120,8 @@ impl OfCall {
 
     /// Stores the counters of the thread that enters the call, which its frame has in `counters`.
     pub(crate) fn enter(&mut self, counters: &'static [LineCounters]) {
+        // What the thread has done so far isn't the call's.
+        this_thread::settle();
         self.counters = counters;
         let epoch = line_counters::peak_epoch();
         if self.peak_epoch.is_some_and(|known| known != epoch) {
@@ -136,8 +138,7 @@ impl OfCall {
 
     /// Adds what the thread has counted since it entered the call.
     pub(crate) fn leave(&mut self) {
-        // Settles the current line.
-        this_thread::set_tag(this_thread::tag());
+        this_thread::settle();
         let epoch = line_counters::peak_epoch();
         let is_other_peak = self.peak_epoch.replace(epoch) != Some(epoch);
         for (line, counters) in iter::zip(&mut self.lines, self.counters) {

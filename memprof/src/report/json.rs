@@ -164,7 +164,7 @@ struct Process {
     peak_error_bytes: u64,
     resident_bytes: Option<u64>,
     resident_is_exact: Option<bool>,
-    calls_left_out: u64,
+    callers_left_out: u64,
     /// Left out if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tag_bytes: Option<u64>,
@@ -302,7 +302,7 @@ impl Document {
                 peak_error_bytes: report.peak_error_bytes,
                 resident_bytes: report.resident_bytes,
                 resident_is_exact: report.resident_is_exact,
-                calls_left_out: report.calls_left_out,
+                callers_left_out: report.callers_left_out,
                 tag_bytes: report.tag_bytes,
                 owners_are_unknown: report.owners_are_unknown,
                 lines_are_unknown: report.lines_are_unknown,
@@ -377,7 +377,7 @@ impl Document {
             peak_error_bytes: self.process.peak_error_bytes,
             resident_bytes: self.process.resident_bytes.filter(|bytes| *bytes > 0),
             resident_is_exact: self.process.resident_is_exact,
-            calls_left_out: self.process.calls_left_out,
+            callers_left_out: self.process.callers_left_out,
             tag_bytes: self.process.tag_bytes,
             owners_are_unknown: self.process.owners_are_unknown,
             lines_are_unknown: self.process.lines_are_unknown,

@@ -185,7 +185,7 @@ fn write_numbers(
 
     let process = [
         report.peak_error_bytes,
-        report.calls_left_out,
+        report.callers_left_out,
         u64::from(report.resident_is_exact == Some(false)),
     ];
     // -1 if the report wasn't taken while the program went on.

@@ -23,11 +23,12 @@
 //! Where the numbers of many calls are added up, only the outermost one counts it
 //! ([`Call::leaves_to_another`]).
 
+use crate::count::call_stack::{Entry, State};
 use crate::count::source::HeapSource;
 use crate::count::thread_counters::Tally;
 use crate::count::uncounted;
 use crate::model::options::{Print, Rss, TableSettings};
-use crate::model::site::Site;
+use crate::model::site::{Kind, Site};
 use crate::model::usage::Usage;
 use crate::record::function_profile::{self, CutShort, FunctionProfile};
 use crate::record::owned::{OfCall, OfFunction};
@@ -46,6 +47,22 @@ thread_local! {
     // `Drop`.
     static CURRENT: Cell<ManuallyDrop<Option<Box<Call>>>> =
         const { Cell::new(ManuallyDrop::new(None)) };
+}
+
+/// The address of a call's entry in the thread's call stack, and the state in which it was pushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Id {
+    entry: usize,
+    state: State,
+}
+
+impl Id {
+    fn of(entry: &'static Entry) -> Self {
+        Self {
+            entry: ptr::from_ref(entry).addr(),
+            state: entry.state(),
+        }
+    }
 }
 
 /// The functions of which the thread is in settling calls, each with the number of these calls.
@@ -137,6 +154,8 @@ pub(crate) struct Call {
     later_reads: Reads,
 
     // The call among the calls of its thread.
+    /// Identifies it among all running calls of the thread.
+    id: Id,
     /// The settling call that this one was made in. None while a task is not being polled.
     outer: Option<Box<Call>>,
     /// The number of settling calls on the stack, this one included.
@@ -220,6 +239,7 @@ impl Call {
                     Rss::Adaptive => Reads::WhenDue,
                     Rss::Exact => Reads::Always,
                 },
+                id: Id::default(),
                 outer: None,
                 depth: 1,
                 switch_count: 0,
@@ -257,9 +277,10 @@ impl Call {
         self.profile.site
     }
 
-    /// Makes this the thread's current call: from now on, what the thread does is charged to the
-    /// open line. Returns the call's address, which [`leave`](Self::leave) takes.
-    pub(crate) fn enter(mut self: Box<Self>) -> usize {
+    /// Makes this the thread's current call, whose `entry` is the top of the call stack: from now
+    /// on, what the thread does is charged to the open line.
+    pub(crate) fn enter(mut self: Box<Self>, entry: &'static Entry) {
+        self.id = Id::of(entry);
         if self.is_new {
             self.is_new = false;
             #[cfg(feature = "timeline")]
@@ -282,23 +303,16 @@ impl Call {
         self.outer = take_current();
         self.depth = self.outer.as_ref().map_or(0, |outer| outer.depth) + 1;
         self.is_inside_another = add_active(self.profile.site);
-        let address = self.address();
         self.switch_count = stack_switch::count();
         set_current(Some(self));
         if stack_switch::are_several() {
             stack_switch::note();
         }
-        address
     }
 
     /// Whether a thread has [switched stacks](stack_switch) while it was in the call.
     fn has_switched(&self) -> bool {
         self.profile.has_switched || self.switch_count != stack_switch::count()
-    }
-
-    /// The address of the call, which identifies it among all running calls.
-    fn address(&self) -> usize {
-        ptr::from_ref(self).addr()
     }
 
     /// Charges changes of resident memory to the call from here on.
@@ -332,23 +346,44 @@ impl Call {
         }
     }
 
-    /// Removes the call at this address from the thread's stack of calls. Its line stays open, and
+    /// Removes the call with this entry from the thread's stack of calls. Its line stays open, and
     /// the call around it becomes current again.
     ///
     /// Inner calls that were never left, for example by code that doesn't return, are ended. If
     /// the thread [switches stacks](stack_switch), they stay, since they may still be running.
     /// Returns `None` if the call itself has been ended in this way.
-    pub(crate) fn leave(address: usize) -> Option<Box<Self>> {
-        if !is_current(address) && !leave_inner(address) {
+    pub(crate) fn leave(entry: &'static Entry) -> Option<Box<Self>> {
+        Self::leave_by_id(Id::of(entry))
+    }
+
+    /// As [`leave`](Self::leave), for a call on another stack than the thread's own whose entry has
+    /// been popped and used again.
+    #[cold]
+    pub(crate) fn leave_lost(entry: &'static Entry) -> Option<Box<Self>> {
+        let here = State::new(Kind::Off, stack_switch::here());
+        let is_lost = |id: Id| id.entry == Id::of(entry).entry && id.state.is_near(here);
+        let mut found = None;
+        with_current(|current| {
+            let mut next = Some(current);
+            while let Some(call) = next {
+                found = found.or(Some(call.id).filter(|id| is_lost(*id)));
+                next = call.outer.as_deref_mut();
+            }
+        });
+        Self::leave_by_id(found?)
+    }
+
+    fn leave_by_id(id: Id) -> Option<Box<Self>> {
+        if !is_current(id) && !leave_inner(id) {
             return None;
         }
         let mut call = take_current()?;
-        let inner = if call.address() == address {
+        let inner = if call.id == id {
             None
         } else {
             let mut inner = call;
             let mut link = &mut inner.outer;
-            while link.as_ref().is_some_and(|call| call.address() != address) {
+            while link.as_ref().is_some_and(|call| call.id != id) {
                 link = &mut link.as_mut()?.outer;
             }
             call = link.take()?;
@@ -595,23 +630,23 @@ impl Call {
     }
 }
 
-/// Whether the thread's current call is the one at `address`.
-fn is_current(address: usize) -> bool {
+/// Whether the thread's current call is the one with this id.
+fn is_current(id: Id) -> bool {
     let mut is = false;
-    with_current(|call| is = call.address() == address);
+    with_current(|call| is = call.id == id);
     is
 }
 
-/// Ends the calls inside the one at `address`, unless the thread switches stacks. Returns whether
+/// Ends the calls inside the one with this id, unless the thread switches stacks. Returns whether
 /// the thread is in that call.
 #[cold]
-fn leave_inner(address: usize) -> bool {
+fn leave_inner(id: Id) -> bool {
     let (mut is_there, mut has_switched) = (false, false);
     with_current(|current| {
         has_switched = current.has_switched();
         let mut next = Some(current);
         while let Some(call) = next {
-            is_there |= call.address() == address;
+            is_there |= call.id == id;
             next = call.outer.as_deref_mut();
         }
     });
@@ -619,7 +654,7 @@ fn leave_inner(address: usize) -> bool {
         return is_there;
     }
     while is_there && let Some(mut call) = take_current() {
-        if call.address() == address {
+        if call.id == id {
             set_current(Some(call));
             break;
         }
@@ -678,15 +713,15 @@ pub(crate) fn resume_peak(highest_net_bytes: i64) {
 }
 
 /// The address of the thread's current call, if it is in one.
-fn current_address() -> Option<usize> {
-    let mut address = None;
-    with_current(|call| address = Some(call.address()));
-    address
+fn current_id() -> Option<Id> {
+    let mut id = None;
+    with_current(|call| id = Some(call.id));
+    id
 }
 
 /// Ends the calls that the calling thread is still in when the process exits.
 pub(crate) fn end_all() {
-    while let Some(mut call) = current_address().and_then(Call::leave) {
+    while let Some(mut call) = current_id().and_then(Call::leave_by_id) {
         call.cut_short(CutShort::ProcessExit);
         call.end();
     }

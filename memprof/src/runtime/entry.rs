@@ -1,43 +1,25 @@
-//! How the calling thread enters and leaves a function, a closure or an `async` block.
+//! How the calling thread enters and leaves a function, a closure or an `async` block, and begins
+//! its lines.
 //!
-//! A function that a thread enters becomes its current [frame](crate::runtime::frame) and, if the
-//! function's lines are settled, also its current [call](crate::runtime::call). Closures and
-//! `async` blocks use the lines of the function that they are written in, wherever and whenever
-//! they run.
+//! A function that a thread enters is pushed on its [call stack](crate::count::call_stack). If
+//! nothing is done at the function's lines but to note them, that is all. Otherwise, calls and
+//! executions of lines are counted, and if the function's lines are settled, the function also
+//! becomes the thread's current [call](crate::runtime::call). Closures and `async` blocks use the
+//! lines of the function that they are written in, wherever and whenever they run.
 
-use crate::model::options::Print;
+use crate::count::call_stack::{self, Entry, Handle};
+use crate::count::line_counters::LineCounters;
+use crate::count::{scope_counters, this_thread};
+use crate::model::options::{Print, TableSettings};
 use crate::model::site::{Kind, Site};
 use crate::record::function_profile::CutShort;
 use crate::runtime::call::{self, Call};
 use crate::runtime::exit;
-use crate::runtime::frame::{self, Outer};
+use crate::runtime::frame;
 use crate::runtime::settings::table_settings;
 #[cfg(feature = "timeline")]
 use crate::timeline::{marks, stop};
-
-/// The calling thread inside a profiled function, closure or `async` block.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Entered {
-    site: &'static Site,
-    back: Back,
-}
-
-/// What the thread goes back to when it leaves.
-#[derive(Debug)]
-enum Back {
-    /// From a call: to the code that called it.
-    Outer {
-        outer: Outer,
-        /// The address of the settling call, or 0 if the call doesn't settle its lines.
-        call: usize,
-    },
-    /// From a closure or an `async` block that runs outside of its function: to the code that runs
-    /// it.
-    Elsewhere(Outer),
-    /// From a closure or an `async` block that its function itself runs: to the line that was open.
-    Line(u32),
-}
+use std::ptr;
 
 /// The state of an `async fn` call or an `async` block between polls.
 ///
@@ -59,23 +41,49 @@ pub(crate) enum Stage {
     Ended,
 }
 
-/// Begins a call. Returns `None` if profiling is off.
-#[inline]
-pub(crate) fn enter(site: &'static Site) -> Option<Entered> {
-    // Checked first: the thread may have come here from `kind_of`, through profiled code that the
-    // profiler itself calls.
-    if frame::is_own_work() {
-        return Some(unprofiled(site));
+/// Begins a call.
+#[inline(always)]
+pub(crate) fn enter(site: &'static Site) -> Handle {
+    match frame::push_plain(site, 0) {
+        Some(handle) => handle,
+        None => enter_closely(site),
     }
-    let back = match kind_of(site) {
-        Kind::Off => return None,
-        Kind::Owning | Kind::Counting => Back::Outer {
-            outer: frame::enter(site, Kind::Owning),
-            call: 0,
-        },
-        Kind::Settling => enter_settling(site)?,
+}
+
+#[cold]
+#[inline(never)]
+fn enter_closely(site: &'static Site) -> Handle {
+    let Some(kind) = prepare(site) else {
+        return Handle::NOTHING;
     };
-    Some(Entered { site, back })
+    if kind == Kind::Off {
+        return Handle::off();
+    }
+    // The thread's first call is plain now that there is a call stack.
+    if let Some(handle) = frame::push_plain(site, 0) {
+        return handle;
+    }
+    let Some(entry) = frame::push_call(site, kind) else {
+        return Handle::NOTHING;
+    };
+    if kind == Kind::Settling
+        && let Some(settings) = table_settings(site.options())
+    {
+        Call::begin(site, settings).enter(entry);
+    }
+    Handle::of(entry)
+}
+
+/// Prepares the thread for entering a function, and returns what is done at its lines. `None` if
+/// the thread is doing the profiler's own work, and has reached profiled code from there: the
+/// program's allocator, for example, may be profiled itself.
+fn prepare(site: &'static Site) -> Option<Kind> {
+    // Checked first: the thread may have come here from `kind_of`.
+    if call_stack::is_own_work() {
+        return None;
+    }
+    let kind = kind_of(site);
+    (kind == Kind::Off || frame::prepare()).then_some(kind)
 }
 
 /// What is done at the lines of a function in this process.
@@ -90,15 +98,23 @@ fn kind_of_new(site: &'static Site) -> Kind {
     let is_watched = is_watched();
     let kind = match table_settings(site.options()) {
         None => Kind::Off,
-        Some(settings) if settings.print != Print::Never || is_watched => Kind::Settling,
-        Some(settings) if settings.hits => Kind::Counting,
-        Some(_) => Kind::Owning,
+        Some(settings) => kind_with(&settings, is_watched),
     };
     site.set_kind(kind);
     if kind != Kind::Off {
         exit::prepare();
     }
     kind
+}
+
+fn kind_with(settings: &TableSettings, is_watched: bool) -> Kind {
+    if settings.print != Print::Never || is_watched {
+        Kind::Settling
+    } else if settings.hits {
+        Kind::Counting
+    } else {
+        Kind::Owning
+    }
 }
 
 /// Whether calls are marked in a timeline file (`MEMPROF_TIMESTAMPS`), or resident memory has a
@@ -113,97 +129,106 @@ fn is_watched() -> bool {
     false
 }
 
-/// Enters a function that the profiler's own work has reached, without profiling it.
-#[cold]
-fn unprofiled(site: &'static Site) -> Entered {
-    Entered {
-        site,
-        back: Back::Elsewhere(frame::enter_unprofiled()),
-    }
-}
-
-#[inline(never)]
-fn enter_settling(site: &'static Site) -> Option<Back> {
-    let settings = table_settings(site.options())?;
-    let outer = frame::enter(site, Kind::Settling);
-    Some(Back::Outer {
-        outer,
-        call: Call::begin(site, settings).enter(),
-    })
-}
-
-/// Begins or resumes a closure or an `async` block of a function, on the line at `place`. Returns
-/// `None` if profiling is off.
+/// Begins or resumes a closure or an `async` block of a function, on the line at `place`.
 ///
 /// If the function itself runs it, its lines belong to that call. If it runs on another thread, in
 /// a task or after the function has returned, they are counted for the function, but for no call.
-#[inline]
-pub(crate) fn enter_block(site: &'static Site, place: u32) -> Option<Entered> {
-    if frame::is_own_work() {
-        return Some(unprofiled(site));
+#[inline(always)]
+pub(crate) fn enter_block(site: &'static Site, place: u32) -> Handle {
+    match frame::push_plain(site, place) {
+        Some(handle) => handle,
+        None => enter_block_closely(site, place),
     }
-    if kind_of(site) == Kind::Off {
-        return None;
-    }
-    let back = match frame::open_line_in(site) {
-        Some(line) => {
-            resume_line(place);
-            Back::Line(line)
-        }
-        None => Back::Elsewhere(frame::go_on(site, Kind::Owning, place)),
-    };
-    Some(Entered { site, back })
 }
 
-/// Makes the line at `place` the open one again, without counting an execution.
-pub(crate) fn resume_line(place: u32) {
-    if frame::resume_line(place) {
+#[cold]
+#[inline(never)]
+fn enter_block_closely(site: &'static Site, place: u32) -> Handle {
+    let Some(kind) = prepare(site) else {
+        return Handle::NOTHING;
+    };
+    let caller = call_stack::top();
+    let kind = match kind {
+        Kind::Off => return Handle::off(),
+        Kind::Settling => {
+            let is_inside = is_of(caller, site) && caller.state().kind() == Kind::Settling;
+            if is_inside {
+                Kind::Settling
+            } else {
+                Kind::Counting
+            }
+        }
+        kind => kind,
+    };
+    if let Some(handle) = frame::push_plain(site, place) {
+        return handle;
+    }
+    let Some(entry) = frame::push(site, kind, place, true) else {
+        return Handle::NOTHING;
+    };
+    if kind == Kind::Settling && caller.place() != place {
         call::reopen(place);
     }
+    Handle::of(entry)
 }
 
-impl Entered {
-    /// Ends the call, and prints its table if one is wanted.
-    #[inline]
-    pub(crate) fn end(self) {
-        match self.back {
-            Back::Outer { outer, call: 0 } | Back::Elsewhere(outer) => {
-                outer.restore(self.site);
-            }
-            Back::Outer { outer, call } => end_settling(self.site, outer, call),
-            // The line that panicked stays open.
-            Back::Line(line) if !frame::is_panicking() => resume_line(line),
-            Back::Line(_) => {}
-        }
-    }
-
-    /// Leaves the call so that any thread can resume it.
-    pub(crate) fn suspend(self) -> Stage {
-        match self.back {
-            Back::Outer { outer, call } => {
-                let call = (call > 0).then(|| Call::leave(call)).flatten();
-                let place = outer.restore(self.site);
-                match call {
-                    Some(call) => Stage::Settling(call, place),
-                    None => Stage::Owning(self.site, place),
-                }
-            }
-            Back::Elsewhere(outer) => Stage::Block(self.site, outer.restore(self.site)),
-            Back::Line(line) => {
-                let place = frame::open_line_in(self.site).unwrap_or(line);
-                resume_line(line);
-                Stage::Block(self.site, place)
-            }
-        }
-    }
+fn is_of(entry: &Entry, site: &Site) -> bool {
+    entry.site().is_some_and(|other| ptr::eq(other, site))
 }
 
+/// Begins the line at `place` of a call where more is done than to note it.
+#[cold]
 #[inline(never)]
-fn end_settling(site: &'static Site, outer: Outer, call: usize) {
-    let is_panicking = frame::is_panicking();
-    let call = Call::leave(call);
-    outer.restore(site);
-    if let Some(mut call) = call {
+pub(crate) extern "C" fn begin_line(handle: Handle, place: u32) {
+    let Some(entry) = handle.entry().filter(|entry| frame::is_own(entry)) else {
+        return;
+    };
+    frame::make_top(entry);
+    entry.set_place(place);
+    let kind = entry.state().kind();
+    let mut executions = 0;
+    if kind.counts_hits() {
+        let line = frame::count(entry).lines.get(place as usize);
+        executions = line.map_or(0, LineCounters::hit);
+    }
+    let scope = this_thread::scope();
+    if scope != 0 {
+        frame::count(entry);
+        scope_counters::hit(scope, entry.line());
+    }
+    if kind == Kind::Settling {
+        call::open(place, executions);
+    }
+}
+
+/// Makes the line at `place` of such a call the open one again, without counting an execution.
+pub(crate) fn resume_line(handle: Handle, place: u32) {
+    let Some(entry) = handle.entry().filter(|entry| frame::is_own(entry)) else {
+        return;
+    };
+    frame::make_top(entry);
+    if entry.place() != place {
+        entry.set_place(place);
+        if entry.state().kind() == Kind::Settling {
+            call::reopen(place);
+        }
+    }
+}
+
+/// Whether a panic is unwinding the call.
+pub(crate) fn is_panicking(handle: Handle) -> bool {
+    handle.entry().is_some_and(frame::is_panicking)
+}
+
+/// Ends a call that did more at its lines than to note them, and prints its table if one is wanted.
+#[cold]
+#[inline(never)]
+pub(crate) extern "C" fn leave(handle: Handle) {
+    let Some(entry) = handle.entry() else {
+        return;
+    };
+    let is_panicking = frame::is_own(entry) && frame::is_panicking(entry);
+    if let (Some(mut call), _) = pop(entry) {
         if is_panicking {
             call.panic();
         }
@@ -211,32 +236,84 @@ fn end_settling(site: &'static Site, outer: Outer, call: usize) {
     }
 }
 
+/// Ends a call or suspends it. Returns what it has settled, if it does, and the place of the line
+/// that was open.
+fn pop(entry: &'static Entry) -> (Option<Box<Call>>, u32) {
+    if !frame::is_own(entry) {
+        let call = Call::leave_lost(entry);
+        frame::end_lost(entry);
+        return (call, 0);
+    }
+    let place = entry.place();
+    let is_settling = entry.state().kind() == Kind::Settling;
+    let is_block = entry.state().is_block();
+    let is_panicking = frame::is_panicking(entry);
+    let mut call = None;
+    if is_settling && !is_block {
+        call = Call::leave(entry);
+    }
+    frame::pop(entry);
+    // The line that panicked stays open.
+    let open = call_stack::top().place();
+    if is_settling && is_block && open != place && !is_panicking {
+        call::reopen(open);
+    }
+    (call, place)
+}
+
+/// Ends the call or block of a task for good.
+pub(crate) fn end(handle: Handle) {
+    if handle.needs_more() {
+        leave(handle);
+    } else {
+        handle.pop();
+    }
+}
+
+/// Leaves the call or block of a task so that any thread can resume it.
+pub(crate) fn suspend(handle: Handle) -> Stage {
+    let Some(entry) = handle.entry() else {
+        return Stage::Ended;
+    };
+    if handle.needs_more() && !frame::is_own(entry) {
+        leave(handle);
+        return Stage::Ended;
+    }
+    let (site, is_block) = (entry.site(), entry.state().is_block());
+    let (call, place) = if handle.needs_more() {
+        pop(entry)
+    } else {
+        let place = entry.place();
+        handle.pop();
+        (None, place)
+    };
+    match (call, site) {
+        (Some(call), _) => Stage::Settling(call, place),
+        (None, Some(site)) if is_block => Stage::Block(site, place),
+        (None, Some(site)) => Stage::Owning(site, place),
+        (None, None) => Stage::Ended,
+    }
+}
+
 impl Stage {
     /// Begins or resumes the call or block. Returns `None` if profiling is off or it has ended.
-    pub(crate) fn enter(self) -> Option<Entered> {
-        let (site, outer, call) = match self {
-            Self::NotBegun(site) => return enter(site),
-            Self::BlockNotBegun(site, place) | Self::Block(site, place) => {
-                return enter_block(site, place);
-            }
+    pub(crate) fn enter(self) -> Option<Handle> {
+        let handle = match self {
             Self::Ended => return None,
-            Self::Settling(call, place) => {
-                let site = call.site();
-                (
-                    site,
-                    frame::go_on(site, Kind::Settling, place),
-                    call.enter(),
-                )
+            Self::NotBegun(site) | Self::BlockNotBegun(site, _) if kind_is_off(site) => {
+                return None;
             }
-            Self::Owning(site, place) => (site, frame::go_on(site, Kind::Owning, place), 0),
+            Self::NotBegun(site) => enter(site),
+            Self::BlockNotBegun(site, place) | Self::Block(site, place) => enter_block(site, place),
+            Self::Settling(call, place) => return resume_settling(call, place),
+            Self::Owning(site, place) => resume(site, place),
         };
-        let back = Back::Outer { outer, call };
-        Some(Entered { site, back })
+        handle.entry().map(|_| handle)
     }
 
     /// Resumes a suspended call or block in order to end it in the line that is open. Returns
     /// `None` if it isn't suspended.
-    pub(crate) fn enter_to_end(mut self, how: CutShort) -> Option<Entered> {
+    pub(crate) fn enter_to_end(mut self, how: CutShort) -> Option<Handle> {
         match &mut self {
             Self::NotBegun(_) | Self::BlockNotBegun(..) | Self::Ended => return None,
             Self::Settling(call, _) => call.cut_short(how),
@@ -244,4 +321,33 @@ impl Stage {
         }
         self.enter()
     }
+}
+
+/// Resumes a suspended call that doesn't settle its lines.
+fn resume(site: &'static Site, place: u32) -> Handle {
+    if let Some(handle) = frame::push_plain(site, place) {
+        return handle;
+    }
+    let entry = prepare(site).and_then(|kind| frame::push(site, kind, place, false));
+    entry.map_or(Handle::NOTHING, Handle::of)
+}
+
+/// Resumes a suspended call that settles its lines. If there is no room for it, it ends.
+fn resume_settling(call: Box<Call>, place: u32) -> Option<Handle> {
+    let site = call.site();
+    let entry = prepare(site).and_then(|kind| frame::push(site, kind, place, false));
+    match entry {
+        Some(entry) => {
+            call.enter(entry);
+            Some(Handle::of(entry))
+        }
+        None => {
+            call.end();
+            None
+        }
+    }
+}
+
+fn kind_is_off(site: &'static Site) -> bool {
+    !call_stack::is_own_work() && kind_of(site) == Kind::Off
 }

@@ -1,389 +1,268 @@
-//! The profiled function that the calling thread is in, and what a probe does in every function:
-//! it makes its line the thread's current one and counts the execution.
-//!
-//! If the lines of the function are settled as well, [`call`](crate::runtime::call) does the rest.
-//!
-//! # Entering and leaving
-//!
-//! [`enter`] makes a function the thread's current one and returns what the thread was in before,
-//! as an [`Outer`]. [`Outer::restore`] goes back to that. Functions normally end in the reverse
-//! order in which they began, so that restoring is a few stores.
+//! Pushing and popping entries of the thread's [call stack](crate::count::call_stack) where more is
+//! done than to note the call: calls are counted, or the thread may have switched stacks.
 //!
 //! # Calls that end out of order
 //!
-//! If a thread [switches stacks](stack_switch), as it does to run stackful coroutines, or if a call
-//! is never left, the function to leave may not be the current one. [`Outer::restore`] detects it:
-//! the [`State`] of each call has the address in the stack at which the call began, which tells
-//! running calls apart, and whether that was on the thread's own stack. Where it can't be known
-//! that the outer function is still running, the thread is in no function afterwards.
-//!
-//! A line is named by its place: its index in the list of the function's lines.
+//! Functions normally end in the reverse order in which they began. If a thread [switches
+//! stacks](stack_switch), as it does to run stackful coroutines, or if a call is never left, the
+//! entry to pop may not be the top. [`pop`] detects it. Calls on the thread's own stack always end
+//! in order, so when one of them ends, the thread is in the next one below that is on its own stack.
+//! Of a call on another stack, the entry may even be gone by then: the address in the stack at which
+//! a call began tells.
 
-use crate::count::line_counters::{self, LineCounters, PathCounters};
-use crate::count::tag::{self, Tag};
-use crate::count::{scope_counters, this_thread};
+use crate::count::call_stack::{self, Entry, Handle, State};
+use crate::count::line_counters::{LineCounters, PathCounters};
+use crate::count::this_thread::{self, Prepared};
+use crate::count::{scope_counters, uncounted};
 use crate::model::site::{Kind, Site};
-use crate::record::call_paths;
-use crate::sys::stack_switch;
-use std::cell::Cell;
+use crate::sys::{output, stack_switch};
 use std::ptr;
+use std::sync::Once;
 use std::thread;
 
-/// The function that a thread is in.
-// Two words, so that it is passed in registers.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    /// The thread's counters for the path by which the function was called.
-    counters: &'static PathCounters,
-    state: State,
-}
-
-/// The state of a call, as bit fields.
-#[derive(Clone, Copy, Debug)]
-struct State(u32);
-
-/// What is done at the lines: a [`Kind`].
-const KIND: u32 = 0b11;
-/// The thread was already unwinding when it entered the function, from a `Drop` during a panic:
-/// then `thread::panicking` doesn't tell whether this call panics.
-const ENTERED_IN_PANIC: u32 = 1 << 2;
-/// The call began on another stack than the thread's own.
-const IS_ELSEWHERE: u32 = 1 << 3;
-/// Bits 4 to 31 of the stack address at which the call began. They tell running calls apart.
-const PLACE: u32 = !0b1111;
-
-impl State {
-    /// The state of a thread that is in no call.
-    const NONE: Self = Self(Kind::Off as u32);
-
-    #[inline(always)]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "calls under way are hardly ever 4 GiB apart to the byte"
-    )]
-    fn new(kind: Kind, is_panicking: bool, here: usize) -> Self {
-        let in_panic = if is_panicking { ENTERED_IN_PANIC } else { 0 };
-        Self(kind as u32 | in_panic | here as u32 & PLACE)
-    }
-
-    #[inline(always)]
-    fn kind(self) -> Kind {
-        Kind::from_number(self.0 & KIND)
-    }
-
-    fn entered_in_panic(self) -> bool {
-        self.0 & ENTERED_IN_PANIC != 0
-    }
-
-    fn elsewhere(self) -> Self {
-        Self(self.0 | IS_ELSEWHERE)
-    }
-
-    fn is_elsewhere(self) -> bool {
-        self.0 & IS_ELSEWHERE != 0
-    }
-
-    /// Whether this call began less than 16 KiB below `outer`, and so on the same stack: stacks are
-    /// farther apart.
-    fn is_near(self, outer: Self) -> bool {
-        const NEAR_BYTES: u32 = 16 << 10;
-        (outer.0 & PLACE).wrapping_sub(self.0 & PLACE) < NEAR_BYTES
-    }
-
-    /// Whether this is the state of the call `own`, and both that and `outer` are on the thread's
-    /// own stack.
-    #[inline(always)]
-    fn is_plainly(self, own: Self, outer: Self) -> bool {
-        (self.0 ^ own.0) & PLACE == 0 && (own.0 | outer.0) & IS_ELSEWHERE == 0
-    }
-}
-
-/// The [`Frame`] of the calling thread.
-#[derive(Debug)]
-struct Current {
-    counters: Cell<&'static PathCounters>,
-    state: Cell<State>,
-}
-
-thread_local! {
-    // Without a destructor, since a function may be called while the thread's locals are destroyed.
-    static CURRENT: Current = const {
-        Current {
-            counters: Cell::new(&line_counters::NO_COUNTERS),
-            state: Cell::new(State::NONE),
-        }
-    };
-}
-
-/// The function that the calling thread is in, or a frame without lines if it is in none.
+/// Pushes a call or a block at whose lines nothing is done but to note them. `None` if a closer
+/// look is needed.
 #[inline(always)]
-fn current() -> Frame {
-    CURRENT.with(|current| Frame {
-        counters: current.counters.get(),
-        state: current.state.get(),
-    })
+pub(crate) fn push_plain(site: &'static Site, place: u32) -> Option<Handle> {
+    if site.kind() == Some(Kind::Owning) {
+        call_stack::push_plain(site, place, stack_switch::here())
+    } else {
+        None
+    }
 }
 
-/// Makes `frame` the calling thread's current function and returns the previous one.
-#[inline(always)]
-fn replace(frame: Frame) -> Frame {
-    CURRENT.with(|current| Frame {
-        counters: current.counters.replace(frame.counters),
-        state: current.state.replace(frame.state),
-    })
+/// Has the call stack know whether there are calls on other stacks than the thread's own.
+fn note_stacks() {
+    let (lowest, size) = stack_switch::plain_range();
+    call_stack::set_own_stack(lowest, size);
 }
 
-/// What a thread was in before it entered a function, so that it can go back.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub(crate) struct Outer {
-    counters: &'static PathCounters,
-    /// The state in the upper half, and the id of the line in the lower half.
-    state_and_line: u64,
-    /// The state of the call that was entered.
-    own: State,
+/// Notes the end of a call on another stack than the thread's own.
+fn end_elsewhere() {
+    stack_switch::end();
+    note_stacks();
 }
 
-impl Outer {
-    #[inline(always)]
-    fn new(frame: Frame, line: u32, own: State) -> Self {
-        Self {
-            counters: frame.counters,
-            state_and_line: u64::from(frame.state.0) << u32::BITS | u64::from(line),
-            own,
-        }
-    }
-
-    #[inline(always)]
-    fn frame(self) -> Frame {
-        let state = State((self.state_and_line >> u32::BITS) as u32);
-        Frame {
-            counters: self.counters,
-            state,
-        }
-    }
-
-    #[inline(always)]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "that half is what is asked for"
-    )]
-    fn line(self) -> u32 {
-        self.state_and_line as u32
-    }
-
-    /// Leaves the function that `site` describes and goes back to what this holds. Returns the
-    /// place of the line that was open.
-    #[inline(always)]
-    pub(crate) fn restore(self, site: &'static Site) -> u32 {
-        let outer = self.frame();
-        let left = replace(outer);
-        let tag = this_thread::tag();
-        if tag.scope() != 0 {
-            scope_counters::settle_time(tag);
-        }
-        if !left.state.is_plainly(self.own, outer.state) {
-            return self.restore_closely(site, left, tag);
-        }
-        this_thread::set_tag(tag.with_line(self.line()));
-        tag::place_of(tag.line())
-    }
-
-    /// The slow path of [`restore`](Self::restore), for calls that may not end in order: the thread
-    /// [switches stacks](stack_switch), or inner calls were never left, for example by code that
-    /// doesn't return.
-    #[cold]
-    #[inline(never)]
-    fn restore_closely(self, site: &'static Site, left: Frame, tag: Tag) -> u32 {
-        let outer = self.frame();
-        replace(left);
-        let is_in_turn = (left.state.0 ^ self.own.0) & PLACE == 0;
-        if !is_in_turn && stack_switch::have_been_several() {
-            stack_switch::mix();
-            site.note_switch();
-            note_switch(left);
-            stack_switch::note();
-        }
-        let is_mixed = stack_switch::are_mixed();
-        if self.own.is_elsewhere() {
-            stack_switch::end();
-        }
-        let may_go_back = match (self.own.is_elsewhere(), outer.state.is_elsewhere()) {
-            // Calls on the thread's own stack end in order.
-            (false, false) => true,
-            // The outer call may have ended already.
-            (false, true) => false,
-            (true, false) => is_in_turn,
-            (true, true) => is_in_turn && (!is_mixed || self.own.is_near(outer.state)),
-        };
-        if may_go_back {
-            replace(outer);
-            this_thread::set_tag(tag.with_line(self.line()));
-        } else if is_in_turn || left.state.is_elsewhere() {
-            replace(Frame {
-                counters: &line_counters::NO_COUNTERS,
-                state: State::NONE,
+/// Prepares the thread's call stack, so that later calls can be plain. Whether there is one.
+pub(crate) fn prepare() -> bool {
+    static SAID: Once = Once::new();
+    stack_switch::learn();
+    note_stacks();
+    match this_thread::prepare_call_stack() {
+        Prepared::Ready => true,
+        Prepared::NotCounted => false,
+        Prepared::NoMemory => {
+            say_once(&SAID, || {
+                "the system had no memory for the calls of a thread: what they allocate is untracked"
+                    .to_owned()
             });
-            this_thread::set_tag(tag.with_line(tag::UNTRACKED));
-        }
-        // Otherwise the thread is in another function on its own stack, and stays there.
-        if is_in_turn {
-            tag::place_of(tag.line())
-        } else {
-            0
+            false
         }
     }
 }
 
-/// Records that the thread has switched stacks while it was in the function of `frame`.
-fn note_switch(frame: Frame) {
-    if frame.state.kind() != Kind::Off
-        && !frame.counters.note_switch()
-        && let Some(site) = call_paths::site_of(frame.counters.path())
-    {
-        site.note_switch();
-    }
+fn say_once(said: &'static Once, what: impl FnOnce() -> String) {
+    said.call_once(|| {
+        uncounted::during(false, || output::say(&what()));
+    });
 }
 
-/// Enters a function on its first row. Returns what the thread was in before.
-#[inline(always)]
-pub(crate) fn enter(site: &'static Site, kind: Kind) -> Outer {
-    let tag = this_thread::tag();
-    let counters = call_paths::find(site, tag.line());
-    counters.call();
-    if tag.scope() != 0 {
-        scope_counters::settle_time(tag);
-        scope_counters::call(tag.scope(), counters.path(), site.lines().len());
+/// Pushes a call of a function, which is counted. Returns its entry; `None` if there is no room.
+pub(crate) fn push_call(site: &'static Site, kind: Kind) -> Option<&'static Entry> {
+    let entry = push(site, kind, 0, false)?;
+    let scope = this_thread::scope();
+    if kind.counts_hits() || scope != 0 {
+        let counters = count(entry);
+        if kind.counts_hits() {
+            counters.call();
+        }
+        if scope != 0 {
+            scope_counters::call(scope, counters.path(), site.lines().len());
+        }
     }
-    begin(site, kind, counters, tag, 0)
+    Some(entry)
 }
 
-/// Enters a function again that was left in the middle, at the line that was open; or enters a
-/// closure or `async` block that runs outside of its function. It doesn't count as a call.
-pub(crate) fn go_on(site: &'static Site, kind: Kind, place: u32) -> Outer {
-    let tag = this_thread::tag();
-    if tag.scope() != 0 {
-        scope_counters::settle_time(tag);
-    }
-    let counters = call_paths::find(site, tag.line());
-    begin(site, kind, counters, tag, place)
-}
-
-/// Makes a function current, on the line at `place`. `tag` is the thread's tag so far.
-#[inline(always)]
-fn begin(
+/// Pushes a function again that was left in the middle, at the line that was open; or a closure or
+/// an `async` block. It doesn't count as a call.
+pub(crate) fn push(
     site: &'static Site,
     kind: Kind,
-    counters: &'static PathCounters,
-    tag: Tag,
     place: u32,
-) -> Outer {
+    is_block: bool,
+) -> Option<&'static Entry> {
+    settle_time();
     let here = stack_switch::here();
-    let mut state = State::new(kind, thread::panicking(), here);
-    if !stack_switch::is_plain(here) {
-        state = begin_closely(site, state, here);
+    let is_elsewhere = !stack_switch::is_plain(here) && begin_elsewhere(site, here);
+    let state = State::new(kind, here)
+        .in_panic(thread::panicking())
+        .elsewhere(is_elsewhere)
+        .block(is_block);
+    let before = call_stack::top();
+    let entry = call_stack::push(site, place, state);
+    let Some(entry) = entry else {
+        if is_elsewhere {
+            end_elsewhere();
+        }
+        say_too_deep();
+        return None;
+    };
+    if before.state().is_elsewhere() && !is_elsewhere {
+        // The calls on other stacks are suspended: this one was called by one on the own stack.
+        this_thread::count_entry(entry, before.below_on_own_stack());
+    } else if kind.counts_hits() {
+        count(entry);
     }
-    let frame = replace(Frame { counters, state });
-    this_thread::set_tag(tag.with_line(counters.line(place)));
-    Outer::new(frame, tag.line(), state)
+    Some(entry)
 }
 
-/// The slow path of [`begin`], for a thread's first call and while calls on other stacks than its
-/// own are running. Records a [stack switch](stack_switch) in the functions concerned.
+/// The thread's counters for the path of a call.
+pub(crate) fn count(entry: &'static Entry) -> &'static PathCounters {
+    this_thread::count_entry(entry, entry.below())
+}
+
+/// Adds the thread's time so far to the function that it is in, if it is in a scope.
+fn settle_time() {
+    if this_thread::scope() != 0 {
+        scope_counters::settle_time(this_thread::tag());
+    }
+}
+
+fn say_too_deep() {
+    static SAID: Once = Once::new();
+    if call_stack::has_begun() {
+        say_once(&SAID, || {
+            format!(
+                "a thread is in more than {} calls of profiled functions: what deeper ones allocate is \
+                 counted for the line that has called the first of them",
+                call_stack::MOST_CALLS
+            )
+        });
+    }
+}
+
+/// Notes a call that isn't on the thread's own stack, or that begins while others aren't. Records a
+/// [stack switch](stack_switch) in the functions concerned. Whether the call is on another stack.
 #[cold]
 #[inline(never)]
-fn begin_closely(site: &'static Site, state: State, here: usize) -> State {
+fn begin_elsewhere(site: &'static Site, here: usize) -> bool {
     let is_elsewhere = stack_switch::begin(here);
+    note_stacks();
     if stack_switch::are_several() {
         site.note_switch();
-        note_switch(current());
+        note_switch(call_stack::top());
         stack_switch::note();
     }
-    if is_elsewhere {
-        state.elsewhere()
-    } else {
-        state
+    is_elsewhere
+}
+
+/// Records that the thread has switched stacks while it was in the call.
+fn note_switch(entry: &Entry) {
+    if let Some(site) = entry.site() {
+        site.note_switch();
     }
 }
 
-/// Whether the thread is doing the profiler's own work, and has reached profiled code from there:
-/// the program's allocator, for example, may be profiled itself.
-#[inline]
-pub(crate) fn is_own_work() -> bool {
-    this_thread::tag().line() == tag::PROFILER
-}
-
-/// Enters a function without profiling it.
-pub(crate) fn enter_unprofiled() -> Outer {
-    let frame = current();
-    let in_panic = frame.state.entered_in_panic();
+/// Whether the entry is still that of the call that the thread is running. A call on another stack
+/// may have been suspended, and resumed by another thread, or after its entry was popped and used
+/// again.
+pub(crate) fn is_own(entry: &'static Entry) -> bool {
+    if !stack_switch::have_been_several() && call_stack::is_of_this_thread(entry) {
+        return true;
+    }
     let here = stack_switch::here();
-    let state = State::new(Kind::Off, in_panic, here);
-    let state = if stack_switch::is_plain(here) || !stack_switch::begin(here) {
-        state
-    } else {
-        state.elsewhere()
-    };
-    replace(Frame { state, ..frame });
-    Outer::new(frame, this_thread::tag().line(), state)
+    call_stack::is_of_this_thread(entry)
+        && if entry.state().is_elsewhere() {
+            entry.state().is_near(State::new(Kind::Off, here))
+        } else {
+            // The entry of a running call on the thread's own stack is never used again.
+            stack_switch::is_on_own_stack(here)
+        }
 }
 
-/// The place of the open line, if the thread's current function is this one, and not one that it
-/// called.
-#[inline]
-pub(crate) fn open_line_in(site: &'static Site) -> Option<u32> {
-    let is_in = current().counters.are_of(ptr::from_ref(site).addr());
-    is_in.then(|| tag::place_of(this_thread::tag().line()))
-}
-
-/// Begins the line at `place` of the function that the thread is in.
-///
-/// If the function's lines are settled, this is left to `settle`, which gets the line's id and how
-/// often the thread has begun the line, this time included.
-#[inline(always)]
-pub(crate) fn begin_line(place: u32, settle: impl FnOnce(u32, u64)) {
-    let Frame { counters, state } = current();
-    let kind = state.kind();
-    if kind == Kind::Off {
+/// Makes the call the current one, which it isn't if inner calls were never left, for example by
+/// code that doesn't return. Does nothing if the thread switches stacks: they may still be running.
+pub(crate) fn make_top(entry: &'static Entry) {
+    if call_stack::is_top(entry) {
         return;
     }
-    let (line, executions) = match counters.lines.get(place as usize) {
-        Some(line) => (counters.line(place), line.hit()),
-        None => (tag::UNTRACKED, 0),
-    };
-    match kind {
-        Kind::Off => {}
-        Kind::Owning | Kind::Counting => this_thread::begin_line(line),
-        Kind::Settling => settle(line, executions),
+    if stack_switch::have_been_several() {
+        note_switch(entry);
+        note_switch(call_stack::top());
+        stack_switch::note();
+    } else {
+        call_stack::set_top(entry);
     }
 }
 
-/// Makes the line at `place` the current one again, without counting an execution. Returns whether
-/// the line that was open has to be settled.
-pub(crate) fn resume_line(place: u32) -> bool {
-    let frame = current();
-    let tag = this_thread::tag();
-    let resumed = tag.with_line(frame.counters.line(place));
-    let kind = frame.state.kind();
-    if kind == Kind::Off || tag == resumed {
-        return false;
+/// Pops a call, and adds the thread's time in its function if the thread is in a scope.
+pub(crate) fn pop(entry: &'static Entry) {
+    settle_time();
+    let is_elsewhere = entry.state().is_elsewhere();
+    let is_plain =
+        call_stack::is_top(entry) && !is_elsewhere && !entry.below().state().is_elsewhere();
+    if is_plain {
+        call_stack::set_top(entry.below());
+    } else {
+        pop_out_of_order(entry, is_elsewhere);
     }
-    this_thread::set_tag(resumed);
-    kind == Kind::Settling
+}
+
+#[cold]
+#[inline(never)]
+fn pop_out_of_order(entry: &'static Entry, is_elsewhere: bool) {
+    let top = call_stack::top();
+    let is_in_turn = ptr::eq(top, entry);
+    if !is_in_turn && stack_switch::have_been_several() {
+        stack_switch::mix();
+        note_switch(entry);
+        note_switch(top);
+        stack_switch::note();
+    }
+    let is_mixed = stack_switch::are_mixed();
+    if is_elsewhere {
+        end_elsewhere();
+    }
+    let below = entry.below();
+    if !is_elsewhere {
+        call_stack::set_top(entry.below_on_own_stack());
+    } else if is_in_turn {
+        let is_outer =
+            !below.state().is_elsewhere() || !is_mixed || entry.state().is_near(below.state());
+        call_stack::set_top(if is_outer {
+            below
+        } else {
+            entry.below_on_own_stack()
+        });
+    } else if top.state().is_elsewhere() {
+        call_stack::set_top(top.below_on_own_stack());
+    }
+}
+
+/// The end of a call on another stack whose entry is [gone](is_own).
+pub(crate) fn end_lost(entry: &'static Entry) {
+    stack_switch::mix();
+    note_switch(call_stack::top());
+    stack_switch::note();
+    if call_stack::is_of_this_thread(entry) {
+        end_elsewhere();
+    }
 }
 
 /// The calling thread's counters for the lines of the function that it is in, on the current call
 /// path. Empty if there was no memory for them.
 pub(crate) fn lines() -> &'static [LineCounters] {
-    current().counters.lines
+    call_stack::top()
+        .counters()
+        .map_or(&[], |counters| counters.lines)
 }
 
 /// How often the thread has called the function that it is in, on the current call path.
 pub(crate) fn calls() -> u64 {
-    current().counters.calls()
+    call_stack::top().counters().map_or(0, PathCounters::calls)
 }
 
-/// Whether a panic is unwinding the function that the thread is in.
-pub(crate) fn is_panicking() -> bool {
-    thread::panicking() && !current().state.entered_in_panic()
+/// Whether a panic is unwinding the call.
+pub(crate) fn is_panicking(entry: &Entry) -> bool {
+    thread::panicking() && !entry.state().entered_in_panic()
 }

@@ -4,8 +4,9 @@
 //! do.
 //!
 //! - [`probe`]: the functions and guards that generated code calls.
-//! - [`entry`]: how a thread enters and leaves functions, closures and `async` blocks.
-//! - [`frame`]: the function that a thread is in, and its current line.
+//! - [`entry`]: how a thread enters and leaves functions, closures and `async` blocks, and begins
+//!   their lines.
+//! - [`frame`]: pushing and popping calls where more is done than to note them.
 //! - [`call`]: a call whose lines are settled, that is, measured one by one.
 //! - [`task`]: the future of an `async fn` or an `async` block.
 //! - [`rss_sampler`]: when resident memory is read.

@@ -51,10 +51,11 @@
 //! nest. [`OTHERS`] counts those that have no call on the stack, so that each `End` can tell
 //! whether the top of the stack is its own.
 
+use crate::count::call_stack::Handle;
 use crate::count::uncounted;
 use crate::model::site::Site;
 use crate::record::function_profile::CutShort;
-use crate::runtime::entry::{Entered, Stage};
+use crate::runtime::entry::{self, Stage};
 use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::future::Future;
@@ -136,7 +137,7 @@ impl<F: Future> Future for Task<F> {
 // Its functions are not inlined, so that nested futures take little stack.
 struct Polled<'a> {
     stage: &'a mut Stage,
-    entered: Option<Entered>,
+    entered: Option<Handle>,
 }
 
 impl<'a> Polled<'a> {
@@ -149,7 +150,7 @@ impl<'a> Polled<'a> {
     #[inline(never)]
     fn suspend(mut self) {
         if let Some(entered) = self.entered.take() {
-            *self.stage = entered.suspend();
+            *self.stage = entry::suspend(entered);
         }
     }
 }
@@ -158,7 +159,7 @@ impl Drop for Polled<'_> {
     #[inline(never)]
     fn drop(&mut self) {
         if let Some(entered) = self.entered.take() {
-            entered.end();
+            entry::end(entered);
         }
     }
 }
@@ -166,7 +167,7 @@ impl Drop for Polled<'_> {
 /// A suspended task that is being dropped: an entry of the stack [`HALF_WAY`].
 #[derive(Debug)]
 struct HalfWay {
-    entered: Entered,
+    entered: Handle,
     /// The task that the thread was already dropping.
     outer: Option<Box<HalfWay>>,
     /// The value of [`OTHERS`] for `outer`.
@@ -194,7 +195,7 @@ impl Drop for State {
     }
 }
 
-fn begin_end(entered: Entered) {
+fn begin_end(entered: Handle) {
     uncounted::during(false, || {
         let outer = ManuallyDrop::into_inner(HALF_WAY.replace(ManuallyDrop::new(None)));
         let half_way = Box::new(HalfWay {
@@ -220,7 +221,7 @@ impl Drop for End {
             Some(half_way.entered)
         });
         if let Some(entered) = entered {
-            entered.end();
+            entry::end(entered);
         }
     }
 }

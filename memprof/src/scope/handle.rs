@@ -5,13 +5,13 @@
 //! attributed to the scope wherever it is freed. [`stack`](crate::scope::stack) knows which scopes
 //! a thread is in and adds to them what the thread does.
 
+use crate::count::call_paths;
 use crate::count::line_counters::PathCounters;
 use crate::count::tag;
 use crate::count::{scope_counters, uncounted};
 use crate::model::report::{Allocations, Report};
 use crate::model::site::Site;
 use crate::model::usage::Usage;
-use crate::record::call_paths;
 use crate::record::collect::{Numbers, Settled};
 use crate::scope::concurrent_usage::Stretches;
 use crate::sys::clock;

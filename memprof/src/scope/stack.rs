@@ -137,7 +137,7 @@ fn change(
     let id = levels
         .as_ref()
         .map_or(0, |level| level.scope.id_for_blocks());
-    this_thread::set_tag(this_thread::tag().with_scope(id));
+    this_thread::set_scope(id);
     if levels.is_some() {
         begin_stretch();
         scope_counters::begin_time(this_thread::tag());

@@ -62,6 +62,15 @@ pub(crate) fn leak_zeroes<T: Zeroes + Sync>() -> Option<&'static T> {
     Some(unsafe { place.as_ref() })
 }
 
+/// As [`leak_zeroes`], from the system's allocator, for systems that have no such pages.
+pub(crate) fn allocate_zeroes<T: Zeroes + Sync>() -> Option<&'static T> {
+    const { assert!(size_of::<T>() > 0) };
+    // SAFETY: the layout's size isn't zero.
+    let place = unsafe { System.alloc_zeroed(Layout::new::<T>()) }.cast::<T>();
+    // SAFETY: null, or as in `leak`; zeroes are a valid `T`.
+    unsafe { place.as_ref() }
+}
+
 /// A cell that is empty at first, and refers to one leaked value for ever once it is set.
 #[derive(Debug)]
 pub(crate) struct Leaked<T: 'static>(AtomicPtr<T>);

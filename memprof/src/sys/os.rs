@@ -7,6 +7,30 @@
 #[cfg(unix)]
 pub(crate) use unix::*;
 
+/// The stack pointer.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: the instruction copies a register, and changes nothing else.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
+/// An address in the current stack frame.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    let place = 0_u8;
+    std::ptr::from_ref(&place).addr()
+}
+
 #[cfg(unix)]
 #[allow(unsafe_code)]
 mod unix {

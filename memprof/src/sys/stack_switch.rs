@@ -62,8 +62,7 @@ thread_local! {
 /// they aren't told apart, and one that ends before the other isn't noticed.
 #[inline(always)]
 pub(crate) fn here() -> usize {
-    let place = 0_u8;
-    std::ptr::from_ref(&place).addr()
+    os::stack_pointer()
 }
 
 /// Whether a call that begins `here` is on the thread's own stack, and all other running calls are,
@@ -73,9 +72,13 @@ pub(crate) fn is_plain(here: usize) -> bool {
     STACKS.with(|stacks| here.wrapping_sub(stacks.lowest.get()) < stacks.size.get())
 }
 
-/// Notes the beginning of a call that isn't [plain](is_plain). Returns whether it is on a stack
-/// other than the thread's own.
-pub(crate) fn begin(here: usize) -> bool {
+/// Whether the thread is on its own stack, as far as that is known.
+pub(crate) fn is_on_own_stack(here: usize) -> bool {
+    STACKS.with(|stacks| here.wrapping_sub(stacks.lowest.get()) < stacks.own_size.get())
+}
+
+/// Finds out where the thread's own stack is, if that isn't known.
+pub(crate) fn learn() {
     STACKS.with(|stacks| {
         if !stacks.is_known.replace(true) {
             // Where it isn't known, all of memory counts as the stack.
@@ -84,6 +87,14 @@ pub(crate) fn begin(here: usize) -> bool {
             stacks.own_size.set(size);
             stacks.size.set(size);
         }
+    });
+}
+
+/// Notes the beginning of a call that isn't [plain](is_plain). Returns whether it is on a stack
+/// other than the thread's own.
+pub(crate) fn begin(here: usize) -> bool {
+    learn();
+    STACKS.with(|stacks| {
         let is_elsewhere = here.wrapping_sub(stacks.lowest.get()) >= stacks.own_size.get();
         if is_elsewhere {
             let calls = stacks.calls_elsewhere.get().saturating_add(1);
@@ -93,6 +104,12 @@ pub(crate) fn begin(here: usize) -> bool {
         }
         is_elsewhere
     })
+}
+
+/// The lowest address of the thread's own stack and its size, which is 0 while it isn't known or
+/// there are calls on other stacks.
+pub(crate) fn plain_range() -> (usize, usize) {
+    STACKS.with(|stacks| (stacks.lowest.get(), stacks.size.get()))
 }
 
 /// Notes the end of a call on a stack other than the thread's own.

@@ -5,6 +5,7 @@
 //! line that called them.
 
 use crate::count::environment;
+use crate::count::running_calls;
 use crate::count::uncounted;
 use crate::model::amount;
 use crate::model::site::Site;
@@ -65,10 +66,11 @@ fn stop(resident_bytes: u64, site: &Site, place: u32) {
         let line = site.lines().get(place as usize).copied().unwrap_or(0);
         say(&format!(
             "resident memory is {resident_bytes} B, beyond the {limit} B of MEMPROF_STOP_AT, after line {line} \
-             of {}, in {}: {}\n{}",
+             of {}, in {}: {}\n{}{}",
             site.path(),
             site.file(),
             site.source(line).trim(),
+            running_calls::described(),
             Backtrace::force_capture()
         ));
     });

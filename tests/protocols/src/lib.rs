@@ -11,12 +11,18 @@
 
 #[path = "../../../memprof/src/model/change.rs"]
 mod change;
+#[path = "../../../memprof/src/model/column.rs"]
+mod column;
 mod count;
 mod models;
+#[path = "../../../memprof/src/model/options.rs"]
+mod options;
+#[path = "../../../memprof/src/model/site.rs"]
+mod site;
 mod sys;
 #[path = "../../../memprof/src/model/usage.rs"]
 mod usage;
 
 mod model {
-    pub(crate) use crate::{change, usage};
+    pub(crate) use crate::{change, column, options, site, usage};
 }

@@ -6,12 +6,14 @@
 //! allocation. So a peak may be missed while several threads allocate, but not if only one thread
 //! does.
 
+use crate::count::call_stack::{self, State};
 use crate::count::line_counters::SHARED;
 use crate::count::peak;
 use crate::count::registry::{self, Glance, Reading};
 use crate::count::tag::{self, Tag};
-use crate::count::this_thread::{self, Resized};
+use crate::count::this_thread::{self, Prepared, Resized};
 use crate::model::change::Change;
+use crate::model::site::{Kind, Site};
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -50,10 +52,19 @@ fn free(tag: Tag, address: usize, size: usize) {
     }
 }
 
+static SITE: Site = Site::new(|| "f", "", 1, "", &[1]);
+
 /// Enters a function whose only line is `tag`.
 fn call(tag: Tag) {
-    this_thread::prepare_path(tag::path_of(tag.line()), 1);
-    this_thread::set_tag(tag);
+    assert_eq!(this_thread::prepare_call_stack(), Prepared::Ready);
+    let entry = call_stack::push(&SITE, 0, State::new(Kind::Counting, 0)).unwrap();
+    entry.set_path(tag::path_of(tag.line()));
+    this_thread::count_entry(entry, entry.below());
+}
+
+/// Returns from the function that was entered last.
+fn leave() {
+    call_stack::set_top(call_stack::top().below());
 }
 
 /// A thread that runs some work, and then waits for more work or for its end.
@@ -194,9 +205,10 @@ fn what_a_line_does_is_read_with_that_line() {
         other.wait();
         loom::explore();
         let other = other.go_on(|| {
-            this_thread::set_tag(SECOND_LINE);
+            call(SECOND_LINE);
             allocate(1, 100);
-            this_thread::set_tag(FIRST_LINE);
+            leave();
+            this_thread::tag();
         });
         let glance = Glance::wait();
         let counters = glance.threads().next().unwrap();

@@ -282,16 +282,20 @@ proptest! {
 
     #[test]
     fn each_line_has_what_the_model_says(steps in steps()) {
-        let before = reported();
-        // Run each function once, so that all reports have the same size.
+        // Each function allocates once, so that all reports have the same size.
         let warm = [Worker::start(), Worker::start()];
         for line in [0, LINES - 1] {
-            run_on(&warm, 0, line, Step::Free { place: 0 }, None);
+            let make = Step::Make { size: 1, align: 1, zeroed: false };
+            let address = run_on(&warm, 0, line, make, None);
+            let layout = Layout::from_size_align(1, 1).unwrap();
+            let block = Block { address, layout, line };
+            run_on(&warm, 0, line, Step::Free { place: 0 }, Some(block));
         }
         for Worker { work, thread, .. } in warm {
             drop(work);
             thread.join().unwrap();
         }
+        let before = reported();
         let empty = report();
         let begin = report();
         let region = Region::new(&INSTRUMENTED_SYSTEM);

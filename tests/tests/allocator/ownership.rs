@@ -47,7 +47,7 @@ fn makes(bytes: usize) -> Vec<u8> {
     block(length)
 }
 
-#[memprofile(print = "never")]
+#[memprofile(print = "never", hits = true)]
 fn frees(blocks: Vec<Vec<u8>>) {
     drop(blocks);
 }

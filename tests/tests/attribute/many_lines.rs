@@ -1,7 +1,7 @@
 //! A function with more lines than a block's tag can identify. Since no real function is that long,
 //! the test calls the generated code's functions directly.
 
-use memprof::__private::{Options, Print, Site, at, enter};
+use memprof::__private::{Options, Print, Site, enter};
 use memprof::report::LineReport;
 use memprof::{Scope, report};
 use memprof_tests::{assert_law_3, block, run};
@@ -35,8 +35,8 @@ static SHORT: Site = Site::new(
 
 /// Allocates a block on a line.
 fn makes(site: &'static Site, line: u32, bytes: usize) -> Vec<u8> {
-    let _frame = enter(site);
-    at(line);
+    let frame = enter(site);
+    frame.at(line);
     block(bytes)
 }
 

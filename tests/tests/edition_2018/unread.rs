@@ -418,7 +418,7 @@ profiled! {
 /// In a body that can't be parsed, an expression from the macro's caller isn't regrouped.
 macro_rules! doubled {
     ($name:ident, $value:expr) => {
-        #[memprofile(print = "never")]
+        #[memprofile(print = "never", hits = true)]
         fn $name(_: &Fn()) -> u32 {
             $value * 2
         }

@@ -3,7 +3,7 @@
 
 use memprof::report::{Allocations, CallNode, Report};
 use memprof::{memprofile, report};
-use memprof_tests::{block, pause, run};
+use memprof_tests::{Program, assert_law_3, block, pause, run};
 use std::thread;
 
 #[global_allocator]
@@ -177,6 +177,66 @@ fn a_hundred_thousand_calls_deep_is_as_one() {
     });
 }
 
+#[memprofile(print = "never")]
+fn descends(levels: u32) {
+    let kept = block(1);
+    if levels > 1 {
+        descends(levels - 1);
+    }
+    drop(kept);
+}
+
+#[test]
+fn calls_that_are_too_deep_are_said_and_lose_no_bytes() {
+    const DEPTH: u32 = 300_000;
+    let output = Program::new(|| {
+        let deep = thread::Builder::new().stack_size(1 << 30);
+        let thread = deep.spawn(|| {
+            descends(DEPTH);
+            // The thread is in no call any more.
+            descends(1);
+        });
+        thread.unwrap().join().unwrap();
+        let report = report();
+        assert_law_3(&report);
+        // Deeper calls have no entry, so that the line which called the first of them has it all.
+        let lines = &report.functions[0].lines;
+        let of_lines = lines.iter().map(|line| line.own.allocated_bytes);
+        assert_eq!(of_lines.sum::<u64>(), u64::from(DEPTH) + 1);
+        let recursive = lines.iter().find(|line| line.source.contains("levels - 1"));
+        assert_eq!(
+            recursive.unwrap().own.allocated_bytes,
+            u64::from(DEPTH) - 262_142
+        );
+    })
+    .output();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    let said = "a thread is in more than 262142 calls of profiled functions";
+    assert_eq!(stderr.matches(said).count(), 1, "{stderr}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn calls_without_memory_for_them_are_said_and_untracked() {
+    let output = Program::new(|| {
+        thread::spawn(|| descends(1)).join().unwrap();
+        memprof_tests::with_no_new_memory(|| descends(3));
+        descends(1);
+        let report = report();
+        assert_law_3(&report);
+        let of_lines = report.functions[0].lines.iter();
+        let of_lines = of_lines.map(|line| line.own.allocated_bytes);
+        assert_eq!(of_lines.sum::<u64>(), 2);
+        assert!(report.untracked.allocated_bytes >= 3);
+    })
+    .output();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    let said = "the system had no memory for the calls of a thread";
+    assert_eq!(stderr.matches(said).count(), 1, "{stderr}");
+}
+
 #[test]
 fn threads_begin_ways_of_their_own() {
     run(|| {
@@ -274,24 +334,12 @@ fn ways_that_are_too_many_are_said_and_lose_no_bytes() {
         visit(&mut Vec::with_capacity(9));
         let report = report();
         assert_eq!(report.calls.len(), (1 << 16) + 9);
-        // Calls without a recorded path are at the beginning of a path, as are first calls of a
-        // thread.
-        let left_out = |report: &Report| {
-            let beginnings = report.calls[1 << 16..].iter();
-            let counts = beginnings.map(|call| call.call_count.unwrap());
-            counts.sum::<u64>()
-        };
-        assert_eq!(report.calls_left_out, left_out(&report));
-        assert!(report.calls_left_out > 9 * 362_880 / 2);
-        // Each of several calls on the same path is counted.
-        let before = report.calls_left_out;
-        let last_way = (0..9).fold(0, |way, room| 9 * way + room);
-        for _ in 0..10 {
-            go_on(last_way, 9);
-        }
-        let later = memprof::report();
-        assert_eq!(later.calls_left_out, left_out(&later));
-        assert!(later.calls_left_out >= before + 10);
+        // One more for each function, for its calls over all further paths.
+        let beginnings = &report.calls[1 << 16..];
+        assert_eq!(report.callers_left_out, 9);
+        assert!(beginnings.iter().all(|call| call.caller.is_none()));
+        let calls = beginnings.iter().map(|call| call.call_count.unwrap());
+        assert!(calls.sum::<u64>() > 9 * 362_880 / 2);
         let made: u64 = report
             .functions
             .iter()

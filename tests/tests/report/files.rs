@@ -613,7 +613,7 @@ fn a_report_of_the_first_version_is_read_with_nothing_transferred() {
     let text = format!(
         r#"{{"format": "memprof report", "version": 3, "process": {{{blocks},
             "peak_error_bytes": 0, "resident_bytes": 0, "resident_is_exact": null,
-            "calls_left_out": 0}}, "untracked": {{{blocks}}}, "functions": [], "calls": []}}"#
+            "callers_left_out": 0}}, "untracked": {{{blocks}}}, "functions": [], "calls": []}}"#
     );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");

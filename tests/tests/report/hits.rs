@@ -58,7 +58,7 @@ fn what_was_not_counted_is_unknown_in_the_report() {
         assert!(found.clone().all(|found| found.call_count.is_none()));
         let lines = found.flat_map(|found| &found.lines);
         assert!(lines.clone().all(|line| line.hits.is_none()));
-        assert_eq!(first.calls_left_out, 0);
+        assert_eq!(first.callers_left_out, 0);
 
         // Lines of calls are there for their allocations, and so are their callers.
         let [fills_call, makes_call] = &first.calls[..] else {

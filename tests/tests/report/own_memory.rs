@@ -7,7 +7,7 @@ static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
 
 macro_rules! functions {
     ($($name:ident)*) => {
-        $(#[memprofile(print = "never")]
+        $(#[memprofile(print = "never", hits = true)]
         fn $name(number: u64) -> u64 {
             let twice = 2 * number;
             let more = twice + 1;

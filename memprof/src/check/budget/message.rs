@@ -2,6 +2,7 @@
 //! allocated most.
 
 use crate::check::budget::limit::{BudgetQuantity, Comparison, Done, Terms};
+use crate::count::running_calls;
 use crate::count::uncounted;
 use crate::model::report::{Allocations, CallNode, Report};
 use crate::model::units::{blocks, bytes, grouped};
@@ -99,6 +100,7 @@ fn text(done: &Done<'_>, terms: &Terms<'_>) -> String {
             "what a test prints counts, too, if the test runner captures it: run it with `--nocapture`\n",
         );
     }
+    text.push_str(&running_calls::described());
     // The panic handler adds a newline.
     text.truncate(text.trim_end().len());
     text

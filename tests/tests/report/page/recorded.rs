@@ -131,7 +131,7 @@ fn process(allocated: u64, live: u64, count: u64) -> Value {
     process["peak_error_bytes"] = 0.into();
     process["resident_bytes"] = 0.into();
     process["resident_is_exact"] = true.into();
-    process["calls_left_out"] = 0.into();
+    process["callers_left_out"] = 0.into();
     process
 }
 

@@ -1,0 +1,1 @@
+//! See `tests/optimised_lines.rs`.
