@@ -188,13 +188,7 @@ impl Parse for Args {
             match name.to_string().as_str() {
                 "precision" => once(&mut args.precision, &name, input, precision)?,
                 "columns" => once(&mut args.columns, &name, input, columns)?,
-                "stream" => once(&mut args.stream, &name, input, |input| {
-                    one_of(
-                        input,
-                        "stream",
-                        &[("stdout", "Stdout"), ("stderr", "Stderr")],
-                    )
-                })?,
+                "stream" => once(&mut args.stream, &name, input, stream)?,
                 "print" => once(&mut args.print, &name, input, |input| {
                     one_of(
                         input,
@@ -281,6 +275,28 @@ fn precision(input: ParseStream<'_>) -> Result<u8> {
         Ok(decimals) if decimals <= MOST_DECIMALS && literal.suffix().is_empty() => Ok(decimals),
         _ => Err(syn::Error::new(literal.span(), expected())),
     }
+}
+
+/// Parses where tables go: an error if memprof is built without the feature for it.
+fn stream(input: ParseStream<'_>) -> Result<&'static str> {
+    let span = input.span();
+    let words = [
+        ("stdout", "Stdout"),
+        ("stderr", "Stderr"),
+        ("tracing", "Tracing"),
+        ("log", "Log"),
+    ];
+    let variant = one_of(input, "stream", &words)?;
+    let missing = match variant {
+        "Tracing" if !cfg!(feature = "tracing") => "tracing",
+        "Log" if !cfg!(feature = "log") => "log",
+        _ => return Ok(variant),
+    };
+    let message = format!(
+        "`stream = \"{missing}\"` needs memprof's feature `{missing}`, as in \
+         `memprof = {{ features = [\"{missing}\"] }}`"
+    );
+    Err(syn::Error::new(span, message))
 }
 
 fn hits(input: ParseStream<'_>) -> Result<bool> {

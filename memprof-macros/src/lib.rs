@@ -254,11 +254,18 @@ use proc_macro::TokenStream;
 /// # fn main() { fill(3); }
 /// ```
 ///
-/// ## `stream = "stdout" | "stderr"`
+/// ## `stream = "stdout" | "stderr" | "tracing" | "log"`
 ///
-/// The stream that the table is written to. The default is `stdout`. The table bypasses the buffer
-/// of `print!` and the output capture of `cargo test`. Two tables never mix, but the program's own
-/// output can appear in the middle of a table that a pipe can't take at once.
+/// Where the table goes. The default is the function that the program has set with
+/// `memprof::set_sink`, or else `stdout`.
+///
+/// On `stdout` and `stderr`, the table bypasses the buffer of `print!` and the output capture of
+/// `cargo test`. Two tables never mix, but the program's own output can appear in the middle of a
+/// table that a pipe can't take at once.
+///
+/// With memprof's feature `tracing` or `log`, `tracing` sends an event to the program's subscriber,
+/// and `log` a record to its logger: with the level `INFO`, the target `memprof`, and the table as
+/// message.
 ///
 /// ```
 /// # use memprof::memprofile;

@@ -68,6 +68,8 @@
 //!   in such files.
 //! - `web`: profiles of requests, and the memory of a service over HTTP.
 //! - `toolbar`: a toolbar on web pages, and a history of the last requests.
+//! - `tracing`: tables as events, with `stream = "tracing"`.
+//! - `log`: tables as records, with `stream = "log"`.
 //! - `criterion`: criterion's benchmarks measure bytes and blocks.
 //! - `stats_alloc`: heap numbers of the whole process, for programs whose allocator is a
 //!   `stats_alloc::StatsAlloc`.
@@ -131,6 +133,7 @@ pub use crate::count::stats_alloc::use_stats_alloc;
 pub use crate::model::call_stack::{CallStack, RunningCall};
 pub use crate::model::usage::Usage;
 pub use crate::record::collect::{report, reset};
+pub use crate::runtime::sink::set_sink;
 pub use crate::scope::ScopeGuard;
 pub use crate::scope::future::{ScopeExt, WithScope};
 pub use crate::scope::handle::Scope;

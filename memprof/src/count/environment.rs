@@ -7,6 +7,7 @@
 
 use crate::model::amount;
 use crate::model::column::Column;
+use crate::model::options::Stream;
 use crate::sys::os;
 use crate::sys::output::say;
 #[cfg(feature = "export")]
@@ -74,7 +75,7 @@ const KNOWN: &[Variable] = &[
     Variable::new("MEMPROF_PRECISION").text(decimals_accepted, |text| decimals(text).is_some()),
     Variable::new("MEMPROF_COLUMNS")
         .text(Column::accepted, |text| Column::parse_list(text).is_some()),
-    Variable::new("MEMPROF_STREAM").word(&["stdout", "stderr"]),
+    Variable::new("MEMPROF_STREAM").text(Stream::accepted, |text| Stream::parse(text).is_some()),
     Variable::new("MEMPROF_PRINT").word(&["call", "exit", "never"]),
     Variable::new("MEMPROF_RSS").word(&["exact", "adaptive", "off"]),
     Variable::new("MEMPROF_HITS").word(&["on", "off"]),
@@ -430,7 +431,10 @@ mod tests {
                 "MEMPROF_PRECISION is \"21\", which is not a number of decimals from 0 to 20; it is ignored",
                 "MEMPROF_PRINT is \"line\\nbreak\", which is not `call`, `exit` or `never`; it is ignored",
                 "MEMPROF_RSS is \"sometimes\", which is not `exact`, `adaptive` or `off`; it is ignored",
-                "MEMPROF_STREAM is \" \", which is not `stdout` or `stderr`; it is ignored",
+                &format!(
+                    "MEMPROF_STREAM is \" \", which is not {}; it is ignored",
+                    Stream::accepted()
+                ),
             ]
         );
     }

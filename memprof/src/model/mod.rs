@@ -10,5 +10,6 @@ pub(crate) mod options;
 pub(crate) mod printable;
 pub(crate) mod report;
 pub(crate) mod site;
+pub(crate) mod table;
 pub mod units;
 pub(crate) mod usage;

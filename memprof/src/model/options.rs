@@ -14,18 +14,59 @@ pub enum Print {
     Never,
 }
 
-/// Where a table is printed.
+/// Where a table goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// The standard output, stdout.
     Stdout,
     /// The standard error, stderr.
     Stderr,
+    /// An event for the subscriber of the crate `tracing`.
+    Tracing,
+    /// A record for the logger of the crate `log`.
+    Log,
 }
 
 impl Stream {
-    pub(crate) fn is_stderr(self) -> bool {
-        self == Self::Stderr
+    const ALL: [Self; 4] = [Self::Stdout, Self::Stderr, Self::Tracing, Self::Log];
+
+    /// The name in the attribute and in `MEMPROF_STREAM`. If a feature is needed, it has this name,
+    /// too.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Tracing => "tracing",
+            Self::Log => "log",
+        }
+    }
+
+    /// Whether this build has the feature that it needs.
+    pub(crate) fn is_in_build(self) -> bool {
+        match self {
+            Self::Stdout | Self::Stderr => true,
+            Self::Tracing => cfg!(feature = "tracing"),
+            Self::Log => cfg!(feature = "log"),
+        }
+    }
+
+    /// The stream with this name, if this build has it.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|stream| stream.word() == word && stream.is_in_build())
+    }
+
+    /// A description of the names.
+    pub(crate) fn accepted() -> String {
+        let [others @ .., last] = Self::ALL.map(|stream| {
+            let word = stream.word();
+            if stream.is_in_build() {
+                format!("`{word}`")
+            } else {
+                format!("`{word}` (with memprof's feature `{word}`)")
+            }
+        });
+        format!("{} or {last}", others.join(", "))
     }
 }
 
@@ -82,7 +123,7 @@ impl Options {
         self
     }
 
-    /// Where the table is printed.
+    /// Where the table goes.
     #[must_use]
     pub const fn stream(mut self, stream: Stream) -> Self {
         self.stream = Some(stream);
@@ -116,7 +157,8 @@ impl Options {
 pub(crate) struct TableSettings {
     pub(crate) precision: u8,
     pub(crate) columns: &'static [Column],
-    pub(crate) stream: Stream,
+    /// Where tables go, if the environment or the attribute says so.
+    pub(crate) stream: Option<Stream>,
     pub(crate) print: Print,
     pub(crate) rss: Rss,
     /// Whether calls and executions of lines are counted even if no table is printed.

@@ -23,7 +23,7 @@ use crate::model::report::{
     Report, add_count,
 };
 use crate::model::site::Site;
-use crate::record::function_profile::{self, FunctionProfile};
+use crate::record::function_profile::{self, FunctionProfile, LineProfile};
 use crate::sys::fork_lock::Lock;
 use crate::sys::{clock, rss, stack_switch};
 use std::borrow::Cow;
@@ -134,13 +134,7 @@ pub(crate) struct Settled {
 impl Settled {
     fn of(profile: &FunctionProfile) -> Self {
         let elapsed = |ticks| Duration::from_nanos(clock::nanoseconds(ticks));
-        let lines = profile.lines.iter().map(|line| LineExecution {
-            heap: line.heap,
-            resident_bytes: line.resident_bytes(),
-            resident_increment_bytes: line.resident_increment_bytes(),
-            resident_read_count: line.resident_read_count,
-            elapsed: elapsed(line.elapsed_ticks),
-        });
+        let lines = profile.lines.iter().map(LineProfile::execution);
         Self {
             inclusive_elapsed: elapsed(profile.inclusive_ticks),
             own_elapsed: elapsed(profile.own_ticks),

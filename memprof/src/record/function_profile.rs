@@ -5,16 +5,18 @@
 
 use crate::count::source::HeapSource;
 use crate::model::options::{Print, TableSettings};
+use crate::model::report::LineExecution;
 use crate::model::site::Site;
+pub(crate) use crate::model::table::CutShort;
 use crate::model::usage::Usage;
 use crate::record::owned::OfFunction;
 use crate::sys::fork_lock::Lock;
-use crate::sys::stack_switch;
+use crate::sys::{clock, stack_switch};
 use std::collections::HashMap;
-use std::fmt;
 use std::ptr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// One line of a function, over all its executions.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,26 +48,16 @@ impl LineProfile {
         let increment = self.resident_increment_bytes;
         (self.resident_read_count > 0 || increment != 0).then_some(increment)
     }
-}
 
-/// How a call ended that didn't return.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CutShort {
-    Panic,
-    DroppedFuture,
-    ProcessExit,
-    /// Code left the call without running its end, as a `longjmp` does.
-    LeftBehind,
-}
-
-impl fmt::Display for CutShort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Panic => "by a panic",
-            Self::DroppedFuture => "as its future was dropped",
-            Self::ProcessExit => "as the process exited",
-            Self::LeftBehind => "as its end was skipped",
-        })
+    /// The same numbers, in units that don't depend on the machine.
+    pub(crate) fn execution(&self) -> LineExecution {
+        LineExecution {
+            heap: self.heap,
+            resident_bytes: self.resident_bytes(),
+            resident_increment_bytes: self.resident_increment_bytes(),
+            resident_read_count: self.resident_read_count,
+            elapsed: Duration::from_nanos(clock::nanoseconds(self.elapsed_ticks)),
+        }
     }
 }
 
@@ -186,13 +178,14 @@ pub(crate) fn with_kept<T>(site: &Site, show: impl FnOnce(&FunctionProfile) -> T
     Some(show(profile))
 }
 
-/// Calls `show` with each function that is printed at the end of the process, in source order,
-/// together with what its lines own. Nothing is kept from then on.
+/// What `show` returns of each function that is printed at the end of the process, in source order.
+/// It is called with the function's profile and what its lines own. Nothing is kept from then on.
 ///
-/// Returns false if another thread kept the records locked.
-pub(crate) fn show_at_exit(
-    show: impl Fn(&TableSettings, &FunctionProfile, Option<&OfFunction>),
-) -> bool {
+/// `None` if another thread kept the records locked.
+// `show` only makes what is printed: whatever receives it may call functions that need the lock.
+pub(crate) fn at_exit<T>(
+    show: impl Fn(&TableSettings, &FunctionProfile, Option<&OfFunction>) -> T,
+) -> Option<Vec<T>> {
     // Other threads still run, and one may hold the lock for a moment. A thread that was stopped
     // while it held the lock, as by a signal whose handler exits, holds it for ever: a missing
     // table is better than a process that doesn't end.
@@ -207,12 +200,10 @@ pub(crate) fn show_at_exit(
     // Read without the lock: a report takes it while it holds a `Reading`.
     let owned = |site: &'static Site| (site, OfFunction::read_at_exit(site));
     let owned: Vec<_> = sites.iter().flatten().copied().map(owned).collect();
-    let kept = RECORDED.lock_soon();
-    for (site, owned) in &owned {
-        let address = ptr::from_ref(*site).addr();
-        if let Some((settings, profile)) = kept.as_ref().and_then(|kept| kept.get(&address)) {
-            show(settings, profile, owned.as_ref());
-        }
-    }
-    kept.is_some()
+    let kept = RECORDED.lock_soon()?;
+    let shown = owned.iter().filter_map(|(site, owned)| {
+        let (settings, profile) = kept.get(&ptr::from_ref(*site).addr())?;
+        Some(show(settings, profile, owned.as_ref()))
+    });
+    Some(shown.collect())
 }

@@ -14,6 +14,7 @@ use crate::count::{source, this_thread};
 use crate::model::change::Change;
 use crate::model::report::Allocations;
 use crate::model::site::Site;
+use crate::model::table::OwnedBlocks;
 use std::iter;
 
 /// How many lines of a function are tracked.
@@ -21,25 +22,13 @@ fn line_count(site: &Site) -> usize {
     site.lines().len().min(tag::MOST_LINES)
 }
 
-/// What became of the blocks that one line allocated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Owned {
-    pub(crate) live_bytes: i64,
-    pub(crate) live_count: i64,
-    pub(crate) bytes_at_peak: i64,
-    pub(crate) allocation_count: u64,
-    pub(crate) temporary_count: u64,
-}
-
-impl Owned {
-    fn of(made: &Allocations) -> Self {
-        Self {
-            live_bytes: made.live_bytes(),
-            live_count: made.live_count(),
-            bytes_at_peak: made.bytes_at_peak.cast_signed(),
-            allocation_count: made.allocation_count,
-            temporary_count: made.temporary_count,
-        }
+fn owned(made: &Allocations) -> OwnedBlocks {
+    OwnedBlocks {
+        live_bytes: made.live_bytes(),
+        live_count: made.live_count(),
+        bytes_at_peak: made.bytes_at_peak.cast_signed(),
+        allocation_count: made.allocation_count,
+        temporary_count: made.temporary_count,
     }
 }
 
@@ -49,7 +38,7 @@ pub(crate) struct OfFunction {
     /// Number of calls that have begun.
     pub(crate) call_count: u64,
     /// In the order of the site's lines, without untracked ones.
-    pub(crate) lines: Box<[Owned]>,
+    pub(crate) lines: Box<[OwnedBlocks]>,
 }
 
 impl OfFunction {
@@ -83,7 +72,7 @@ impl OfFunction {
         }
         Some(Self {
             call_count,
-            lines: lines.iter().map(Owned::of).collect(),
+            lines: lines.iter().map(owned).collect(),
         })
     }
 }
@@ -154,12 +143,12 @@ impl OfCall {
 
     /// What the call's lines own. `function` is what they own over all calls, which limits what can
     /// be alive of the blocks that the call didn't free itself.
-    pub(crate) fn owned(&self, function: &OfFunction) -> Option<Box<[Owned]>> {
+    pub(crate) fn owned(&self, function: &OfFunction) -> Option<Box<[OwnedBlocks]>> {
         // Without memory for the counters, nothing is known of the call.
         let is_known = self.counters.len() >= self.lines.len();
         let owned = iter::zip(&self.lines, &function.lines).map(|(line, all)| {
-            let own = Owned::of(&Allocations::new(line.earlier, 0));
-            Owned {
+            let own = owned(&Allocations::new(line.earlier, 0));
+            OwnedBlocks {
                 live_bytes: own.live_bytes.min(all.live_bytes),
                 live_count: own.live_count.min(all.live_count),
                 bytes_at_peak: line.bytes_at_peak.min(all.bytes_at_peak),

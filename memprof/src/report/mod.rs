@@ -45,3 +45,4 @@ pub use crate::model::report::{
     Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
     Report,
 };
+pub use crate::model::table::{CutShort, OwnedBlocks, Table, TableRow};

@@ -33,7 +33,7 @@ use crate::model::usage::Usage;
 use crate::record::function_profile::{self, CutShort, FunctionProfile};
 use crate::record::owned::{OfCall, OfFunction};
 use crate::runtime::rss_sampler::{self, Moves, Resident};
-use crate::runtime::{frame, table};
+use crate::runtime::{frame, sink, table};
 use crate::sys::{clock, rss, stack_switch};
 #[cfg(feature = "timeline")]
 use crate::timeline::{Sample, marks, stop};
@@ -615,12 +615,9 @@ impl Call {
                 };
                 let of_call = owned.zip(of_function.as_ref());
                 let of_call = of_call.and_then(|(call, function)| call.owned(function));
-                table::print(
-                    &settings,
-                    &profile,
-                    of_call.as_deref(),
-                    of_function.as_ref(),
-                );
+                let (of_call, of_function) = (of_call.as_deref(), of_function.as_ref());
+                let table = table::table(&settings, &profile, of_call, of_function);
+                sink::deliver(settings.stream, table);
             }
             if is_inside_another && !counts_once {
                 profile.count_executions_only();

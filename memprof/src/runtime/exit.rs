@@ -4,11 +4,12 @@
 
 use crate::count::environment;
 use crate::count::uncounted;
+use crate::model::options::TableSettings;
 use crate::record::function_profile;
 use crate::record::owned::OfFunction;
 #[cfg(all(feature = "export", unix))]
 use crate::runtime::listen;
-use crate::runtime::{call, table};
+use crate::runtime::{call, sink, table};
 #[cfg(feature = "export")]
 use crate::runtime::{output_file, report_writer};
 use crate::sys::os;
@@ -34,14 +35,19 @@ pub(crate) fn prepare() {
 }
 
 extern "C" fn end_of_process() {
+    sink::begin_exit();
     call::end_all();
     uncounted::during(false, || {
-        let show = |settings: &_, profile: &_, of_function: Option<&OfFunction>| {
+        let show = |settings: &TableSettings, profile: &_, of_function: Option<&OfFunction>| {
             let owned = of_function.map(|of_function| &*of_function.lines);
-            table::print(settings, profile, owned, of_function);
+            let table = table::table(settings, profile, owned, of_function);
+            (settings.stream, table)
         };
-        if !function_profile::show_at_exit(show) {
-            say("the tables at exit are lost: another thread holds their lock");
+        match function_profile::at_exit(show) {
+            Some(tables) => tables
+                .into_iter()
+                .for_each(|(stream, table)| sink::deliver(stream, table)),
+            None => say("the tables at exit are lost: another thread holds their lock"),
         }
         #[cfg(feature = "export")]
         output_file::write_output();

@@ -12,11 +12,14 @@
 //! - [`rss_sampler`]: when resident memory is read.
 //! - [`settings`]: options of the attribute and the environment.
 //! - [`table`] and [`summary`]: the printed table and the lines below it.
+//! - [`sink`] and `events`: where tables go.
 //! - [`exit`], `output_file`, `report_writer` and `listen`: reports at exit, while the program
 //!   runs, and over a socket.
 
 pub(crate) mod call;
 pub(crate) mod entry;
+#[cfg(any(feature = "tracing", feature = "log"))]
+pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod frame;
 #[cfg(all(feature = "export", unix))]
@@ -28,6 +31,7 @@ pub(crate) mod probe;
 pub(crate) mod report_writer;
 pub(crate) mod rss_sampler;
 pub(crate) mod settings;
+pub(crate) mod sink;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod task;

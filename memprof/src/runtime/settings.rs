@@ -21,7 +21,7 @@ pub(crate) fn table_settings(options: &Options) -> Option<TableSettings> {
     environment.is_on.then(|| TableSettings {
         precision: said.precision.or(options.precision).unwrap_or(1),
         columns: columns.unwrap_or(Column::DEFAULT),
-        stream: said.stream.or(options.stream).unwrap_or(Stream::Stdout),
+        stream: said.stream.or(options.stream),
         print: said.print.or(options.print).unwrap_or(Print::Call),
         rss: said.rss.or(options.rss).unwrap_or(Rss::Adaptive),
         // Columns with hits ask for them, too.
@@ -42,11 +42,7 @@ impl Environment {
     /// Reads the variables through `get`. An invalid value counts as not set.
     fn read(get: impl Fn(&str) -> Option<OsString>) -> Self {
         let read = |name: &str| environment::read_from(name, get(name));
-        let stream = |word: String| match &*word {
-            "stdout" => Some(Stream::Stdout),
-            "stderr" => Some(Stream::Stderr),
-            _ => None,
-        };
+        let stream = |word: String| Stream::parse(&word);
         let print = |word: String| match &*word {
             "call" => Some(Print::Call),
             "exit" => Some(Print::Exit),

@@ -6,8 +6,9 @@
 
 use crate::model::options::{Print, TableSettings};
 use crate::model::site::Site;
+use crate::model::table::OwnedBlocks;
 use crate::model::units::{blocks, bytes, grouped};
-use crate::record::owned::{OfFunction, Owned};
+use crate::record::owned::OfFunction;
 use std::cmp::Reverse;
 
 /// The smallest amount of live memory that gets a sentence: more than half of the 0.1 MiB that a
@@ -33,7 +34,7 @@ pub(crate) fn words(
         _ if settings.print != Print::Call => String::new(),
         count => grouped(count.into()),
     };
-    let by_line = |number: fn(&Owned) -> i64| {
+    let by_line = |number: fn(&OwnedBlocks) -> i64| {
         let numbers = of_function.lines.iter().map(number);
         let lines = site.lines().iter().copied().zip(numbers);
         let mut lines: Vec<(u32, i64)> = lines.filter(|(_, number)| *number > 0).collect();
@@ -67,7 +68,7 @@ fn kept(calls: &str, of_function: &OfFunction, lines: &[(u32, i64)]) -> Option<S
 }
 
 fn temporary(calls: &str, of_function: &OfFunction, lines: &[(u32, i64)]) -> Option<String> {
-    let sum = |number: fn(&Owned) -> u64| of_function.lines.iter().map(number).sum::<u64>();
+    let sum = |number: fn(&OwnedBlocks) -> u64| of_function.lines.iter().map(number).sum::<u64>();
     let temporary_count = sum(|line| line.temporary_count);
     let allocation_count = sum(|line| line.allocation_count);
     let is_much = temporary_count >= LEAST_TEMPORARY_COUNT
@@ -117,15 +118,15 @@ fn made_in(lines: &[(u32, i64)], is_one_block: bool, amount: impl Fn(i64) -> Str
 mod tests {
     use super::*;
     use crate::model::column::Column;
-    use crate::model::options::{Rss, Stream};
+    use crate::model::options::Rss;
 
     static SITE: Site = Site::new(|| "f", "src/lib.rs", 8, "", &[8, 10, 11, 12, 14, 15]);
 
-    fn said(print: Print, call_count: u64, lines: &[Owned]) -> Vec<String> {
+    fn said(print: Print, call_count: u64, lines: &[OwnedBlocks]) -> Vec<String> {
         let settings = TableSettings {
             precision: 1,
             columns: Column::DEFAULT,
-            stream: Stream::Stdout,
+            stream: None,
             print,
             rss: Rss::Exact,
             hits: false,
@@ -137,25 +138,25 @@ mod tests {
         words(&settings, &SITE, &of_function)
     }
 
-    fn keeps(live_bytes: i64, live_count: i64) -> Owned {
-        Owned {
+    fn keeps(live_bytes: i64, live_count: i64) -> OwnedBlocks {
+        OwnedBlocks {
             live_bytes,
             live_count,
-            ..Owned::default()
+            ..OwnedBlocks::default()
         }
     }
 
-    fn makes(allocation_count: u64, temporary_count: u64) -> Owned {
-        Owned {
+    fn makes(allocation_count: u64, temporary_count: u64) -> OwnedBlocks {
+        OwnedBlocks {
             allocation_count,
             temporary_count,
-            ..Owned::default()
+            ..OwnedBlocks::default()
         }
     }
 
     #[test]
     fn one_line_that_keeps_all_is_named() {
-        let nothing = Owned::default();
+        let nothing = OwnedBlocks::default();
         let lines = [nothing, nothing, keeps(196_608_000, 3000)];
 
         assert_eq!(

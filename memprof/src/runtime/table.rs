@@ -4,63 +4,122 @@ use crate::count::source::{self, HeapSource};
 use crate::model::column::Column;
 use crate::model::options::TableSettings;
 use crate::model::printable::is_seen;
+use crate::model::table::{OwnedBlocks, Table, TableRow};
 use crate::model::units::{bytes, grouped, mebibytes, time};
 use crate::model::usage::Usage;
 use crate::record::function_profile::{FunctionProfile, LineProfile};
-use crate::record::owned::{OfFunction, Owned};
+use crate::record::owned::OfFunction;
 use crate::runtime::summary::words;
-use crate::sys::{clock, output, rss};
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use crate::sys::{clock, rss};
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, Width, presets,
+};
 use std::collections::HashMap;
 use std::iter;
+use std::time::Duration;
 
 /// Column widths as in memory_profiler. A wider number widens its column.
 const LINE_NUMBER_WIDTH: u16 = 6;
 const NUMBER_WIDTH: u16 = 12;
 
-/// Prints the [`table`] of `profile` in one piece.
-pub(crate) fn print(
-    settings: &TableSettings,
-    profile: &FunctionProfile,
-    owned: Option<&[Owned]>,
-    of_function: Option<&OfFunction>,
-) {
-    if profile.heap_source == HeapSource::None {
-        source::say_not_counted();
-    }
-    output::write(
-        settings.stream.is_stderr(),
-        &table(settings, profile, owned, of_function, rss::is_exact()),
-    );
-}
-
-/// The table and the lines below it, with a blank line at the end.
+/// The table of `profile`.
 ///
 /// `owned` is what the lines own of the blocks allocated in the calls of `profile`, and
 /// `of_function` what they own over all calls of the function. Each is `None` if it isn't known.
 pub(crate) fn table(
     settings: &TableSettings,
     profile: &FunctionProfile,
-    owned: Option<&[Owned]>,
+    owned: Option<&[OwnedBlocks]>,
+    of_function: Option<&OfFunction>,
+) -> Table {
+    if profile.heap_source == HeapSource::None {
+        source::say_not_counted();
+    }
+    table_with(settings, profile, owned, of_function, rss::is_exact())
+}
+
+fn table_with(
+    settings: &TableSettings,
+    profile: &FunctionProfile,
+    owned: Option<&[OwnedBlocks]>,
     of_function: Option<&OfFunction>,
     resident_is_exact: Option<bool>,
+) -> Table {
+    let site = profile.site;
+    let words = of_function.map(|of_function| words(settings, site, of_function));
+    let notes = profile.notes().map(|note| format!("note: {note}"));
+    let below = iter::once(summary(profile, resident_is_exact)).chain(words.into_iter().flatten());
+    let sentences: Vec<String> = below.chain(notes).collect();
+    let elapsed = |ticks| Duration::from_nanos(clock::nanoseconds(ticks));
+    Table {
+        function: site.path(),
+        file: site.file(),
+        line: site.lines().first().copied().unwrap_or(0),
+        call_count: profile.call_count,
+        cut_short_count: profile.cut_short_count,
+        last_cut_short: profile.last_cut_short,
+        heap: (profile.heap_source != HeapSource::None).then_some(profile.heap),
+        heap_is_of_process: !matches!(profile.heap_source, HeapSource::Thread | HeapSource::None),
+        resident_bytes_at_entry: profile.resident_bytes_at_entry,
+        inclusive_elapsed: elapsed(profile.inclusive_ticks),
+        own_elapsed: elapsed(profile.own_ticks),
+        rows: rows(profile, owned),
+        text: format!(
+            "{}\n{}",
+            head(settings, profile, owned),
+            sentences.join("\n")
+        ),
+        sentences,
+    }
+}
+
+/// The rows as numbers.
+fn rows(profile: &FunctionProfile, owned: Option<&[OwnedBlocks]>) -> Vec<TableRow> {
+    let lines = lines(profile);
+    let source_lines = profile.site.source_lines();
+    let row = |(number, source)| {
+        let line = lines.get(&number).copied();
+        let has_run = |line: &&LineProfile| {
+            line.hits > 0 || line.heap != Usage::default() || line.resident_increment_bytes != 0
+        };
+        TableRow {
+            number,
+            source,
+            hits: line.map_or(0, |(_, line)| line.hits),
+            while_running: line
+                .map(|(_, line)| line)
+                .filter(has_run)
+                .map(LineProfile::execution),
+            owned: line.and_then(|(place, _)| owned?.get(place).copied()),
+        }
+    };
+    source_lines.map(row).collect()
+}
+
+/// The lines that can be measured by their numbers, each with its place among them.
+fn lines(profile: &FunctionProfile) -> HashMap<u32, (usize, &LineProfile)> {
+    let places = (0..).zip(&profile.lines);
+    profile.site.lines().iter().copied().zip(places).collect()
+}
+
+/// The text of a table above the sentences.
+fn head(
+    settings: &TableSettings,
+    profile: &FunctionProfile,
+    owned: Option<&[OwnedBlocks]>,
 ) -> String {
     let numbers = numbers(settings, profile, owned);
     let mut rows = numbers.lines();
     let headings = format!("{}   Line Contents", rows.next().unwrap_or_default());
     let rule = "=".repeat(headings.chars().count());
 
-    let mut table = format!("Filename: {}\n\n{headings}\n{rule}\n", profile.site.file());
+    let mut head = format!("Filename: {}\n\n{headings}\n{rule}\n", profile.site.file());
     for (row, (_, source)) in rows.zip(profile.site.source_lines()) {
         let source: String = source.chars().map(shown).collect();
-        table += format!("{row}   {source}").trim_end();
-        table += "\n";
+        head += format!("{row}   {source}").trim_end();
+        head += "\n";
     }
-    let words = of_function.map(|of_function| words(settings, profile.site, of_function));
-    let notes = profile.notes().map(|note| format!("note: {note}"));
-    let below = iter::once(summary(profile, resident_is_exact)).chain(words.into_iter().flatten());
-    let below: Vec<String> = below.chain(notes).collect();
-    format!("{table}\n{}\n\n", below.join("\n"))
+    head
 }
 
 /// A character of the source as it is printed. Invisible ones, which could make a line read
@@ -74,19 +133,20 @@ fn shown(char: char) -> char {
 }
 
 /// The table without the source text; its first row has the headings.
-fn numbers(settings: &TableSettings, profile: &FunctionProfile, owned: Option<&[Owned]>) -> Table {
-    let mut table = Table::new();
+fn numbers(
+    settings: &TableSettings,
+    profile: &FunctionProfile,
+    owned: Option<&[OwnedBlocks]>,
+) -> Grid {
+    let mut table = Grid::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
 
     let headings = settings.columns.iter().map(|column| column.heading());
     table.add_row(["Line #"].into_iter().chain(headings));
 
-    let site = profile.site;
-    let places = (0..).zip(&profile.lines);
-    let lines: HashMap<u32, (usize, &LineProfile)> =
-        site.lines().iter().copied().zip(places).collect();
-    for (index, (number, _)) in site.source_lines().enumerate() {
+    let lines = lines(profile);
+    for (index, (number, _)) in profile.site.source_lines().enumerate() {
         let line = lines.get(&number);
         let its = line.map_or(Blocks::None, |(place, line)| owned_by(*place, line, owned));
         let line = line.map(|(_, line)| *line);
@@ -119,15 +179,15 @@ enum Blocks {
     None,
     /// The line has run, and its blocks aren't known.
     Unknown,
-    Known(Owned),
+    Known(OwnedBlocks),
 }
 
 /// The blocks of the line at a place. A line of a closure can own blocks without having run in the
 /// call, if the closure ran on another thread.
-fn owned_by(place: usize, line: &LineProfile, owned: Option<&[Owned]>) -> Blocks {
+fn owned_by(place: usize, line: &LineProfile, owned: Option<&[OwnedBlocks]>) -> Blocks {
     let has_run = line.hits > 0 || line.heap != Usage::default();
     match owned.and_then(|owned| owned.get(place)) {
-        Some(owned) if has_run || *owned != Owned::default() => Blocks::Known(*owned),
+        Some(owned) if has_run || *owned != OwnedBlocks::default() => Blocks::Known(*owned),
         None if has_run => Blocks::Unknown,
         _ => Blocks::None,
     }
@@ -273,7 +333,7 @@ fn readings(profile: &FunctionProfile, resident_is_exact: Option<bool>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::options::{Print, Rss, Stream};
+    use crate::model::options::{Print, Rss};
     use crate::model::site::Site;
     use crate::model::usage::Usage;
     use crate::record::function_profile::CutShort;
@@ -293,7 +353,7 @@ mod tests {
         TableSettings {
             precision,
             columns,
-            stream: Stream::Stdout,
+            stream: None,
             print: Print::Call,
             rss: Rss::Exact,
             hits: false,
@@ -325,7 +385,7 @@ mod tests {
 
     /// As of an allocator that doesn't know which line allocated a block.
     fn table(settings: &TableSettings, profile: &FunctionProfile) -> String {
-        super::table(settings, profile, None, None, Some(true))
+        table_with(settings, profile, None, None, Some(true)).to_string()
     }
 
     fn rows(table: &str) -> &str {
@@ -359,9 +419,7 @@ Line #    Mem usage    Increment   Line Contents
     12
     13                             }
 
-memprof::f: heap net -3 B, allocated 5 B, freed 8 B, peak 5 B
-
-"
+memprof::f: heap net -3 B, allocated 5 B, freed 8 B, peak 5 B"
         );
     }
 
@@ -389,8 +447,8 @@ Line #           Mem usage           Increment   Line Contents
     #[test]
     fn every_column_stands_under_its_heading() {
         let columns = Column::parse_list("all").unwrap().leak();
-        let mut owned = [Owned::default(); 3];
-        owned[1] = Owned {
+        let mut owned = [OwnedBlocks::default(); 3];
+        owned[1] = OwnedBlocks {
             live_bytes: 500_001,
             live_count: 12,
             bytes_at_peak: 1_000_000,
@@ -398,13 +456,14 @@ Line #           Mem usage           Increment   Line Contents
             temporary_count: 1,
         };
         let profile = profile(MIB, heap(1_000_000, 999_999));
-        let table = super::table(
+        let table = table_with(
             &settings(0, columns),
             &profile,
             Some(&owned),
             None,
             Some(true),
-        );
+        )
+        .to_string();
 
         assert_eq!(
             rows(&table),
@@ -422,17 +481,18 @@ Line #    Mem usage    Increment         Hits    Allocated        Freed         
 
     #[test]
     fn a_line_that_owns_something_has_it_shown_though_it_ran_elsewhere() {
-        let mut owned = [Owned::default(); 3];
+        let mut owned = [OwnedBlocks::default(); 3];
         owned[2].live_bytes = 7;
         let columns = &[Column::Hits, Column::Live, Column::Temporary];
         let profile = profile(0, heap(0, 0));
-        let table = super::table(
+        let table = table_with(
             &settings(1, columns),
             &profile,
             Some(&owned),
             None,
             Some(true),
-        );
+        )
+        .to_string();
 
         assert_eq!(
             rows(&table),
@@ -450,7 +510,7 @@ Line #         Hits         Live    Temporary   Line Contents
 
     #[test]
     fn the_words_stand_right_below_the_line_about_the_calls() {
-        let mut lines = [Owned::default(); 3];
+        let mut lines = [OwnedBlocks::default(); 3];
         lines[1].live_bytes = 70_000;
         lines[1].live_count = 2;
         let of_function = OfFunction {
@@ -458,9 +518,10 @@ Line #         Hits         Live    Temporary   Line Contents
             lines: lines.into(),
         };
         let (settings, profile) = (settings(1, Column::DEFAULT), profile(0, heap(0, 0)));
-        let table = super::table(&settings, &profile, None, Some(&of_function), Some(true));
+        let table =
+            table_with(&settings, &profile, None, Some(&of_function), Some(true)).to_string();
 
-        let end = "peak 0 B\nStill alive: 70,000 B in 2 blocks, all made in line 11\n\n";
+        let end = "peak 0 B\nStill alive: 70,000 B in 2 blocks, all made in line 11";
         assert!(table.ends_with(end), "{table}");
     }
 
@@ -478,7 +539,7 @@ Line #         Hits         Live    Temporary   Line Contents
             ),
             "{table}"
         );
-        assert!(table.ends_with(": heap n/a\n\n"), "{table}");
+        assert!(table.ends_with(": heap n/a"), "{table}");
     }
 
     #[test]
@@ -508,7 +569,7 @@ Line #         Hits         Live    Temporary   Line Contents
 
         let table = table(&settings(1, &[Column::Hits]), &profile);
 
-        let end = "peak 0 B\nnote: Its body can't be read.\n\n";
+        let end = "peak 0 B\nnote: Its body can't be read.";
         assert!(table.ends_with(end), "{table}");
     }
 

@@ -2,7 +2,7 @@
 //! tables.
 
 use memprof::memprofile;
-use memprof_tests::{block, run};
+use memprof_tests::{Program, block, run};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
 use std::thread;
@@ -55,4 +55,20 @@ fn numbers_are_the_processes_and_leave_the_profiler_out() {
     // The other thread's allocations are on any of this thread's lines.
     let spawned = outer.total("allocated") - 300;
     assert!(spawned > 1_000_000, "{spawned}");
+}
+
+#[test]
+fn a_sink_is_told_that_numbers_are_the_processes() {
+    let mut program = Program::new(|| {
+        memprof::use_stats_alloc(&INSTRUMENTED_SYSTEM);
+        memprof::set_sink(|table| {
+            let heap = table.heap.unwrap();
+            assert!(table.heap_is_of_process);
+            assert_eq!((heap.allocated_bytes, heap.peak_bytes), (300, 0));
+            println!("told");
+        });
+        drop(inner(100));
+    });
+
+    assert!(program.stdout().contains("told"));
 }

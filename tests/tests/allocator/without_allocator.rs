@@ -47,6 +47,21 @@ fn heap_numbers_are_not_available_and_resident_memory_is() {
     assert!(stderr.contains(said), "{stderr}");
 }
 
+#[test]
+fn a_sink_is_told_that_the_heap_is_not_known() {
+    let mut program = Program::new(|| {
+        memprof::set_sink(|table| {
+            assert_eq!(table.heap, None);
+            assert!(table.resident_increment_bytes() >= Some(32 << 20));
+            assert!(table.rows.iter().all(|row| row.owned.is_none()));
+            println!("told");
+        });
+        profiled();
+    });
+
+    assert!(program.stdout().contains("told"));
+}
+
 #[tokio::test]
 async fn the_endpoints_say_that_nothing_is_counted() {
     let get = async |path: &str| {

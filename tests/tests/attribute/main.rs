@@ -5,6 +5,7 @@ mod items;
 mod line_attribution;
 mod options;
 mod resident_reads;
+mod sinks;
 mod table_output;
 mod table_rows;
 
