@@ -28,7 +28,7 @@ const COLUMNS: [(&str, &str); 13] = [
 ];
 
 /// The names of the options, for error messages.
-const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `hits`, `max_peak_bytes`, `max_net_bytes`, `on_exceed` and `crate`";
+const NAMES: &str = "`precision`, `columns`, `stream`, `print`, `rss`, `hits`, `accessors`, `max_peak_bytes`, `max_net_bytes`, `on_exceed` and `crate`";
 
 /// The first columns of [`COLUMNS`], this many, are the default.
 const DEFAULT_COLUMNS: usize = 2;
@@ -48,6 +48,9 @@ pub(crate) struct Args {
     rss: Option<&'static str>,
     /// `hits = true`: whether calls and lines are counted without a table.
     hits: Option<bool>,
+    /// `accessors = true`: whether functions that can't allocate are profiled in an item with the
+    /// attribute, and the span of the option's name.
+    accessors: Option<(bool, Span)>,
     /// `max_peak_bytes = "1 MiB"`: bytes.
     max_peak_bytes: Option<u64>,
     /// `max_net_bytes = 0`: bytes.
@@ -90,6 +93,28 @@ impl Args {
         self.on_exceed.is_some()
     }
 
+    /// Where `accessors` is among these options.
+    pub(crate) fn says_accessors(&self) -> Option<Span> {
+        self.accessors.map(|(_, span)| span)
+    }
+
+    pub(crate) fn keeps_accessors(&self) -> bool {
+        self.accessors.is_some_and(|(keeps, _)| keeps)
+    }
+
+    /// Has accessors profiled, whatever the options say.
+    pub(crate) fn keep_accessors(&mut self) {
+        self.accessors = Some((true, Span::call_site()));
+    }
+
+    /// Checks the options of an attribute on a single function.
+    pub(crate) fn check_of_a_function(&self) -> Result<()> {
+        match self.says_accessors() {
+            Some(span) => Err(accessors_of_a_function(span)),
+            None => self.check(),
+        }
+    }
+
     /// These options, with those of `outer` as defaults.
     pub(crate) fn over(self, outer: &Self) -> Self {
         Self {
@@ -99,6 +124,7 @@ impl Args {
             print: self.print.or(outer.print),
             rss: self.rss.or(outer.rss),
             hits: self.hits.or(outer.hits),
+            accessors: self.accessors.or(outer.accessors),
             max_peak_bytes: self.max_peak_bytes.or(outer.max_peak_bytes),
             max_net_bytes: self.max_net_bytes.or(outer.max_net_bytes),
             on_exceed: self.on_exceed.or(outer.on_exceed),
@@ -203,7 +229,10 @@ impl Parse for Args {
                         &[("exact", "Exact"), ("adaptive", "Adaptive"), ("off", "Off")],
                     )
                 })?,
-                "hits" => once(&mut args.hits, &name, input, hits)?,
+                "hits" => once(&mut args.hits, &name, input, |input| bool("hits", input))?,
+                "accessors" => once(&mut args.accessors, &name, input, |input| {
+                    Ok((bool("accessors", input)?, name.span()))
+                })?,
                 "max_peak_bytes" => once(&mut args.max_peak_bytes, &name, input, |input| {
                     budget::bytes("max_peak_bytes", input)
                 })?,
@@ -299,11 +328,21 @@ fn stream(input: ParseStream<'_>) -> Result<&'static str> {
     Err(syn::Error::new(span, message))
 }
 
-fn hits(input: ParseStream<'_>) -> Result<bool> {
+fn bool(name: &str, input: ParseStream<'_>) -> Result<bool> {
     let literal: LitBool = input.parse().map_err(|error| {
-        syn::Error::new(error.span(), "`hits` is `true` or `false`, without quotes")
+        let message = format!("`{name}` is `true` or `false`, without quotes");
+        syn::Error::new(error.span(), message)
     })?;
     Ok(literal.value)
+}
+
+/// The error for `accessors` in the attribute of a function.
+pub(crate) fn accessors_of_a_function(span: Span) -> syn::Error {
+    syn::Error::new(
+        span,
+        "`accessors` is for an `impl` block, a trait or a module: a function that has the attribute itself is \
+         profiled in any case; remove the option",
+    )
 }
 
 fn columns(input: ParseStream<'_>) -> Result<Vec<&'static str>> {

@@ -45,9 +45,10 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
         attribute: Some(attribute),
         fragments: &fragments,
         is_read_on: false,
+        left_out: None,
     };
     let refusal = match function {
-        Ok(function) => match args.check() {
+        Ok(function) => match args.check_of_a_function() {
             Ok(()) => return profile(&args, &function, &setting),
             Err(error) => return refuse(error),
         },

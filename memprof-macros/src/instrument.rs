@@ -15,6 +15,7 @@
 //! insert a probe for a line that is open already. After a branch or a loop, none is known.
 
 use crate::first_token::{self, Start};
+use crate::forms::computes_only;
 use crate::lines::Lines;
 use crate::reachability;
 use proc_macro2::{Ident, Span, TokenStream};
@@ -678,20 +679,4 @@ fn yields(body: &Expr) -> bool {
     let mut search = Yields(false);
     search.visit_expr(body);
     search.0
-}
-
-/// Whether `expr` consists of literals, names and operators only, so that it isn't worth a probe.
-fn computes_only(expr: &Expr) -> bool {
-    match expr {
-        Expr::Lit(_) | Expr::Path(_) => true,
-        Expr::Binary(expr) => computes_only(&expr.left) && computes_only(&expr.right),
-        Expr::Cast(expr) => computes_only(&expr.expr),
-        Expr::Field(expr) => computes_only(&expr.base),
-        Expr::Group(expr) => computes_only(&expr.expr),
-        Expr::Paren(expr) => computes_only(&expr.expr),
-        Expr::Reference(expr) => computes_only(&expr.expr),
-        Expr::Tuple(expr) => expr.elems.iter().all(computes_only),
-        Expr::Unary(expr) => computes_only(&expr.expr),
-        _ => false,
-    }
 }

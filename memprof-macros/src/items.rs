@@ -1,6 +1,7 @@
 //! `#[memprofile]` on items with functions inside: `impl` blocks, traits and modules.
 
-use crate::args::Args;
+use crate::accessors::{self, LeftOut};
+use crate::args::{self, Args};
 use crate::check;
 use crate::function::{Function, NotRead};
 use crate::macro_fragments::Fragments;
@@ -23,24 +24,15 @@ pub(crate) fn memprofile(
     item: TokenStream,
     fragments: &Fragments,
 ) -> Option<Result<TokenStream>> {
-    let mut functions = Functions {
-        args: args.clone(),
-        fragments,
-        is_read_on: false,
-        has_budget: false,
-        error: None,
-    };
-    let item = match fragments.parse::<Item>(item.clone()) {
-        Ok(mut item @ (Item::Impl(_) | Item::Trait(_))) => functions.whole(&mut item),
-        Ok(Item::Mod(item)) if item.content.is_some() => functions.whole(&mut Item::Mod(item)),
-        Ok(Item::Verbatim(_)) | Err(_) => {
-            let outline = Outline::of(item)?;
-            if let Err(error) = outline.can_be_profiled() {
-                return Some(Err(error));
-            }
-            functions.outlined(outline)
-        }
-        Ok(_) => return None,
+    // Each function's `Site` says how many others are left out, so these are counted first.
+    let mut left_out = LeftOut::of(&item);
+    let mut count = Functions::new(args, fragments, Task::Count(&mut left_out));
+    count.inside_of(item.clone());
+    let told = left_out.told(&args.private());
+    let mut functions = Functions::new(args, fragments, Task::Profile(told));
+    let item = match functions.inside_of(item)? {
+        Ok(item) => item,
+        Err(error) => return Some(Err(error)),
     };
     if !functions.has_budget
         && let Err(error) = args.check()
@@ -53,30 +45,73 @@ pub(crate) fn memprofile(
     })
 }
 
+/// What a walk over the functions in an item is for.
+enum Task<'a> {
+    /// To find those that are left out. The functions stay as they are.
+    Count(&'a mut LeftOut),
+    /// To profile them, each with the call that tells its `Site` what is left out.
+    Profile(Option<TokenStream>),
+}
+
 /// The state of a walk over the functions in an item.
 struct Functions<'a> {
+    task: Task<'a>,
     /// The default options at this point.
     args: Args,
     /// The fragments that a `macro_rules!` macro has substituted.
     fragments: &'a Fragments,
     /// Whether another attribute on an enclosing item will still read the functions.
     is_read_on: bool,
+    /// Whether `self.x` can be a field of `self` itself at this point.
+    has_fields: bool,
+    /// The conditions of the `#[cfg(..)]` on the items around.
+    conditions: Vec<TokenStream>,
     /// Whether a function so far has a budget.
     has_budget: bool,
     /// The errors found so far.
     error: Option<syn::Error>,
 }
 
-impl Functions<'_> {
+impl<'a> Functions<'a> {
+    fn new(args: &Args, fragments: &'a Fragments, task: Task<'a>) -> Self {
+        Self {
+            task,
+            args: args.clone(),
+            fragments,
+            is_read_on: false,
+            has_fields: false,
+            conditions: Vec::new(),
+            has_budget: false,
+            error: None,
+        }
+    }
+
+    /// Walks an item. Returns `None` if it has no functions inside.
+    fn inside_of(&mut self, item: TokenStream) -> Option<Result<TokenStream>> {
+        match self.fragments.parse::<Item>(item.clone()) {
+            Ok(mut item @ (Item::Impl(_) | Item::Trait(_))) => Some(Ok(self.whole(&mut item))),
+            Ok(Item::Mod(item)) if item.content.is_some() => {
+                Some(Ok(self.whole(&mut Item::Mod(item))))
+            }
+            Ok(Item::Verbatim(_)) | Err(_) => {
+                let outline = Outline::of(item)?;
+                Some(outline.can_be_profiled().map(|()| self.outlined(outline)))
+            }
+            Ok(_) => None,
+        }
+    }
+
     fn whole(&mut self, item: &mut Item) -> TokenStream {
         self.of_item(item);
         item.to_token_stream()
     }
 
     fn of_impl(&mut self, item: &mut ItemImpl) {
+        self.has_fields = accessors::has_fields(item);
         for item in &mut item.items {
             self.of_impl_item(item);
         }
+        self.has_fields = false;
     }
 
     fn of_impl_item(&mut self, item: &mut ImplItem) {
@@ -121,6 +156,11 @@ impl Functions<'_> {
 
     fn of_item(&mut self, item: &mut Item) {
         if let Some(both) = attrs_of(item).and_then(|attrs| own_attribute::both_ways(attrs)) {
+            let outer = self.args.clone();
+            // The function has the attribute itself, whether or not the condition holds.
+            if matches!(item, Item::Fn(_)) {
+                self.args.keep_accessors();
+            }
             let [holds, holds_not] = both.map(|attrs| {
                 let mut item = item.clone();
                 if let Some(all) = attrs_of(&mut item) {
@@ -129,6 +169,7 @@ impl Functions<'_> {
                 self.of_item(&mut item);
                 item
             });
+            self.args = outer;
             *item = Item::Verbatim(quote!(#holds #holds_not));
             return;
         }
@@ -229,7 +270,10 @@ impl Functions<'_> {
                 let is_read_on = self.is_read_on;
                 let has_budget = std::mem::replace(&mut self.has_budget, false);
                 self.is_read_on |= !attrs(item).iter().all(profiled::is_builtin);
+                let condition_count = self.conditions.len();
+                self.conditions.extend(accessors::conditions(attrs(item)));
                 go_on(self, item);
+                self.conditions.truncate(condition_count);
                 let args = std::mem::replace(&mut self.args, outer);
                 if own.says_on_exceed
                     && !self.has_budget
@@ -248,7 +292,10 @@ impl Functions<'_> {
     /// has the attribute itself.
     fn profile(&mut self, mut function: Function) -> TokenStream {
         if let Some(both) = own_attribute::both_ways(&function.item.attrs) {
+            let outer = self.args.clone();
+            self.args.keep_accessors();
             let both = both.map(|attrs| self.profile(function.with(attrs)));
+            self.args = outer;
             return both.into_iter().collect();
         }
         let own = match Own::take(&mut function.item.attrs, &self.args) {
@@ -265,6 +312,17 @@ impl Functions<'_> {
             }
             return function.into_token_stream();
         }
+        if let Some(span) = own.says_accessors {
+            self.add(args::accessors_of_a_function(span));
+        }
+        if self.leaves_out(&own, &function) {
+            if let Task::Count(left_out) = &mut self.task {
+                let own = accessors::conditions(&function.item.attrs);
+                let all: Vec<_> = self.conditions.iter().cloned().chain(own).collect();
+                left_out.add(&all);
+            }
+            return function.into_token_stream();
+        }
         self.has_budget |= own.args.guard().is_some();
         // An `on_exceed` of the enclosing item may be for other functions.
         if own.says_on_exceed
@@ -272,13 +330,26 @@ impl Functions<'_> {
         {
             self.add(error);
         }
+        let Task::Profile(left_out) = &self.task else {
+            return function.into_token_stream();
+        };
         // The function as parsed: parsed once more, its braces would have one span.
         let setting = Setting {
             attribute: own.attribute,
             fragments: self.fragments,
             is_read_on: self.is_read_on,
+            left_out: left_out.as_ref(),
         };
         profiled::profile(&own.args, &function, &setting)
+    }
+
+    /// Whether a function is left out by itself: an accessor that nothing else was said of.
+    fn leaves_out(&self, own: &Own, function: &Function) -> bool {
+        own.attribute.is_none()
+            && !self.is_read_on
+            && !own.args.keeps_accessors()
+            && own.args.guard().is_none()
+            && accessors::is_accessor(function, self.has_fields)
     }
 
     fn add(&mut self, error: syn::Error) {

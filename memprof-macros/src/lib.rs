@@ -8,6 +8,7 @@
 //! - `budget`: limits on memory, as both attributes take them.
 //! - `check`: what is refused, and with which message.
 //! - `items`: the functions inside an `impl` block, a trait or a module.
+//! - `accessors`: which of these are left out, since they can't allocate.
 //! - `own_attribute`: which attributes on those functions are this one.
 //! - `function` and `outline`: functions and items that `syn` can't parse, found by the shape of
 //!   their tokens.
@@ -25,13 +26,16 @@
 //! - `profiled`: the code generated for a function.
 //! - `instrument`: where probes are inserted in a body.
 //! - `reachability`: which statements of a block can be reached.
+//! - `forms`: what an expression does, by its form.
 //! - `test`: `#[memprof::test]`.
 
+mod accessors;
 mod args;
 mod budget;
 mod check;
 mod expand;
 mod first_token;
+mod forms;
 mod function;
 mod instrument;
 mod items;
@@ -98,6 +102,9 @@ use proc_macro::TokenStream;
 /// }
 /// # fn main() { let mut names = Names(Vec::new()); names.add("a"); assert_eq!(names.len(), 1); }
 /// ```
+///
+/// Functions that only return a field or a constant are left out as well, unless
+/// [`accessors`](#accessors--true--false) asks for them.
 ///
 /// Functions that a macro call inside the item generates are not profiled. The compiler accepts no
 /// attribute macro on a module that contains `mod file;`.
@@ -340,6 +347,67 @@ use proc_macro::TokenStream;
 /// greet("ada");
 /// greet("grace");
 /// assert_eq!(memprof::report().functions[0].call_count, Some(2));
+/// # }
+/// ```
+///
+/// ## `accessors = true | false`
+///
+/// Whether an attribute on an `impl` block, a trait or a module also profiles accessors: functions
+/// that can't allocate, by their form, and for which profiling would be most of their time. The
+/// default is `false`. A report says how many were left out in items of which it has another
+/// function; of an item that contains only accessors, it says nothing.
+///
+/// An accessor's body is empty, or one expression of these parts:
+///
+/// - a literal, operators on literals, a constant, a variable, a variant or struct without fields;
+/// - a field of `&self` or `&mut self`, but no field of a field, which may be reached by a `Deref`;
+/// - `as` with a primitive type, parentheses, blocks, tuples, and struct literals with literals for
+///   all fields.
+///
+/// A function that doesn't return a literal isn't an accessor if it returns a reference, because
+/// `&self.name` may become a `&str` by a `Deref` that allocates, as that of a `LazyLock` does. The
+/// name of an associated type may be a reference, too. Nor is a function an accessor if it takes
+/// something by value that may be dropped at its end: anything but primitive types, references and
+/// pointers. Functions that are `async`, have a budget, have the attribute themselves or have an
+/// attribute that may change their body are always profiled.
+///
+/// The form doesn't show two things: `self.x` may be a field of what the type of `self`
+/// dereferences to, and the name of a type may be an alias of a reference. If a `Deref` allocates
+/// there, this is attributed to the caller's line.
+///
+/// ```
+/// # use memprof::memprofile;
+/// # #[global_allocator]
+/// # static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
+/// struct List(Vec<u8>, u8);
+///
+/// #[memprofile(print = "never", hits = true)]
+/// impl List {
+///     fn next(&self) -> u8 {
+///         self.1
+///     }
+///
+///     fn add(&mut self) {
+///         self.0.push(self.next());
+///     }
+/// }
+///
+/// struct Number(u8);
+///
+/// #[memprofile(print = "never", hits = true, accessors = true)]
+/// impl Number {
+///     fn get(&self) -> u8 {
+///         self.0
+///     }
+/// }
+///
+/// # fn main() {
+/// List(Vec::new(), Number(1).get()).add();
+///
+/// let report = memprof::report();
+/// let paths: Vec<&str> = report.functions.iter().map(|function| &*function.path).collect();
+/// assert!(paths[0].ends_with("Number::get") && paths[1].ends_with("List::add"));
+/// assert_eq!((paths.len(), report.accessors_left_out), (2, 1));
 /// # }
 /// ```
 ///

@@ -18,6 +18,8 @@ pub(crate) struct Own {
     pub(crate) attribute: Option<Span>,
     /// Whether its own options include `on_exceed`.
     pub(crate) says_on_exceed: bool,
+    /// Where `accessors` is among its own options.
+    pub(crate) says_accessors: Option<Span>,
 }
 
 impl Own {
@@ -27,6 +29,7 @@ impl Own {
             args: outer.clone(),
             attribute: None,
             says_on_exceed: false,
+            says_accessors: None,
         };
         let mut skips = false;
         let mut error: Option<syn::Error> = None;
@@ -39,6 +42,7 @@ impl Own {
                 Ok(None) => skips = true,
                 Ok(Some(args)) => {
                     own.says_on_exceed |= args.says_on_exceed();
+                    own.says_accessors = own.says_accessors.or(args.says_accessors());
                     own.args = args.over(&own.args);
                 }
                 Err(wrong) => match &mut error {

@@ -67,6 +67,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) fragments: &'a Fragments,
     /// Whether another attribute on an enclosing item will still read the function.
     pub(crate) is_read_on: bool,
+    /// The call that tells the function's `Site` which accessors its item leaves out.
+    pub(crate) left_out: Option<&'a TokenStream>,
 }
 
 /// Generates the profiled function.
@@ -97,7 +99,7 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
         let body = whole_body(&private, &mut lines, head.fn_token, unread, context);
         let text = lines.text(function, setting.attribute);
         let note = note(unread, &lines, &text, head.fn_token);
-        let site = site(args, &lines, &text, Some(&note));
+        let site = site(args, &lines, &text, Some(&note), setting.left_out);
         let is_read_on = setting.is_read_on || !outer.iter().all(is_builtin);
         let (head, body) = match &unread.head {
             Some(head) if sig.asyncness.is_some() => match unread_async(args, head, &body) {
@@ -134,7 +136,8 @@ pub(crate) fn profile(args: &Args, function: &Function, setting: &Setting<'_>) -
     }
     let text = lines.text(function, setting.attribute);
     let is_replaced = !starts.is_empty() && !lines.have_code();
-    let site = site(args, &lines, &text, is_replaced.then_some(REPLACED));
+    let note = is_replaced.then_some(REPLACED);
+    let site = site(args, &lines, &text, note, setting.left_out);
 
     let body = if is_boxed {
         quote!(#block)
@@ -303,7 +306,13 @@ const NOT_OF_THE_FILE: &str =
     "The source shown is the text that was compiled, which differs from the file.";
 
 /// The statics of the function: its `Site`, and its `Guard` if it has a budget.
-fn site(args: &Args, lines: &Lines<'_>, text: &Text, note: Option<&str>) -> TokenStream {
+fn site(
+    args: &Args,
+    lines: &Lines<'_>,
+    text: &Text,
+    note: Option<&str>,
+    left_out: Option<&TokenStream>,
+) -> TokenStream {
     let private = args.private();
     let file = lines.file();
     let first_line = text.number(lines.first());
@@ -322,7 +331,7 @@ fn site(args: &Args, lines: &Lines<'_>, text: &Text, note: Option<&str>) -> Toke
             #first_line,
             #source,
             &[#(#opened),*],
-        ) #options #note;
+        ) #options #note #left_out;
         #guard
     }
 }

@@ -14,5 +14,6 @@ pub use crate::runtime::probe::{
 };
 pub use crate::runtime::task::{Task, block, never, task};
 pub use core::any::type_name;
+pub use core::cfg;
 pub use core::future::Future;
 pub use core::option::Option::{None, Some};

@@ -63,6 +63,9 @@ pub(crate) fn show(
     if lacks_hits {
         writeln!(out, "not known: {}", Report::HITS_ARE_UNKNOWN)?;
     }
+    if let Some(note) = report.accessors_note() {
+        writeln!(out, "{note}")?;
+    }
     let functions = report.functions.iter();
     for of in functions.filter(|of| function.is_none_or(|name| of.path.contains(name))) {
         for note in &of.notes {

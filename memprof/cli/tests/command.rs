@@ -213,6 +213,22 @@ fn hits_that_were_not_counted_are_not_shown() {
 }
 
 #[test]
+fn accessors_that_were_left_out_are_a_sentence() {
+    let reports = reports();
+    let text = fs::read_to_string(&reports.after).unwrap();
+    let shown = || stdout(&memprof(&["show".as_ref(), &reports.after]));
+    assert!(!shown().contains("accessor"));
+
+    let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    document["process"]["accessors_left_out"] = 3.into();
+    fs::write(&reports.after, document.to_string()).unwrap();
+    assert!(shown().ends_with(
+        "\n3 accessors, which only return a field or a constant, were left out: `accessors = true` \
+         profiles them, too\n"
+    ));
+}
+
+#[test]
 fn diff_shows_what_came_and_limits_are_kept() {
     let reports = reports();
     let diff = |limit: &str| {

@@ -3,6 +3,7 @@
 //! Measuring is done in `count` and `record`, rendering in [`report`](mod@crate::report).
 
 use crate::model::change::Change;
+use crate::model::units::grouped;
 use crate::model::usage::Usage;
 use std::borrow::Cow;
 use std::ops::AddAssign;
@@ -51,6 +52,13 @@ pub struct Report {
     /// because there are too many paths. What these calls did is in the last nodes of `calls`,
     /// which have no caller.
     pub callers_left_out: u64,
+
+    /// The number of accessors that attributes on `impl` blocks, traits and modules have left out,
+    /// in items of which another function is in the report.
+    ///
+    /// An [accessor](macro@crate::memprofile#accessors--true--false) can't allocate, by its form: it
+    /// returns a field or a constant, or nothing.
+    pub accessors_left_out: u64,
 
     /// Bytes that memprof uses to know which line allocated each live block, if that is known.
     ///
@@ -395,6 +403,20 @@ impl Report {
 
     /// The message where calls or hits are asked for, and the report [has none](Self::has_hits).
     pub const HITS_ARE_UNKNOWN: &'static str = "calls and executions of lines weren't counted: to count them, put `hits = true` into the attribute, set `MEMPROF_HITS=on`, or take the report of a scope";
+
+    /// The sentence that reports show if there are
+    /// [`accessors_left_out`](Self::accessors_left_out).
+    #[must_use]
+    pub fn accessors_note(&self) -> Option<String> {
+        match self.accessors_left_out {
+            0 => None,
+            1 => Some("1 accessor, which only returns a field or a constant, was left out: `accessors = true` profiles it, too".to_owned()),
+            count => Some(format!(
+                "{} accessors, which only return a field or a constant, were left out: `accessors = true` profiles them, too",
+                grouped(count.into())
+            )),
+        }
+    }
 
     /// What was allocated and freed between `earlier` and this report.
     ///

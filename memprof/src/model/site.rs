@@ -15,6 +15,7 @@ pub struct Site {
     lines: &'static [u32],
     note: Option<&'static str>,
     options: Options,
+    left_out: LeftOut,
     /// The [`Kind`] as a number; `UNKNOWN` until the function first runs.
     kind: AtomicU8,
     /// Whether a thread [switched stacks](crate::sys::stack_switch) while it was in the function.
@@ -22,6 +23,15 @@ pub struct Site {
     /// How many of its calls were marked in a timeline file.
     #[cfg(feature = "timeline")]
     marks: AtomicU32,
+}
+
+/// The accessors that the attribute on the item around a function has left out: functions that
+/// can't allocate, by their form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeftOut {
+    /// The item, by a number that is its own in its file.
+    pub(crate) item: u64,
+    pub(crate) count: u64,
 }
 
 /// What happens at the lines of a function.
@@ -80,6 +90,7 @@ impl Site {
             lines,
             note: None,
             options: Options::new(),
+            left_out: LeftOut { item: 0, count: 0 },
             kind: AtomicU8::new(UNKNOWN),
             has_switched: AtomicBool::new(false),
             #[cfg(feature = "timeline")]
@@ -98,6 +109,14 @@ impl Site {
     #[must_use]
     pub const fn noted(mut self, note: &'static str) -> Self {
         self.note = Some(note);
+        self
+    }
+
+    /// Sets how many accessors the attribute on the item around the function has left out. Each
+    /// function of the item knows, since any of them may be the only one that runs.
+    #[must_use]
+    pub const fn leaves_out(mut self, item: u64, count: u64) -> Self {
+        self.left_out = LeftOut { item, count };
         self
     }
 
@@ -124,6 +143,10 @@ impl Site {
 
     pub(crate) fn options(&self) -> &Options {
         &self.options
+    }
+
+    pub(crate) fn left_out(&self) -> LeftOut {
+        self.left_out
     }
 
     pub(crate) fn note_switch(&self) {

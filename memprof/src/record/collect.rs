@@ -217,6 +217,7 @@ impl Report {
                 .map(|site| FunctionReport::empty(site))
                 .collect(),
             calls: calls(&paths, &sites),
+            accessors_left_out: accessors_left_out(&sites),
             ..Self::default()
         };
 
@@ -342,6 +343,19 @@ fn sites(paths: &[(u32, Path)]) -> Vec<&'static Site> {
         }
     }
     sites
+}
+
+/// How many accessors are left out in the items of these functions.
+fn accessors_left_out(sites: &[&'static Site]) -> u64 {
+    let mut seen = HashSet::new();
+    let mut sum = 0_u64;
+    for site in sites {
+        let left_out = site.left_out();
+        if left_out.count > 0 && seen.insert((site.file(), left_out.item)) {
+            sum = sum.saturating_add(left_out.count);
+        }
+    }
+    sum
 }
 
 /// The index of a line's path among these, if it is there.

@@ -18,8 +18,9 @@ pub enum Format {
     /// ```text
     /// { "format": "memprof report", "version": 4,
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
-    ///     "callers_left_out", "tag_bytes" if known, "owners_are_unknown" and "lines_are_unknown"
-    ///     if true, "interim_after_ns" if the program went on },
+    ///     "callers_left_out", "accessors_left_out" if there are any, "tag_bytes" if known,
+    ///     "owners_are_unknown" and "lines_are_unknown" if true, "interim_after_ns" if the program
+    ///     went on },
     ///   "untracked": { BLOCKS },
     ///   "functions": [ { "path", "file", "line", "notes" if there are any, "call_count",
     ///     "own_ns", "inclusive_ns",

@@ -165,6 +165,9 @@ struct Process {
     resident_bytes: Option<u64>,
     resident_is_exact: Option<bool>,
     callers_left_out: u64,
+    /// Left out if there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    accessors_left_out: u64,
     /// Left out if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tag_bytes: Option<u64>,
@@ -182,6 +185,11 @@ struct Process {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
 fn is_false(is: &bool) -> bool {
     !*is
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 // `deserialize_with` keeps keys required whose values can be null.
@@ -303,6 +311,7 @@ impl Document {
                 resident_bytes: report.resident_bytes,
                 resident_is_exact: report.resident_is_exact,
                 callers_left_out: report.callers_left_out,
+                accessors_left_out: report.accessors_left_out,
                 tag_bytes: report.tag_bytes,
                 owners_are_unknown: report.owners_are_unknown,
                 lines_are_unknown: report.lines_are_unknown,
@@ -378,6 +387,7 @@ impl Document {
             resident_bytes: self.process.resident_bytes.filter(|bytes| *bytes > 0),
             resident_is_exact: self.process.resident_is_exact,
             callers_left_out: self.process.callers_left_out,
+            accessors_left_out: self.process.accessors_left_out,
             tag_bytes: self.process.tag_bytes,
             owners_are_unknown: self.process.owners_are_unknown,
             lines_are_unknown: self.process.lines_are_unknown,

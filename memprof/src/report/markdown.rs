@@ -101,8 +101,11 @@ fn write_totals(report: &Report, mut out: impl io::Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the notes on functions, a paragraph each.
+/// Writes what was left out, and the notes on functions, a paragraph each.
 fn write_notes(report: &Report, mut out: impl io::Write) -> io::Result<()> {
+    if let Some(note) = report.accessors_note() {
+        writeln!(out, "\n{note}.")?;
+    }
     for (function, note) in report.notes() {
         writeln!(out, "\n{}: {note}", code(&function.path))?;
     }

@@ -110,6 +110,9 @@ fn write_with(
         let texts = facts.iter().flat_map(|(name, value)| [&**name, &**value]);
         columns.texts("about-facts", texts)?;
     }
+    if let Some(note) = after.accessors_note() {
+        columns.texts("left-out", iter::once(&*note))?;
+    }
     let notes = || after.notes();
     if notes().next().is_some() {
         let texts = notes().flat_map(|(function, note)| [&*function.path, note]);

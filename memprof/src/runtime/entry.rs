@@ -53,6 +53,9 @@ pub(crate) fn enter(site: &'static Site) -> Handle {
 #[cold]
 #[inline(never)]
 fn enter_closely(site: &'static Site) -> Handle {
+    if site.kind() == Some(Kind::Off) {
+        return Handle::off();
+    }
     let Some(kind) = prepare(site) else {
         return Handle::NOTHING;
     };
@@ -83,7 +86,12 @@ fn prepare(site: &'static Site) -> Option<Kind> {
         return None;
     }
     let kind = kind_of(site);
-    (kind == Kind::Off || frame::prepare()).then_some(kind)
+    if kind == Kind::Off {
+        // Handles of calls that aren't profiled are of an entry, too.
+        this_thread::prepare_call_stack();
+        return Some(kind);
+    }
+    frame::prepare().then_some(kind)
 }
 
 /// What is done at the lines of a function in this process.

@@ -1,5 +1,6 @@
 //! The attribute on functions and items: its options, its lines and its tables.
 
+mod accessors;
 mod cut_short;
 mod items;
 mod line_attribution;

@@ -85,17 +85,19 @@ const Main = {
     });
   },
 
-  // Shows the notes on functions: pairs of path and sentence.
+  // Shows what was left out, and the notes on functions: pairs of path and sentence.
   async tellNotes() {
-    if (document.getElementById("notes") === null) return;
-    const texts = await Data.texts("notes");
+    const textsOf = async (id) => document.getElementById(id) === null ? [] : Data.texts(id);
+    const sentences = [...await textsOf("left-out")];
+    const notes = [...await textsOf("notes")];
+    for (let at = 0; at < notes.length; at += 2) sentences.push(`${notes[at]}: ${notes[at + 1]}`);
     const said = document.getElementById("said");
-    for (let at = 0; at < texts.length; at += 2) {
+    for (const sentence of sentences) {
       const paragraph = document.createElement("p");
-      paragraph.textContent = `${texts[at]}: ${texts[at + 1]}`;
+      paragraph.textContent = sentence;
       said.append(paragraph);
     }
-    said.hidden = false;
+    said.hidden = sentences.length === 0;
   },
 
   wire() {

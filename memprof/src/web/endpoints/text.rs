@@ -78,8 +78,29 @@ pub(super) fn of(report: &Report, quantity: Quantity, over: Option<Duration>) ->
         String::new()
     };
     let mut text = format!("{head}{unknown}\n\n{}\n", table.trim_fmt());
+    if let Some(note) = report.accessors_note() {
+        let _ = write!(text, "\n{note}\n");
+    }
     for (function, note) in report.notes() {
         let _ = write!(text, "\nnote on {}: {note}\n", function.path);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+    use crate::model::report::Report;
+    use crate::report::Quantity;
+
+    #[test]
+    fn accessors_that_were_left_out_are_a_sentence() {
+        let mut report = Report::default();
+        assert!(!of(&report, Quantity::LiveBytes, None).contains("accessor"));
+
+        report.accessors_left_out = 3;
+        let note = report.accessors_note().unwrap();
+        let text = of(&report, Quantity::LiveBytes, None);
+        assert!(text.ends_with(&format!("\n{note}\n")), "{text}");
+    }
 }

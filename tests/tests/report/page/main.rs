@@ -64,6 +64,22 @@ fn a_report_that_the_program_went_on_after_says_so() {
 }
 
 #[test]
+fn what_was_left_out_is_a_sentence_above_the_notes() {
+    let mut report = report(4, NAMES);
+    report.accessors_left_out = 3;
+    report.functions[0].notes.push("a note".into());
+    let Some(page) = Page::of(&report, "") else {
+        return;
+    };
+    page.until("document.getElementById('said').hidden === false");
+    let note = report.accessors_note().unwrap();
+    assert_eq!(
+        page.text("document.getElementById('said').innerText"),
+        format!("{note}\n\nblog::posts::list: a note")
+    );
+}
+
+#[test]
 fn the_time_of_a_scope_is_that_of_its_calls() {
     let Some(page) = Page::of(&timed(), "#measure=own_ns") else {
         return;

@@ -1,0 +1,8 @@
+use memprof::memprofile;
+
+#[memprofile(accessors = true)]
+fn profiled() {}
+
+fn main() {
+    profiled();
+}
