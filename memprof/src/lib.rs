@@ -133,6 +133,7 @@ pub use crate::count::stats_alloc::use_stats_alloc;
 pub use crate::model::call_stack::{CallStack, RunningCall};
 pub use crate::model::usage::Usage;
 pub use crate::record::collect::{report, reset};
+pub use crate::runtime::sampler::{Sampler, SamplerError};
 pub use crate::runtime::sink::set_sink;
 pub use crate::scope::ScopeGuard;
 pub use crate::scope::future::{ScopeExt, WithScope};

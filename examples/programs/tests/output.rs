@@ -82,6 +82,22 @@ fn axum_profiler() {
     assert!(printed.contains("(axum_profiler::index)\n"), "{printed}");
 }
 
+/// How many samples there are, and in which order the lines are, differs from run to run.
+#[cfg(target_os = "linux")]
+#[test]
+fn time_by_line() {
+    let printed = output_of(env!("CARGO_BIN_EXE_time_by_line"));
+
+    for part in [
+        " samples of ",
+        "Own time",
+        "time_by_line::send:",
+        "time_by_line::import:",
+    ] {
+        assert!(printed.contains(part), "{printed}");
+    }
+}
+
 programs! {
     async_task
     custom_allocator

@@ -63,6 +63,9 @@ pub(crate) fn show(
     if lacks_hits {
         writeln!(out, "not known: {}", Report::HITS_ARE_UNKNOWN)?;
     }
+    if report.sampling.is_some() {
+        write!(out, "\n{}", report.times())?;
+    }
     if let Some(note) = report.accessors_note() {
         writeln!(out, "{note}")?;
     }

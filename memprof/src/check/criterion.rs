@@ -50,8 +50,8 @@ impl HeapMeasurement {
     fn now(self) -> u64 {
         let tally = this_thread::now();
         match self {
-            Self::Bytes => tally.allocated_bytes,
-            Self::Blocks => tally.allocation_count,
+            Self::Bytes => tally.heap.allocated_bytes,
+            Self::Blocks => tally.heap.allocation_count,
         }
     }
 }

@@ -35,6 +35,7 @@ use crate::model::site::{Kind, Site};
 use crate::sys::leak::{Zeroes, allocate_zeroes, leak_zeroes};
 use crate::sys::sync::locals;
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -274,6 +275,7 @@ impl Memory {
 }
 
 /// What a thread knows of its entries.
+#[repr(C)]
 struct Stack {
     /// An entry of the thread's memory, or a fixed one.
     top: Cell<&'static Entry>,
@@ -338,6 +340,11 @@ pub(crate) fn set_own_stack(lowest: usize, size: usize) {
         stack.own_lowest.set(lowest);
         stack.own_size.set(size);
     });
+}
+
+/// The address of what the calling thread knows of its entries, for [`Copied`].
+pub(crate) fn address() -> usize {
+    STACK.with(|stack| ptr::from_ref(stack).addr())
 }
 
 /// Gives the thread the memory for its entries. Not during the profiler's own work.
@@ -541,5 +548,65 @@ impl Handle {
         let entry = self.0.map_addr(|address| address & !NEEDS_MORE);
         // SAFETY: without the mark, it is null or was made from a reference.
         unsafe { entry.as_ref() }
+    }
+}
+
+/// A part of a thread's call stack, as bytes that another thread has copied.
+#[derive(Clone, Debug)]
+pub(crate) struct Copied<const SIZE: usize>(pub(crate) [u8; SIZE]);
+
+/// What a thread knows of its entries.
+pub(crate) type CopiedStack = Copied<{ size_of::<Stack>() }>;
+
+/// An entry.
+pub(crate) type CopiedEntry = Copied<{ size_of::<Entry>() }>;
+
+impl<const SIZE: usize> Copied<SIZE> {
+    pub(crate) const EMPTY: Self = Self([0; SIZE]);
+
+    fn bytes<const COUNT: usize>(&self, offset: usize) -> [u8; COUNT] {
+        let bytes = self.0.get(offset..).and_then(<[u8]>::first_chunk);
+        bytes.copied().unwrap_or([0; COUNT])
+    }
+
+    fn address(&self, offset: usize) -> usize {
+        usize::from_ne_bytes(self.bytes(offset))
+    }
+}
+
+impl CopiedStack {
+    /// The number of calls that the thread is in. `None` if the bytes don't tell.
+    pub(crate) fn depth(&self, memory: &'static Memory) -> Option<usize> {
+        let top = memory.place_of(self.address(offset_of!(Stack, top)));
+        top.or_else(|| memory.place_of(self.address(offset_of!(Stack, programs_top))))
+    }
+}
+
+impl CopiedEntry {
+    /// The address of the function that was called.
+    pub(crate) fn site(&self) -> usize {
+        self.address(offset_of!(Entry, site))
+    }
+
+    pub(crate) fn place(&self) -> u32 {
+        u32::from_ne_bytes(self.bytes(offset_of!(Entry, place)))
+    }
+
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        State(u32::from_ne_bytes(self.bytes(offset_of!(Entry, state)))).is_elsewhere()
+    }
+}
+
+impl Memory {
+    /// The address of the entry of the `depth`th call, the first of which is the outermost.
+    pub(crate) fn address_of(&self, depth: usize) -> usize {
+        self.0.as_ptr().addr() + depth * size_of::<Entry>()
+    }
+
+    /// The place of the entry at an address, if there is one: 0 at the bottom.
+    fn place_of(&self, address: usize) -> Option<usize> {
+        let offset = address.checked_sub(self.0.as_ptr().addr())?;
+        let place = offset / size_of::<Entry>();
+        (offset % size_of::<Entry>() == 0 && place < self.0.len()).then_some(place)
     }
 }

@@ -79,6 +79,9 @@ const KNOWN: &[Variable] = &[
     Variable::new("MEMPROF_PRINT").word(&["call", "exit", "never"]),
     Variable::new("MEMPROF_RSS").word(&["exact", "adaptive", "off"]),
     Variable::new("MEMPROF_HITS").word(&["on", "off"]),
+    Variable::new("MEMPROF_SAMPLE")
+        .waits()
+        .text(sample_accepted, is_interval),
     Variable::new("MEMPROF_OUTPUT").needs(FILES).waits(),
     Variable::new("MEMPROF_FORMAT")
         .needs(FILES)
@@ -196,7 +199,6 @@ pub(crate) fn get(name: &str) -> Option<OsString> {
 }
 
 /// [`read_from`] the environment.
-#[cfg(any(feature = "export", feature = "timeline"))]
 pub(crate) fn read(name: &str) -> Option<String> {
     read_from(name, get(name))
 }
@@ -222,6 +224,14 @@ fn is_every(text: &str) -> bool {
     const LEAST: Duration = Duration::from_millis(10);
     let is_time = || amount::duration(text).is_some_and(|every| every >= LEAST);
     matches!(text, "on" | "off") || is_time()
+}
+
+fn is_interval(text: &str) -> bool {
+    matches!(text, "on" | "off") || amount::duration(text).is_some_and(|time| !time.is_zero())
+}
+
+fn sample_accepted() -> String {
+    "`on`, `off` or the time between two samples, such as `1ms`".to_owned()
 }
 
 fn every_accepted() -> String {

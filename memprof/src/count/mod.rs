@@ -9,7 +9,11 @@ pub(crate) mod call_paths;
 pub(crate) mod call_stack;
 pub(crate) mod current_line;
 pub(crate) mod environment;
+#[cfg(target_os = "linux")]
+pub(crate) mod known_sites;
 pub(crate) mod line_counters;
+#[cfg(target_os = "linux")]
+pub(crate) mod other_stacks;
 pub(crate) mod peak;
 pub(crate) mod registry;
 pub(crate) mod running_calls;

@@ -50,13 +50,12 @@ use crate::count::call_stack;
 use crate::count::line_counters::{self, LineCounters, SHARED, Slots};
 use crate::count::scope_counters;
 use crate::count::tag;
-use crate::count::thread_counters::Counters;
+use crate::count::thread_counters::{ChangeCounters, Counters};
 use crate::model::change::Change;
 use crate::sys::fork_lock;
 use crate::sys::leak::{Leaked, leak};
 use crate::sys::sync::{
-    self, AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, const_fn,
-    shared,
+    self, AtomicBool, AtomicPtr, AtomicUsize, Mutex, MutexGuard, Ordering, const_fn, shared,
 };
 use std::ptr;
 use std::sync::{PoisonError, TryLockError};
@@ -67,22 +66,28 @@ pub(crate) struct Record {
     /// Counters by line, of the thread and of those that had the record before.
     pub(crate) slots: Slots,
     /// Sums of the threads that had the record before.
-    ended: Ended,
+    ended: ChangeCounters,
     /// The thread's counters, or null if no thread has the record.
     counters: AtomicPtr<Counters>,
     is_in_use: AtomicBool,
     /// The memory of the call stack, once a thread has entered a profiled function.
     call_stack: Leaked<call_stack::Memory>,
+    /// The system's id of the thread, and the [address](call_stack::address) of its stack; 0 if no
+    /// thread has the record, or the thread has no call stack.
+    thread_id: AtomicUsize,
+    stack_address: AtomicUsize,
     next: Leaked<Record>,
 }
 
-/// Sums over threads that have ended.
-#[derive(Debug)]
-struct Ended {
-    allocated_bytes: AtomicU64,
-    allocation_count: AtomicU64,
-    freed_bytes: AtomicU64,
-    deallocation_count: AtomicU64,
+/// A thread that has a call stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunningThread {
+    /// The system's id.
+    pub(crate) id: usize,
+    pub(crate) stack_address: usize,
+    pub(crate) memory: &'static call_stack::Memory,
+    /// The scope that it is in, or 0.
+    pub(crate) scope: u32,
 }
 
 shared! {
@@ -97,7 +102,7 @@ shared! {
 
 shared! {
     /// What threads without a record do: those that are ending, and those without memory for one.
-    static LATE: Ended = Ended::new();
+    static LATE: ChangeCounters = ChangeCounters::new();
 }
 
 shared! {
@@ -110,47 +115,17 @@ shared! {
     static GLANCING: AtomicBool = AtomicBool::new(false);
 }
 
-impl Ended {
-    const_fn! {
-        fn new() -> Self {
-            Self {
-                allocated_bytes: AtomicU64::new(0),
-                allocation_count: AtomicU64::new(0),
-                freed_bytes: AtomicU64::new(0),
-                deallocation_count: AtomicU64::new(0),
-            }
-        }
-    }
-
-    fn read(&self) -> Change {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Change {
-            allocated_bytes: load(&self.allocated_bytes),
-            allocation_count: load(&self.allocation_count),
-            freed_bytes: load(&self.freed_bytes),
-            deallocation_count: load(&self.deallocation_count),
-            ..Change::default()
-        }
-    }
-
-    fn add(&self, change: &Change) {
-        let add = |counter: &AtomicU64, change| counter.fetch_add(change, Ordering::Relaxed);
-        add(&self.allocated_bytes, change.allocated_bytes);
-        add(&self.allocation_count, change.allocation_count);
-        add(&self.freed_bytes, change.freed_bytes);
-        add(&self.deallocation_count, change.deallocation_count);
-    }
-}
-
 impl Record {
     const_fn! {
         fn new() -> Self {
             Self {
                 slots: Slots::new(),
-                ended: Ended::new(),
+                ended: ChangeCounters::new(),
                 counters: AtomicPtr::new(ptr::null_mut()),
                 is_in_use: AtomicBool::new(false),
                 call_stack: Leaked::empty(),
+                thread_id: AtomicUsize::new(0),
+                stack_address: AtomicUsize::new(0),
                 next: Leaked::empty(),
             }
         }
@@ -202,8 +177,9 @@ impl Record {
     pub(crate) fn end(&self, _no_reading: &Reading, glance: &Glance) {
         if let Some(counters) = self.counters(glance) {
             self.put_down_pending(counters);
-            self.ended.add(&counters.end().into());
+            self.ended.add_shared(&counters.end().into());
             self.counters.store(ptr::null_mut(), Ordering::Release);
+            self.stack_address.store(0, Ordering::Relaxed);
             RUNNING.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -220,6 +196,14 @@ impl Record {
             Some(there) => Some(there),
             None => Some(self.call_stack.set(call_stack::Memory::new()?)),
         }
+    }
+
+    /// Lets other threads know of the calling thread's call stack.
+    pub(crate) fn show_call_stack(&self, thread_id: usize) {
+        self.thread_id.store(thread_id, Ordering::Relaxed);
+        // Release: a thread that finds the stack finds the id, too.
+        self.stack_address
+            .store(call_stack::address(), Ordering::Release);
     }
 
     /// Settles a thread's current line. Only that thread may call this, or one that knows that the
@@ -322,7 +306,7 @@ pub(crate) fn calls(path: u32) -> u64 {
 
 /// Counts what a thread without a record does to a line's blocks.
 pub(crate) fn count_late(line: u32, change: &Change) {
-    LATE.add(change);
+    LATE.add_shared(change);
     SHARED.add_shared(line, change);
 }
 
@@ -389,6 +373,23 @@ impl Reading {
             Err(TryLockError::WouldBlock) => None,
         });
         Some(Self { _lock: lock? })
+    }
+
+    /// The call stacks of all threads that have one, with the places of their records in the list.
+    pub(crate) fn call_stacks(&self) -> impl Iterator<Item = (usize, RunningThread)> {
+        let thread = |record: &'static Record| {
+            // Acquire: pairs with the release in `show_call_stack`.
+            let stack_address = record.stack_address.load(Ordering::Acquire);
+            let counters = record.counters(self).filter(|_| stack_address != 0)?;
+            Some(RunningThread {
+                id: record.thread_id.load(Ordering::Relaxed),
+                stack_address,
+                memory: record.call_stack.get()?,
+                scope: counters.tag().scope(),
+            })
+        };
+        let places = records().enumerate();
+        places.filter_map(move |(place, record)| Some((place, thread(record)?)))
     }
 
     /// What all threads did to the blocks of a line.

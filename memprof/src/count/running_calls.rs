@@ -37,14 +37,7 @@ pub fn call_stack() -> CallStack {
     let mut calls = Vec::new();
     let mut next = call_stack::programs_top();
     while let Some(site) = next.site() {
-        let line = site.lines().get(next.place() as usize);
-        let line = line.or(site.lines().first()).copied().unwrap_or(0);
-        calls.push(RunningCall::new(
-            site.path(),
-            site.file(),
-            line,
-            site.source(line),
-        ));
+        calls.push(RunningCall::at(site, next.place()));
         next = next.below();
     }
     CallStack { calls }

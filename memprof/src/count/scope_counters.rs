@@ -208,6 +208,13 @@ pub(crate) fn end(id: u32) {
     }
 }
 
+/// A scope and those around it, the innermost first.
+#[cfg(target_os = "linux")]
+pub(crate) fn with_outer(id: u32) -> impl Iterator<Item = u32> {
+    let outer = |id: &u32| Some(alive(*id)?.outer.load(Ordering::Relaxed));
+    std::iter::successors(Some(id), outer).take_while(|id| *id != 0)
+}
+
 /// Calls `act` on the slot of a scope and of each scope around it, as long as they own their slots.
 fn visit(mut id: u32, act: impl Fn(&Slot)) {
     while let Some(slot) = slot(id).filter(|_| id != 0) {

@@ -1,6 +1,7 @@
 //! Heap numbers of the whole process, from a `stats_alloc::StatsAlloc`.
 
 use crate::count::thread_counters::Tally;
+use crate::model::usage::Usage;
 use stats_alloc::{Stats, StatsAlloc};
 use std::alloc::GlobalAlloc;
 use std::cell::Cell;
@@ -79,31 +80,24 @@ fn counters() -> Tally {
     let stats = SOURCE
         .get()
         .map_or_else(Stats::default, |source| source.stats());
-    let mut tally = Tally {
+    at_the_peak(Usage {
         allocated_bytes: stats.bytes_allocated as u64,
         freed_bytes: stats.bytes_deallocated as u64,
+        peak_bytes: 0,
         allocation_count: stats.allocations as u64,
         deallocation_count: stats.deallocations as u64,
         reallocation_count: stats.reallocations as u64,
-        highest_net_bytes: 0,
-    };
-    tally.highest_net_bytes = tally.net_bytes();
-    tally
+    })
 }
 
 fn subtract(tally: Tally, other: Tally) -> Tally {
-    let mut rest = Tally {
-        allocated_bytes: tally.allocated_bytes.wrapping_sub(other.allocated_bytes),
-        freed_bytes: tally.freed_bytes.wrapping_sub(other.freed_bytes),
-        allocation_count: tally.allocation_count.wrapping_sub(other.allocation_count),
-        deallocation_count: tally
-            .deallocation_count
-            .wrapping_sub(other.deallocation_count),
-        reallocation_count: tally
-            .reallocation_count
-            .wrapping_sub(other.reallocation_count),
-        highest_net_bytes: 0,
-    };
-    rest.highest_net_bytes = rest.net_bytes();
-    rest
+    at_the_peak(tally.heap.without(other.heap))
+}
+
+/// There are no peaks: what is alive counts as one.
+fn at_the_peak(heap: Usage) -> Tally {
+    Tally {
+        heap,
+        highest_net_bytes: heap.net_bytes(),
+    }
 }

@@ -112,7 +112,7 @@ fn attach(counters: &Counters) -> bool {
 ///
 /// It has to be the first thing that the thread does, and the thread has to be [paused](pause) for
 /// as long as it runs.
-#[cfg(feature = "export")]
+#[cfg(any(feature = "export", target_os = "linux"))]
 pub(crate) fn set_profilers_own() {
     IS_PROFILERS_OWN.set(true);
 }
@@ -229,6 +229,10 @@ pub(crate) extern "C" fn in_forked_child() {
             registry::end_others(own, RECORD.get(), reading, glance);
             peak::remove_threads(glance);
         });
+        // The thread has another id in the child.
+        if let Some(record) = RECORD.get().filter(|_| call_stack::has_begun()) {
+            record.show_call_stack(os::thread_id());
+        }
     }
 }
 
@@ -644,13 +648,16 @@ pub(crate) fn prepare_call_stack() -> Prepared {
         return Prepared::Ready;
     }
     COUNTERS.with(attach);
-    match RECORD.get().map(Record::call_stack) {
-        Some(Some(memory)) => {
+    let Some(record) = RECORD.get() else {
+        return Prepared::NotCounted;
+    };
+    match record.call_stack() {
+        Some(memory) => {
             call_stack::begin(memory, scope() != 0);
+            record.show_call_stack(os::thread_id());
             Prepared::Ready
         }
-        Some(None) => Prepared::NoMemory,
-        None => Prepared::NotCounted,
+        None => Prepared::NoMemory,
     }
 }
 

@@ -30,23 +30,12 @@ use crate::model::change::Change;
 use crate::model::usage::Usage;
 use crate::sys::sync::{self, AtomicI64, AtomicU64, AtomicUsize, Ordering, const_fn, each, fence};
 
-/// The heap counters of a thread at one moment, from the thread's beginning.
+/// The heap counters of a thread at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Bytes of new blocks, and bytes by which blocks grew.
-    pub(crate) allocated_bytes: u64,
-    /// Bytes of freed blocks, and bytes by which blocks shrank.
-    ///
-    /// A block is counted where it is freed, so a thread that drops what another one allocated can
-    /// free more than it allocated.
-    pub(crate) freed_bytes: u64,
-    /// New blocks.
-    pub(crate) allocation_count: u64,
-    /// Freed blocks.
-    pub(crate) deallocation_count: u64,
-    /// Blocks that grew or shrank.
-    pub(crate) reallocation_count: u64,
-    /// The highest [`net_bytes`](Self::net_bytes) since the last [`Counters::lap`].
+    /// What has happened since the thread's beginning; without a peak.
+    pub(crate) heap: Usage,
+    /// The highest net bytes since the last [`Counters::lap`].
     pub(crate) highest_net_bytes: i64,
 }
 
@@ -54,37 +43,84 @@ impl Tally {
     /// Before anything has happened.
     #[cfg(feature = "stats_alloc")]
     pub(crate) const ZERO: Self = Self {
-        allocated_bytes: 0,
-        freed_bytes: 0,
-        allocation_count: 0,
-        deallocation_count: 0,
-        reallocation_count: 0,
+        heap: Usage::ZERO,
         highest_net_bytes: 0,
     };
-
-    /// Bytes allocated less bytes freed, negative where more was freed.
-    pub(crate) fn net_bytes(self) -> i64 {
-        self.allocated_bytes
-            .wrapping_sub(self.freed_bytes)
-            .cast_signed()
-    }
 
     /// `earlier` is what [`Counters::lap`] returned. The peak is right if all later laps have been
     /// [resumed](Counters::resume_peak) since.
     #[inline(always)]
     pub(crate) fn since(self, earlier: Self) -> Usage {
-        let peak_bytes = self.highest_net_bytes.wrapping_sub(earlier.net_bytes());
+        let peak_bytes = self
+            .highest_net_bytes
+            .wrapping_sub(earlier.heap.net_bytes());
         Usage {
-            allocated_bytes: self.allocated_bytes.wrapping_sub(earlier.allocated_bytes),
-            freed_bytes: self.freed_bytes.wrapping_sub(earlier.freed_bytes),
             peak_bytes: u64::try_from(peak_bytes).unwrap_or(0),
-            allocation_count: self.allocation_count.wrapping_sub(earlier.allocation_count),
-            deallocation_count: self
-                .deallocation_count
-                .wrapping_sub(earlier.deallocation_count),
-            reallocation_count: self
-                .reallocation_count
-                .wrapping_sub(earlier.reallocation_count),
+            ..self.heap.without(earlier.heap)
+        }
+    }
+}
+
+/// A part of a [`Change`] as counters: that of blocks which don't change their line.
+#[derive(Debug)]
+pub(crate) struct ChangeCounters {
+    allocated_bytes: AtomicU64,
+    allocation_count: AtomicU64,
+    freed_bytes: AtomicU64,
+    deallocation_count: AtomicU64,
+    temporary_count: AtomicU64,
+    moved_bytes: AtomicU64,
+}
+
+impl ChangeCounters {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                allocated_bytes: AtomicU64::new(0),
+                allocation_count: AtomicU64::new(0),
+                freed_bytes: AtomicU64::new(0),
+                deallocation_count: AtomicU64::new(0),
+                temporary_count: AtomicU64::new(0),
+                moved_bytes: AtomicU64::new(0),
+            }
+        }
+    }
+
+    /// The counters, in the order of their numbers in [`Change::as_array`].
+    fn each(&self) -> [&AtomicU64; 6] {
+        [
+            &self.allocated_bytes,
+            &self.allocation_count,
+            &self.freed_bytes,
+            &self.deallocation_count,
+            &self.temporary_count,
+            &self.moved_bytes,
+        ]
+    }
+
+    pub(crate) fn read(&self) -> Change {
+        Change {
+            allocated_bytes: load(&self.allocated_bytes),
+            allocation_count: load(&self.allocation_count),
+            freed_bytes: load(&self.freed_bytes),
+            deallocation_count: load(&self.deallocation_count),
+            temporary_count: load(&self.temporary_count),
+            moved_bytes: load(&self.moved_bytes),
+            ..Change::default()
+        }
+    }
+
+    /// Adds a change. Only for the thread that owns the counters.
+    fn add(&self, change: &Change) {
+        for (counter, number) in self.each().into_iter().zip(change.as_array()) {
+            add(counter, number);
+        }
+    }
+
+    /// Adds a change, on any thread.
+    pub(crate) fn add_shared(&self, change: &Change) {
+        for (counter, number) in self.each().into_iter().zip(change.as_array()) {
+            counter.fetch_add(number, Ordering::Relaxed);
         }
     }
 }
@@ -115,24 +151,13 @@ pub(crate) struct Counters {
     /// Bytes copied because resized blocks had to move.
     moved_bytes: AtomicU64,
     /// What has been added to lines.
-    settled: Settled,
+    settled: ChangeCounters,
     /// Odd while something is being added to lines. Grows each time.
     version: AtomicU64,
     peak: AtPeak,
     /// What the thread had alive at the last look at all threads, in bytes. Written by the thread
     /// that looked.
     looked_at_net_bytes: AtomicI64,
-}
-
-/// The part of a thread's counters that has been added to lines.
-#[derive(Debug)]
-struct Settled {
-    allocated_bytes: AtomicU64,
-    allocation_count: AtomicU64,
-    freed_bytes: AtomicU64,
-    deallocation_count: AtomicU64,
-    temporary_count: AtomicU64,
-    moved_bytes: AtomicU64,
 }
 
 /// What a thread had alive at the process's peak.
@@ -189,14 +214,7 @@ impl Counters {
                 stretch_highest_net_bytes: AtomicI64::new(0),
                 reallocation_count: AtomicU64::new(0),
                 moved_bytes: AtomicU64::new(0),
-                settled: Settled {
-                    allocated_bytes: AtomicU64::new(0),
-                    allocation_count: AtomicU64::new(0),
-                    freed_bytes: AtomicU64::new(0),
-                    deallocation_count: AtomicU64::new(0),
-                    temporary_count: AtomicU64::new(0),
-                    moved_bytes: AtomicU64::new(0),
-                },
+                settled: ChangeCounters::new(),
                 version: AtomicU64::new(0),
                 peak: AtPeak {
                     net_bytes: AtomicI64::new(0),
@@ -330,21 +348,16 @@ impl Counters {
 
     /// Starts counting over, from 0, after the thread's end was announced.
     pub(crate) fn begin_anew(&self) {
-        for counter in [
+        let own = [
             &self.allocated_bytes,
             &self.allocation_count,
             &self.freed_bytes,
             &self.deallocation_count,
             &self.temporary_count,
-            &self.reallocation_count,
             &self.moved_bytes,
-            &self.settled.allocated_bytes,
-            &self.settled.allocation_count,
-            &self.settled.freed_bytes,
-            &self.settled.deallocation_count,
-            &self.settled.temporary_count,
-            &self.settled.moved_bytes,
-        ] {
+            &self.reallocation_count,
+        ];
+        for counter in own.into_iter().chain(self.settled.each()) {
             store(counter, 0);
         }
         self.highest_net_bytes.store(0, Ordering::Relaxed);
@@ -386,13 +399,7 @@ impl Counters {
             back(&self.moved_bytes, pending.moved_bytes);
             return Change::default();
         }
-        let settled = &self.settled;
-        add(&settled.allocated_bytes, pending.allocated_bytes);
-        add(&settled.allocation_count, pending.allocation_count);
-        add(&settled.freed_bytes, pending.freed_bytes);
-        add(&settled.deallocation_count, pending.deallocation_count);
-        add(&settled.temporary_count, pending.temporary_count);
-        add(&settled.moved_bytes, pending.moved_bytes);
+        self.settled.add(&pending);
         pending
     }
 
@@ -440,35 +447,29 @@ impl Counters {
             moved_bytes: load(&self.moved_bytes),
             ..self.now().into()
         };
-        let settled = &self.settled;
-        let settled = Change {
-            allocated_bytes: load(&settled.allocated_bytes),
-            allocation_count: load(&settled.allocation_count),
-            freed_bytes: load(&settled.freed_bytes),
-            deallocation_count: load(&settled.deallocation_count),
-            temporary_count: load(&settled.temporary_count),
-            moved_bytes: load(&settled.moved_bytes),
-            ..Change::default()
-        };
-        all.without(&settled)
+        all.without(&self.settled.read())
     }
 
     /// Whether nothing has been allocated or freed since `earlier`.
     #[inline(always)]
     pub(crate) fn are_at(&self, earlier: &Tally) -> bool {
-        load(&self.allocated_bytes) == earlier.allocated_bytes
-            && load(&self.freed_bytes) == earlier.freed_bytes
+        load(&self.allocated_bytes) == earlier.heap.allocated_bytes
+            && load(&self.freed_bytes) == earlier.heap.freed_bytes
     }
 
     /// The counters at this moment.
     #[inline(always)]
     pub(crate) fn now(&self) -> Tally {
-        Tally {
+        let heap = Usage {
             allocated_bytes: load(&self.allocated_bytes),
             freed_bytes: load(&self.freed_bytes),
+            peak_bytes: 0,
             allocation_count: load(&self.allocation_count),
             deallocation_count: load(&self.deallocation_count),
             reallocation_count: load(&self.reallocation_count),
+        };
+        Tally {
+            heap,
             highest_net_bytes: self.highest_net_bytes.load(Ordering::Relaxed),
         }
     }
@@ -579,7 +580,7 @@ impl Counters {
                 .store(highest, Ordering::Relaxed);
         }
         self.highest_net_bytes
-            .store(now.net_bytes(), Ordering::Relaxed);
+            .store(now.heap.net_bytes(), Ordering::Relaxed);
         now
     }
 
@@ -588,7 +589,7 @@ impl Counters {
     pub(crate) fn begin_stretch(&self) -> Tally {
         let now = self.lap();
         self.stretch_highest_net_bytes
-            .store(now.net_bytes(), Ordering::Relaxed);
+            .store(now.heap.net_bytes(), Ordering::Relaxed);
         now
     }
 
@@ -619,7 +620,7 @@ impl Counters {
     /// Restores what settling doesn't subtract: the peak, the reallocation count and the last two
     /// blocks.
     pub(crate) fn forget_since(&self, before: Tally, latest: [usize; 2]) {
-        store(&self.reallocation_count, before.reallocation_count);
+        store(&self.reallocation_count, before.heap.reallocation_count);
         self.highest_net_bytes
             .store(before.highest_net_bytes, Ordering::Relaxed);
         for (place, address) in self.latest.iter().zip(latest) {
@@ -631,10 +632,10 @@ impl Counters {
 impl From<Tally> for Change {
     fn from(tally: Tally) -> Self {
         Self {
-            allocated_bytes: tally.allocated_bytes,
-            allocation_count: tally.allocation_count,
-            freed_bytes: tally.freed_bytes,
-            deallocation_count: tally.deallocation_count,
+            allocated_bytes: tally.heap.allocated_bytes,
+            allocation_count: tally.heap.allocation_count,
+            freed_bytes: tally.heap.freed_bytes,
+            deallocation_count: tally.heap.deallocation_count,
             ..Self::default()
         }
     }

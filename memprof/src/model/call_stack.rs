@@ -1,5 +1,6 @@
 //! The profiled calls that a thread is in at one moment.
 
+use crate::model::site::Site;
 use std::fmt;
 
 /// The profiled calls that a thread is in, the innermost first, as [`call_stack`] returns them.
@@ -34,17 +35,15 @@ pub struct RunningCall {
 }
 
 impl RunningCall {
-    pub(crate) fn new(
-        function: &'static str,
-        file: &'static str,
-        line: u32,
-        source: &'static str,
-    ) -> Self {
+    /// A call of a function at the line with this place among its lines.
+    pub(crate) fn at(site: &'static Site, place: u32) -> Self {
+        let line = site.lines().get(place as usize);
+        let line = line.or(site.lines().first()).copied().unwrap_or(0);
         Self {
-            function,
-            file,
+            function: site.path(),
+            file: site.file(),
             line,
-            source,
+            source: site.source(line),
         }
     }
 }

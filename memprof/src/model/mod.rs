@@ -9,6 +9,7 @@ pub(crate) mod column;
 pub(crate) mod options;
 pub(crate) mod printable;
 pub(crate) mod report;
+pub(crate) mod sampled_time;
 pub(crate) mod site;
 pub(crate) mod table;
 pub mod units;

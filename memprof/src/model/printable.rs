@@ -5,7 +5,10 @@
 /// These are control characters; characters that change the direction of the text that follows, so
 /// that a line reads as another one; and characters without a width, which make different names
 /// look alike.
-#[cfg(feature = "export")]
+#[cfg_attr(
+    not(feature = "export"),
+    expect(unreachable_pub, reason = "for the command")
+)]
 pub fn printable(text: &str, replacement: char) -> String {
     let shown = text.chars();
     let shown = shown.map(|char| if is_seen(char) { char } else { replacement });

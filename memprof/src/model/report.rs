@@ -3,6 +3,7 @@
 //! Measuring is done in `count` and `record`, rendering in [`report`](mod@crate::report).
 
 use crate::model::change::Change;
+use crate::model::sampled_time::{SampledTime, Sampling};
 use crate::model::units::grouped;
 use crate::model::usage::Usage;
 use std::borrow::Cow;
@@ -83,6 +84,10 @@ pub struct Report {
     /// took it while the program went on, as with `MEMPROF_EVERY`. `None` for reports taken at the
     /// end of the process or by the program itself.
     pub interim_after: Option<Duration>,
+
+    /// The samples of threads' call stacks, if a [`Sampler`](crate::Sampler) has taken any. They
+    /// tell how long each line ran, callees included or not.
+    pub sampling: Option<Sampling>,
 }
 
 /// One function: its calls and its lines.
@@ -106,8 +111,8 @@ pub struct FunctionReport {
     /// How long threads were in the function, callees included; for a recursive function, in its
     /// outermost calls.
     ///
-    /// Zero in the report of the process unless a column shows the time. Measured for every
-    /// function in that of a scope.
+    /// Measured in the report of a scope, and in that of the process if a column shows the time.
+    /// Otherwise, it is known from [samples](Report::sampling), or zero.
     pub inclusive_elapsed: Duration,
 
     /// The same, less the time in called functions whose own time is known.
@@ -142,6 +147,13 @@ pub struct LineReport {
     /// With recursion, each block is counted once, at the line of the outermost call under which it
     /// was allocated.
     pub inclusive: Allocations,
+
+    /// Time in which this was the innermost running line, from [samples](Report::sampling).
+    pub own_time: SampledTime,
+
+    /// `own_time`, and the time in profiled functions called from this line. With recursion, each
+    /// sample is counted once, as for `inclusive`.
+    pub inclusive_time: SampledTime,
 
     /// What happened to memory while the line ran. `None` for functions whose tables are never
     /// printed, and in the report of a scope. Calls that haven't ended are not included.
@@ -194,7 +206,8 @@ pub struct CallNode {
     pub call_count: Option<u64>,
 
     /// How long threads were in the function over this path, without the profiled functions that it
-    /// called. Measured in scopes; zero in the report of the process.
+    /// called. Measured in scopes; in the report of the process, known from
+    /// [samples](Report::sampling), or zero.
     pub own_elapsed: Duration,
 
     /// The same, including the profiled functions that it called.
@@ -231,6 +244,12 @@ pub struct CallNodeLine {
 
     /// `own`, and what the profiled functions called from this line allocated.
     pub inclusive: Allocations,
+
+    /// Time in which this was the innermost running line, from [samples](Report::sampling).
+    pub own_time: SampledTime,
+
+    /// `own_time`, and the time in profiled functions called from this line.
+    pub inclusive_time: SampledTime,
 }
 
 /// Blocks allocated in one place, and what became of them wherever they were freed.
@@ -459,6 +478,9 @@ impl Report {
     pub(crate) fn subtract(&mut self, earlier: &Self) {
         self.untracked = self.untracked.since(earlier.untracked);
         self.total = self.total.since(earlier.total);
+        if let (Some(sampling), Some(before)) = (&mut self.sampling, earlier.sampling) {
+            *sampling = sampling.since(before);
+        }
         // Functions and calls are only ever added, and a function's lines never change.
         for (function, before) in self.functions.iter_mut().zip(&earlier.functions) {
             function.call_count = count_since(function.call_count, before.call_count);
@@ -469,6 +491,8 @@ impl Report {
                 line.hits = count_since(line.hits, before.hits);
                 line.own = line.own.since(before.own);
                 line.inclusive = line.inclusive.since(before.inclusive);
+                line.own_time = line.own_time.since(before.own_time);
+                line.inclusive_time = line.inclusive_time.since(before.inclusive_time);
                 if let (Some(line), Some(before)) = (&mut line.while_running, before.while_running)
                 {
                     *line = line.since(before);
@@ -490,6 +514,8 @@ impl Report {
                 line.hits = count_since(line.hits, before.hits);
                 line.own = line.own.since(before.own);
                 line.inclusive = line.inclusive.since(before.inclusive);
+                line.own_time = line.own_time.since(before.own_time);
+                line.inclusive_time = line.inclusive_time.since(before.inclusive_time);
             }
             call.lines.retain(CallNodeLine::has_numbers);
         }
@@ -539,12 +565,34 @@ impl FunctionReport {
     }
 }
 
+impl CallNode {
+    /// The time of the call's lines, from samples.
+    pub(crate) fn sampled_elapsed(&self) -> Duration {
+        let times = self.lines.iter().map(|line| line.own_time.elapsed());
+        times.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    /// Whether the call's own time comes from samples, and wasn't measured.
+    #[cfg(feature = "export")]
+    pub(crate) fn time_is_sampled(&self) -> bool {
+        self.own_elapsed == self.sampled_elapsed()
+    }
+}
+
 impl CallNodeLine {
+    /// Whether the line itself has allocated something, blocks of it were freed or moved to another
+    /// line, or there are samples of it.
+    #[cfg(feature = "export")]
+    pub(crate) fn has_own_numbers(&self) -> bool {
+        self.own != Allocations::default() || !self.own_time.is_none()
+    }
+
     /// Whether anything besides the line's number is set.
     pub(crate) fn has_numbers(&self) -> bool {
         self.hits.is_some_and(|hits| hits > 0)
             || self.own != Allocations::default()
             || self.inclusive != Allocations::default()
+            || !self.inclusive_time.is_none()
     }
 }
 

@@ -22,8 +22,10 @@ use crate::model::report::{
     Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
     Report, add_count,
 };
+use crate::model::sampled_time::{SampledTime, Sampling};
 use crate::model::site::Site;
 use crate::record::function_profile::{self, FunctionProfile, LineProfile};
+use crate::record::samples::{self, Samples};
 use crate::sys::fork_lock::Lock;
 use crate::sys::{clock, rss, stack_switch};
 use std::borrow::Cow;
@@ -113,6 +115,12 @@ pub(crate) trait Numbers {
     /// of its lines were counted.
     fn are_counted(&self, site: &Site, call_count: u64) -> bool;
 
+    /// How long threads were in a line, from samples.
+    fn time(&self, line: u32) -> SampledTime;
+
+    /// The samples over all lines, if there are any.
+    fn sampling(&self) -> Option<Sampling>;
+
     /// How long threads were in the function itself over this path; zero if that isn't measured.
     fn own_elapsed(&self, path: u32) -> Duration;
 
@@ -143,10 +151,26 @@ impl Settled {
     }
 }
 
-impl Numbers for Reading {
+/// The numbers of the process.
+struct OfProcess<'a> {
+    reading: Reading,
+    samples: Option<&'a Samples>,
+}
+
+impl Numbers for OfProcess<'_> {
     fn line(&self, id: u32) -> (Allocations, u64) {
-        let made = Allocations::new(self.of_line(id), self.bytes_at_peak(id));
+        let reading = &self.reading;
+        let made = Allocations::new(reading.of_line(id), reading.bytes_at_peak(id));
         (made, registry::hits(id))
+    }
+
+    fn time(&self, line: u32) -> SampledTime {
+        let samples = self.samples;
+        samples.map_or_else(SampledTime::default, |samples| samples.of_line(line))
+    }
+
+    fn sampling(&self) -> Option<Sampling> {
+        self.samples.map(Samples::sampling)
     }
 
     fn call_count(&self, path: u32) -> u64 {
@@ -162,7 +186,7 @@ impl Numbers for Reading {
     }
 
     fn total(&self) -> Option<Allocations> {
-        let made = Allocations::new(self.of_process(), 0);
+        let made = Allocations::new(self.reading.of_process(), 0);
         Some(Allocations {
             bytes_at_peak: peak::bytes(),
             ..made
@@ -183,7 +207,13 @@ impl Report {
             source::say_not_counted();
         }
         source::say_disowned();
-        let report = Self::new(call_paths::all, Reading::begin);
+        // Before the paths are read, so that those of all samples are there.
+        let (samples, _) = uncounted::during(false, samples::of_process);
+        let report = Self::new(call_paths::all, || OfProcess {
+            reading: Reading::begin(),
+            samples: samples.as_ref(),
+        });
+        uncounted::during(false, || drop(samples));
         Self {
             resident_bytes: rss::resident_bytes(),
             tag_bytes: source::tag_bytes(report.total.live_count()),
@@ -235,8 +265,14 @@ impl Report {
                 line.own = own;
                 line.inclusive = own;
                 line.hits = are_counted.then_some(hits);
+                line.own_time = numbers.time(id);
+                line.inclusive_time = line.own_time;
+            }
+            if call.own_elapsed.is_zero() {
+                call.estimate_time();
             }
         }
+        report.sampling = numbers.sampling();
         (report.untracked, _) = numbers.line(tag::UNTRACKED);
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();
@@ -259,8 +295,10 @@ impl Report {
         }
         for (function, settled) in report.functions.iter_mut().zip(&settled) {
             if let Some(settled) = settled {
-                function.inclusive_elapsed = settled.inclusive_elapsed;
-                function.own_elapsed = settled.own_elapsed;
+                if !settled.inclusive_elapsed.is_zero() {
+                    function.inclusive_elapsed = settled.inclusive_elapsed;
+                    function.own_elapsed = settled.own_elapsed;
+                }
                 for (line, while_running) in function.lines.iter_mut().zip(&settled.lines) {
                     line.while_running = Some(*while_running);
                 }
@@ -291,11 +329,13 @@ impl Report {
         for index in (0..self.calls.len()).rev() {
             let (callers, calls) = self.calls.split_at_mut(index);
             let mut inclusive = Allocations::default();
+            let mut inclusive_time = SampledTime::default();
             let mut inclusive_elapsed = Duration::ZERO;
             if let Some(call) = calls.first() {
-                call.lines
-                    .iter()
-                    .for_each(|line| inclusive += line.inclusive);
+                for line in &call.lines {
+                    inclusive += line.inclusive;
+                    inclusive_time += line.inclusive_time;
+                }
                 inclusive_elapsed = call.inclusive_elapsed;
             }
             let caller = paths
@@ -306,6 +346,7 @@ impl Report {
                 call.inclusive_elapsed += inclusive_elapsed;
                 if let Some(line) = call.lines.get_mut(tag::place_of(caller) as usize) {
                     line.inclusive += inclusive;
+                    line.inclusive_time += inclusive_time;
                 }
             }
         }
@@ -324,6 +365,8 @@ impl Report {
                 add_count(&mut sum.hits, line.hits);
                 sum.own += line.own;
                 sum.inclusive += line.inclusive;
+                sum.own_time += line.own_time;
+                sum.inclusive_time += line.inclusive_time;
             }
         }
         self.total = self.untracked;
@@ -380,6 +423,8 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
         hits: None,
         own: Allocations::default(),
         inclusive: Allocations::default(),
+        own_time: SampledTime::default(),
+        inclusive_time: SampledTime::default(),
     };
     let calls = paths.iter().map(|(_, path)| CallNode {
         function: places.get(&ptr::from_ref(path.site)).copied().unwrap_or(0),
@@ -395,6 +440,14 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
     calls.collect()
 }
 
+impl CallNode {
+    /// Sets the times of a call that weren't measured, from the samples of its lines.
+    fn estimate_time(&mut self) {
+        self.own_elapsed = self.sampled_elapsed();
+        self.inclusive_elapsed = self.own_elapsed;
+    }
+}
+
 impl FunctionReport {
     /// A function without numbers, its lines in the order of their places in a tag.
     fn empty(site: &'static Site) -> Self {
@@ -404,6 +457,8 @@ impl FunctionReport {
             hits: None,
             own: Allocations::default(),
             inclusive: Allocations::default(),
+            own_time: SampledTime::default(),
+            inclusive_time: SampledTime::default(),
             while_running: None,
         });
         Self {

@@ -5,3 +5,4 @@
 pub(crate) mod collect;
 pub(crate) mod function_profile;
 pub(crate) mod owned;
+pub(crate) mod samples;

@@ -3,7 +3,7 @@
 use crate::model::report::Report;
 use std::io;
 
-const HEADINGS: [&str; 22] = [
+const HEADINGS: [&str; 25] = [
     "function",
     "file",
     "line",
@@ -26,6 +26,9 @@ const HEADINGS: [&str; 22] = [
     "resident_increment_bytes",
     "peak_bytes",
     "elapsed_ns",
+    "sample_count",
+    "sampled_running_ns",
+    "sampled_waiting_ns",
 ];
 
 pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
@@ -40,6 +43,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
             let increment = running.and_then(|running| running.resident_increment_bytes);
             let known = |number: Option<String>| number.unwrap_or_default();
             let of_owner = |number: String| known((!report.owners_are_unknown).then_some(number));
+            let sampled = |number: u128| known(report.sampling.map(|_| number.to_string()));
             writer.write_record([
                 &*function.path,
                 &*function.file,
@@ -63,6 +67,9 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
                 &known(increment.map(|bytes| bytes.to_string())),
                 &known(running.map(|running| running.heap.peak_bytes.to_string())),
                 &known(running.map(|running| running.elapsed.as_nanos().to_string())),
+                &sampled(line.own_time.sample_count.into()),
+                &sampled(line.own_time.running.as_nanos()),
+                &sampled(line.own_time.waiting.as_nanos()),
             ])?;
         }
     }

@@ -20,18 +20,21 @@ pub enum Format {
     ///   "process": { BLOCKS, "peak_error_bytes", "resident_bytes", "resident_is_exact",
     ///     "callers_left_out", "accessors_left_out" if there are any, "tag_bytes" if known,
     ///     "owners_are_unknown" and "lines_are_unknown" if true, "interim_after_ns" if the program
-    ///     went on },
+    ///     went on, "sampling": { TIME, "untracked": { TIME }, "dropped_count" } if there are
+    ///     samples },
     ///   "untracked": { BLOCKS },
     ///   "functions": [ { "path", "file", "line", "notes" if there are any, "call_count",
     ///     "own_ns", "inclusive_ns",
     ///     "lines": [ { "line", "source", "hits", BLOCKS, "inclusive": { BLOCKS },
+    ///       "own_time": { TIME } and "inclusive_time": { TIME } if there are samples,
     ///       "while_running": null or { "resident_bytes", "resident_increment_bytes",
     ///         "resident_read_count", "allocated_bytes", "freed_bytes", "net_bytes",
     ///         "peak_bytes", "allocation_count", "deallocation_count",
     ///         "reallocation_count", "elapsed_ns" } } ] } ],
     ///   "calls": [ { "function", "caller": null or { "call", "line" }, "call_count",
     ///     "own_ns", "inclusive_ns",
-    ///     "lines": [ { "line", "hits", "own": { BLOCKS }, "inclusive": { BLOCKS } } ] } ] }
+    ///     "lines": [ { "line", "hits", "own": { BLOCKS }, "inclusive": { BLOCKS },
+    ///       "own_time": { TIME }, "inclusive_time": { TIME } } ] } ] }
     /// ```
     ///
     /// `BLOCKS` are `allocated_bytes`, `allocation_count`, `freed_bytes`,
@@ -42,6 +45,10 @@ pub enum Format {
     /// [they weren't counted](crate::report::LineReport::hits). If
     /// [owners are unknown](Report::owners_are_unknown), the numbers in `BLOCKS` that depend on
     /// owners are missing.
+    ///
+    /// `TIME` are `sample_count`, `running_ns` and `waiting_ns`, as in
+    /// [`SampledTime`](crate::report::SampledTime). Of a line of a call, each is missing as `own`
+    /// and `inclusive` are.
     ///
     /// `function` and `call` are indices into the lists; a call comes after its caller. A call
     /// lists only lines with numbers. A line of a call has no `own` if all numbers in it are 0, and
@@ -56,8 +63,8 @@ pub enum Format {
     /// no requests, and shows contents of the report as plain text only.
     Html,
 
-    /// `.csv`: a table of the lines, whose headings match the keys of the JSON format. A cell is
-    /// empty if its number isn't known.
+    /// `.csv`: a table of the lines, whose headings match the keys of the JSON format; `sampled_` ones
+    /// are from samples. A cell is empty if its number isn't known.
     Csv,
 
     /// `.md`: a table of the lines that allocated, sorted by the

@@ -7,6 +7,7 @@ use crate::model::report::{
     Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
     Report,
 };
+use crate::model::sampled_time::{SampledTime, Sampling};
 use crate::model::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -180,6 +181,26 @@ struct Process {
     /// Only in a report that the profiler took while the program went on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     interim_after_ns: Option<u64>,
+    /// Left out if there are no samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sampling: Option<Samples>,
+}
+
+/// The samples over all lines.
+#[derive(Serialize, Deserialize)]
+struct Samples {
+    #[serde(flatten)]
+    total: Time,
+    untracked: Time,
+    dropped_count: u64,
+}
+
+/// Time by samples.
+#[derive(Serialize, Deserialize)]
+struct Time {
+    sample_count: u64,
+    running_ns: u64,
+    waiting_ns: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
@@ -221,6 +242,11 @@ struct Line {
     #[serde(flatten)]
     own: Blocks,
     inclusive: Blocks,
+    /// Left out if there are no samples, as the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own_time: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inclusive_time: Option<Time>,
     while_running: Option<Running>,
 }
 
@@ -257,6 +283,12 @@ struct LineOfCall {
     /// Left out if equal to `own`.
     #[serde(skip_serializing_if = "Option::is_none")]
     inclusive: Option<Blocks>,
+    /// Left out if there are no samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own_time: Option<Time>,
+    /// Left out if equal to `own_time`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inclusive_time: Option<Time>,
 }
 
 /// The numbers of [`Allocations`]. Live bytes and blocks are written for other readers and computed
@@ -316,6 +348,7 @@ impl Document {
                 owners_are_unknown: report.owners_are_unknown,
                 lines_are_unknown: report.lines_are_unknown,
                 interim_after_ns: report.interim_after.map(nanoseconds),
+                sampling: report.sampling.map(Samples::of),
             },
             untracked: Blocks::of(report.untracked),
             functions: report.functions.iter().map(Function::of).collect(),
@@ -392,7 +425,53 @@ impl Document {
             owners_are_unknown: self.process.owners_are_unknown,
             lines_are_unknown: self.process.lines_are_unknown,
             interim_after: self.process.interim_after_ns.map(Duration::from_nanos),
+            sampling: self.process.sampling.map(Samples::into_report),
         })
+    }
+}
+
+impl Samples {
+    fn of(sampling: Sampling) -> Self {
+        Self {
+            total: Time::written(sampling.total),
+            untracked: Time::written(sampling.untracked),
+            dropped_count: sampling.dropped_count,
+        }
+    }
+
+    fn into_report(self) -> Sampling {
+        Sampling {
+            total: self.total.into_report(),
+            untracked: self.untracked.into_report(),
+            dropped_count: self.dropped_count,
+        }
+    }
+}
+
+impl Time {
+    fn written(time: SampledTime) -> Self {
+        Self {
+            sample_count: time.sample_count,
+            running_ns: nanoseconds(time.running),
+            waiting_ns: nanoseconds(time.waiting),
+        }
+    }
+
+    /// `None` if there are no samples.
+    fn of(time: SampledTime) -> Option<Self> {
+        (!time.is_none()).then(|| Self::written(time))
+    }
+
+    fn into_report(self) -> SampledTime {
+        SampledTime {
+            sample_count: self.sample_count,
+            running: Duration::from_nanos(self.running_ns),
+            waiting: Duration::from_nanos(self.waiting_ns),
+        }
+    }
+
+    fn read(time: Option<Self>) -> SampledTime {
+        time.map(Self::into_report).unwrap_or_default()
     }
 }
 
@@ -432,6 +511,8 @@ impl Line {
             hits: line.hits,
             own: Blocks::of(line.own),
             inclusive: Blocks::of(line.inclusive),
+            own_time: Time::of(line.own_time),
+            inclusive_time: Time::of(line.inclusive_time),
             while_running: line.while_running.map(Running::of),
         }
     }
@@ -443,6 +524,8 @@ impl Line {
             hits: self.hits,
             own: self.own.into_made(),
             inclusive: self.inclusive.into_made(),
+            own_time: Time::read(self.own_time),
+            inclusive_time: Time::read(self.inclusive_time),
             while_running: self.while_running.map(Running::into_report),
         }
     }
@@ -459,6 +542,9 @@ impl Node {
             inclusive: Some(line.inclusive)
                 .filter(|inclusive| *inclusive != line.own)
                 .map(Blocks::of),
+            own_time: Time::of(line.own_time),
+            inclusive_time: Time::of(line.inclusive_time)
+                .filter(|_| line.inclusive_time != line.own_time),
         });
         Self {
             function: call.function,
@@ -488,11 +574,14 @@ impl Node {
         }
         let lines = self.lines.into_iter().map(|line| {
             let own = line.own.map(Blocks::into_made).unwrap_or_default();
+            let own_time = Time::read(line.own_time);
             CallNodeLine {
                 number: line.line,
                 hits: line.hits,
                 own,
                 inclusive: line.inclusive.map_or(own, Blocks::into_made),
+                own_time,
+                inclusive_time: line.inclusive_time.map_or(own_time, Time::into_report),
             }
         });
         Ok(CallNode {

@@ -29,6 +29,7 @@ mod quantity;
 mod speedscope;
 #[cfg(feature = "export")]
 mod stacks;
+mod times;
 
 #[cfg(feature = "export")]
 pub use file::FileError;
@@ -45,4 +46,6 @@ pub use crate::model::report::{
     Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
     Report,
 };
+pub use crate::model::sampled_time::{SampledTime, Sampling};
 pub use crate::model::table::{CutShort, OwnedBlocks, Table, TableRow};
+pub use times::Times;

@@ -9,7 +9,9 @@ mod columns;
 mod pair;
 
 use crate::model::report::{Allocations, Report};
+use crate::model::sampled_time::SampledTime;
 use crate::report::quantity::Quantity;
+use crate::report::times;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use columns::Columns;
@@ -51,6 +53,15 @@ const QUANTITIES: [(&str, NumberOf); 7] = [
     ("live_count", Allocations::live_count),
     ("temporary_count", |made| signed(made.temporary_count)),
     ("moved_bytes", |made| signed(made.moved_bytes)),
+];
+
+type TimeOf = fn(&SampledTime) -> i64;
+
+/// The times of each line that samples tell, by their names in the script.
+const TIMES: [(&str, TimeOf); 3] = [
+    ("own_ns", |time| nanoseconds(time.elapsed().as_nanos())),
+    ("waiting_ns", |time| nanoseconds(time.waiting.as_nanos())),
+    ("sample_count", |time| signed(time.sample_count)),
 ];
 
 /// The quantities that are known if blocks aren't attributed to lines.
@@ -110,8 +121,13 @@ fn write_with(
         let texts = facts.iter().flat_map(|(name, value)| [&**name, &**value]);
         columns.texts("about-facts", texts)?;
     }
-    if let Some(note) = after.accessors_note() {
-        columns.texts("left-out", iter::once(&*note))?;
+    let sampled = after.sampling.map(|sampling| {
+        let samples = times::described(&sampling);
+        format!("Time by line comes from {samples}")
+    });
+    let remarks: Vec<String> = sampled.into_iter().chain(after.accessors_note()).collect();
+    if !remarks.is_empty() {
+        columns.texts("remarks", remarks.iter().map(|remark| &**remark))?;
     }
     let notes = || after.notes();
     if notes().next().is_some() {
@@ -136,9 +152,16 @@ fn write_with(
     }
     write_texts(&pair, &mut columns)?;
     write_shape(&pair, &mut columns)?;
+    let is_sampled = [before, Some(after)]
+        .into_iter()
+        .flatten()
+        .any(|report| report.sampling.is_some());
     for (side, report) in [before, Some(after)].into_iter().enumerate() {
         if let Some(report) = report {
             write_numbers(&pair, side, report, owners_are_unknown, &mut columns)?;
+        }
+        if let Some(report) = report.filter(|_| is_sampled) {
+            write_times(&pair, side, report, &mut columns)?;
         }
     }
     writeln!(out, "<script>{SCRIPT}</script>")?;
@@ -244,6 +267,38 @@ fn write_numbers(
         columns.numbers(&column("rows"), rows)?;
     }
     Ok(())
+}
+
+/// Writes the times that samples tell, as [`write_numbers`] does.
+fn write_times(
+    pair: &Pair<'_>,
+    side: usize,
+    report: &Report,
+    columns: &mut Columns<impl Write>,
+) -> io::Result<()> {
+    let prefix = ["before", "after"][side];
+    let sampling = report.sampling.unwrap_or_default();
+    for (quantity, number) in TIMES {
+        let name = |what: &str| format!("{prefix}.{what}.{quantity}");
+        let process = [sampling.total, sampling.untracked];
+        columns.numbers(&name("process"), process.iter().map(number))?;
+        let lines = || {
+            let lines = pair.functions.iter().flat_map(|function| &function.lines);
+            lines.map(|line| line.sides[side])
+        };
+        let own = lines().map(|line| line.map_or(0, |line| number(&line.own_time)));
+        columns.numbers(&name("lines.own"), own)?;
+        let inclusive = lines().map(|line| line.map_or(0, |line| number(&line.inclusive_time)));
+        columns.numbers(&name("lines.inclusive"), inclusive)?;
+        let rows = pair.calls.iter().flat_map(|call| &call.rows);
+        let rows = rows.map(|row| row.sides[side].map_or(0, |line| number(&line.own_time)));
+        columns.numbers(&name("rows"), rows)?;
+    }
+    // Whether the times of calls come from the samples, too.
+    let calls = report.calls.iter();
+    let measured = calls.filter(|call| !call.time_is_sampled()).count();
+    let name = format!("{prefix}.measured-calls");
+    columns.numbers(&name, iter::once(signed(measured as u64)))
 }
 
 /// A number of calls or hits, or -1 if they weren't counted.

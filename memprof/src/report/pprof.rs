@@ -181,6 +181,9 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
     write_functions(report, &mut texts, &mut pieces)?;
     let mut locations = Ids::default();
     stacks::for_each(report, |frames, line| {
+        if line.own == Allocations::default() {
+            return Ok(());
+        }
         let location_id = frames.iter().map(|frame| id(&mut locations, *frame));
         let sample = Sample::of(location_id.collect(), &known, &line.own);
         pieces.write(&Profile::of_sample(sample))
@@ -195,8 +198,13 @@ pub(crate) fn write_on(report: &Report, sheet: &Sheet, out: impl Write) -> io::R
         line: 0,
     };
     let outside = vec![id(&mut locations, outside)];
-    let sample = Sample::of(outside, &known, &report.untracked);
+    let sample = Sample::of(outside.clone(), &known, &report.untracked);
     pieces.write(&Profile::of_sample(sample))?;
+    if let Some(sampling) = report.sampling {
+        let elapsed = sampling.untracked.elapsed();
+        let sample = Sample::of_time(outside, known.len(), elapsed);
+        pieces.write(&Profile::of_sample(sample))?;
+    }
 
     write_locations(locations.all, &mut pieces)?;
     for text in texts.all {

@@ -4,6 +4,7 @@
 
 use super::stacks;
 use crate::model::report::Report;
+use crate::model::sampled_time::SampledTime;
 use crate::report::quantity::Quantity;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::io;
+use std::iter;
 
 #[derive(Serialize)]
 struct File<'a> {
@@ -89,7 +91,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
     stacks::check(report)?;
     let mut frames = Vec::new();
     let mut places = HashMap::new();
-    let mut made = Vec::new();
+    let mut lines = Vec::new();
     let Ok(()) = stacks::for_each(report, |stack, line| {
         for frame in stack.iter().rev() {
             if let Entry::Vacant(place) = places.entry(*frame) {
@@ -101,33 +103,41 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
                 });
             }
         }
-        made.push(line.own);
+        lines.push(line);
         Ok::<_, Infallible>(())
     });
-    made.push(report.untracked);
     frames.push(Frame {
         name: "untracked".to_owned(),
         file: "",
         line: None,
     });
 
+    let profile = |name, unit, weights: Vec<u64>| Profile {
+        kind: "sampled",
+        name,
+        unit,
+        start_value: 0,
+        end_value: weights.iter().copied().fold(0, u64::saturating_add),
+        samples: Samples {
+            report,
+            places: &places,
+        },
+        weights,
+    };
     let known = PROFILES
         .iter()
         .filter(|(_, _, quantity)| quantity.is_known_in(report));
     let profiles = known.map(|(name, unit, quantity)| {
-        let weights: Vec<u64> = made.iter().map(|made| quantity.of(made)).collect();
-        Profile {
-            kind: "sampled",
-            name,
-            unit,
-            start_value: 0,
-            end_value: weights.iter().copied().fold(0, u64::saturating_add),
-            samples: Samples {
-                report,
-                places: &places,
-            },
-            weights,
-        }
+        let of_lines = lines.iter().map(|line| quantity.of(&line.own));
+        let untracked = quantity.of(&report.untracked);
+        profile(name, unit, of_lines.chain([untracked]).collect())
+    });
+    let times = report.sampling.map(|sampling| {
+        let of_lines = lines.iter().map(|line| line.own_time);
+        let times = of_lines.chain(iter::once(sampling.untracked));
+        let nanoseconds = |time: SampledTime| u64::try_from(time.elapsed().as_nanos());
+        let weights = times.map(|time| nanoseconds(time).unwrap_or(u64::MAX));
+        profile("time", "nanoseconds", weights.collect())
     });
     let main = report.main_quantity();
     let main = PROFILES.iter().position(|(.., quantity)| *quantity == main);
@@ -137,7 +147,7 @@ pub(crate) fn write(report: &Report, out: impl io::Write) -> io::Result<()> {
         name: "memprof",
         active_profile_index: main.unwrap_or(0),
         shared: Shared { frames },
-        profiles: profiles.collect(),
+        profiles: profiles.chain(times).collect(),
     };
     serde_json::to_writer(out, &file).map_err(io::Error::from)
 }

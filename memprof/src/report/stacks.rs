@@ -1,6 +1,6 @@
 //! The stacks of functions and lines in a report's call tree, for the formats made of stacks.
 
-use crate::model::report::{Allocations, CallNode, CallNodeLine, FunctionReport, Report};
+use crate::model::report::{CallNode, CallNodeLine, FunctionReport, Report};
 use std::io;
 use std::time::Duration;
 
@@ -46,17 +46,18 @@ pub(super) fn check(report: &Report) -> io::Result<()> {
     )))
 }
 
-/// The lines of a call that allocated, or whose blocks were freed or moved to another line.
+/// The lines of a call that allocated, or whose blocks were freed or moved to another line, or that
+/// have samples.
 fn lines(call: &CallNode) -> impl Iterator<Item = &CallNodeLine> {
     let lines = call.lines.iter();
-    lines.filter(|line| line.own != Allocations::default())
+    lines.filter(|line| line.has_own_numbers())
 }
 
 /// Calls `act` with each of these lines of all calls, and the frames that led there, the innermost
 /// first.
-pub(super) fn for_each<E>(
-    report: &Report,
-    mut act: impl FnMut(&[StackFrame], &CallNodeLine) -> Result<(), E>,
+pub(super) fn for_each<'a, E>(
+    report: &'a Report,
+    mut act: impl FnMut(&[StackFrame], &'a CallNodeLine) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut frames = Vec::new();
     for call in &report.calls {
@@ -76,8 +77,9 @@ pub(super) fn for_each<E>(
 
 /// Calls `act` with the own time of each call, and the frames that led there, the innermost first.
 ///
-/// The innermost frame is on the first line of its function. If the report has no times by call, as
-/// that of the process, `act` gets the own time of each function instead.
+/// Times that come from samples are those of the lines. Otherwise, the innermost frame is on the
+/// first line of its function. If the report has no times by call, as
+/// that of the process without samples, `act` gets the own time of each function instead.
 pub(super) fn for_each_time<E>(
     report: &Report,
     mut act: impl FnMut(&[StackFrame], Duration) -> Result<(), E>,
@@ -96,6 +98,15 @@ pub(super) fn for_each_time<E>(
     for call in timed {
         has_times = true;
         lead_to(report, call, &mut frames);
+        if call.time_is_sampled() {
+            for line in call.lines.iter().filter(|line| !line.own_time.is_none()) {
+                if let Some(innermost) = frames.first_mut() {
+                    innermost.line = line.number;
+                }
+                act(&frames, line.own_time.elapsed())?;
+            }
+            continue;
+        }
         if let Some(innermost) = frames.first_mut() {
             innermost.line = first_line(call.function);
         }

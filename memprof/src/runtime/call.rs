@@ -299,7 +299,7 @@ impl Call {
         }
         self.entered = self.profile.heap_source.lap();
         self.since = self.entered;
-        self.highest_net_bytes = self.entered.net_bytes();
+        self.highest_net_bytes = self.entered.heap.net_bytes();
         self.outer = take_current();
         self.depth = self.outer.as_ref().map_or(0, |outer| outer.depth) + 1;
         self.is_inside_another = add_active(self.profile.site);

@@ -8,6 +8,8 @@
 //! lines of the function that they are written in, wherever and whenever they run.
 
 use crate::count::call_stack::{self, Entry, Handle};
+#[cfg(target_os = "linux")]
+use crate::count::known_sites;
 use crate::count::line_counters::LineCounters;
 use crate::count::{scope_counters, this_thread};
 use crate::model::options::{Print, TableSettings};
@@ -110,6 +112,8 @@ fn kind_of_new(site: &'static Site) -> Kind {
     };
     site.set_kind(kind);
     if kind != Kind::Off {
+        #[cfg(target_os = "linux")]
+        known_sites::add(site);
         exit::prepare();
     }
     kind

@@ -1,5 +1,6 @@
 //! What happens when the process exits, in this order: the calls that the exiting thread is in are
-//! ended, the tables with `print = "exit"` are printed, the report of `MEMPROF_OUTPUT` is written,
+//! ended, the tables with `print = "exit"` are printed, the last samples of `MEMPROF_SAMPLE` are
+//! taken, the report of `MEMPROF_OUTPUT` is written,
 //! and the socket of `MEMPROF_LISTEN` is removed.
 
 use crate::count::environment;
@@ -9,7 +10,7 @@ use crate::record::function_profile;
 use crate::record::owned::OfFunction;
 #[cfg(all(feature = "export", unix))]
 use crate::runtime::listen;
-use crate::runtime::{call, sink, table};
+use crate::runtime::{call, sampler, sink, table};
 #[cfg(feature = "export")]
 use crate::runtime::{output_file, report_writer};
 use crate::sys::os;
@@ -24,6 +25,7 @@ static PREPARED: Once = Once::new();
 pub(crate) fn prepare() {
     PREPARED.call_once(|| {
         environment::set_used();
+        uncounted::during(false, sampler::start_as_asked);
         #[cfg(feature = "export")]
         uncounted::during(false, output_file::prepare_output);
         #[cfg(all(feature = "export", unix))]
@@ -49,6 +51,11 @@ extern "C" fn end_of_process() {
                 .for_each(|(stream, table)| sink::deliver(stream, table)),
             None => say("the tables at exit are lost: another thread holds their lock"),
         }
+        #[cfg(feature = "export")]
+        let has_file = output_file::output().is_some();
+        #[cfg(not(feature = "export"))]
+        let has_file = false;
+        sampler::end_as_asked(has_file);
         #[cfg(feature = "export")]
         output_file::write_output();
         #[cfg(all(feature = "export", unix))]

@@ -10,6 +10,7 @@
 //! - [`call`]: a call whose lines are settled, that is, measured one by one.
 //! - [`task`]: the future of an `async fn` or an `async` block.
 //! - [`rss_sampler`]: when resident memory is read.
+//! - [`sampler`]: the thread that looks where the others are.
 //! - [`settings`]: options of the attribute and the environment.
 //! - [`table`] and [`summary`]: the printed table and the lines below it.
 //! - [`sink`] and `events`: where tables go.
@@ -30,6 +31,7 @@ pub(crate) mod probe;
 #[cfg(feature = "export")]
 pub(crate) mod report_writer;
 pub(crate) mod rss_sampler;
+pub(crate) mod sampler;
 pub(crate) mod settings;
 pub(crate) mod sink;
 pub(crate) mod summary;

@@ -168,16 +168,36 @@ impl Dump {
         if !output_file::has_source() {
             report = report.without_source();
         }
+        let calls = running_calls();
         match report.write_as(self.format, &self.path) {
             Ok(()) => say(&format!(
                 "the heap or resident memory has reached the {} B of MEMPROF_DUMP_AT; a report is \
-                 in {:?}",
+                 in {:?}{calls}",
                 self.limit_bytes,
-                self.path.to_string_lossy()
+                self.path.to_string_lossy(),
             )),
             Err(error) => say(&format!("MEMPROF_DUMP_AT is reached: {error}")),
         }
     }
+}
+
+/// In which profiled calls the threads are, as the end of a sentence; empty if that isn't known.
+#[cfg(target_os = "linux")]
+fn running_calls() -> String {
+    let mut text = String::new();
+    let has_source = output_file::has_source();
+    for (thread, mut stack) in crate::count::other_stacks::all() {
+        if !has_source {
+            stack.calls.iter_mut().for_each(|call| call.source = "");
+        }
+        text += &format!("\nthread {thread} was in these profiled calls:\n{stack}");
+    }
+    text
+}
+
+#[cfg(not(target_os = "linux"))]
+fn running_calls() -> String {
+    String::new()
 }
 
 fn every(output: Option<&Path>) -> Option<Duration> {

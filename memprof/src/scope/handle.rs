@@ -10,9 +10,13 @@ use crate::count::line_counters::PathCounters;
 use crate::count::tag;
 use crate::count::{scope_counters, uncounted};
 use crate::model::report::{Allocations, Report};
+use crate::model::sampled_time::{SampledTime, Sampling};
 use crate::model::site::Site;
 use crate::model::usage::Usage;
 use crate::record::collect::{Numbers, Settled};
+use crate::record::samples::{self, Samples};
+#[cfg(feature = "web")]
+use crate::runtime::sampler::Sampler;
 use crate::scope::concurrent_usage::Stretches;
 use crate::sys::clock;
 use std::fmt;
@@ -113,8 +117,17 @@ impl Scope {
     /// entered or left a scope.
     pub(crate) fn settled_report(&self) -> Report {
         // Only the functions that ran in the scope, since there may be thousands of others.
-        let paths = || call_paths::with_callers(scope_counters::used_paths(self.id()));
-        let mut report = Report::new(paths, || self);
+        let (samples, _) = uncounted::during(false, || samples::of_scope(self.id()));
+        let sampled = samples.iter().flat_map(Samples::lines).map(tag::path_of);
+        let paths = || {
+            let used = scope_counters::used_paths(self.id());
+            call_paths::with_callers(used.chain(sampled))
+        };
+        let mut report = Report::new(paths, || OfScope {
+            id: self.id(),
+            samples: samples.as_ref(),
+        });
+        uncounted::during(false, || drop(samples));
         // Only a report of the process has a peak.
         report.peak_error_bytes = 0;
         report.lines_are_unknown = !self.knows_lines();
@@ -210,6 +223,41 @@ impl Scope {
     }
 }
 
+/// While it lives, threads that are in a scope are sampled for the scope's reports.
+#[cfg(feature = "web")]
+#[derive(Debug)]
+pub(crate) struct ScopeSampling {
+    id: u32,
+    _sampler: Sampler,
+}
+
+#[cfg(feature = "web")]
+impl Scope {
+    /// Samples what is done in the scope, so that its reports tell how long each line ran. `None`
+    /// if that isn't possible, or if the lines of the scope aren't known.
+    pub(crate) fn sample(&self) -> Option<ScopeSampling> {
+        let id = Some(self.id()).filter(|id| *id != 0)?;
+        uncounted::during(false, || samples::begin_scope(id));
+        match Sampler::start_for_scopes() {
+            Ok(sampler) => Some(ScopeSampling {
+                id,
+                _sampler: sampler,
+            }),
+            Err(_) => {
+                uncounted::during(false, || samples::end_scope(id));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(feature = "web")]
+impl Drop for ScopeSampling {
+    fn drop(&mut self) {
+        uncounted::during(false, || samples::end_scope(self.id));
+    }
+}
+
 impl Clone for Scope {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -236,17 +284,32 @@ impl fmt::Debug for Scope {
     }
 }
 
-impl Numbers for &Scope {
+/// The numbers of a scope.
+struct OfScope<'a> {
+    id: u32,
+    samples: Option<&'a Samples>,
+}
+
+impl Numbers for OfScope<'_> {
     fn line(&self, id: u32) -> (Allocations, u64) {
-        let counters = scope_counters::path(self.id(), tag::path_of(id));
+        let counters = scope_counters::path(self.id, tag::path_of(id));
         let line = counters.and_then(|counters| counters.lines.get(tag::place_of(id) as usize));
         line.map_or_else(Default::default, |line| {
             (Allocations::new(line.changes(), 0), line.hits())
         })
     }
 
+    fn time(&self, line: u32) -> SampledTime {
+        let samples = self.samples;
+        samples.map_or_else(SampledTime::default, |samples| samples.of_line(line))
+    }
+
+    fn sampling(&self) -> Option<Sampling> {
+        self.samples.map(Samples::sampling)
+    }
+
     fn call_count(&self, path: u32) -> u64 {
-        scope_counters::path(self.id(), path).map_or(0, PathCounters::calls)
+        scope_counters::path(self.id, path).map_or(0, PathCounters::calls)
     }
 
     fn are_counted(&self, site: &Site, call_count: u64) -> bool {
@@ -254,7 +317,7 @@ impl Numbers for &Scope {
     }
 
     fn own_elapsed(&self, path: u32) -> Duration {
-        let ticks = scope_counters::path(self.id(), path).map_or(0, PathCounters::own_ticks);
+        let ticks = scope_counters::path(self.id, path).map_or(0, PathCounters::own_ticks);
         Duration::from_nanos(clock::nanoseconds(ticks))
     }
 

@@ -269,7 +269,7 @@ mod unix {
 
     /// Runs `work` while the calling thread blocks all signals. A thread that it starts keeps them
     /// blocked.
-    #[cfg(feature = "export")]
+    #[cfg(any(feature = "export", target_os = "linux"))]
     pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
         // SAFETY: a signal set is made of integers, for which all zeroes is valid.
         let [mut all, mut before]: [libc::sigset_t; 2] = unsafe { std::mem::zeroed() };
@@ -415,7 +415,7 @@ mod unix {
 
     /// Starts a detached thread that blocks all signals, without any allocation by Rust's
     /// allocator. Returns whether it was started.
-    #[cfg(all(feature = "export", target_os = "linux"))]
+    #[cfg(target_os = "linux")]
     pub(crate) fn start_thread(run: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> bool {
         const STACK_BYTES: usize = 2 << 20;
         // SAFETY: the attributes are plain data, for which all zeroes is valid; they are
@@ -441,7 +441,7 @@ mod unix {
     }
 
     /// Keeps the library that contains `code` loaded for ever. The program itself always is.
-    #[cfg(all(feature = "export", target_os = "linux"))]
+    #[cfg(target_os = "linux")]
     pub(crate) fn keep_loaded(code: *const ()) {
         // SAFETY: `Dl_info` is plain data, for which all zeroes is valid.
         let mut library: libc::Dl_info = unsafe { std::mem::zeroed() };
@@ -457,19 +457,76 @@ mod unix {
     }
 
     /// Gives the calling thread a name for `ps`, `top` and debuggers.
-    #[cfg(all(feature = "export", target_os = "linux"))]
+    #[cfg(target_os = "linux")]
     pub(crate) fn name_thread(name: &std::ffi::CStr) {
         // SAFETY: the name is borrowed for the call, which copies at most 16 bytes of it.
         unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
     }
 
     /// The system's id of the calling thread. Can be called in a signal handler.
-    #[cfg(all(feature = "export", target_os = "linux"))]
-    pub(crate) fn thread_id() -> i32 {
+    #[cfg(target_os = "linux")]
+    pub(crate) fn thread_id() -> usize {
         // SAFETY: the call has no arguments and touches no memory of ours. The function `gettid`
         // isn't used since older C libraries don't have it.
         let id = unsafe { libc::syscall(libc::SYS_gettid) };
-        i32::try_from(id).unwrap_or(0)
+        usize::try_from(id).unwrap_or(0)
+    }
+
+    /// CPU time that a thread of the process has used, in nanoseconds. `None` if it has ended.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn cpu_nanoseconds(thread_id: usize) -> Option<u64> {
+        /// The kernel's number of a thread's clock of CPU time, as `pthread_getcpuclockid` makes
+        /// it, which needs a thread that still runs.
+        const OF_A_THREAD: i32 = 0b110;
+        let clock = !i32::try_from(thread_id).ok()? << 3 | OF_A_THREAD;
+        // SAFETY: a `timespec` is made of integers, for which all zeroes is valid.
+        let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+        // SAFETY: the memory for the answer is borrowed for the call, which fails for a clock that
+        // doesn't exist.
+        let failed = unsafe { libc::clock_gettime(clock, &raw mut time) };
+        let seconds = u64::try_from(time.tv_sec).ok().filter(|_| failed == 0)?;
+        let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
+        Some(seconds * 1_000_000_000 + nanoseconds)
+    }
+
+    /// Copies memory of this process, one part after the other, as it is at that moment. Other
+    /// threads may be writing to it, or unmap it: the system copies, as it would from another
+    /// process.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a part isn't mapped, and if the system doesn't permit processes to read each other.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn copy_memory<const PARTS: usize>(
+        parts: [(usize, &mut [u8]); PARTS],
+    ) -> io::Result<()> {
+        let length: usize = parts.iter().map(|(_, into)| into.len()).sum();
+        let from = parts.each_ref().map(|(address, into)| libc::iovec {
+            iov_base: ptr::with_exposed_provenance_mut(*address),
+            iov_len: into.len(),
+        });
+        let into = parts.map(|(_, into)| libc::iovec {
+            iov_base: into.as_mut_ptr().cast(),
+            iov_len: into.len(),
+        });
+        let count = PARTS as libc::c_ulong;
+        // SAFETY: each part of `into` is a slice that is borrowed for the call. `from` is only read,
+        // by the system, which checks the addresses.
+        let copied = unsafe {
+            libc::process_vm_readv(
+                libc::getpid(),
+                into.as_ptr(),
+                count,
+                from.as_ptr(),
+                count,
+                0,
+            )
+        };
+        match usize::try_from(copied) {
+            Ok(copied) if copied == length => Ok(()),
+            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(_) => Err(io::Error::last_os_error()),
+        }
     }
 
     /// The process id, from the system itself. Can be called in a signal handler, also in a forked
@@ -483,7 +540,7 @@ mod unix {
 
     /// Waits while `word` is `value`, until [`wake`] is called or `most` has passed. May return
     /// early. Can be called in a signal handler.
-    #[cfg(all(feature = "export", target_os = "linux"))]
+    #[cfg(target_os = "linux")]
     pub(crate) fn wait(
         word: &std::sync::atomic::AtomicU32,
         value: u32,
@@ -508,7 +565,7 @@ mod unix {
     }
 
     /// Wakes all threads that [`wait`] for a change of `word`. Can be called in a signal handler.
-    #[cfg(all(feature = "export", target_os = "linux"))]
+    #[cfg(target_os = "linux")]
     pub(crate) fn wake(word: &std::sync::atomic::AtomicU32) {
         let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
         // SAFETY: the address is only compared with those that threads wait at.
@@ -588,6 +645,12 @@ pub(crate) fn is_secure() -> bool {
 #[cfg(not(unix))]
 pub(crate) fn without_signals_of_writing<T>(work: impl FnOnce() -> T) -> T {
     work()
+}
+
+/// Not known on these systems.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn thread_id() -> usize {
+    0
 }
 
 /// Not available on these systems.

@@ -29,7 +29,7 @@ use crate::sys::os;
 use libc::c_int;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the process runs on, at most, after the first signal that ends it.
@@ -51,7 +51,7 @@ const SIGNALS: [c_int; 5] = [
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
 /// The writer's thread id. It can't wait for itself.
-static WRITER: AtomicI32 = AtomicI32::new(0);
+static WRITER: AtomicUsize = AtomicUsize::new(0);
 
 /// The first signal that came, or 0.
 static FIRST: AtomicI32 = AtomicI32::new(0);

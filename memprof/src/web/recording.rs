@@ -3,7 +3,7 @@
 use crate::count::uncounted;
 use crate::model::report::Report;
 use crate::model::usage::Usage;
-use crate::scope::handle::Scope;
+use crate::scope::handle::{Scope, ScopeSampling};
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, response};
 use std::fmt;
@@ -112,6 +112,11 @@ pub(super) trait Hooks: fmt::Debug + Send + Sync {
         true
     }
 
+    /// Whether the profile is to tell how long each line ran.
+    fn wants_times(&self) -> bool {
+        false
+    }
+
     /// Takes the profile, which is the profiler's own: it is made, and has to be dropped, while
     /// [nothing is counted](uncounted::during), as is so during this call.
     fn pass_on(&self, profile: RequestProfile);
@@ -145,6 +150,7 @@ pub(super) enum Then {
 pub struct Recording {
     hooks: Arc<dyn Hooks>,
     scope: Scope,
+    _sampling: Option<ScopeSampling>,
     id: u64,
     method: Method,
     path: String,
@@ -162,8 +168,14 @@ impl Recording {
         // By a function of the program's, which counts.
         let route = hooks.route(head.extensions);
         let scope = Scope::new(head.path);
+        let sampling = if hooks.wants_times() {
+            scope.sample()
+        } else {
+            None
+        };
         let make = || Self {
             hooks,
+            _sampling: sampling,
             scope,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             method: head.method.clone(),

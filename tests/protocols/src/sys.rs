@@ -15,6 +15,10 @@ pub(crate) mod os {
         None
     }
 
+    pub(crate) fn thread_id() -> usize {
+        0
+    }
+
     pub(crate) fn around_forks(
         _before: unsafe extern "C" fn(),
         _in_parent: unsafe extern "C" fn(),

@@ -586,6 +586,6 @@ fn every_face_of_a_report_says_what_was_left_out() {
         std::fs::write(&path, json).unwrap();
         assert_eq!(Report::read(&path).unwrap(), report);
         assert!(text(&report, Format::Markdown).ends_with(&format!("\n{note}.\n")));
-        assert!(text(&report, Format::Html).contains("id=\"left-out\""));
+        assert!(text(&report, Format::Html).contains("id=\"remarks\""));
     });
 }

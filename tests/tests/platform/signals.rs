@@ -402,14 +402,20 @@ fn the_report_at_the_end_takes_the_place_of_those_before() {
 
 #[test]
 fn a_report_is_written_when_memory_passes_a_limit() {
+    #[memprofile(print = "never")]
+    fn grows() {
+        let more = keeps(3 << 30);
+        say("two");
+        drop(more);
+    }
+
     let folder = tempfile::tempdir().unwrap();
     for has_output in [true, false] {
         let mut program = Program::new(|| {
             let kept = keeps(100);
             say("one");
-            let more = keeps(3 << 30);
-            say("two");
-            drop((kept, more));
+            grows();
+            drop(kept);
         });
         program.command().current_dir(&folder);
         program.env("MEMPROF_DUMP_AT", "2GiB");
@@ -437,7 +443,10 @@ fn a_report_is_written_when_memory_passes_a_limit() {
         let said = "memprof: the heap or resident memory has reached the 2147483648 B of \
                     MEMPROF_DUMP_AT; a report is in \"";
         assert!(stderr.starts_with(said), "{stderr}");
-        assert!(stderr.ends_with(&format!("{name}\"\n")), "{stderr}");
+        let (first, calls) = stderr.split_once('\n').unwrap();
+        assert!(first.ends_with(&format!("{name}\"")), "{stderr}");
+        assert!(calls.starts_with("thread "), "{stderr}");
+        assert!(calls.contains("::grows at tests/platform/"), "{stderr}");
     }
 }
 

@@ -5,6 +5,7 @@ mod errors;
 mod files;
 mod hits;
 mod listening;
+mod sampling;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();

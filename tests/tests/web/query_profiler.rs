@@ -79,15 +79,20 @@ async fn text(app: &Router, path: &str) -> String {
     answer(app, request(path)).await.2
 }
 
-/// The facts in a page about its request: names and values.
-fn facts(page: &str) -> Vec<(String, String)> {
-    let (_, packed) = page.split_once("id=\"about-facts\">").expect(page);
+/// The texts in one column of a page.
+fn texts(page: &str, column: &str) -> Vec<String> {
+    let (_, packed) = page.split_once(&format!("id=\"{column}\">")).expect(page);
     let (packed, _) = packed.split_once('<').unwrap();
     let packed = BASE64_STANDARD.decode(packed).unwrap();
     let mut text = String::new();
     let mut unpacked = GzDecoder::new(&packed[..]);
     unpacked.read_to_string(&mut text).unwrap();
-    let texts: Vec<String> = serde_json::from_str(&text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The facts in a page about its request: names and values.
+fn facts(page: &str) -> Vec<(String, String)> {
+    let texts = texts(page, "about-facts");
     let pairs = texts.chunks_exact(2);
     pairs
         .map(|pair| (pair[0].clone(), pair[1].clone()))
@@ -119,6 +124,34 @@ async fn the_page_of_a_request_has_its_status_headers_and_lines() {
     assert_eq!(fact(&page, "content-type"), "text/plain; charset=utf-8");
     assert!(fact(&page, "Allocated").contains(" B in "));
     assert!(page.contains("id=\"lines.source\""));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_page_tells_how_long_each_line_ran() {
+    #[memprofile(print = "never")]
+    async fn slow() -> &'static str {
+        let sampler = memprof::Sampler::start().unwrap();
+        let count = || {
+            memprof::report()
+                .sampling
+                .map_or(0, |it| it.total.sample_count)
+        };
+        let before = count();
+        // Samples of the process and of the request are taken at once.
+        while count() < before + 5 {}
+        drop(sampler);
+        "done"
+    }
+
+    let app = Router::new().route("/slow", get(slow)).layer(open());
+    let page = text(&app, "/slow?profile").await;
+
+    assert!(page.contains("id=\"after.lines.own.own_ns\""));
+    let remarks = texts(&page, "remarks");
+    let samples = remarks[0].strip_prefix("Time by line comes from ").unwrap();
+    let (count, _) = samples.split_once(" samples of ").unwrap();
+    assert!(count.parse::<u64>().unwrap() > 0, "{samples}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use crate::model::printable::printable;
 use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
+use crate::model::sampled_time::SampledTime;
 use crate::report::Quantity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -132,6 +133,8 @@ pub(super) fn report(rows: Vec<Row>) -> Report {
             hits: None,
             own: made,
             inclusive: made,
+            own_time: SampledTime::default(),
+            inclusive_time: SampledTime::default(),
             while_running: None,
         };
         match report.functions.last_mut() {

@@ -9,7 +9,7 @@ const QUANTITIES = [
   { key: "live_count", name: "blocks alive", heading: "Blocks alive", kind: "count" },
   { key: "temporary_count", name: "temporary blocks", heading: "Temporary", kind: "count" },
   { key: "moved_bytes", name: "bytes moved", heading: "Moved", kind: "bytes" },
-  // For functions and lines, and in the report of a scope also for calls.
+  // For functions and lines, and in the report of a scope or with samples also for calls.
   { key: "own_ns", name: "own time", heading: "Own time", kind: "ns" },
 ];
 
@@ -17,6 +17,9 @@ const Data = {
   hasBefore: false,
   hasTime: false,
   hasTimeOfCalls: false,
+  // Whether samples tell the time of lines, and whether that of calls comes from them, too.
+  hasTimeOfLines: false,
+  isTimeSampled: false,
   functionCount: 0,
   lineCount: 0,
   callCount: 0,
@@ -103,6 +106,8 @@ const Data = {
     );
     Data.hasTime = ownNs.some((number) => number > 0);
     Data.hasTimeOfCalls = callNs.some((number) => number > 0);
+    Data.hasTimeOfLines = document.getElementById("after.rows.own_ns") !== null;
+    if (Data.hasTimeOfLines) Data.isTimeSampled = (await Data.numbers("after.measured-calls"))[0] === 0;
     Data.lineStart = Data.starts(lines);
     Data.functionCount = lines.length;
     Data.lineCount = Data.lineStart[lines.length];

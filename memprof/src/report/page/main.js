@@ -37,9 +37,9 @@ const Main = {
 
   async totals() {
     const totals = {};
-    for (const { key, kind } of QUANTITIES) {
+    for (const { key } of QUANTITIES) {
       // An unknown quantity has no column.
-      const isKnown = kind !== "ns" && document.getElementById(`after.process.${key}`) !== null;
+      const isKnown = document.getElementById(`after.process.${key}`) !== null;
       if (isKnown) totals[key] = await Data.sides(`process.${key}`);
     }
     return totals;
@@ -64,12 +64,12 @@ const Main = {
       list.append(term, value);
     };
     for (const { key, heading, kind } of Data.measures) {
-      if (kind === "ns" || key === "moved_bytes") continue;
+      if (key === "moved_bytes" || !totals[key]) continue;
       const { before, after } = totals[key];
       const number = (at) => Data.hasBefore
         ? `${Units.text(before[at], kind)} → ${Units.text(after[at], kind)}`
         : Units.text(after[at], kind);
-      tell(heading, number(0), `${number(1)} outside of profiled functions`);
+      tell(kind === "ns" ? "Time" : heading, number(0), `${number(1)} outside of profiled functions`);
     }
     if (document.getElementById("unknown") !== null) {
       Data.texts("unknown").then(([why]) => tell("Not known", why, ""));
@@ -85,10 +85,10 @@ const Main = {
     });
   },
 
-  // Shows what was left out, and the notes on functions: pairs of path and sentence.
+  // Shows the remarks on the report, and the notes on functions: pairs of path and sentence.
   async tellNotes() {
     const textsOf = async (id) => document.getElementById(id) === null ? [] : Data.texts(id);
-    const sentences = [...await textsOf("left-out")];
+    const sentences = [...await textsOf("remarks")];
     const notes = [...await textsOf("notes")];
     for (let at = 0; at < notes.length; at += 2) sentences.push(`${notes[at]}: ${notes[at + 1]}`);
     const said = document.getElementById("said");

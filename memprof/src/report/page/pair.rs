@@ -4,9 +4,7 @@
 //! Lines are matched by function and source text, as in `memprof diff`, or by number if the text
 //! was left out.
 
-use crate::model::report::{
-    Allocations, CallNode, CallNodeLine, FunctionReport, LineReport, Report,
-};
+use crate::model::report::{CallNode, CallNodeLine, FunctionReport, LineReport, Report};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -151,10 +149,7 @@ impl<'a> Pair<'a> {
                 continue;
             };
             there.own_elapsed[side] += call.own_elapsed;
-            let lines = call
-                .lines
-                .iter()
-                .filter(|line| line.own != Allocations::default());
+            let lines = call.lines.iter().filter(|line| line.has_own_numbers());
             there.rows.reserve_exact(lines.clone().count());
             for line in lines {
                 let Some(place) = place_of(function, line.number) else {
@@ -251,6 +246,8 @@ impl<K: Copy + Eq + std::hash::Hash> Nth<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::report::Allocations;
+    use crate::model::sampled_time::SampledTime;
 
     fn lines(lines: &[(u32, &str)]) -> Vec<LineReport> {
         let line = |(number, source): &(u32, &str)| LineReport {
@@ -259,6 +256,8 @@ mod tests {
             hits: Some(1),
             own: Allocations::default(),
             inclusive: Allocations::default(),
+            own_time: SampledTime::default(),
+            inclusive_time: SampledTime::default(),
             while_running: None,
         };
         lines.iter().map(line).collect()

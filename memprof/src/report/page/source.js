@@ -11,11 +11,13 @@ const Source = {
     const func = State.place(State.now.source, Data.functionCount);
     const quantity = Chart.quantity();
     if (func < 0) return;
-    const isTime = quantity.kind === "ns";
-    const [hits, own, inclusive] = await Promise.all([
+    const isTime = quantity.kind === "ns" && !Data.hasTimeOfLines;
+    const isSampled = quantity.kind === "ns" && Data.hasTimeOfLines;
+    const [hits, own, inclusive, samples] = await Promise.all([
       Data.counts("lines.hits"),
       Data.sides(isTime ? "lines.elapsed_ns" : `lines.own.${quantity.key}`),
       Data.sides(isTime ? "lines.elapsed_ns" : `lines.inclusive.${quantity.key}`),
+      isSampled ? Data.sides("lines.own.sample_count") : null,
     ]);
     if (quantity !== Chart.quantity() || func !== State.place(State.now.source, Data.functionCount)) return;
     const { kind } = quantity;
@@ -35,6 +37,7 @@ const Source = {
           { heading, kind, numbers: own.after },
           { heading: "With callees", kind, numbers: inclusive.after, isHeat: true },
         ];
+    if (isSampled && !Data.hasBefore) columns.splice(-2, 0, { heading: "Samples", kind: "count", numbers: samples.after });
     // The time of a line always includes its callees, so it needs only one column.
     if (isTime) columns.splice(columns.length - 2, 1);
     for (const column of columns) {

@@ -24,9 +24,10 @@ const Table = {
     if (!shown.includes(quantity)) shown.push(quantity);
     const columns = [];
     for (const of of shown) {
-      if (of.kind === "ns" && isOfLines) {
+      const isTime = of.kind === "ns";
+      if (isTime && isOfLines && !Data.hasTimeOfLines) {
         columns.push({ key: "elapsed_ns", heading: "Time", kind: "ns", isMain: of === quantity, ...(await Data.sides("lines.elapsed_ns")) });
-      } else if (of.kind === "ns") {
+      } else if (isTime && !isOfLines && !Data.isTimeSampled) {
         columns.push({ ...of, isMain: of === quantity, ...(await Data.sides("functions.own_ns")) });
         const key = of === quantity ? "with_callees" : "inclusive_ns";
         const heading = of === quantity ? "With callees" : "Time";
@@ -35,6 +36,10 @@ const Table = {
         columns.push({ ...of, isMain: of === quantity, ...(await Table.ofEach(`lines.own.${of.key}`)) });
         if (of === quantity) {
           columns.push({ key: "with_callees", heading: "With callees", kind: of.kind, ...(await Table.ofEach(`lines.inclusive.${of.key}`)) });
+        }
+        if (isTime) {
+          columns.push({ key: "waiting_ns", heading: "Waiting", kind: "ns", ...(await Table.ofEach("lines.own.waiting_ns")) });
+          columns.push({ key: "sample_count", heading: "Samples", kind: "count", ...(await Table.ofEach("lines.own.sample_count")) });
         }
       }
     }

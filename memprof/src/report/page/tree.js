@@ -65,7 +65,7 @@ const Tree = {
   // The numbers of `quantity` for each row and each call. `width` says whether the width of a box
   // is the number before, the number after, or the change.
   async measured(quantity, width) {
-    if (quantity.kind === "ns") {
+    if (quantity.kind === "ns" && !Data.isTimeSampled) {
       if (!Data.hasTimeOfCalls) return { flat: Tree.weighed(await Data.sides(`functions.${quantity.key}`), width) };
       // Times are known for calls, but not for their lines.
       const none = (count) => Tree.weighed({ before: new Float64Array(count), after: new Float64Array(count) }, width);

@@ -22,7 +22,8 @@ use tower_layer::Layer;
 ///
 /// The service sees the request without `profile` in its query. The page has the status and headers
 /// of its response, and what each line of functions with
-/// [`#[memprofile]`](macro@crate::memprofile) allocated. With `?profile=save`, the response stays
+/// [`#[memprofile]`](macro@crate::memprofile) allocated; on Linux also how long each line ran, from
+/// a thousand samples a second. With `?profile=save`, the response stays
 /// the same and gets the header `X-Memprof-Id`; the page is then at `/debug/memprof/` followed by
 /// that id. Other values of `profile` are left to the service.
 ///

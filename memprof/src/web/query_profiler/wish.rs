@@ -79,6 +79,10 @@ impl Hooks for Wish {
         Then::Send(None)
     }
 
+    fn wants_times(&self) -> bool {
+        true
+    }
+
     /// The page with the profile, in place of the response.
     fn answer(&self) -> Response<Vec<u8>> {
         let profile = self.profile.lock();
