@@ -8,6 +8,7 @@ use crate::peers;
 use divan::AllocProfiler;
 use hotpath::CountingAllocator;
 use memprof::CountingAlloc;
+use mod_alloc::ModAlloc;
 use stats_alloc::StatsAlloc;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -15,6 +16,7 @@ use std::hint::black_box;
 static MEMPROF: CountingAlloc = CountingAlloc::system();
 static DIVAN: AllocProfiler = AllocProfiler::system();
 static HOTPATH: CountingAllocator = CountingAllocator::new();
+static MOD_ALLOC: ModAlloc = ModAlloc::new();
 static STATS: StatsAlloc<System> = StatsAlloc::system();
 static DHAT: dhat::Alloc = dhat::Alloc;
 
@@ -69,6 +71,7 @@ fn contestants<W: Work>() -> Vec<Contestant> {
         Contestant::new("memprof", || W::go(&MEMPROF, W::STEPS)),
         Contestant::new("divan", || W::go(&DIVAN, W::STEPS)),
         Contestant::new("hotpath", || W::go(&HOTPATH, W::STEPS)),
+        Contestant::new("mod-alloc", || W::go(&MOD_ALLOC, W::STEPS)),
         Contestant::new("stats_alloc", || W::go(&STATS, W::STEPS)),
         Contestant::new("dhat", || W::go(&DHAT, W::DHAT_STEPS)).during(peers::dhat),
     ]
@@ -242,7 +245,7 @@ impl Work for Zeroed {
 
 /// For each of [`contestants`], how many KiB of a large zeroed block are resident before the
 /// program has touched it. `None` where that can't be determined.
-fn kib_touched() -> [Option<usize>; 6] {
+fn kib_touched() -> [Option<usize>; 7] {
     let dhat = || {
         let _profiler = peers::dhat();
         touched(&DHAT)
@@ -252,6 +255,7 @@ fn kib_touched() -> [Option<usize>; 6] {
         touched(&MEMPROF),
         touched(&DIVAN),
         touched(&HOTPATH),
+        touched(&MOD_ALLOC),
         touched(&STATS),
         dhat(),
     ]
@@ -327,6 +331,7 @@ mod tag {
 pub(crate) mod size_classes {
     use super::{Churn, Growth, Heap, Ring, Work};
     use crate::harness::{Contestant, Harness};
+    use crate::peers;
     use memprof::CountingAlloc;
     use mimalloc::MiMalloc;
     use std::alloc::GlobalAlloc;
@@ -364,6 +369,24 @@ pub(crate) mod size_classes {
             "realloc, 16 B doubled to 64 KiB, ns a step",
             &contestants::<Growth>(),
         );
+        harness.compare(
+            "jemalloc: alloc and free, 16 to 512 B, ns a pair",
+            &jemalloc_contestants::<Churn>(),
+        );
+        harness.compare(
+            "the same, 1,024 blocks alive, ns a pair",
+            &jemalloc_contestants::<Ring>(),
+        );
+    }
+
+    /// jemalloc's own profiler takes the call stack of one block in 512 KiB.
+    fn jemalloc_contestants<W: Work>() -> Vec<Contestant> {
+        vec![
+            Contestant::new("jemalloc", || W::go(&Jemalloc, W::STEPS)),
+            Contestant::new("memprof", || W::go(&ASIDE_JE, W::STEPS)),
+            Contestant::new("its own profiler", || W::go(&Jemalloc, W::STEPS))
+                .during(peers::jemalloc_profiler),
+        ]
     }
 
     fn contestants<W: Work>() -> Vec<Contestant> {

@@ -1,6 +1,7 @@
 //! Sessions of other profilers.
 //!
-//! dhat and hotpath count only while their profiler runs, which slows down the whole process.
+//! dhat, hotpath and jemalloc's profiler count only while they run, which slows down the whole
+//! process.
 
 use crate::harness::Session;
 use hotpath::{Format, HotpathGuard, HotpathGuardBuilder};
@@ -52,4 +53,43 @@ pub(crate) fn dhat() -> Session {
     // SAFETY: the layout has a non-zero size, and the block is freed with the same layout.
     unsafe { dhat::Alloc.dealloc(dhat::Alloc.alloc(layout), layout) };
     Box::new(profiler)
+}
+
+/// What jemalloc is configured with when the process starts: its profiler is there, and inactive.
+#[allow(unsafe_code, reason = "jemalloc finds its configuration by this name")]
+// SAFETY: no other symbol has the name, which only jemalloc reads: a pointer to a C string.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+#[used]
+pub(crate) static JEMALLOC_CONFIG: Option<&'static std::ffi::c_char> = {
+    // SAFETY: the pointer is that of a literal, which lives for ever.
+    Some(unsafe { &*c"prof:true,prof_active:false".as_ptr() })
+};
+
+/// Runs jemalloc's own profiler, with its default interval.
+pub(crate) fn jemalloc_profiler() -> Session {
+    struct Active;
+
+    impl Drop for Active {
+        fn drop(&mut self) {
+            set(false);
+        }
+    }
+
+    fn set(mut is_active: bool) {
+        // SAFETY: the name is a C string, and the value is a `bool`, as jemalloc documents for this
+        // name; nothing is read back.
+        let error = unsafe {
+            tikv_jemalloc_sys::mallctl(
+                c"prof.active".as_ptr(),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                (&raw mut is_active).cast(),
+                size_of::<bool>(),
+            )
+        };
+        assert_eq!(error, 0, "jemalloc is built with its profiler");
+    }
+
+    set(true);
+    Box::new(Active)
 }

@@ -71,7 +71,9 @@ mod tests {
     fn a_function_is_found_by_its_address_whichever_thread_added_it() {
         let add_all = || SITES.iter().for_each(add);
         let threads: Vec<_> = (0..4).map(|_| thread::spawn(add_all)).collect();
-        threads.into_iter().for_each(|it| it.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
 
         for site in &SITES {
             let address = ptr::from_ref(site).addr();

@@ -207,9 +207,9 @@ mod rounds {
     impl AllSamples {
         fn add(&mut self, is_of_process: bool, scope: u32, line: Option<u32>, time: SampledTime) {
             let of_process = self.of_process.as_mut().filter(|_| is_of_process);
-            of_process
-                .into_iter()
-                .for_each(|samples| samples.add(line, time));
+            if let Some(samples) = of_process {
+                samples.add(line, time);
+            }
             if self.of_scopes.is_empty() {
                 return;
             }

@@ -13,6 +13,8 @@ use crate::report::Format;
 use crate::runtime::output_file;
 use crate::sys::output::say;
 use crate::sys::{os, rss};
+#[cfg(target_os = "linux")]
+use std::fmt::Write as _;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -190,7 +192,10 @@ fn running_calls() -> String {
         if !has_source {
             stack.calls.iter_mut().for_each(|call| call.source = "");
         }
-        text += &format!("\nthread {thread} was in these profiled calls:\n{stack}");
+        let _ = write!(
+            text,
+            "\nthread {thread} was in these profiled calls:\n{stack}"
+        );
     }
     text
 }

@@ -118,10 +118,10 @@ impl Scope {
     pub(crate) fn settled_report(&self) -> Report {
         // Only the functions that ran in the scope, since there may be thousands of others.
         let (samples, _) = uncounted::during(false, || samples::of_scope(self.id()));
-        let sampled = samples.iter().flat_map(Samples::lines).map(tag::path_of);
+        let paths_of_samples = samples.iter().flat_map(Samples::lines).map(tag::path_of);
         let paths = || {
             let used = scope_counters::used_paths(self.id());
-            call_paths::with_callers(used.chain(sampled))
+            call_paths::with_callers(used.chain(paths_of_samples))
         };
         let mut report = Report::new(paths, || OfScope {
             id: self.id(),
