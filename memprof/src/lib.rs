@@ -130,7 +130,7 @@ pub use crate::count::alloc::CountingAlloc;
 pub use crate::count::running_calls::call_stack;
 #[cfg(feature = "stats_alloc")]
 pub use crate::count::stats_alloc::use_stats_alloc;
-pub use crate::model::call_stack::{CallStack, RunningCall};
+pub use crate::model::call_stack::CallStack;
 pub use crate::model::usage::Usage;
 pub use crate::record::collect::{report, reset};
 pub use crate::runtime::sampler::{Sampler, SamplerError};

@@ -48,7 +48,7 @@ const LEAST_KEPT: usize = 64;
 /// // The names in `recent` are of the last two epochs.
 /// let leaks = epochs.leaks(2);
 /// assert_eq!(leaks.len(), 1);
-/// assert!(leaks[0].function.ends_with("handle"));
+/// assert!(leaks[0].line.function.ends_with("handle"));
 /// let ages: Vec<_> = leaks[0].ages.iter().map(|age| (age.epochs, age.live_bytes)).collect();
 /// assert_eq!(ages, [(3, 3), (2, 5)]);
 /// # }

@@ -19,6 +19,7 @@
 use crate::check::requirements;
 use crate::count::uncounted;
 use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
+use crate::model::source_line::SourceLine;
 use crate::model::units::{blocks, bytes, grouped};
 use crate::scope::pool;
 use std::borrow::Cow;
@@ -30,18 +31,8 @@ use std::fmt::{self, Write as _};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Growth {
-    /// The path of the line's function; empty for blocks that no line of a profiled function
-    /// allocated.
-    pub function: Cow<'static, str>,
-
-    /// The source file.
-    pub file: Cow<'static, str>,
-
-    /// The line number in that file.
-    pub line: u32,
-
-    /// The line's source text.
-    pub source: Cow<'static, str>,
+    /// The line. Its function is empty for blocks that no line of a profiled function allocated.
+    pub line: SourceLine,
 
     /// Average growth in bytes per run, over the second half of the runs.
     pub bytes_per_run: f64,
@@ -62,14 +53,10 @@ pub struct Growth {
 impl fmt::Display for Growth {
     /// Writes two lines, without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.function.is_empty() {
-            writeln!(f, "no profiled function")?;
-        } else {
-            writeln!(f, "{}:{}: {}", self.function, self.line, self.source.trim())?;
-        }
         write!(
             f,
-            "    grows by {:.1} B per run, {} in {} alive, confidence {:.2}",
+            "{}\n    grows by {:.1} B per run, {} in {} alive, confidence {:.2}",
+            self.line,
             self.bytes_per_run,
             bytes(self.live_bytes.into()),
             blocks(self.live_count.into()),
@@ -121,7 +108,7 @@ impl fmt::Display for Growth {
 /// });
 ///
 /// assert_eq!(growing.len(), 1);
-/// assert!(growing[0].function.ends_with("handle"));
+/// assert!(growing[0].line.function.ends_with("handle"));
 /// assert_eq!(growing[0].live_bytes, 4 * 128); // the room for a hundred numbers in `seen`
 /// # }
 /// ```
@@ -270,11 +257,14 @@ impl Courses {
                 .get(half)
                 .map_or(0, |level| course.at_half.min(*level));
             let (function, file, number) = place.clone();
-            growing.push(Growth {
+            let line = SourceLine {
                 source: source(report, place),
                 function,
                 file,
-                line: number,
+                number,
+            };
+            growing.push(Growth {
+                line,
                 bytes_per_run: ratio(
                     made.live_bytes() - at_half,
                     (self.runs - self.half()).into(),

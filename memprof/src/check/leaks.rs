@@ -2,8 +2,8 @@
 
 use crate::check::requirements;
 use crate::model::report::{Allocations, FunctionReport, LineReport, Report};
+use crate::model::source_line::SourceLine;
 use crate::model::units::{blocks, bytes, grouped};
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -13,18 +13,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Leak {
-    /// The path of the line's function; empty for blocks that no line of a profiled function
-    /// allocated.
-    pub function: Cow<'static, str>,
-
-    /// The source file.
-    pub file: Cow<'static, str>,
-
-    /// The line number in that file.
-    pub line: u32,
-
-    /// The line's source text.
-    pub source: Cow<'static, str>,
+    /// The line. Its function is empty for blocks that no line of a profiled function allocated.
+    pub line: SourceLine,
 
     /// Live bytes; from [`leaks`], the increase in live bytes.
     pub live_bytes: i64,
@@ -55,14 +45,10 @@ pub struct Age {
 impl fmt::Display for Leak {
     /// Writes two lines, without a final newline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.function.is_empty() {
-            writeln!(f, "no profiled function")?;
-        } else {
-            writeln!(f, "{}:{}: {}", self.function, self.line, self.source.trim())?;
-        }
         write!(
             f,
-            "    {} in {}",
+            "{}\n    {} in {}",
+            self.line,
             bytes(self.live_bytes.into()),
             blocks(self.live_count.into())
         )?;
@@ -107,7 +93,7 @@ impl fmt::Display for Leak {
 ///
 /// let leaks = memprof::leak::leaks(&before, &after);
 /// assert_eq!(leaks.len(), 1);
-/// assert!(leaks[0].function.ends_with("handle"));
+/// assert!(leaks[0].line.function.ends_with("handle"));
 /// assert_eq!((leaks[0].live_bytes, leaks[0].live_count), (5, 1));
 /// # }
 /// ```
@@ -156,20 +142,14 @@ impl Leak {
     /// A line without any blocks yet.
     pub(crate) fn of(function: &FunctionReport, line: &LineReport) -> Self {
         Self {
-            function: function.path.clone(),
-            file: function.file.clone(),
-            line: line.number,
-            source: line.source.clone(),
+            line: SourceLine::of(function, line),
             ..Self::of_no_line()
         }
     }
 
     pub(crate) fn of_no_line() -> Self {
         Self {
-            function: Cow::Borrowed(""),
-            file: Cow::Borrowed(""),
-            line: 0,
-            source: Cow::Borrowed(""),
+            line: SourceLine::default(),
             live_bytes: 0,
             live_count: 0,
             ages: Vec::new(),

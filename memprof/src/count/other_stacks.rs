@@ -13,8 +13,10 @@ use crate::count::registry::Reading;
 use crate::count::registry::RunningThread;
 use crate::count::tag::BEYOND_PLACE;
 #[cfg(feature = "export")]
-use crate::model::call_stack::{CallStack, RunningCall};
+use crate::model::call_stack::CallStack;
 use crate::model::site::Site;
+#[cfg(feature = "export")]
+use crate::model::source_line::SourceLine;
 use crate::sys::os;
 
 /// A call that a thread was in.
@@ -40,7 +42,7 @@ pub(crate) fn all() -> Vec<(usize, CallStack)> {
         let mut reader = Reader::new();
         let calls = reader.read(thread).ok()?.iter().rev();
         let calls: Vec<_> = calls
-            .map(|call| RunningCall::at(call.site, call.place))
+            .map(|call| SourceLine::at(call.site, call.place))
             .collect();
         (!calls.is_empty()).then_some((thread.id, CallStack { calls }))
     });

@@ -1,7 +1,8 @@
 //! The profiled calls that the calling thread is in, for those who want to show them.
 
 use crate::count::call_stack;
-use crate::model::call_stack::{CallStack, RunningCall};
+use crate::model::call_stack::CallStack;
+use crate::model::source_line::SourceLine;
 
 /// Returns the profiled calls that the calling thread is in, the innermost first, with the line
 /// that each of them is on.
@@ -37,7 +38,7 @@ pub fn call_stack() -> CallStack {
     let mut calls = Vec::new();
     let mut next = call_stack::programs_top();
     while let Some(site) = next.site() {
-        calls.push(RunningCall::at(site, next.place()));
+        calls.push(SourceLine::at(site, next.place()));
         next = next.below();
     }
     CallStack { calls }

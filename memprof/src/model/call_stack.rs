@@ -1,6 +1,6 @@
 //! The profiled calls that a thread is in at one moment.
 
-use crate::model::site::Site;
+use crate::model::source_line::SourceLine;
 use std::fmt;
 
 /// The profiled calls that a thread is in, the innermost first, as [`call_stack`] returns them.
@@ -16,47 +16,8 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallStack {
-    /// The calls, the innermost first.
-    pub calls: Vec<RunningCall>,
-}
-
-/// A call of a profiled function that a thread is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RunningCall {
-    /// The function's path, as `blog::posts::get_post`.
-    pub function: &'static str,
-    /// The source file, as the compiler was given it.
-    pub file: &'static str,
-    /// The number of the line that the call is on.
-    pub line: u32,
-    /// The text of that line.
-    pub source: &'static str,
-}
-
-impl RunningCall {
-    /// A call of a function at the line with this place among its lines.
-    pub(crate) fn at(site: &'static Site, place: u32) -> Self {
-        let line = site.lines().get(place as usize);
-        let line = line.or(site.lines().first()).copied().unwrap_or(0);
-        Self {
-            function: site.path(),
-            file: site.file(),
-            line,
-            source: site.source(line),
-        }
-    }
-}
-
-impl fmt::Display for RunningCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = self.source.trim();
-        write!(
-            f,
-            "{} at {}:{}: {source}",
-            self.function, self.file, self.line
-        )
-    }
+    /// The line that each call is on, that of the innermost call first.
+    pub calls: Vec<SourceLine>,
 }
 
 impl fmt::Display for CallStack {

@@ -11,6 +11,7 @@ pub(crate) mod printable;
 pub(crate) mod report;
 pub(crate) mod sampled_time;
 pub(crate) mod site;
+pub(crate) mod source_line;
 pub(crate) mod table;
 pub mod units;
 pub(crate) mod usage;

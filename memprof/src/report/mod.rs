@@ -47,5 +47,6 @@ pub use crate::model::report::{
     Report,
 };
 pub use crate::model::sampled_time::{SampledTime, Sampling};
+pub use crate::model::source_line::SourceLine;
 pub use crate::model::table::{CutShort, OwnedBlocks, Table, TableRow};
 pub use times::Times;

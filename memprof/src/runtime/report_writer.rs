@@ -190,7 +190,10 @@ fn running_calls() -> String {
     let has_source = output_file::has_source();
     for (thread, mut stack) in crate::count::other_stacks::all() {
         if !has_source {
-            stack.calls.iter_mut().for_each(|call| call.source = "");
+            stack
+                .calls
+                .iter_mut()
+                .for_each(|call| call.source = "".into());
         }
         let _ = write!(
             text,

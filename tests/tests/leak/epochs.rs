@@ -42,8 +42,8 @@ fn blocks_have_their_ages_whichever_of_them_are_freed_and_where() {
     let old = epochs.leaks(2);
     assert_eq!(ages(only(&old)), [(4, 10, 1), (2, 30, 1)]);
     assert_eq!((old[0].live_bytes, old[0].live_count), (40, 2));
-    assert_eq!(old[0].source.trim(), "block(bytes) // kept");
-    assert_eq!(old[0].function, "leak::epochs::keeps");
+    assert_eq!(old[0].line.source.trim(), "block(bytes) // kept");
+    assert_eq!(old[0].line.function, "leak::epochs::keeps");
 
     epochs.begin();
     assert_eq!(
@@ -71,7 +71,7 @@ fn a_cache_is_silent_from_the_age_on_that_its_entries_reach() {
     let lines = epochs.leaks(4);
     assert_eq!(ages(&lines[0]), [(4, 100, 1)]);
     assert_eq!(ages(&lines[1])[..2], [(99, 7, 1), (89, 7, 1)]);
-    assert_eq!(lines[1].function, "");
+    assert_eq!(lines[1].line.function, "");
     let leak = epochs.leaks(5);
     assert_eq!((only(&leak).live_bytes, only(&leak).live_count), (70, 10));
 }
@@ -110,13 +110,13 @@ fn what_is_done_in_scopes_inside_and_on_other_threads_is_of_the_epoch() {
     let old = epochs.leaks(1);
     let leak = old
         .iter()
-        .find(|leak| leak.function == "leak::epochs::keeps");
+        .find(|leak| leak.line.function == "leak::epochs::keeps");
     assert_eq!(ages(leak.unwrap()), [(1, 21, 2)]);
     drop((inner, other));
     let old = epochs.leaks(1);
     assert!(
         !old.iter()
-            .any(|leak| leak.function == "leak::epochs::keeps")
+            .any(|leak| leak.line.function == "leak::epochs::keeps")
     );
 }
 
@@ -140,7 +140,7 @@ async fn tasks_of_several_epochs_may_be_under_way_at_once() {
     let old = epochs.leaks(5);
     let leak = old
         .iter()
-        .find(|leak| leak.function == "leak::epochs::keeps");
+        .find(|leak| leak.line.function == "leak::epochs::keeps");
     assert_eq!(
         ages(leak.unwrap()),
         [(9, 1, 1), (8, 2, 1), (7, 3, 1), (6, 4, 1), (5, 5, 1)]
@@ -212,7 +212,8 @@ fn a_leak_is_two_lines() {
     let said = text(1);
     let (line, numbers) = said.split_once('\n').unwrap();
     assert!(
-        line.starts_with("leak::epochs::keeps:") && line.ends_with(": block(bytes) // kept"),
+        line.starts_with("leak::epochs::keeps at tests/tests/leak/epochs.rs:")
+            && line.ends_with(": block(bytes) // kept"),
         "{said}"
     );
     assert_eq!(

@@ -58,7 +58,7 @@ fn growing(work: impl Fn(&mut Service)) -> Vec<(String, f64, f64)> {
     });
     let lines = growing.iter().map(|line| {
         (
-            line.source.trim().to_owned(),
+            line.line.source.trim().to_owned(),
             line.bytes_per_run,
             line.confidence,
         )
@@ -165,7 +165,7 @@ fn what_no_profiled_function_makes_grows_without_a_line() {
     let lines = growth(100, || kept.push(block(10)));
 
     assert_eq!(lines.len(), 1);
-    assert_eq!(lines[0].function, "");
+    assert_eq!(lines[0].line.function, "");
     assert_eq!((lines[0].live_bytes, lines[0].live_count), (1000, 100));
 }
 
@@ -189,7 +189,7 @@ fn the_message_names_the_lines_and_is_at_the_assertions_place() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], "memory grows in 100 runs:");
     assert!(
-        lines[1].starts_with("leak::growth::Service::leak:"),
+        lines[1].starts_with("leak::growth::Service::leak at tests/tests/leak/growth.rs:"),
         "{said}"
     );
     assert!(
@@ -232,7 +232,7 @@ fn what_survives_between_two_reports_is_named_and_what_is_level_is_not() {
     let leaks = leaks(&before, &after);
     let lines: Vec<_> = leaks
         .iter()
-        .map(|leak| (leak.source.trim(), leak.live_bytes, leak.live_count))
+        .map(|leak| (leak.line.source.trim(), leak.live_bytes, leak.live_count))
         .collect();
     assert_eq!(lines, [("self.kept.push(block(64)); // leaked", 128, 2)]);
     assert!(memprof::leak::leaks(&after, &after).is_empty());

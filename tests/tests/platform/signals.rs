@@ -446,7 +446,10 @@ fn a_report_is_written_when_memory_passes_a_limit() {
         let (first, calls) = stderr.split_once('\n').unwrap();
         assert!(first.ends_with(&format!("{name}\"")), "{stderr}");
         assert!(calls.starts_with("thread "), "{stderr}");
-        assert!(calls.contains("::grows at tests/platform/"), "{stderr}");
+        assert!(
+            calls.contains("::grows at tests/tests/platform/"),
+            "{stderr}"
+        );
     }
 }
 
