@@ -84,6 +84,9 @@ impl State {
     /// A call at whose lines nothing is done but to note them.
     const PLAIN: Self = Self(Kind::Owning as u32);
 
+    /// A call at whose lines nothing is done but to note and count them.
+    const COUNTING: Self = Self(Kind::Counting as u32);
+
     #[allow(
         clippy::cast_possible_truncation,
         reason = "calls under way are hardly ever 4 GiB apart to the byte"
@@ -442,6 +445,34 @@ pub(crate) fn programs_top() -> &'static Entry {
 /// needed, as on another stack than the thread's own: `here` is an address in the current one.
 #[inline(always)]
 pub(crate) fn push_plain(site: &'static Site, place: u32, here: usize) -> Option<Handle> {
+    push_in(State::PLAIN, site, place, here).map(|entry| Handle(ptr::from_ref(entry)))
+}
+
+/// [`push_plain`], for a call whose lines are counted, too.
+#[inline(always)]
+pub(crate) fn push_counting(
+    site: &'static Site,
+    place: u32,
+    here: usize,
+) -> Option<&'static Entry> {
+    push_in(State::COUNTING, site, place, here)
+}
+
+/// Whether the call is the innermost one, and its lines are noted and counted without a closer look
+/// at the thread.
+#[inline(always)]
+pub(crate) fn is_counting_top(entry: &'static Entry) -> bool {
+    STACK.with(|stack| {
+        ptr::eq(stack.top.get(), entry)
+            && entry.state.get() == State::COUNTING
+            && stack.plain_size.get() != 0
+            && stack.own_size.get() != 0
+    })
+}
+
+/// Pushes a call whose state is the same wherever it begins.
+#[inline(always)]
+fn push_in(state: State, site: &'static Site, place: u32, here: usize) -> Option<&'static Entry> {
     STACK.with(|stack| {
         let first = stack.first.get();
         let next = ptr::from_ref(stack.top.get()).addr() + size_of::<Entry>();
@@ -456,8 +487,11 @@ pub(crate) fn push_plain(site: &'static Site, place: u32, here: usize) -> Option
         let entry = unsafe { &*next };
         stack.top.set(entry);
         compiler_fence(Ordering::SeqCst);
-        entry.fill(site, place, State::PLAIN);
-        Some(Handle(next))
+        if state != State::PLAIN {
+            entry.counters.set(None);
+        }
+        entry.fill(site, place, state);
+        Some(entry)
     })
 }
 

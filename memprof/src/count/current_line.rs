@@ -7,7 +7,7 @@
 
 use crate::count::call_paths::{mixed, number_of};
 use crate::count::call_stack::{self, Entry};
-use crate::count::line_counters::Slots;
+use crate::count::line_counters::{PathCounters, Slots};
 use crate::model::site::Site;
 use std::cell::Cell;
 use std::ptr;
@@ -19,6 +19,8 @@ struct Found {
     function: Cell<usize>,
     caller: Cell<u32>,
     number: Cell<u32>,
+    /// The thread's counters for the path.
+    counters: Cell<Option<&'static PathCounters>>,
 }
 
 impl Found {
@@ -27,17 +29,24 @@ impl Found {
             function: Cell::new(0),
             caller: Cell::new(0),
             number: Cell::new(0),
+            counters: Cell::new(None),
         }
     }
 }
 
 impl Found {
     /// A signal handler that comes in between finds no path here.
-    fn set(&self, function: usize, caller: u32, number: u32) {
+    fn set(
+        &self,
+        function: usize,
+        caller: u32,
+        (number, counters): (u32, Option<&'static PathCounters>),
+    ) {
         self.function.set(0);
         compiler_fence(Ordering::SeqCst);
         self.caller.set(caller);
         self.number.set(number);
+        self.counters.set(counters);
         compiler_fence(Ordering::SeqCst);
         self.function.set(function);
     }
@@ -54,27 +63,31 @@ thread_local! {
 
 /// The number of the path of `site`, called from the line `caller`, or 0. When it is first looked
 /// up, the counters for its lines are allocated in `slots`.
-fn find(site: &'static Site, caller: u32, slots: Option<&'static Slots>) -> u32 {
+fn find(
+    site: &'static Site,
+    caller: u32,
+    slots: Option<&'static Slots>,
+) -> (u32, Option<&'static PathCounters>) {
     let function = ptr::from_ref(site).addr();
     let bucket = (mixed(function, caller) >> (u64::BITS - PLACE_BITS)) as usize;
     LATEST.with(|latest| {
         let Some([last, before]) = latest.get(bucket) else {
-            return 0;
+            return (0, None);
         };
         for found in [last, before] {
             if found.caller.get() == caller && found.function.get() == function {
-                return found.number.get();
+                return (found.number.get(), found.counters.get());
             }
         }
         let number = number_of(site, caller);
-        if number != 0 {
-            if let Some(slots) = slots {
-                slots.prepare(number, site.lines().len());
-            }
-            before.set(last.function.get(), last.caller.get(), last.number.get());
-            last.set(function, caller, number);
+        if number == 0 {
+            return (0, None);
         }
-        number
+        let counters = slots.and_then(|slots| slots.prepare(number, site.lines().len()));
+        let of_last = (last.number.get(), last.counters.get());
+        before.set(last.function.get(), last.caller.get(), of_last);
+        last.set(function, caller, (number, counters));
+        (number, counters)
     })
 }
 
@@ -82,7 +95,7 @@ fn find(site: &'static Site, caller: u32, slots: Option<&'static Slots>) -> u32 
 pub(crate) fn forget() {
     LATEST.with(|latest| {
         for found in latest.iter().flatten() {
-            found.set(0, 0, 0);
+            found.set(0, 0, (0, None));
         }
     });
 }
@@ -118,8 +131,10 @@ pub(crate) fn resolve_from(
     caller: &'static Entry,
     slots: Option<&'static Slots>,
 ) {
-    let number = entry
-        .site()
-        .map_or(0, |site| find(site, caller.line(), slots));
+    let found = entry.site().map(|site| find(site, caller.line(), slots));
+    let (number, counters) = found.unwrap_or((0, None));
     entry.set_path(number);
+    if let Some(counters) = counters {
+        entry.set_counters(counters);
+    }
 }

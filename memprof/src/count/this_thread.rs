@@ -673,6 +673,9 @@ pub(crate) fn count_entry(entry: &'static Entry, caller: &'static Entry) -> &'st
     }
     if entry.is_unresolved() {
         current_line::resolve_from(entry, caller, slots());
+        if let Some(counters) = entry.counters() {
+            return counters;
+        }
     }
     let path = tag::path_of(entry.first_line());
     let counters = slots().and_then(|slots| {

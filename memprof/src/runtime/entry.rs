@@ -55,6 +55,9 @@ pub(crate) fn enter(site: &'static Site) -> Handle {
 #[cold]
 #[inline(never)]
 fn enter_closely(site: &'static Site) -> Handle {
+    if let Some(handle) = frame::push_counting(site, 0, true) {
+        return handle;
+    }
     if site.kind() == Some(Kind::Off) {
         return Handle::off();
     }
@@ -156,6 +159,9 @@ pub(crate) fn enter_block(site: &'static Site, place: u32) -> Handle {
 #[cold]
 #[inline(never)]
 fn enter_block_closely(site: &'static Site, place: u32) -> Handle {
+    if let Some(handle) = frame::push_counting(site, place, false) {
+        return handle;
+    }
     let Some(kind) = prepare(site) else {
         return Handle::NOTHING;
     };
@@ -189,9 +195,24 @@ fn is_of(entry: &Entry, site: &Site) -> bool {
 }
 
 /// Begins the line at `place` of a call where more is done than to note it.
-#[cold]
 #[inline(never)]
 pub(crate) extern "C" fn begin_line(handle: Handle, place: u32) {
+    if let Some(entry) = handle.entry()
+        && call_stack::is_counting_top(entry)
+        && let Some(counters) = entry.counters()
+    {
+        entry.set_place(place);
+        if let Some(line) = counters.lines.get(place as usize) {
+            line.hit();
+        }
+    } else {
+        begin_line_closely(handle, place);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn begin_line_closely(handle: Handle, place: u32) {
     let Some(entry) = handle.entry().filter(|entry| frame::is_own(entry)) else {
         return;
     };
@@ -215,6 +236,11 @@ pub(crate) extern "C" fn begin_line(handle: Handle, place: u32) {
 
 /// Makes the line at `place` of such a call the open one again, without counting an execution.
 pub(crate) fn resume_line(handle: Handle, place: u32) {
+    if let Some(entry) = handle.entry()
+        && call_stack::is_counting_top(entry)
+    {
+        return entry.set_place(place);
+    }
     let Some(entry) = handle.entry().filter(|entry| frame::is_own(entry)) else {
         return;
     };
@@ -233,9 +259,20 @@ pub(crate) fn is_panicking(handle: Handle) -> bool {
 }
 
 /// Ends a call that did more at its lines than to note them, and prints its table if one is wanted.
-#[cold]
 #[inline(never)]
 pub(crate) extern "C" fn leave(handle: Handle) {
+    if let Some(entry) = handle.entry()
+        && call_stack::is_counting_top(entry)
+    {
+        call_stack::set_top(entry.below());
+    } else {
+        leave_closely(handle);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn leave_closely(handle: Handle) {
     let Some(entry) = handle.entry() else {
         return;
     };

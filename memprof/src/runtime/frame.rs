@@ -31,6 +31,20 @@ pub(crate) fn push_plain(site: &'static Site, place: u32) -> Option<Handle> {
     }
 }
 
+/// Pushes a call or a block whose lines are counted. `None` if a closer look is needed.
+#[inline(always)]
+pub(crate) fn push_counting(site: &'static Site, place: u32, is_call: bool) -> Option<Handle> {
+    if site.kind() != Some(Kind::Counting) || thread::panicking() {
+        return None;
+    }
+    let entry = call_stack::push_counting(site, place, stack_switch::here())?;
+    let counters = count(entry);
+    if is_call {
+        counters.call();
+    }
+    Some(Handle::of(entry))
+}
+
 /// Has the call stack know whether there are calls on other stacks than the thread's own.
 fn note_stacks() {
     let (lowest, size) = stack_switch::plain_range();

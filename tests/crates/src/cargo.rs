@@ -251,8 +251,14 @@ impl<'a> Package<'a> {
         Ok(bytes)
     }
 
-    /// Runs an optimised program that uses the library and prints times in nanoseconds.
-    pub fn times_in_use(&self, name: &str, program: &str) -> Result<Vec<f64>, Failure> {
+    /// Runs an optimised program that uses the library and prints times in nanoseconds, with these
+    /// variables set.
+    pub fn times_in_use(
+        &self,
+        name: &str,
+        program: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Vec<f64>, Failure> {
         let folder = self.path("in_use");
         fs::create_dir_all(folder.join("src"))?;
         fs::write(folder.join("src/main.rs"), program)?;
@@ -266,6 +272,7 @@ impl<'a> Package<'a> {
         let output = cargo(&folder)
             .args(["run", "--release", "--quiet", "--target-dir"])
             .arg(self.target.join("in_use"))
+            .envs(variables.iter().copied())
             .output()?;
         let text = String::from_utf8(output.stdout)?;
         let times = text.split_whitespace().map(str::parse);

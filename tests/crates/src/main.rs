@@ -219,15 +219,17 @@ fn compare(
             after as f64 / before as f64
         );
         if let Some(program) = published.program {
-            let before = plain.times_in_use(name, program)?;
-            let after = marked.times_in_use(name, program)?;
-            for (before, after) in before.iter().zip(after) {
-                println!(
-                    "  in use: {:.2} ms; with the attribute {:.2} ms, x {:.1}",
-                    before / 1e6,
-                    after / 1e6,
-                    after / before
-                );
+            let before = plain.times_in_use(name, program, &[])?;
+            for (how, variables) in WAYS_OF_USE {
+                let after = marked.times_in_use(name, program, variables)?;
+                for (before, after) in before.iter().zip(after) {
+                    println!(
+                        "  in use: {:.2} ms; with the attribute{how} {:.2} ms, x {:.2}",
+                        before / 1e6,
+                        after / 1e6,
+                        after / before
+                    );
+                }
             }
         }
     }
@@ -236,6 +238,13 @@ fn compare(
         is_same,
     })
 }
+
+/// How a program with the attribute is run for its times, and with which variables.
+const WAYS_OF_USE: [(&str, &[(&str, &str)]); 3] = [
+    ("", &[]),
+    (" and hits", &[("MEMPROF_HITS", "on")]),
+    (" and MEMPROF=off", &[("MEMPROF", "off")]),
+];
 
 /// Adds the attribute to `files`, which are the files of a crate that the compiler reads.
 fn annotate_all(
