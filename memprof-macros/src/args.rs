@@ -61,6 +61,9 @@ pub(crate) struct Args {
     path: Option<Path>,
     /// `skip`: its span, and whether there are other options.
     skip: Option<(Span, bool)>,
+    /// `inserted`: whether `cargo memprof` has put the attribute into the source. Not documented,
+    /// since people don't write it.
+    is_inserted: bool,
 }
 
 impl Args {
@@ -87,6 +90,12 @@ impl Args {
             Some((_, false)) => Ok(None),
             None => Ok(Some(self)),
         }
+    }
+
+    /// Whether `cargo memprof` has inserted the attribute: it is then no part of the function's
+    /// lines, and prints no table unless its other options say so.
+    pub(crate) fn is_inserted(&self) -> bool {
+        self.is_inserted
     }
 
     pub(crate) fn says_on_exceed(&self) -> bool {
@@ -130,6 +139,7 @@ impl Args {
             on_exceed: self.on_exceed.or(outer.on_exceed),
             path: self.path.or_else(|| outer.path.clone()),
             skip: None,
+            is_inserted: self.is_inserted,
         }
     }
 
@@ -187,8 +197,9 @@ impl Args {
             options.extend(quote!(.stream(#private::Stream::#stream)));
         }
         // With a budget, the default is to report violations only.
-        let budget = self.guard().map(|_| "Never");
-        if let Some(print) = self.print.or(budget).map(variant) {
+        let is_silent = self.is_inserted || self.guard().is_some();
+        let default = is_silent.then_some("Never");
+        if let Some(print) = self.print.or(default).map(variant) {
             options.extend(quote!(.print(#private::Print::#print)));
         }
         if let Some(rss) = self.rss.map(variant) {
@@ -249,6 +260,7 @@ impl Parse for Args {
                 })?,
                 "crate" => once(&mut args.path, &name, input, path)?,
                 "skip" => args.skip = Some((name.span(), false)),
+                "inserted" => args.is_inserted = true,
                 _ => {
                     let message = format!("unknown option `{name}`: there are {NAMES}");
                     return Err(syn::Error::new(name.span(), message));
@@ -263,7 +275,7 @@ impl Parse for Args {
             }
         }
         if let Some((_, has_others)) = &mut args.skip {
-            *has_others = count > 1;
+            *has_others = count > 1 && !args.is_inserted;
         }
         Ok(args)
     }

@@ -31,7 +31,8 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
     if let Ok(function) = &function
         && function.has_been_profiled()
     {
-        return if args.is_empty() {
+        let is_inserted = || syn::parse2::<Args>(args.clone()).is_ok_and(|args| args.is_inserted());
+        return if args.is_empty() || is_inserted() {
             item
         } else {
             refuse(check::on_it_already(attribute))
@@ -42,7 +43,7 @@ pub(crate) fn memprofile(args: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => return refuse(error),
     };
     let setting = Setting {
-        attribute: Some(attribute),
+        attribute: (!args.is_inserted()).then_some(attribute),
         fragments: &fragments,
         is_read_on: false,
         left_out: None,

@@ -316,7 +316,7 @@ impl<'a> Lines<'a> {
         let [first, last] = [self.first, self.body.last];
         if let Some(lines) = source::lines(self.body.whole, first, last) {
             return Text {
-                source: lines.join("\n"),
+                source: source::without_inserted(lines.join("\n")),
                 offset: 0,
                 is_of_the_file: true,
             };
@@ -328,7 +328,7 @@ impl<'a> Lines<'a> {
         let offset = source::doc_test_offset(whole, first, &lines);
         let is_unknown = whole.unwrap().local_file().is_none() || whole.source_text().is_none();
         Text {
-            source: lines.join("\n"),
+            source: source::without_inserted(lines.join("\n")),
             offset: offset.unwrap_or(0),
             is_of_the_file: offset.is_some() || is_unknown,
         }

@@ -37,8 +37,12 @@ impl Own {
             if !is_ours(attribute.path()) {
                 return true;
             }
-            own.attribute.get_or_insert(attribute.pound_token.span);
-            match args(&attribute.meta).and_then(Args::of_an_inner_item) {
+            let args = args(&attribute.meta);
+            // An attribute that `cargo memprof` has inserted is as one on the item around.
+            if !args.as_ref().is_ok_and(Args::is_inserted) {
+                own.attribute.get_or_insert(attribute.pound_token.span);
+            }
+            match args.and_then(Args::of_an_inner_item) {
                 Ok(None) => skips = true,
                 Ok(Some(args)) => {
                     own.says_on_exceed |= args.says_on_exceed();

@@ -190,6 +190,24 @@ fn put_all(tokens: TokenStream, put: &mut impl FnMut(Span) -> bool) {
     }
 }
 
+/// `text` without the attributes that `cargo memprof` has inserted, which the user didn't write.
+///
+/// They begin with `#[`, a path that ends in `memprofile`, and `(inserted`, and contain no other
+/// brackets.
+pub(crate) fn without_inserted(text: String) -> String {
+    const MARK: &str = "memprofile(inserted";
+    if !text.contains(MARK) {
+        return text;
+    }
+    let mut parts = text.split(MARK);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept.truncate(kept.rfind("#[").unwrap_or(kept.len()));
+        kept.push_str(part.split_once(")]").map_or(part, |(_, after)| after));
+    }
+    kept
+}
+
 /// What has to be added to a line number of a doc test, in the file that rustdoc generates, to get
 /// the number in the file that contains the doc test.
 ///

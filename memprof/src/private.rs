@@ -5,6 +5,7 @@ pub use crate::check::budget::test::BudgetTest;
 pub use crate::check::budget::{Budgeted, Spent, check, within};
 pub use crate::check::guard::call::{Guarded, GuardedTask, guard, guard_task};
 pub use crate::check::guard::{Guard, OnExceed};
+pub use crate::count::alloc::StaticAlloc;
 pub use crate::model::column::Column;
 pub use crate::model::options::{Options, Print, Rss, Stream};
 pub use crate::model::site::Site;

@@ -188,6 +188,41 @@ impl<A> CountingAlloc<A> {
     }
 }
 
+/// An allocator that is a static of the program.
+///
+/// `cargo memprof` counts over the program's own `#[global_allocator]` with this, and leaves the
+/// static as it is: the program may also use it by its name.
+#[derive(Debug)]
+pub struct StaticAlloc<A: 'static>(pub &'static A);
+
+// SAFETY: each method passes its arguments to the static as they came and returns what it returned,
+// so the contract holds wherever it holds for the static.
+unsafe impl<A: GlobalAlloc> GlobalAlloc for StaticAlloc<A> {
+    #[inline(always)]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: our caller's promise is the same.
+        unsafe { self.0.alloc(layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { self.0.dealloc(block, layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { self.0.alloc_zeroed(layout) }
+    }
+
+    #[inline(always)]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { self.0.realloc(block, layout, new_size) }
+    }
+}
+
 // `cfg(not(target_thread_local))`, which isn't stable.
 #[cfg(all(
     not(feature = "off"),

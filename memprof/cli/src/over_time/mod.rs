@@ -10,7 +10,6 @@ mod picture;
 mod plot;
 mod process;
 mod run;
-mod signals;
 
 pub(crate) use plot::svg;
 

@@ -9,8 +9,9 @@
 //! running if the file can no longer be written.
 
 use super::limit::StopAt;
-use super::signals::Caught;
 use super::{drawing, files, process, say};
+use crate::signals::Caught;
+use crate::status;
 use clap::Args;
 
 use memprof::__command::{Identity, InPlace, append, opened};
@@ -21,7 +22,7 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Seek, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf, absolute};
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, Args)]
@@ -128,7 +129,7 @@ impl Run {
         if !status.success() {
             say(format_args!("the program ended with {status}"));
         }
-        Ok(ExitCode::from(code(status)))
+        Ok(ExitCode::from(status::code(status)))
     }
 }
 
@@ -182,15 +183,6 @@ fn words(words: &[OsString]) -> String {
         }
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-fn code(status: ExitStatus) -> u8 {
-    #[cfg(unix)]
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-    #[cfg(not(unix))]
-    let signal: Option<i32> = None;
-    let code = status.code().or(signal.map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 /// What was at the path before, to restore it if the program can't be started.

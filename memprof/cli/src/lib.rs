@@ -1,6 +1,7 @@
-//! The command `memprof`: shows, compares and converts reports, and records the resident
-//! memory of programs over time.
+//! The command: `memprof` shows, compares and converts reports, and records the resident memory of
+//! programs over time; `cargo memprof` profiles whole programs.
 
+mod cargo;
 mod diff;
 mod dump;
 mod lines;
@@ -8,6 +9,8 @@ mod live;
 mod over_time;
 mod reading;
 mod show;
+mod signals;
+mod status;
 mod top;
 mod view;
 
@@ -177,7 +180,11 @@ fn format_named(name: &str) -> Result<Format, memprof::report::FormatError> {
     name.trim_start_matches('.').parse()
 }
 
-fn main() -> ExitCode {
+pub use cargo::cargo_memprof;
+
+/// Runs `memprof` with the arguments of this process.
+#[must_use]
+pub fn memprof() -> ExitCode {
     // With SIGXFSZ handled, a write past the file size limit returns an error instead of ending
     // the command. A program that the command starts still has the default action, since `exec`
     // resets handlers.
