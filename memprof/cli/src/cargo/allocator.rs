@@ -80,7 +80,13 @@ impl<'a> Static<'a> {
         tokens: &[TokenTree],
         attributes: &[(Range<usize>, Group)],
     ) -> Option<Self> {
-        let [TokenTree::Ident(keyword), name, TokenTree::Punct(colon), rest @ ..] = tokens else {
+        let [
+            TokenTree::Ident(keyword),
+            name,
+            TokenTree::Punct(colon),
+            rest @ ..,
+        ] = tokens
+        else {
             return None;
         };
         if keyword != "static" || colon.as_char() != ':' {
@@ -125,10 +131,15 @@ impl<'a> Static<'a> {
         }
         let Self { name, ty, .. } = self;
         let conditions = self.conditions.concat();
-        let condition = self.condition.map(|condition| format!("#[cfg({condition})]"));
+        let condition = self
+            .condition
+            .map(|condition| format!("#[cfg({condition})]"));
         let condition = condition.unwrap_or_default();
         // glibc's allocator leaves room behind most blocks.
-        let is_system = ty.rsplit(':').next().is_some_and(|last| last.trim() == "System");
+        let is_system = ty
+            .rsplit(':')
+            .next()
+            .is_some_and(|last| last.trim() == "System");
         let behind = if is_system { ".with_tags_behind()" } else { "" };
         let inner = format!("::{library}::__private::StaticAlloc");
         edits.blank(self.attribute);
@@ -154,9 +165,11 @@ fn global_allocator(attribute: &Group) -> Option<Option<String>> {
         [TokenTree::Ident(name), TokenTree::Group(inside)] if name == "cfg_attr" => {
             let inside: Vec<TokenTree> = inside.stream().into_iter().collect();
             match &inside[..] {
-                [condition @ .., TokenTree::Punct(comma), TokenTree::Ident(name)]
-                    if comma.as_char() == ',' && name == "global_allocator" =>
-                {
+                [
+                    condition @ ..,
+                    TokenTree::Punct(comma),
+                    TokenTree::Ident(name),
+                ] if comma.as_char() == ',' && name == "global_allocator" => {
                     let condition: TokenStream = condition.iter().cloned().collect();
                     Some(Some(condition.to_string()))
                 }
@@ -196,14 +209,19 @@ mod tests {
         );
         assert_eq!(found, Found::Perhaps);
         assert!(
-            text.contains("static A: System = System;#[cfg(feature = \"a\")]#[global_allocator]static"),
+            text.contains(
+                "static A: System = System;#[cfg(feature = \"a\")]#[global_allocator]static"
+            ),
             "{text}"
         );
         assert!(text.contains("(&A)).with_tags_behind();"), "{text}");
 
         let (text, found) = wrapped("#[cfg_attr(unix, global_allocator)] static A: B = B;");
         assert_eq!(found, Found::Perhaps);
-        assert!(text.contains("= B;#[cfg(unix)]#[global_allocator]static"), "{text}");
+        assert!(
+            text.contains("= B;#[cfg(unix)]#[global_allocator]static"),
+            "{text}"
+        );
     }
 
     #[test]

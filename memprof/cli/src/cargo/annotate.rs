@@ -1,19 +1,23 @@
 //! Finds where a source file gets the attribute, and which other files belong to its crate.
 //!
 //! The attribute goes on functions, `impl` blocks and traits; modules in the file are walked. It is
-//! put on a line that the item has already, after its documentation and its `#[cfg]`s, so that no
-//! line moves. Functions and items that carry the attribute by hand are left as they are.
+//! put right after the token before the item, so that no line moves, and no column either unless
+//! both are on one line: panics name columns, too. Functions and items that carry the attribute by
+//! hand are left as they are.
 
 use crate::cargo::edits::Edits;
+use crate::cargo::gaps::Gaps;
 use crate::cargo::modules::{Child, Place, children_in_macro};
+use crate::cargo::pieces::{Kind, Piece, pieces};
 use crate::cargo::selection::{Choice, Selection};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use std::ops::Range;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
 use syn::{
-    AttrStyle, Attribute, Block, File, ImplItem, ImplItemFn, ItemFn, ItemImpl, ItemMod,
-    ItemTrait, Macro, Signature, TraitItem, TraitItemFn, Type,
+    Attribute, Block, ImplItem, ImplItemFn, ItemFn, ItemImpl, ItemMod, ItemTrait, Macro, Signature,
+    TraitItem, TraitItemFn, Type,
 };
 
 /// How a file of a crate is read.
@@ -41,10 +45,11 @@ pub(crate) struct Annotated {
 }
 
 impl Reading<'_> {
-    /// Reads a file whose module has the path `place.module`.
-    pub(crate) fn read(&self, file: &File, place: &Place) -> Found {
+    /// Reads a file of these tokens, whose module has the path `place.module`.
+    pub(crate) fn read(&self, tokens: &TokenStream, gaps: &Gaps, place: &Place) -> Found {
         let mut walk = Walk {
             reading: self,
+            gaps,
             place: place.clone(),
             owner: None,
             found: Found {
@@ -53,7 +58,7 @@ impl Reading<'_> {
                 annotated: Vec::new(),
             },
         };
-        walk.visit_file(file);
+        walk.pieces(tokens.clone());
         walk.found
     }
 
@@ -66,6 +71,7 @@ impl Reading<'_> {
 
 struct Walk<'a> {
     reading: &'a Reading<'a>,
+    gaps: &'a Gaps,
     place: Place,
     /// The type or the trait whose functions are being walked.
     owner: Option<String>,
@@ -91,8 +97,8 @@ impl Walk<'_> {
     }
 
     /// Puts the attribute on `item`.
-    fn annotate(&mut self, attrs: &[Attribute], item: &impl ToTokens, name: String, options: &str) {
-        let Some(offset) = first_token(attrs, item) else {
+    fn annotate(&mut self, item: &impl ToTokens, name: String, options: &str) {
+        let Some(offset) = self.gaps.before(item) else {
             return;
         };
         let lines = lines_of(item);
@@ -112,12 +118,12 @@ impl Walk<'_> {
             Choice::Print => ",print=\"call\"",
         };
         let name = self.path(&signature.ident.to_string());
-        self.annotate(attrs, item, name, options);
+        self.annotate(item, name, options);
     }
 
     /// Puts the attribute on an `impl` block or a trait with these functions, each with its
     /// attributes and its whole text.
-    fn container(&mut self, attrs: &[Attribute], item: &impl ToTokens, methods: &[Method<'_>]) {
+    fn container(&mut self, item: &impl ToTokens, methods: &[Method<'_>]) {
         let lines = lines_of(item);
         let in_a_method = |line: &&usize| {
             let mut methods = methods.iter();
@@ -156,18 +162,48 @@ impl Walk<'_> {
                 "#skip" => format!("#[::{library}::memprofile(inserted,skip)]"),
                 option => self.reading.attribute(option),
             };
-            if let Some(offset) = first_token(method.attrs, &method.all) {
+            if let Some(offset) = self.gaps.before(&method.all) {
                 self.found.edits.insert(offset, text);
             }
         }
         let name = self.owner.clone().unwrap_or_default();
         let name = self.place.path_with(&name);
-        self.annotate(attrs, item, name, "");
+        self.annotate(item, name, "");
         // A message of the compiler is about one function, which is left out alone.
         for method in methods {
             let lines = lines_of(&method.all);
             let name = self.path(&method.signature.ident.to_string());
             self.found.annotated.push(Annotated { lines, name });
+        }
+    }
+
+    /// Walks the items of a file, or of a module that can't be read as a whole.
+    fn pieces(&mut self, tokens: TokenStream) {
+        for piece in pieces(tokens) {
+            match piece {
+                Piece::Read(item) => self.visit_item(&item),
+                Piece::Unread(item) => self.unread(&item),
+            }
+        }
+    }
+
+    /// Puts the attribute on what can't be read, unless its functions are chosen by their paths.
+    fn unread(&mut self, item: &TokenStream) {
+        match Kind::of(item) {
+            Kind::Module(name, inside) => {
+                let inner = self.place.inside(&name, &[]);
+                let outer = std::mem::replace(&mut self.place, inner);
+                self.pieces(inside);
+                self.place = outer;
+            }
+            Kind::Profiled(name) => {
+                let path = self.path(&name);
+                let is_chosen = self.reading.selection.choice(&path) == Choice::Profile;
+                if is_chosen && !self.is_left_out(&lines_of(item)) {
+                    self.annotate(item, path, "");
+                }
+            }
+            Kind::Other => {}
         }
     }
 
@@ -186,7 +222,7 @@ struct Method<'a> {
     attrs: &'a [Attribute],
     signature: &'a Signature,
     body: &'a Block,
-    all: proc_macro2::TokenStream,
+    all: TokenStream,
 }
 
 impl<'a> Method<'a> {
@@ -238,7 +274,7 @@ impl<'ast> Visit<'ast> for Walk<'_> {
         let outer = self.owner.replace(type_name(&item.self_ty));
         let is_by_hand = item.attrs.iter().any(is_by_hand);
         if !is_by_hand && !is_allocator(item) {
-            self.container(&item.attrs, item, &methods);
+            self.container(item, &methods);
         }
         self.bodies(methods.iter().map(|method| method.body));
         self.owner = outer;
@@ -248,7 +284,7 @@ impl<'ast> Visit<'ast> for Walk<'_> {
         let methods: Vec<_> = item.items.iter().filter_map(Method::of_trait).collect();
         let outer = self.owner.replace(item.ident.to_string());
         if !item.attrs.iter().any(is_by_hand) {
-            self.container(&item.attrs, item, &methods);
+            self.container(item, &methods);
         }
         self.bodies(methods.iter().map(|method| method.body));
         self.owner = outer;
@@ -281,18 +317,6 @@ impl<'ast> Visit<'ast> for Walk<'_> {
 fn lines_of(item: &impl ToTokens) -> Range<usize> {
     let span = item.to_token_stream().span();
     span.start().line..span.end().line + 1
-}
-
-/// The offset of the first token of an item, after its documentation and its `#[cfg]`s.
-fn first_token(attrs: &[Attribute], item: &impl ToTokens) -> Option<usize> {
-    let is_outer = |attribute: &&Attribute| matches!(attribute.style, AttrStyle::Outer);
-    let passed = attrs.iter().filter(is_outer).take_while(|attribute| {
-        attribute.path().is_ident("doc") || attribute.path().is_ident("cfg")
-    });
-    // Each is `#` and a group.
-    let passed = 2 * passed.count();
-    let token = item.to_token_stream().into_iter().nth(passed)?;
-    Some(token.span().byte_range().start)
 }
 
 /// Whether an attribute is memprof's own, written by hand.

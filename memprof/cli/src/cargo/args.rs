@@ -13,7 +13,12 @@ use std::path::PathBuf;
 /// The program is built in the release profile, in the folder `memprof` of the target folder; the
 /// source isn't changed.
 #[derive(Debug, Parser)]
-#[command(name = "cargo memprof", bin_name = "cargo memprof", version, max_term_width = 90)]
+#[command(
+    name = "cargo memprof",
+    bin_name = "cargo memprof",
+    version,
+    max_term_width = 90
+)]
 struct Line {
     #[command(subcommand)]
     command: Command,
@@ -39,7 +44,9 @@ enum Command {
 }
 
 fn usage(command: &str, end: &str) -> String {
-    format!("cargo memprof {command} [OPTIONS] [OPTIONS OF CARGO] {end}").trim_end().to_owned()
+    format!("cargo memprof {command} [OPTIONS] [OPTIONS OF CARGO] {end}")
+        .trim_end()
+        .to_owned()
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -182,7 +189,11 @@ impl Args {
 
     /// The values of one of cargo's options.
     pub(crate) fn values(&self, name: &str) -> Vec<String> {
-        let words: Vec<_> = self.cargo.iter().map(|word| word.to_string_lossy()).collect();
+        let words: Vec<_> = self
+            .cargo
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
         let mut values = Vec::new();
         for (index, word) in words.iter().enumerate() {
             match word.strip_prefix(name) {

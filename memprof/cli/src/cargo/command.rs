@@ -68,7 +68,9 @@ impl<'a> Session<'a> {
             [target] => Some(target.clone()),
             _ => return Err("more than one `--target` is given; profile one at a time".into()),
         };
-        let triple = target.clone().map_or_else(|| config.host_triple().map(str::to_owned), Ok)?;
+        let triple = target
+            .clone()
+            .map_or_else(|| config.host_triple().map(str::to_owned), Ok)?;
         refuse_target(&triple)?;
         let target_folder = match args.values("--target-dir").pop() {
             Some(folder) => absolute(folder)?,
@@ -137,14 +139,17 @@ impl<'a> Session<'a> {
         fs::write(&plan, serde_json::to_vec(&self.plan)?)?;
         let mut command = Command::new(self.cargo);
         command.arg(self.args.action.name());
-        let has_profile = self.args.has(&["--release", "-r"]) || !self.args.values("--profile").is_empty();
+        let has_profile =
+            self.args.has(&["--release", "-r"]) || !self.args.values("--profile").is_empty();
         if !has_profile && self.args.action != Action::Bench {
             command.arg("--release");
         }
         command.args(without_target_folder(&self.args.cargo));
         command.arg("--target-dir").arg(&self.build_folder);
         for setting in ["debug=\"line-tables-only\"", "strip=\"none\""] {
-            command.arg("--config").arg(format!("profile.release.{setting}"));
+            command
+                .arg("--config")
+                .arg(format!("profile.release.{setting}"));
         }
         if let Some(feature) = &self.export {
             command.args(["--features", feature]);
@@ -155,7 +160,10 @@ impl<'a> Session<'a> {
                 self.run_folder.path(),
                 &self.outer_runner,
             );
-            let words: Vec<String> = words.iter().map(|word| toml_text(&word.to_string_lossy())).collect();
+            let words: Vec<String> = words
+                .iter()
+                .map(|word| toml_text(&word.to_string_lossy()))
+                .collect();
             let runner = format!("target.{}.runner=[{}]", self.triple, words.join(","));
             command.arg("--config").arg(runner);
             // It would take precedence over the option.
@@ -183,7 +191,10 @@ impl<'a> Session<'a> {
             package.own_memprof.hash(&mut hasher);
         }
         let files = [&self.exe, &self.plan.library.memprof];
-        for file in files.into_iter().filter(|file| !file.as_os_str().is_empty()) {
+        for file in files
+            .into_iter()
+            .filter(|file| !file.as_os_str().is_empty())
+        {
             let there = fs::metadata(file)?;
             (file, there.len(), there.modified()?).hash(&mut hasher);
         }
@@ -203,13 +214,19 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let found = reports::read(self.run_folder.path())?;
-        let with_report: Vec<&Ran> =
-            found.programs.iter().filter(|ran| ran.report.is_some()).collect();
+        let with_report: Vec<&Ran> = found
+            .programs
+            .iter()
+            .filter(|ran| ran.report.is_some())
+            .collect();
         if with_report.is_empty() {
             say_missing(&found);
             return Ok(());
         }
-        let all: Vec<_> = with_report.iter().filter_map(|ran| ran.report.as_ref()).collect();
+        let all: Vec<_> = with_report
+            .iter()
+            .filter_map(|ran| ran.report.as_ref())
+            .collect();
         let mut out = anstream::stderr().lock();
         io::Write::write_all(&mut out, b"\n")?;
         summary::show(&all, self.args.options.top, &mut out)?;
@@ -243,7 +260,11 @@ impl<'a> Session<'a> {
     }
 
     /// Writes what `--format` and `--output` ask for.
-    fn write_more(&self, report: &memprof::report::Report, stem: &Path) -> Result<(), Box<dyn Error>> {
+    fn write_more(
+        &self,
+        report: &memprof::report::Report,
+        stem: &Path,
+    ) -> Result<(), Box<dyn Error>> {
         let options = &self.args.options;
         match (&options.format, &options.output) {
             (None, None) => {}
@@ -317,7 +338,10 @@ fn refuse_target(triple: &str) -> Result<(), String> {
 /// A path as it is shown: relative to this folder, if it is inside.
 fn shown(path: &Path) -> String {
     let here = env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// A text as a TOML string.

@@ -12,11 +12,7 @@ use std::path::Path;
 
 /// Replaces in the list `file` each beginning of a path by another, as `replacements` say, and adds
 /// that the crate depends on the variable [`KEY`], whose value is `key`.
-pub(crate) fn rewrite(
-    file: &Path,
-    replacements: &[(String, String)],
-    key: &str,
-) -> io::Result<()> {
+pub(crate) fn rewrite(file: &Path, replacements: &[(String, String)], key: &str) -> io::Result<()> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
         // The compiler was asked for no list.

@@ -49,7 +49,9 @@ pub(crate) fn is_checked(line: &str) -> bool {
 
 /// The errors among the compiler's messages.
 pub(crate) fn errors(lines: &[String]) -> Vec<CompileError> {
-    let messages = lines.iter().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let messages = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
     messages
         .filter(|message| message.kind == "diagnostic" && message.level.starts_with("error"))
         // The last one only counts the others.

@@ -57,6 +57,9 @@ mod tests {
         edits.insert(0, "A".to_owned());
         edits.blank(2..7);
 
-        assert_eq!(edits.apply("a\nbä\ncd\n"), "Aa\n   \nc Bd\n".replace("c Bd", " dB"));
+        assert_eq!(
+            edits.apply("a\nbä\ncd\n"),
+            "Aa\n   \nc Bd\n".replace("c Bd", " dB")
+        );
     }
 }

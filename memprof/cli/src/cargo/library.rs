@@ -35,15 +35,25 @@ impl Build<'_> {
             .map_err(|error| format!("{} can't be written: {error}", self.folder.display()))?;
         let mut command = Command::new(self.cargo);
         command
-            .args(["build", "--release", "--package=memprof", "--message-format=json-render-diagnostics"])
+            .args([
+                "build",
+                "--release",
+                "--package=memprof",
+                "--message-format=json-render-diagnostics",
+            ])
             .arg("--manifest-path")
             .arg(self.folder.join("Cargo.toml"))
             .arg("--target-dir")
             .arg(self.folder.join("target"));
-        for name in ["--offline", "--frozen", "--quiet", "-q"] {
-            if self.args.has(&[name]) {
-                command.arg(name.replace("--frozen", "--offline"));
-            }
+        if self.args.has(&["--offline", "--frozen"]) {
+            command.arg("--offline");
+        }
+        if self.folder.join("target").exists() || self.args.has(&["--quiet", "-q"]) {
+            command.arg("--quiet");
+        } else {
+            eprintln!(
+                "memprof: building itself, once for this folder, to be linked to the program"
+            );
         }
         for name in ["--config", "-Z"] {
             for value in self.args.values(name) {
@@ -97,9 +107,9 @@ impl Build<'_> {
              [lib]\npath = \"lib.rs\"\n\n[workspace]\n\n\
              [dependencies]\nmemprof = {{ {source}, features = [\"export\"] }}\n\n\
              [profile.release]\ndebug = \"line-tables-only\"\n\
-             # A number that other programs don't have: see above.\ncodegen-units = 13\n"
-        )
-        .replace(": see above", ", so that these crates differ from those of the program");
+             # A number that programs don't have, so that the names of crates differ from theirs.\n\
+             codegen-units = 13\n"
+        );
         fs::create_dir_all(self.folder)?;
         write_if_new(&self.folder.join("Cargo.toml"), manifest.as_bytes())?;
         write_if_new(&self.folder.join("lib.rs"), b"")?;
@@ -123,7 +133,10 @@ fn write_if_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
 /// Adds what cargo has built to the library's files.
 fn add(library: &mut Library, artifact: &cargo_metadata::Artifact) {
     let is_library = |kind: &TargetKind| {
-        matches!(kind, TargetKind::Lib | TargetKind::RLib | TargetKind::ProcMacro)
+        matches!(
+            kind,
+            TargetKind::Lib | TargetKind::RLib | TargetKind::ProcMacro
+        )
     };
     if !artifact.target.kind.iter().any(is_library) {
         return;

@@ -23,7 +23,11 @@ pub(crate) fn update(
     let mut folders = BTreeSet::from([tree.to_owned()]);
     for file in files.keys().filter(|file| file.starts_with(tree)) {
         let parents = file.ancestors().skip(1);
-        folders.extend(parents.take_while(|folder| *folder != tree).map(Path::to_owned));
+        folders.extend(
+            parents
+                .take_while(|folder| *folder != tree)
+                .map(Path::to_owned),
+        );
     }
     // Parents come before the folders inside.
     for folder in &folders {

@@ -157,7 +157,11 @@ fn paths(attrs: &[Attribute]) -> Vec<String> {
         match &attribute.meta {
             Meta::NameValue(MetaNameValue {
                 path,
-                value: Expr::Lit(ExprLit { lit: Lit::Str(value), .. }),
+                value:
+                    Expr::Lit(ExprLit {
+                        lit: Lit::Str(value),
+                        ..
+                    }),
                 ..
             }) if path.is_ident("path") => found.push(value.value()),
             Meta::List(list) if list.path.is_ident("cfg_attr") => {

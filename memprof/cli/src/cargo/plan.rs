@@ -54,9 +54,8 @@ impl Plan {
     pub(crate) fn of_this_build() -> Option<Result<Self, String>> {
         let path = PathBuf::from(env::var_os(PLAN)?);
         let read = fs::read(&path).map_err(|error| error.to_string());
-        let plan = read.and_then(|text| {
-            serde_json::from_slice(&text).map_err(|error| error.to_string())
-        });
+        let plan =
+            read.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()));
         Some(plan.map_err(|error| format!("{}: {error}", path.display())))
     }
 

@@ -53,12 +53,16 @@ pub(crate) fn read(folder: &Path) -> Result<Reports, String> {
         });
     }
     reports.other_count = report_count;
-    reports.programs.sort_by(|one, other| one.name.cmp(&other.name));
+    reports
+        .programs
+        .sort_by(|one, other| one.name.cmp(&other.name));
     Ok(reports)
 }
 
 fn has_ending(name: &OsString, ending: &str) -> bool {
-    Path::new(name).extension().is_some_and(|found| found == ending)
+    Path::new(name)
+        .extension()
+        .is_some_and(|found| found == ending)
 }
 
 /// Writes a report as JSON and as a page, and returns both paths. `stem` is the path without an

@@ -33,12 +33,16 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     let [folder, outer_count, line @ ..] = words else {
         return refused("its arguments are missing");
     };
-    let outer_count = outer_count.to_str().and_then(|count| count.parse::<usize>().ok());
+    let outer_count = outer_count
+        .to_str()
+        .and_then(|count| count.parse::<usize>().ok());
     let (Some(outer_count), [program, arguments @ ..]) = (outer_count, line) else {
         return refused("its arguments are missing");
     };
     let folder = Path::new(folder);
-    let executable = line.get(outer_count).map_or(OsStr::new(""), OsString::as_os_str);
+    let executable = line
+        .get(outer_count)
+        .map_or(OsStr::new(""), OsString::as_os_str);
     let mut command = Command::new(program);
     command.args(arguments);
     for name in [PLAN, KEY, OUTER_WRAPPER] {
@@ -54,7 +58,10 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     }
     // On Unix, the program gets this process's number.
     let id = std::process::id();
-    let _ = fs::write(folder.join(format!("{id}.program")), executable.as_encoded_bytes());
+    let _ = fs::write(
+        folder.join(format!("{id}.program")),
+        executable.as_encoded_bytes(),
+    );
     start(command)
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct RustcArgs {
     pub(crate) target: Option<String>,
     /// Whether an executable is built: a program, a test or a benchmark.
     pub(crate) is_program: bool,
+    /// Whether the crate is of edition 2015, in which other crates have to be declared.
+    pub(crate) is_2015: bool,
     has_lint_cap: bool,
 }
 
@@ -22,7 +24,10 @@ impl RustcArgs {
     /// Reads a command line, from the compiler's name on. `None` if it isn't one with which cargo
     /// compiles a crate: a question about the compiler, or a trial of a build script.
     pub(crate) fn read(words: &[OsString]) -> Option<Self> {
-        let texts: Vec<&str> = words.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+        let texts: Vec<&str> = words
+            .iter()
+            .map(|word| word.to_str().unwrap_or_default())
+            .collect();
         let value = |name: &str| {
             texts.iter().enumerate().find_map(|(index, text)| {
                 let rest = text.strip_prefix(name)?;
@@ -60,6 +65,7 @@ impl RustcArgs {
             extra_filename: codegen("extra-filename").unwrap_or_default().to_owned(),
             target: value("--target").map(str::to_owned),
             is_program: is_test || crate_types.contains(&"bin"),
+            is_2015: matches!(value("--edition"), None | Some("2015")),
             has_lint_cap: value("--cap-lints").is_some(),
             words: words.to_vec(),
         })
@@ -99,8 +105,10 @@ impl RustcArgs {
 
 /// Whether the word after an option is its value, and not the root file.
 fn takes_a_value(word: &str) -> bool {
-    matches!(word, "-o" | "-L" | "-l" | "-C" | "-Z" | "-A" | "-W" | "-D" | "-F")
-        || (word.starts_with("--") && !word.contains('=') && word != "--test")
+    matches!(
+        word,
+        "-o" | "-L" | "-l" | "-C" | "-Z" | "-A" | "-W" | "-D" | "-F"
+    ) || (word.starts_with("--") && !word.contains('=') && word != "--test")
 }
 
 #[cfg(test)]

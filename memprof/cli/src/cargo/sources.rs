@@ -7,8 +7,10 @@
 use crate::cargo::allocator::{self, Found};
 use crate::cargo::annotate::{Annotated, Reading};
 use crate::cargo::edits::Edits;
+use crate::cargo::gaps::Gaps;
 use crate::cargo::modules::Place;
 use crate::cargo::selection::Selection;
+use proc_macro2::TokenStream;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -37,6 +39,8 @@ pub(crate) struct Request<'a> {
     pub(crate) selection: &'a Selection,
     /// Whether it is a program, which needs an allocator.
     pub(crate) is_program: bool,
+    /// Whether the crate's edition is one in which it has to declare other crates.
+    pub(crate) needs_declaration: bool,
 }
 
 /// A file in its edited form.
@@ -74,8 +78,8 @@ pub(crate) fn edited(request: &Request<'_>, left_out: &LeftOut) -> Sources {
         };
         let start = code_start(&text);
         let code = &text[start..];
-        let file = match syn::parse_str::<syn::File>(code) {
-            Ok(file) => file,
+        let tokens = match code.parse::<TokenStream>() {
+            Ok(tokens) => tokens,
             Err(error) => {
                 let line = error.span().start().line;
                 sources.unread.push((path, format!("line {line}: {error}")));
@@ -87,34 +91,49 @@ pub(crate) fn edited(request: &Request<'_>, left_out: &LeftOut) -> Sources {
             selection: request.selection,
             left_out: left_out.lines.get(&path).map_or(&[], Vec::as_slice),
         };
-        let found = reading.read(&file, &place);
-        pending.extend(found.children.into_iter().flat_map(super::modules::Child::files));
+        let found = reading.read(&tokens, &Gaps::new(code, &tokens), &place);
+        pending.extend(
+            found
+                .children
+                .into_iter()
+                .flat_map(super::modules::Child::files),
+        );
         let (mut edits, annotated) = if left_out.all || left_out.files.contains(&path) {
             (Edits::default(), Vec::new())
         } else {
             (found.edits, found.annotated)
         };
-        if let Ok(tokens) = code.parse() {
-            let found = allocator::wrap(code, tokens, request.library, &mut edits);
-            let is_root = path == normal(request.root);
-            // In a module, a condition may be on the module.
-            allocator = allocator.max(if is_root { found } else { found.min(Found::Perhaps) });
-        }
+        let found = allocator::wrap(code, tokens, request.library, &mut edits);
+        let is_root = path == normal(request.root);
+        // In a module, a condition may be on the module.
+        allocator = allocator.max(if is_root {
+            found
+        } else {
+            found.min(Found::Perhaps)
+        });
         if !edits.is_empty() {
             let text = text[..start].to_owned() + &edits.apply(code);
             sources.function_count += annotated.len();
             sources.files.insert(path, Source { text, annotated });
         }
     }
+    let mut additions = String::new();
     if request.is_program && allocator != Found::Surely && !left_out.allocator {
-        sources.add_allocator(request);
+        additions.push_str(&allocator::injected(request.library));
+        sources.has_allocator = true;
+    }
+    if request.needs_declaration && !(sources.files.is_empty() && additions.is_empty()) {
+        additions.push_str(&format!("extern crate {};", request.library));
+    }
+    if !additions.is_empty() {
+        sources.add_to_root(request, &additions);
     }
     sources
 }
 
 impl Sources {
-    /// Adds memprof's allocator after the last line of the root file.
-    fn add_allocator(&mut self, request: &Request<'_>) {
+    /// Adds `text` after the last line of the root file.
+    fn add_to_root(&mut self, request: &Request<'_>, text: &str) {
         let root = normal(request.root);
         let Ok(plain) = fs::read_to_string(&root) else {
             return;
@@ -124,9 +143,8 @@ impl Sources {
             annotated: Vec::new(),
         });
         source.text.push('\n');
-        source.text.push_str(&allocator::injected(request.library));
+        source.text.push_str(text);
         source.text.push('\n');
-        self.has_allocator = true;
     }
 }
 

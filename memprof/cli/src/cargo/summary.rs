@@ -39,7 +39,10 @@ pub(crate) fn show(reports: &[&Report], top: usize, mut out: impl Write) -> io::
     part(&rows, &[TEMPORARY, BLOCKS], top, &mut out)?;
     for report in reports {
         let of = |own: &Allocations, columns: &[Column]| -> Vec<String> {
-            columns.iter().map(|(_, value, text)| text(value(own))).collect()
+            columns
+                .iter()
+                .map(|(_, value, text)| text(value(own)))
+                .collect()
         };
         let [allocated, blocks, at_peak, alive] =
             &of(&report.total, &[ALLOCATED, BLOCKS, AT_PEAK, ALIVE])[..]
@@ -77,7 +80,9 @@ fn part(rows: &[Row], columns: &[Column], top: usize, mut out: impl Write) -> io
         // A line with a quarter of the total is worth looking at.
         let is_much = 4 * main(&row.own) >= all;
         styles.push(if is_much { MORE } else { Style::new() });
-        let numbers = columns.iter().map(|(_, value, text)| number(&text(value(&row.own))));
+        let numbers = columns
+            .iter()
+            .map(|(_, value, text)| number(&text(value(&row.own))));
         let texts = [cell(&row.place), cell(&row.source)];
         table.add_row(numbers.chain(texts.map(Into::into)));
     }
@@ -90,11 +95,13 @@ fn rows(reports: &[&Report]) -> Vec<Row> {
     let mut rows: BTreeMap<(&str, u32), Row> = BTreeMap::new();
     for report in reports {
         for (function, line) in lines(report) {
-            let row = rows.entry((&function.file, line.number)).or_insert_with(|| Row {
-                place: format!("{}:{}", function.file, line.number),
-                source: shortened(line.source.trim()),
-                own: Allocations::default(),
-            });
+            let row = rows
+                .entry((&function.file, line.number))
+                .or_insert_with(|| Row {
+                    place: format!("{}:{}", function.file, line.number),
+                    source: shortened(line.source.trim()),
+                    own: Allocations::default(),
+                });
             add(&mut row.own, &line.own);
         }
     }

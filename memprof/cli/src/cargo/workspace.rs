@@ -26,7 +26,13 @@ impl Workspace {
             command.manifest_path(path);
         }
         let mut options = Vec::new();
-        for name in ["--offline", "--locked", "--frozen", "--all-features", "--no-default-features"] {
+        for name in [
+            "--offline",
+            "--locked",
+            "--frozen",
+            "--all-features",
+            "--no-default-features",
+        ] {
             if args.has(&[name]) {
                 options.push(name.to_owned());
             }
@@ -72,7 +78,8 @@ impl Workspace {
         let mut packages = Vec::new();
         let mut left_plain = Vec::new();
         for package in &self.metadata.packages {
-            let is_chosen = package.source.is_none() || deps.iter().any(|name| package.name == *name);
+            let is_chosen =
+                package.source.is_none() || deps.iter().any(|name| package.name == *name);
             if !is_chosen || OURS.contains(&package.name.as_str()) {
                 continue;
             }
@@ -112,7 +119,9 @@ impl Workspace {
         if !is_local {
             return folder.to_owned();
         }
-        let repository = folder.ancestors().find(|folder| folder.join(".git").exists());
+        let repository = folder
+            .ancestors()
+            .find(|folder| folder.join(".git").exists());
         let workspace = folder.starts_with(self.root()).then(|| self.root());
         match (repository, workspace) {
             (Some(repository), Some(workspace)) if workspace.starts_with(repository) => repository,
@@ -126,14 +135,23 @@ impl Workspace {
     /// How a package names memprof, if it depends on it.
     fn own_memprof(&self, id: &PackageId) -> Option<String> {
         let memprof = self.memprof()?;
-        let node = self.metadata.resolve.as_ref()?.nodes.iter().find(|node| node.id == *id)?;
+        let node = self
+            .metadata
+            .resolve
+            .as_ref()?
+            .nodes
+            .iter()
+            .find(|node| node.id == *id)?;
         let mut deps = node.deps.iter();
-        deps.find(|dep| dep.pkg == *memprof).map(|dep| dep.name.clone())
+        deps.find(|dep| dep.pkg == *memprof)
+            .map(|dep| dep.name.clone())
     }
 
     fn memprof(&self) -> Option<&PackageId> {
         let mut packages = self.metadata.packages.iter();
-        packages.find(|package| package.name == "memprof").map(|package| &package.id)
+        packages
+            .find(|package| package.name == "memprof")
+            .map(|package| &package.id)
     }
 
     /// The feature that has the program's own memprof write reports, if it has one of its own.
@@ -143,7 +161,10 @@ impl Workspace {
         }
         let package = self.metadata.root_package()?;
         self.own_memprof(&package.id)?;
-        let dependency = package.dependencies.iter().find(|dependency| dependency.name == "memprof")?;
+        let dependency = package
+            .dependencies
+            .iter()
+            .find(|dependency| dependency.name == "memprof")?;
         let name = dependency.rename.as_deref().unwrap_or(&dependency.name);
         Some(format!("{name}/export"))
     }

@@ -77,7 +77,9 @@ pub(crate) fn run_for_library(outer_wrapper: OsString, words: &[OsString]) -> Ex
 }
 
 fn status_of(words: &[OsString]) -> Result<ExitStatus, String> {
-    command(words)?.status().map_err(|error| cannot_start(words, &error))
+    command(words)?
+        .status()
+        .map_err(|error| cannot_start(words, &error))
 }
 
 fn command(words: &[OsString]) -> Result<Command, String> {
@@ -90,7 +92,9 @@ fn command(words: &[OsString]) -> Result<Command, String> {
 }
 
 fn cannot_start(words: &[OsString], error: &io::Error) -> String {
-    let program = words.first().map(|word| word.to_string_lossy().into_owned());
+    let program = words
+        .first()
+        .map(|word| word.to_string_lossy().into_owned());
     format!("{} can't be started: {error}", program.unwrap_or_default())
 }
 
@@ -190,6 +194,7 @@ impl<'a> Unit<'a> {
             library: self.library(),
             selection,
             is_program: self.args.is_program,
+            needs_declaration: self.args.is_2015 && self.package.own_memprof.is_none(),
         };
         sources::edited(&request, left_out)
     }
@@ -261,8 +266,7 @@ impl<'a> Unit<'a> {
             let to = self.args.out_dir.join(file.file_name().unwrap_or_default());
             let is_same = |there: fs::Metadata| {
                 fs::metadata(file).is_ok_and(|from| {
-                    from.len() == there.len()
-                        && from.modified().ok() == there.modified().ok()
+                    from.len() == there.len() && from.modified().ok() == there.modified().ok()
                 })
             };
             if fs::metadata(&to).is_ok_and(is_same) {
@@ -274,7 +278,10 @@ impl<'a> Unit<'a> {
             if fs::hard_link(file, &new).is_err() {
                 fs::copy(file, &new)?;
                 let modified = fs::metadata(file)?.modified()?;
-                fs::File::options().write(true).open(&new)?.set_modified(modified)?;
+                fs::File::options()
+                    .write(true)
+                    .open(&new)?
+                    .set_modified(modified)?;
             }
             fs::rename(&new, &to)?;
         }
@@ -326,12 +333,16 @@ impl<'a> Unit<'a> {
                 let path = sources::normal(&self.folder.join(file));
                 (path, *line)
             });
-            let Some((path, line)) = places.into_iter().find(|(path, _)| sources.files.contains_key(path))
+            let Some((path, line)) = places
+                .into_iter()
+                .find(|(path, _)| sources.files.contains_key(path))
             else {
                 continue;
             };
             let annotated = &sources.files[&path].annotated;
-            let around = annotated.iter().filter(|annotated| annotated.lines.contains(&line));
+            let around = annotated
+                .iter()
+                .filter(|annotated| annotated.lines.contains(&line));
             let innermost = around.min_by_key(|annotated| annotated.lines.len());
             let lines = left_out.lines.entry(path.clone()).or_default();
             let shown = path.strip_prefix(&self.folder).unwrap_or(&path).display();
