@@ -197,7 +197,7 @@ impl Args {
         let mut values = Vec::new();
         for (index, word) in words.iter().enumerate() {
             match word.strip_prefix(name) {
-                Some("") => values.extend(words.get(index + 1).map(|value| value.to_string())),
+                Some("") => values.extend(words.get(index + 1).map(ToString::to_string)),
                 Some(rest) => values.extend(rest.strip_prefix('=').map(str::to_owned)),
                 None => {}
             }

@@ -10,7 +10,8 @@ struct Message {
     #[serde(rename = "$message_type")]
     kind: String,
     level: String,
-    message: String,
+    #[serde(rename = "message")]
+    text: String,
     emit: String,
     spans: Vec<Span>,
 }
@@ -55,7 +56,7 @@ pub(crate) fn errors(lines: &[String]) -> Vec<CompileError> {
     messages
         .filter(|message| message.kind == "diagnostic" && message.level.starts_with("error"))
         // The last one only counts the others.
-        .filter(|message| !message.message.starts_with("aborting due to"))
+        .filter(|message| !message.text.starts_with("aborting due to"))
         .map(|message| {
             let mut places = Vec::new();
             for span in message.spans.into_iter().filter(|span| span.is_primary) {
@@ -66,7 +67,7 @@ pub(crate) fn errors(lines: &[String]) -> Vec<CompileError> {
                 }
             }
             CompileError {
-                text: message.message,
+                text: message.text,
                 places,
             }
         })

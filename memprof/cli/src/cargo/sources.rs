@@ -123,7 +123,7 @@ pub(crate) fn edited(request: &Request<'_>, left_out: &LeftOut) -> Sources {
         sources.has_allocator = true;
     }
     if request.needs_declaration && !(sources.files.is_empty() && additions.is_empty()) {
-        additions.push_str(&format!("extern crate {};", request.library));
+        additions.extend(["extern crate ", request.library, ";"]);
     }
     if !additions.is_empty() {
         sources.add_to_root(request, &additions);

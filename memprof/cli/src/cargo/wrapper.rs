@@ -153,13 +153,13 @@ impl<'a> Unit<'a> {
             outcome = self.attempt(&sources)?;
         }
         if outcome.status.success() || sources.files.is_empty() {
-            return self.finish(&sources, outcome, &[]);
+            return self.finish(&sources, &outcome, &[]);
         }
         let errors = diagnostics::errors(&outcome.held);
         // Whether the program compiles at all.
         let plain = self.plain(false)?;
         if !plain.status.success() {
-            return self.finish(&Sources::default(), plain, &[]);
+            return self.finish(&Sources::default(), &plain, &[]);
         }
         let reason = errors.first().map_or_else(
             || "the compiler failed without a message".to_owned(),
@@ -175,7 +175,7 @@ impl<'a> Unit<'a> {
             sources = self.edited(&selection, &left_out);
             let outcome = self.attempt(&sources)?;
             if outcome.status.success() {
-                return self.finish(&sources, outcome, &notes);
+                return self.finish(&sources, &outcome, &notes);
             }
             errors = diagnostics::errors(&outcome.held);
         }
@@ -184,7 +184,7 @@ impl<'a> Unit<'a> {
             self.args.crate_name
         );
         let plain = self.plain(true)?;
-        self.finish(&Sources::default(), plain, &[note])
+        self.finish(&Sources::default(), &plain, &[note])
     }
 
     fn edited(&self, selection: &Selection, left_out: &LeftOut) -> Sources {
@@ -367,7 +367,7 @@ impl<'a> Unit<'a> {
     fn finish(
         &self,
         sources: &Sources,
-        outcome: Outcome,
+        outcome: &Outcome,
         notes: &[String],
     ) -> Result<ExitStatus, String> {
         hand_on(&outcome.held);

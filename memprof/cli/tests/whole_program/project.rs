@@ -64,7 +64,7 @@ impl Project {
     }
 
     /// A file that the command has written.
-    pub(crate) fn written(&self, path: &str) -> PathBuf {
+    pub(crate) fn written(path: &str) -> PathBuf {
         Self::target().join("memprof").join(path)
     }
 
@@ -80,7 +80,7 @@ impl Project {
         let [subcommand, words @ ..] = words else {
             panic!("a subcommand comes first");
         };
-        let mut command = self.memprof_command();
+        let mut command = Self::memprof_command();
         command
             .arg(subcommand)
             .arg("--output")
@@ -88,7 +88,7 @@ impl Project {
         self.ended(command.args(words))
     }
 
-    pub(crate) fn memprof_command(&self) -> Command {
+    pub(crate) fn memprof_command() -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-memprof"));
         command.arg("memprof");
         command
@@ -126,9 +126,14 @@ impl Project {
             .env("CARGO_NET_OFFLINE", "true")
     }
 
+    /// The path of the report that [`memprof`](Self::memprof) has written.
+    pub(crate) fn report_path(&self) -> PathBuf {
+        self.report.path().join("report.json")
+    }
+
     /// The report of the last run.
     pub(crate) fn report(&self) -> Report {
-        Report::read(self.report.path().join("report.json")).unwrap()
+        Report::read(self.report_path()).unwrap()
     }
 
     /// Every file of the sources, with its text and the time of its last change.
@@ -148,6 +153,11 @@ impl Project {
         }
         files
     }
+}
+
+/// Fails unless a command has exited with 0.
+pub(crate) fn assert_ran(ended: &Ended) {
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
 /// The allocated bytes of the line whose text ends with `end`, by file.

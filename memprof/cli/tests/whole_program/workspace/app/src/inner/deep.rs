@@ -1,0 +1,1 @@
+pub fn here() -> String { [file!(), module_path!()].concat() } // deep

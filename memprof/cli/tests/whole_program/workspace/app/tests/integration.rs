@@ -1,0 +1,3 @@
+mod common;
+#[test]
+fn baskets_have_items() { assert_eq!(common::basket(), 2); }

@@ -1,0 +1,4 @@
+pub fn add(f: &Fn(u8) -> u8) -> Vec<u8> {
+    let async = f(1);
+    vec![async; 700] // old
+}

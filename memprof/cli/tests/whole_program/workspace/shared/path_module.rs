@@ -1,0 +1,1 @@
+pub fn by_path() -> String { file!().repeat(100) } // by path
