@@ -8,6 +8,10 @@
 // all of these.
 
 #[doc = include_str!("links.md")]
+#[doc = include_str!("whole_program.md")]
+pub mod whole_program {}
+
+#[doc = include_str!("links.md")]
 #[doc = include_str!("tables.md")]
 pub mod tables {}
 

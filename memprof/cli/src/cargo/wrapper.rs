@@ -41,7 +41,7 @@ pub(crate) fn run(plan: Result<Plan, String>, words: &[OsString]) -> ExitCode {
         let unit = RustcArgs::read(words).and_then(|args| Unit::new(&plan, args));
         match unit {
             Some(unit) => unit.compile(),
-            None => status_of(&plan.with_outer_wrapper(words)),
+            None => hand_over(&plan.with_outer_wrapper(words)),
         }
     });
     match result {
@@ -67,7 +67,7 @@ pub(crate) fn run_for_library(outer_wrapper: OsString, words: &[OsString]) -> Ex
             line.push(word.clone());
         }
     }
-    match status_of(&line) {
+    match hand_over(&line) {
         Ok(status) => ExitCode::from(status::code(status)),
         Err(error) => {
             eprintln!("memprof: {error}");
@@ -76,10 +76,19 @@ pub(crate) fn run_for_library(outer_wrapper: OsString, words: &[OsString]) -> Ex
     }
 }
 
-fn status_of(words: &[OsString]) -> Result<ExitStatus, String> {
-    command(words)?
-        .status()
-        .map_err(|error| cannot_start(words, &error))
+/// Lets the compiler take the place of this process.
+#[cfg(unix)]
+fn hand_over(words: &[OsString]) -> Result<ExitStatus, String> {
+    use std::os::unix::process::CommandExt;
+    let error = command(words)?.exec();
+    Err(cannot_start(words, &error))
+}
+
+/// Runs the compiler, and returns how it ended.
+#[cfg(not(unix))]
+fn hand_over(words: &[OsString]) -> Result<ExitStatus, String> {
+    let status = command(words)?.status();
+    status.map_err(|error| cannot_start(words, &error))
 }
 
 fn command(words: &[OsString]) -> Result<Command, String> {
