@@ -283,7 +283,16 @@ impl<'a> Session<'a> {
 
 /// Says why there is no report, if a program was started at all.
 fn say_missing(found: &Reports) {
-    if let [ran, ..] = &found.programs[..] {
+    let Some(ran) = found.programs.first() else {
+        return;
+    };
+    if let Some(path) = env::var_os("MEMPROF_OUTPUT") {
+        eprintln!(
+            "memprof: {} writes its report to {}, as MEMPROF_OUTPUT says; `memprof show` shows it",
+            ran.name,
+            path.to_string_lossy()
+        );
+    } else {
         eprintln!(
             "memprof: {} wrote no report: none of its functions was profiled, or it was killed",
             ran.name

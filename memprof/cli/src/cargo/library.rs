@@ -4,8 +4,8 @@
 //! the configuration and the target of the program. The source is the checkout that the command was
 //! built from, or the release of the same version if that checkout is gone.
 //!
-//! A program may have dependencies in common with memprof. The two copies don't meet: the profile
-//! below is one that no program has, so cargo gives the crates other names, and the compiler takes
+//! A program may have dependencies in common with memprof. The two copies don't meet: they are built
+//! in a profile that no program has, so cargo gives the crates other names, and the compiler takes
 //! them for different crates.
 
 use crate::cargo::args::Args;
@@ -17,6 +17,9 @@ use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The profile of memprof. It has a name of its own, since the user may have changed `release`.
+const PROFILE: &str = "memprof-library";
 
 /// What is needed to build.
 pub(crate) struct Build<'a> {
@@ -37,7 +40,8 @@ impl Build<'_> {
         command
             .args([
                 "build",
-                "--release",
+                "--profile",
+                PROFILE,
                 "--package=memprof",
                 "--message-format=json-render-diagnostics",
             ])
@@ -106,7 +110,8 @@ impl Build<'_> {
              [package]\nname = \"memprof-library\"\nversion = \"{version}\"\nedition = \"2024\"\npublish = false\n\n\
              [lib]\npath = \"lib.rs\"\n\n[workspace]\n\n\
              [dependencies]\nmemprof = {{ {source}, features = [\"export\"] }}\n\n\
-             [profile.release]\ndebug = \"line-tables-only\"\n\
+             [profile.{PROFILE}]\ninherits = \"release\"\nopt-level = 3\nlto = false\npanic = \"unwind\"\n\
+             debug = \"line-tables-only\"\nstrip = \"none\"\n\
              # A number that programs don't have, so that the names of crates differ from theirs.\n\
              codegen-units = 13\n"
         );

@@ -76,6 +76,17 @@ impl RustcArgs {
         Path::new(&self.words[self.input])
     }
 
+    /// Whether the crate is given another one under this name.
+    pub(crate) fn has_crate(&self, name: &str) -> bool {
+        let mut pairs = self.words.windows(2);
+        pairs.any(|pair| {
+            let given = pair[1].to_str().and_then(|given| given.split_once('='));
+            // There may be modifiers before the name.
+            let is_name = |(before, _): (&str, _)| before.rsplit(':').next() == Some(name);
+            pair[0] == "--extern" && given.is_some_and(is_name)
+        })
+    }
+
     /// A name for this crate that no other crate of the build has.
     pub(crate) fn unit_name(&self) -> String {
         format!("{}{}", self.crate_name, self.extra_filename)
@@ -124,12 +135,14 @@ mod tests {
     fn a_crate_of_cargos_is_read() {
         let args = read(
             "rustc --crate-name shop --edition=2024 src/main.rs --error-format=json --crate-type bin \
-             --emit=dep-info,link -C opt-level=3 -C metadata=1 -C extra-filename=-2 --out-dir /t/deps",
+             --emit=dep-info,link -C opt-level=3 -C metadata=1 -C extra-filename=-2 --out-dir /t/deps \
+             --extern noprelude:own=/t/deps/libown.rlib",
         );
         let args = args.unwrap();
         assert_eq!(args.input(), Path::new("src/main.rs"));
         assert_eq!(args.dep_info(), Path::new("/t/deps/shop-2.d"));
         assert!(args.is_program && args.target.is_none());
+        assert!(args.has_crate("own") && !args.has_crate("other"));
         let words = args.with_input(Path::new("/m/src/main.rs"), vec!["-x".into()]);
         assert_eq!(words[4], "/m/src/main.rs");
         assert_eq!(words[words.len() - 2..], ["-x", "--cap-lints=allow"]);

@@ -14,47 +14,67 @@ pub(crate) struct Workspace {
     metadata: Metadata,
 }
 
+/// A folder by its one path without symbolic links: cargo starts the compiler in it by that path.
+pub(crate) fn canonical(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
+/// The path of `file`, which is in a package's folder, if that is called `folder`.
+pub(crate) fn inside(file: &Path, package: &Path, folder: &Path) -> PathBuf {
+    normal(&match file.strip_prefix(package) {
+        Ok(inside) => folder.join(inside),
+        Err(_) => file.to_owned(),
+    })
+}
+
 /// memprof's own packages, which aren't profiled.
 const OURS: [&str; 3] = ["memprof", "memprof-macros", "cargo-memprof"];
 
 impl Workspace {
     /// Asks cargo.
     pub(crate) fn read(args: &Args, cargo: &Path) -> Result<Self, String> {
+        let mut features = Vec::new();
+        for name in ["--all-features", "--no-default-features"] {
+            features.extend(args.has(&[name]).then(|| name.to_owned()));
+        }
+        for name in ["--features", "-F"] {
+            for value in args.values(name) {
+                features.extend(["--features".to_owned(), value]);
+            }
+        }
+        // They may be those of a package that `-p` chooses, which `cargo metadata` doesn't know.
+        let all = Self::ask(args, cargo, &features);
+        let metadata = match all {
+            Err(_) if !features.is_empty() => Self::ask(args, cargo, &[]),
+            all => all,
+        };
+        Ok(Self {
+            metadata: metadata?,
+        })
+    }
+
+    fn ask(args: &Args, cargo: &Path, features: &[String]) -> Result<Metadata, String> {
         let mut command = MetadataCommand::new();
         command.cargo_path(cargo);
         if let Some(path) = args.values("--manifest-path").first() {
             command.manifest_path(path);
         }
-        let mut options = Vec::new();
-        for name in [
-            "--offline",
-            "--locked",
-            "--frozen",
-            "--all-features",
-            "--no-default-features",
-        ] {
-            if args.has(&[name]) {
-                options.push(name.to_owned());
-            }
+        let mut options = features.to_vec();
+        for name in ["--offline", "--locked", "--frozen"] {
+            options.extend(args.has(&[name]).then(|| name.to_owned()));
         }
-        for name in ["--features", "-F", "--config", "-Z"] {
+        for name in ["--config", "-Z"] {
             for value in args.values(name) {
-                options.extend([name.replace("-F", "--features"), value]);
+                options.extend([name.to_owned(), value]);
             }
         }
         command.other_options(options);
-        match command.exec() {
-            Ok(metadata) => Ok(Self { metadata }),
-            Err(cargo_metadata::Error::CargoMetadata { stderr }) => {
-                let text = stderr.trim().trim_start_matches("error: ");
-                Err(text.to_owned())
+        command.exec().map_err(|error| match error {
+            cargo_metadata::Error::CargoMetadata { stderr } => {
+                stderr.trim().trim_start_matches("error: ").to_owned()
             }
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        self.metadata.workspace_root.as_std_path()
+            error => error.to_string(),
+        })
     }
 
     /// The folder that cargo builds in without us.
@@ -83,6 +103,9 @@ impl Workspace {
             if !is_chosen || OURS.contains(&package.name.as_str()) {
                 continue;
             }
+            let manifest = package.manifest_path.as_std_path();
+            let named = manifest.parent().unwrap_or(Path::new(""));
+            let folder = canonical(named);
             let roots: Vec<PathBuf> = package
                 .targets
                 .iter()
@@ -90,7 +113,7 @@ impl Workspace {
                     let is = |kind: TargetKind| target.kind.contains(&kind);
                     !is(TargetKind::CustomBuild) && !is(TargetKind::ProcMacro)
                 })
-                .map(|target| normal(target.src_path.as_std_path()))
+                .map(|target| inside(target.src_path.as_std_path(), named, &folder))
                 .collect();
             if roots.is_empty() {
                 continue;
@@ -100,8 +123,6 @@ impl Workspace {
                 left_plain.push(package.name.to_string());
                 continue;
             }
-            let manifest = package.manifest_path.as_std_path();
-            let folder = manifest.parent().unwrap_or(Path::new("")).to_owned();
             packages.push(Package {
                 name: package.name.to_string(),
                 tree: self.tree(&folder, package.source.is_none()),
@@ -122,7 +143,8 @@ impl Workspace {
         let repository = folder
             .ancestors()
             .find(|folder| folder.join(".git").exists());
-        let workspace = folder.starts_with(self.root()).then(|| self.root());
+        let root = canonical(self.metadata.workspace_root.as_std_path());
+        let workspace = folder.starts_with(&root).then_some(&*root);
         match (repository, workspace) {
             (Some(repository), Some(workspace)) if workspace.starts_with(repository) => repository,
             (_, Some(workspace)) => workspace,

@@ -22,6 +22,7 @@ use crate::cargo::plan::{self, KEY, Package, Plan};
 use crate::cargo::rustc_args::RustcArgs;
 use crate::cargo::selection::Selection;
 use crate::cargo::sources::{self, LeftOut, Request, Sources};
+use crate::cargo::workspace::{canonical, inside};
 use crate::cargo::{dep_info, mirror};
 use crate::status;
 use std::collections::BTreeMap;
@@ -129,13 +130,20 @@ struct Outcome {
 impl<'a> Unit<'a> {
     /// `None` if the crate is none that is edited.
     fn new(plan: &'a Plan, args: RustcArgs) -> Option<Self> {
-        let package = plan.package(Path::new(&env::var_os("CARGO_MANIFEST_DIR")?))?;
+        let named = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR")?);
+        let package = plan.package(&canonical(&named))?;
         // With a `--target`, crates without one are for build scripts and procedural macros.
         if args.target != plan.target {
             return None;
         }
+        // A library doesn't have the dependencies of its tests.
+        if let Some(own) = &package.own_memprof
+            && !args.has_crate(own)
+        {
+            return None;
+        }
         let folder = env::current_dir().ok()?;
-        let root = sources::normal(&folder.join(args.input()));
+        let root = inside(&folder.join(args.input()), &named, &package.folder);
         package.roots.contains(&root).then(|| Self {
             mirror: plan.sources.join(args.unit_name()),
             plan,
