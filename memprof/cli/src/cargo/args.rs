@@ -27,15 +27,15 @@ struct Line {
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
     /// Run a program, and show which lines allocated and keep memory
-    #[command(override_usage = usage("run", "-- ARGUMENTS"), visible_alias = "r")]
+    #[command(override_usage = usage("run", "[-- ARGUMENTS]"), visible_alias = "r")]
     Run(Options),
 
     /// Run the tests, and show which lines allocated and keep memory
-    #[command(override_usage = usage("test", "-- ARGUMENTS"), visible_alias = "t")]
+    #[command(override_usage = usage("test", "[-- ARGUMENTS]"), visible_alias = "t")]
     Test(Options),
 
     /// Run the benchmarks, and show which lines allocated and keep memory
-    #[command(override_usage = usage("bench", "-- ARGUMENTS"))]
+    #[command(override_usage = usage("bench", "[-- ARGUMENTS]"))]
     Bench(Options),
 
     /// Build only; a program then writes its report if `MEMPROF_OUTPUT` names a file

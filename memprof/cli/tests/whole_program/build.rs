@@ -136,3 +136,27 @@ fn a_program_that_does_not_compile_gets_the_compilers_message() {
     };
     assert_eq!(message(&ended.stderr), message(&plain.stderr));
 }
+
+#[test]
+fn a_dependency_has_lines_if_it_is_chosen() {
+    let manifest = "[package]\nname = \"distance\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n\
+                    [dependencies]\nstrsim = \"0.11\"\n";
+    let source = "fn main() { println!(\"{}\", strsim::levenshtein(\"abc\", \"abd\")); }\n";
+    let project = Project::new(&[("Cargo.toml", manifest), ("src/main.rs", source)]);
+    let is_of_strsim =
+        |function: &memprof::report::FunctionReport| function.path.starts_with("strsim::");
+
+    assert_ran(&project.memprof(&["run"]));
+    assert!(!project.report().functions.iter().any(is_of_strsim));
+
+    assert_ran(&project.memprof(&["run", "--deps", "strsim"]));
+    let report = project.report();
+    let functions = || {
+        report
+            .functions
+            .iter()
+            .filter(|function| is_of_strsim(function))
+    };
+    assert!(functions().any(|function| function.own().allocated_bytes > 0));
+    assert!(functions().all(|function| function.file.contains("strsim-0.11")));
+}
