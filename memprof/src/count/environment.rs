@@ -263,6 +263,10 @@ fn say_unused() {
     if os::is_secure() || is_off(&found) {
         return;
     }
+    // `cargo memprof` has set the variables, and says itself that there is no report.
+    if env::var_os("CARGO_MEMPROF").is_some() {
+        return;
+    }
     // The first copy of memprof in the process writes a report.
     #[cfg(feature = "export")]
     if crate::sys::library_copies::number() > 1 {

@@ -46,9 +46,9 @@ pub(crate) fn read(folder: &Path) -> Result<Reports, String> {
         } else {
             None
         };
-        let name = executable.file_stem().unwrap_or_default();
+        let name = executable.file_stem().unwrap_or_default().to_string_lossy();
         reports.programs.push(Ran {
-            name: name.to_string_lossy().into_owned(),
+            name: without_hash(&name).to_owned(),
             report,
         });
     }
@@ -57,6 +57,18 @@ pub(crate) fn read(folder: &Path) -> Result<Reports, String> {
         .programs
         .sort_by(|one, other| one.name.cmp(&other.name));
     Ok(reports)
+}
+
+/// The name of a test's executable without the number that cargo has added to it.
+fn without_hash(name: &str) -> &str {
+    match name.rsplit_once('-') {
+        Some((name, hash))
+            if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            name
+        }
+        _ => name,
+    }
 }
 
 fn has_ending(name: &OsString, ending: &str) -> bool {
@@ -77,4 +89,15 @@ pub(crate) fn write(report: &Report, stem: &Path) -> Result<[PathBuf; 2], String
         report.write(path).map_err(|error| error.to_string())?;
     }
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_hash;
+
+    #[test]
+    fn a_test_has_the_name_of_its_file() {
+        assert_eq!(without_hash("integration-a89e7f32b706e2bc"), "integration");
+        assert_eq!(without_hash("my-program"), "my-program");
+    }
 }

@@ -52,6 +52,8 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Some(outer) => command.env("RUSTC_WRAPPER", outer),
         None => command.env_remove("RUSTC_WRAPPER"),
     };
+    // memprof needn't say that there is no report: the command does.
+    command.env("CARGO_MEMPROF", "1");
     // The user may have asked for a report of their own.
     if env::var_os("MEMPROF_OUTPUT").is_none() {
         command.env("MEMPROF_OUTPUT", folder.join("%p.json"));

@@ -25,10 +25,11 @@ const ALLOCATED: Column = ("Allocated", |own| own.allocated_bytes.into(), bytes)
 const BLOCKS: Column = ("Blocks", |own| own.allocation_count.into(), grouped);
 const TEMPORARY: Column = ("Freed at once", |own| own.temporary_count.into(), grouped);
 
-/// Writes the table of `reports`, with at most `top` lines in each part.
-pub(crate) fn show(reports: &[&Report], top: usize, mut out: impl Write) -> io::Result<()> {
+/// Writes the table of `reports`, each with the name of its program, with at most `top` lines in each
+/// part.
+pub(crate) fn show(reports: &[(&str, &Report)], top: usize, mut out: impl Write) -> io::Result<()> {
     let rows = rows(reports);
-    let keeps = |report: &&Report| report.main_quantity() == Quantity::LiveBytes;
+    let keeps = |(_, report): &(&str, &Report)| report.main_quantity() == Quantity::LiveBytes;
     let first = if reports.iter().any(keeps) {
         [ALIVE, AT_PEAK]
     } else {
@@ -37,7 +38,7 @@ pub(crate) fn show(reports: &[&Report], top: usize, mut out: impl Write) -> io::
     part(&rows, &first, top, &mut out)?;
     part(&rows, &[ALLOCATED, BLOCKS], top, &mut out)?;
     part(&rows, &[TEMPORARY, BLOCKS], top, &mut out)?;
-    for report in reports {
+    for (name, report) in reports {
         let of = |own: &Allocations, columns: &[Column]| -> Vec<String> {
             columns
                 .iter()
@@ -54,7 +55,7 @@ pub(crate) fn show(reports: &[&Report], top: usize, mut out: impl Write) -> io::
         };
         writeln!(
             out,
-            "in all: {allocated} allocated in {blocks} blocks, {at_peak} at the peak, {alive} alive at \
+            "{name}: {allocated} allocated in {blocks} blocks, {at_peak} at the peak, {alive} alive at \
              the end; {rest} in {rest_blocks} blocks outside of these lines"
         )?;
         if report.owners_are_unknown {
@@ -91,9 +92,9 @@ fn part(rows: &[Row], columns: &[Column], top: usize, mut out: impl Write) -> io
 }
 
 /// The lines of all reports. A line that several programs have counts once.
-fn rows(reports: &[&Report]) -> Vec<Row> {
+fn rows(reports: &[(&str, &Report)]) -> Vec<Row> {
     let mut rows: BTreeMap<(&str, u32), Row> = BTreeMap::new();
-    for report in reports {
+    for (_, report) in reports {
         for (function, line) in lines(report) {
             let row = rows
                 .entry((&function.file, line.number))
