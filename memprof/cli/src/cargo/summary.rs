@@ -99,7 +99,7 @@ fn rows(reports: &[(&str, &Report)]) -> Vec<Row> {
             let row = rows
                 .entry((&function.file, line.number))
                 .or_insert_with(|| Row {
-                    place: format!("{}:{}", function.file, line.number),
+                    place: format!("{}:{}", without_registry(&function.file), line.number),
                     source: shortened(line.source.trim()),
                     own: Allocations::default(),
                 });
@@ -119,11 +119,30 @@ fn add(sum: &mut Allocations, own: &Allocations) {
     sum.temporary_count += own.temporary_count;
 }
 
+/// The path of a file, from the folder of its package on if that is in cargo's registry.
+fn without_registry(file: &str) -> &str {
+    let inside = file.split_once("/registry/src/").map(|(_, inside)| inside);
+    let package = inside.and_then(|inside| inside.split_once('/'));
+    package.map_or(file, |(_, path)| path)
+}
+
 /// A line of source, cut off so that the table fits on most screens.
 fn shortened(source: &str) -> String {
     const MOST: usize = 80;
     match source.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &source[..end]),
         None => source.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_registry;
+
+    #[test]
+    fn a_file_of_a_dependency_begins_with_the_name_of_its_package() {
+        let path = "/home/ada/.cargo/registry/src/index.crates.io-1/strsim-0.11.1/src/lib.rs";
+        assert_eq!(without_registry(path), "strsim-0.11.1/src/lib.rs");
+        assert_eq!(without_registry("src/main.rs"), "src/main.rs");
     }
 }
