@@ -219,18 +219,7 @@ fn compare(
             after as f64 / before as f64
         );
         if let Some(program) = published.program {
-            let before = plain.times_in_use(name, program, &[])?;
-            for (how, variables) in WAYS_OF_USE {
-                let after = marked.times_in_use(name, program, variables)?;
-                for (before, after) in before.iter().zip(after) {
-                    println!(
-                        "  in use: {:.2} ms; with the attribute{how} {:.2} ms, x {:.2}",
-                        before / 1e6,
-                        after / 1e6,
-                        after / before
-                    );
-                }
-            }
+            print_times_in_use(&plain, &marked, name, program)?;
         }
     }
     Ok(Outcome {
@@ -283,6 +272,41 @@ fn new_warnings(before: &Tested, after: &Tested) -> Vec<String> {
     };
     let new = after.warnings.iter().filter(is_new);
     new.map(|(warning, _)| warning.clone()).collect()
+}
+
+/// Prints how long a program that uses the library takes without and with the attribute: for each
+/// of its times, the shortest of several runs that alternate.
+fn print_times_in_use(
+    plain: &Package<'_>,
+    marked: &Package<'_>,
+    name: &str,
+    program: &str,
+) -> Result<(), Failure> {
+    const ROUNDS: usize = 5;
+    let shorter = |shortest: &mut Vec<f64>, times: Vec<f64>| {
+        shortest.resize(times.len(), f64::INFINITY);
+        for (shortest, time) in shortest.iter_mut().zip(times) {
+            *shortest = shortest.min(time);
+        }
+    };
+    let (mut before, mut after) = (Vec::new(), WAYS_OF_USE.map(|_| Vec::new()));
+    for _ in 0..ROUNDS {
+        shorter(&mut before, plain.times_in_use(name, program, &[])?);
+        for ((_, variables), after) in WAYS_OF_USE.iter().zip(&mut after) {
+            shorter(after, marked.times_in_use(name, program, variables)?);
+        }
+    }
+    for ((how, _), after) in WAYS_OF_USE.iter().zip(&after) {
+        for (before, after) in before.iter().zip(after) {
+            println!(
+                "  in use: {:.2} ms; with the attribute{how} {:.2} ms, x {:.2}",
+                before / 1e6,
+                after / 1e6,
+                after / before
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The build times of the library without and with the attribute, each the shortest of three.
