@@ -22,7 +22,7 @@ use crate::model::report::{
     Allocations, CallNode, CallNodeLine, CallSite, FunctionReport, LineExecution, LineReport,
     Report, add_count,
 };
-use crate::model::sampled_time::{SampledTime, Sampling};
+use crate::model::sampled_time::SampledTime;
 use crate::model::site::Site;
 use crate::record::function_profile::{self, FunctionProfile, LineProfile};
 use crate::record::samples::{self, Samples};
@@ -115,11 +115,8 @@ pub(crate) trait Numbers {
     /// of its lines were counted.
     fn are_counted(&self, site: &Site, call_count: u64) -> bool;
 
-    /// How long threads were in a line, from samples.
-    fn time(&self, line: u32) -> SampledTime;
-
-    /// The samples over all lines, if there are any.
-    fn sampling(&self) -> Option<Sampling>;
+    /// The samples of where threads were, if there are any.
+    fn samples(&self) -> Option<&Samples>;
 
     /// How long threads were in the function itself over this path; zero if that isn't measured.
     fn own_elapsed(&self, path: u32) -> Duration;
@@ -164,13 +161,8 @@ impl Numbers for OfProcess<'_> {
         (made, registry::hits(id))
     }
 
-    fn time(&self, line: u32) -> SampledTime {
-        let samples = self.samples;
-        samples.map_or_else(SampledTime::default, |samples| samples.of_line(line))
-    }
-
-    fn sampling(&self) -> Option<Sampling> {
-        self.samples.map(Samples::sampling)
+    fn samples(&self) -> Option<&Samples> {
+        self.samples
     }
 
     fn call_count(&self, path: u32) -> u64 {
@@ -252,6 +244,7 @@ impl Report {
         };
 
         let numbers = numbers();
+        let samples = numbers.samples();
         for (call, (number, path)) in report.calls.iter_mut().zip(&paths) {
             let call_count = numbers.call_count(*number);
             let are_counted = numbers.are_counted(path.site, call_count);
@@ -265,14 +258,14 @@ impl Report {
                 line.own = own;
                 line.inclusive = own;
                 line.hits = are_counted.then_some(hits);
-                line.own_time = numbers.time(id);
+                line.own_time = samples.map_or_else(SampledTime::default, |it| it.of_line(id));
                 line.inclusive_time = line.own_time;
             }
             if call.own_elapsed.is_zero() {
                 call.estimate_time();
             }
         }
-        report.sampling = numbers.sampling();
+        report.sampling = samples.map(Samples::sampling);
         (report.untracked, _) = numbers.line(tag::UNTRACKED);
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();

@@ -10,7 +10,6 @@ use crate::count::line_counters::PathCounters;
 use crate::count::tag;
 use crate::count::{scope_counters, uncounted};
 use crate::model::report::{Allocations, Report};
-use crate::model::sampled_time::{SampledTime, Sampling};
 use crate::model::site::Site;
 use crate::model::usage::Usage;
 use crate::record::collect::{Numbers, Settled};
@@ -299,13 +298,8 @@ impl Numbers for OfScope<'_> {
         })
     }
 
-    fn time(&self, line: u32) -> SampledTime {
-        let samples = self.samples;
-        samples.map_or_else(SampledTime::default, |samples| samples.of_line(line))
-    }
-
-    fn sampling(&self) -> Option<Sampling> {
-        self.samples.map(Samples::sampling)
+    fn samples(&self) -> Option<&Samples> {
+        self.samples
     }
 
     fn call_count(&self, path: u32) -> u64 {
