@@ -15,7 +15,7 @@ pub(crate) fn compare(harness: &Harness) {
         &[
             Contestant::new("set a thread-local", probe::thread_local),
             Contestant::new("probe, MEMPROF=off", probe::off),
-            Contestant::new("probe, never shown", probe::never_shown),
+            Contestant::new("probe, hits counted", probe::never_shown),
             Contestant::new("probe, heap columns", probe::heap_columns),
         ],
     );
