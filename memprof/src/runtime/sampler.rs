@@ -7,9 +7,9 @@
 //! # Intervals
 //!
 //! The times between two rounds vary at random by half of the interval, so that a program that does
-//! something at regular intervals isn't always found doing the same. A round that takes long, since
-//! there are many threads, makes the thread wait for longer: it uses at most one hundredth of a
-//! processor.
+//! something at regular intervals isn't always found doing the same. If rounds take long, since
+//! there are many threads, the thread waits for longer: on average, it uses at most one hundredth
+//! of a processor. A single round that the system held up has little effect.
 
 use crate::count::environment;
 use crate::count::uncounted;
@@ -362,6 +362,9 @@ mod thread {
     fn go_on() {
         /// The thread uses at most one part in so many of a processor's time.
         const SHARE: u64 = 100;
+        /// The cost of a round is averaged over about so many.
+        const ROUNDS: u64 = 16;
+        let mut average_cost = 0;
         let own_id = os::thread_id();
         let used = || os::cpu_nanoseconds(own_id).unwrap_or(0);
         let random = RandomState::new();
@@ -374,10 +377,12 @@ mod thread {
                 continue;
             };
             samples::take(wish.is_of_process);
-            let cost = Duration::from_nanos(used().saturating_sub(before) * SHARE);
+            let cost = used().saturating_sub(before);
+            average_cost = average_cost - average_cost / ROUNDS + cost / ROUNDS;
+            let least = Duration::from_nanos(average_cost * SHARE);
             let share = (random.hash_one(round) % 1000) as u32;
             let interval = wish.interval / 2 + wish.interval / 1000 * share;
-            os::wait(&CHANGES, changes, Some(interval.max(cost)));
+            os::wait(&CHANGES, changes, Some(interval.max(least)));
         }
     }
 }
