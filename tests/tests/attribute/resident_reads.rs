@@ -80,15 +80,19 @@ fn no_increment_of_a_hot_loop_is_lost() {
 #[test]
 fn exact_is_a_reading_for_each_line() {
     let tables = run(|| {
-        exactly(&mut untouched(1 << 20), 10_000);
+        let [mut before, mut memory] = [(); 2].map(|()| untouched(1 << 20));
+        // The first call has the system map the code that it runs.
+        exactly(&mut before, 10_000);
+        exactly(&mut memory, 10_000);
     });
-    let touch = tables[0].row("touch");
+    let table = &tables[1];
+    let touch = table.row("touch");
     assert_eq!(touch.number("Hits"), Some(10));
     assert_eq!(touch.number("Increment"), Some(9 * 4096));
     assert!(
-        !tables[0].summary.contains("; resident memory"),
+        !table.summary.contains("; resident memory"),
         "{}",
-        tables[0].summary
+        table.summary
     );
 }
 
