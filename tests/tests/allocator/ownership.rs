@@ -466,7 +466,8 @@ fn a_thread_that_begins_with_a_profiled_call_is_counted_once() {
         let since = report.since(&before);
         let making = line(&since, "makes", "    block(length)").own;
         assert_eq!(numbers(making), [5000, 5, 5000, 5]);
-        assert!(since.total.live_bytes() < 8000, "{since:#?}");
+        // Less than twice the blocks: the first report is alive, too.
+        assert!(since.total.live_bytes() < 10_000, "{since:#?}");
         drop(kept);
     });
 }
