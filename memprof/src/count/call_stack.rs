@@ -11,8 +11,8 @@
 //!
 //! A thread's entries are in pages of their own, which are never freed, so a reference to an entry
 //! is always valid: nothing points into the stack of the program, and nothing is borrowed there.
-//! The pages take memory only as far as they were used. The next thread continues with those of a
-//! thread that has ended. Calls deeper than [`MOST_CALLS`] aren't pushed: what they allocate is
+//! A page takes memory only once an entry in it was written. When a thread ends, its pages are left
+//! to the next thread. Calls deeper than [`MOST_CALLS`] aren't pushed: what they allocate is
 //! counted for the line of the deepest call that was.
 //!
 //! # What the compiler may do with a probe

@@ -244,28 +244,10 @@ impl Report {
         };
 
         let numbers = numbers();
-        let samples = numbers.samples();
         for (call, (number, path)) in report.calls.iter_mut().zip(&paths) {
-            let call_count = numbers.call_count(*number);
-            let are_counted = numbers.are_counted(path.site, call_count);
-            call.call_count = are_counted.then_some(call_count);
-            call.own_elapsed = numbers.own_elapsed(*number);
-            call.inclusive_elapsed = call.own_elapsed;
-            // Lines beyond these are untracked, and the ids that follow belong to another path.
-            let lines = call.lines.iter_mut().take(tag::MOST_LINES);
-            for (line, id) in lines.zip(tag::first_id(*number)..) {
-                let (own, hits) = numbers.line(id);
-                line.own = own;
-                line.inclusive = own;
-                line.hits = are_counted.then_some(hits);
-                line.own_time = samples.map_or_else(SampledTime::default, |it| it.of_line(id));
-                line.inclusive_time = line.own_time;
-            }
-            if call.own_elapsed.is_zero() {
-                call.estimate_time();
-            }
+            call.read(*number, path.site, &numbers);
         }
-        report.sampling = samples.map(Samples::sampling);
+        report.sampling = numbers.samples().map(Samples::sampling);
         (report.untracked, _) = numbers.line(tag::UNTRACKED);
         let total = numbers.total();
         report.peak_error_bytes = peak::error_bytes();
@@ -434,9 +416,26 @@ fn calls(paths: &[(u32, Path)], sites: &[&'static Site]) -> Vec<CallNode> {
 }
 
 impl CallNode {
-    /// Sets the times of a call that weren't measured, from the samples of its lines.
-    fn estimate_time(&mut self) {
-        self.own_elapsed = self.sampled_elapsed();
+    /// Reads the numbers of the path, without those of the calls from its lines.
+    fn read(&mut self, path: u32, site: &Site, numbers: &impl Numbers) {
+        let call_count = numbers.call_count(path);
+        let are_counted = numbers.are_counted(site, call_count);
+        self.call_count = are_counted.then_some(call_count);
+        let samples = numbers.samples();
+        // Lines beyond these are untracked, and the ids that follow belong to another path.
+        let lines = self.lines.iter_mut().take(tag::MOST_LINES);
+        for (line, id) in lines.zip(tag::first_id(path)..) {
+            let (own, hits) = numbers.line(id);
+            line.own = own;
+            line.inclusive = own;
+            line.hits = are_counted.then_some(hits);
+            line.own_time = samples.map_or_else(SampledTime::default, |it| it.of_line(id));
+            line.inclusive_time = line.own_time;
+        }
+        self.own_elapsed = numbers.own_elapsed(path);
+        if self.own_elapsed.is_zero() {
+            self.own_elapsed = self.sampled_elapsed();
+        }
         self.inclusive_elapsed = self.own_elapsed;
     }
 }

@@ -86,6 +86,12 @@ pub(crate) fn of_scope(id: u32) -> Option<Samples> {
     SAMPLES.lock().of_scopes.get(&id).cloned()
 }
 
+/// Forgets where threads were: the time until the next round is in no sample.
+#[cfg(target_os = "linux")]
+pub(crate) fn begin_anew() {
+    SAMPLES.lock().rounds = rounds::Rounds::new();
+}
+
 /// Samples all threads. `is_of_process` says whether samples of the process are wanted; those of
 /// scopes that are [sampled](begin_scope) are taken anyway.
 #[cfg(target_os = "linux")]

@@ -16,6 +16,8 @@ use crate::count::uncounted;
 use crate::model::amount;
 use crate::model::report::Report;
 use crate::record::collect;
+#[cfg(feature = "export")]
+use crate::runtime::output_file;
 use crate::sys::fork_lock::Lock;
 use crate::sys::output::{self, say};
 use std::error::Error;
@@ -71,26 +73,32 @@ impl Active {
 ///
 /// ```
 /// use memprof::{Sampler, memprofile};
-/// use std::time::{Duration, Instant};
+/// use std::sync::mpsc::{self, Receiver};
+/// use std::thread;
 ///
 /// #[memprofile(print = "never")]
-/// fn work() {
-///     let start = Instant::now();
-///     while start.elapsed() < Duration::from_millis(20) {}
-///     std::thread::sleep(Duration::from_millis(20));
+/// fn next_job(jobs: &Receiver<String>) -> String {
+///     jobs.recv().unwrap_or_default()
 /// }
 ///
 /// # fn main() -> Result<(), memprof::SamplerError> {
 /// # if !cfg!(target_os = "linux") { return Ok(()); }
+/// let (sender, jobs) = mpsc::channel();
+/// let worker = thread::spawn(move || next_job(&jobs));
 /// let sampler = Sampler::start()?;
-/// work();
+/// # let is_sampled = || memprof::report().functions.iter().any(|next_job| {
+/// #     next_job.lines[1].own_time.waiting > std::time::Duration::ZERO
+/// # });
+/// # while !is_sampled() {}
+/// // What the program does meanwhile.
 /// let report = sampler.stop();
 ///
-/// let work = &report.functions[0];
-/// let [busy, sleeping] = [&work.lines[2], &work.lines[3]].map(|line| line.own_time);
-/// assert!(busy.running > busy.waiting);
-/// assert!(sleeping.waiting > sleeping.running);
+/// // The worker was waiting in the only line of `next_job`.
+/// let line = &report.functions[0].lines[1];
+/// assert!(line.own_time.waiting > line.own_time.running);
 /// println!("{}", report.times());
+/// # sender.send(String::new()).unwrap();
+/// # worker.join().unwrap();
 /// # Ok(())
 /// # }
 /// ```
@@ -108,7 +116,7 @@ impl Active {
 #[must_use = "it stops when it is dropped"]
 pub struct Sampler {
     number: u64,
-    /// The report at the start. `None` for a sampler of scopes.
+    /// The report at the start, which is the profiler's own memory. `None` for a sampler of scopes.
     before: Option<Report>,
 }
 
@@ -138,7 +146,7 @@ impl Sampler {
     /// ```
     pub fn start_every(interval: Duration) -> Result<Self, SamplerError> {
         let mut sampler = Self::activate(interval, true)?;
-        sampler.before = Some(collect::report());
+        sampler.before = Some(uncounted::during(false, collect::report).0);
         Ok(sampler)
     }
 
@@ -159,6 +167,9 @@ impl Sampler {
             active.prepare_thread()?;
             let number = active.next;
             active.next += 1;
+            if active.samplers.is_empty() {
+                begin_anew();
+            }
             active.samplers.push((number, wish));
             drop(active);
             // Begins here, and not when the thread gets a processor.
@@ -175,18 +186,22 @@ impl Sampler {
     /// allocated, and how long it ran.
     #[must_use]
     pub fn stop(mut self) -> Report {
-        uncounted::during(false, take_round);
-        let report = collect::report();
-        match self.before.take() {
-            Some(before) => report.since(&before),
-            None => report,
-        }
+        let (own, _) = uncounted::during(false, || {
+            take_round();
+            let before = self.before.take().unwrap_or_default();
+            collect::report().since(&before)
+        });
+        // The caller gets a copy that counts as the program's.
+        let answer = own.clone();
+        uncounted::during(false, || drop(own));
+        answer
     }
 }
 
 impl Drop for Sampler {
     fn drop(&mut self) {
         uncounted::during(false, || {
+            self.before = None;
             let mut active = ACTIVE.lock();
             active.samplers.retain(|(number, _)| *number != self.number);
         });
@@ -270,23 +285,31 @@ fn interval(text: &str) -> Option<Duration> {
 }
 
 /// Takes the last samples of the process, and prints how long each line ran if no file is going to
-/// have it.
+/// have it. Not in a forked child, whose samples are its parent's.
 pub(crate) fn end_as_asked(has_file: bool) {
     let is_asked = environment::read("MEMPROF_SAMPLE").and_then(|text| interval(&text));
-    if is_asked.is_none() {
+    if is_asked.is_none() || !ACTIVE.lock().has_thread() {
         return;
     }
     take_round();
-    if !has_file {
-        let report = collect::report();
-        if report.sampling.is_some() {
-            output::write(true, &report.times().to_string());
-        }
+    if has_file {
+        return;
     }
+    let report = collect::report();
+    #[cfg(feature = "export")]
+    let report = if output_file::has_source() {
+        report
+    } else {
+        report.without_source()
+    };
+    output::write(true, &report.times().to_string());
 }
 
 #[cfg(target_os = "linux")]
-use thread::{take_round, wake};
+use thread::{begin_anew, take_round, wake};
+
+#[cfg(not(target_os = "linux"))]
+fn begin_anew() {}
 
 #[cfg(not(target_os = "linux"))]
 fn take_round() {}
@@ -296,6 +319,10 @@ fn wake() {}
 
 #[cfg(not(target_os = "linux"))]
 impl Active {
+    fn has_thread(&self) -> bool {
+        false
+    }
+
     fn prepare_thread(&mut self) -> Result<(), SamplerError> {
         Err(SamplerError(Problem::Unsupported))
     }
@@ -318,9 +345,14 @@ mod thread {
     static CHANGES: AtomicU32 = AtomicU32::new(0);
 
     impl Active {
+        /// Whether this process has a thread that takes samples.
+        pub(super) fn has_thread(&self) -> bool {
+            self.process == process::id()
+        }
+
         /// Makes sure that there is a thread which takes samples, and that it can.
         pub(super) fn prepare_thread(&mut self) -> Result<(), SamplerError> {
-            if self.process == process::id() {
+            if self.has_thread() {
                 return Ok(());
             }
             let there = 0_u8;
@@ -339,6 +371,10 @@ mod thread {
     pub(super) fn wake() {
         CHANGES.fetch_add(1, Ordering::Release);
         os::wake(&CHANGES);
+    }
+
+    pub(super) fn begin_anew() {
+        samples::begin_anew();
     }
 
     pub(super) fn take_round() {

@@ -7,7 +7,7 @@ use memprof_tests::{Program, line, run};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[memprofile(print = "never")]
 fn outer(calls: &Receiver<()>, ready: &Sender<()>) {
@@ -151,6 +151,38 @@ fn without_a_sampler_there_are_no_samples() {
 }
 
 #[test]
+fn a_sampler_leaves_nothing_in_its_own_report() {
+    run(|| {
+        beside_a_waiting_thread(|| {
+            // The first one's report has functions, which the second one's reports have again.
+            let functions = Sampler::start().unwrap().stop().functions;
+            assert!(!functions.is_empty());
+            let total = Sampler::start().unwrap().stop().total;
+            assert_eq!([total.allocation_count, total.deallocation_count], [0; 2]);
+        });
+    });
+}
+
+#[test]
+fn the_time_between_two_samplers_is_in_no_sample() {
+    run(|| {
+        let sampled = || {
+            let start = Instant::now();
+            let sampler = Sampler::start().unwrap();
+            let_samples_come(5);
+            drop(sampler);
+            start.elapsed()
+        };
+        let first = sampled();
+        let start = Instant::now();
+        spins(|| start.elapsed() > 10 * first);
+        let both = first + sampled();
+        let total = report().sampling.unwrap().total;
+        assert!(total.elapsed() <= both, "{total:?} in {both:?}");
+    });
+}
+
+#[test]
 fn many_threads_that_begin_and_end_are_no_trouble() {
     #[memprofile(print = "never")]
     fn works(depth: u32) -> u32 {
@@ -271,6 +303,38 @@ fn the_variable_prints_the_times_at_the_end() {
     for part in [" samples of ", "running", "Own time", "With callees"] {
         assert!(said.contains(part), "{said}");
     }
+}
+
+#[test]
+fn what_is_confidential_is_not_printed() {
+    let output = Program::new(|| beside_a_waiting_thread(|| let_samples_come(20)))
+        .env("MEMPROF_SAMPLE", "on")
+        .env("MEMPROF_CONFIDENTIAL", "on")
+        .output();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("::waits:"), "{said}");
+    assert!(!said.contains("recv()"), "{said}");
+}
+
+#[test]
+fn a_forked_child_does_not_print_the_times_of_its_parent() {
+    let main = || {
+        spins(|| true);
+        // SAFETY: the child has the calling thread alone, and ends.
+        #[allow(unsafe_code)]
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::exit(0);
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+            assert_eq!(status, 0);
+        }
+    };
+    let output = Program::new(main).env("MEMPROF_SAMPLE", "on").output();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.matches(" samples of ").count(), 1, "{said}");
 }
 
 #[test]

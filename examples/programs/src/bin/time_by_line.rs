@@ -2,7 +2,6 @@
 
 use memprof::{Sampler, memprofile};
 use std::thread;
-use std::time::Duration;
 
 #[global_allocator]
 static ALLOC: memprof::CountingAlloc = memprof::CountingAlloc::system();
@@ -12,16 +11,23 @@ fn import(rows: usize) -> Vec<String> {
     let rows: Vec<String> = (0..rows).map(|row| format!("{row:09}")).collect();
     let mut sorted: Vec<String> = rows.iter().map(|row| row.chars().rev().collect()).collect();
     sorted.sort();
-    send(&sorted);
+    write(&sorted);
     sorted
 }
 
 #[memprofile(print = "never")]
-fn send(rows: &[String]) {
-    for _ in rows.chunks(100_000) {
-        // In place of a slow connection.
-        thread::sleep(Duration::from_millis(20));
-    }
+fn write(rows: &[String]) {
+    thread::scope(|scope| {
+        let text = scope.spawn(|| joined(rows));
+        // This thread waits, and the other one runs.
+        let text = text.join().unwrap_or_default();
+        assert!(!text.is_empty());
+    });
+}
+
+#[memprofile(print = "never")]
+fn joined(rows: &[String]) -> String {
+    rows.join("\n")
 }
 
 fn main() -> Result<(), memprof::SamplerError> {
